@@ -1,0 +1,53 @@
+"""xlogreg: logistic regression, written once, on any array library."""
+
+from xlogreg.backends import BackendStatus, available_backends
+from xlogreg.exceptions import (
+    BackendFallbackWarning,
+    BackendUnavailableError,
+    ConvergenceWarning,
+    DivergenceWarning,
+    PrecisionWarning,
+    SeparationWarning,
+    XlogregWarning,
+)
+from xlogreg.fitting import fit
+from xlogreg.logistic import (
+    cost,
+    cross_entropy,
+    curvature,
+    forward,
+    gradients,
+    log_loss,
+    sigmoid,
+    softmax,
+    squared_error,
+    update,
+)
+from xlogreg.model import FitInfo, Model, Report
+from xlogreg.version import __version__ as __version__
+
+__all__ = [
+    "BackendFallbackWarning",
+    "BackendStatus",
+    "BackendUnavailableError",
+    "ConvergenceWarning",
+    "DivergenceWarning",
+    "FitInfo",
+    "Model",
+    "PrecisionWarning",
+    "Report",
+    "SeparationWarning",
+    "XlogregWarning",
+    "available_backends",
+    "cost",
+    "cross_entropy",
+    "curvature",
+    "fit",
+    "forward",
+    "gradients",
+    "log_loss",
+    "sigmoid",
+    "softmax",
+    "squared_error",
+    "update",
+]

@@ -1,0 +1,227 @@
+"""Where arrays live: places and transfers; which backends work on this machine, and why not.
+
+The rest of the library sees a namespace (from an array) and a `Place` (a library on one of its devices),
+and never asks which library it has in hand; what differs between libraries is in `xlogreg.libraries`.
+"""
+
+import contextlib
+import functools
+import importlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.libraries import LIBRARIES, array_namespace, device_name, device_of, is_array, move, namespace_of
+
+__all__ = [
+    "HOST",
+    "LIBRARIES",
+    "Array",
+    "BackendStatus",
+    "Place",
+    "array_namespace",
+    "available_backends",
+    "cholesky",
+    "device_of",
+    "dtype_name",
+    "is_array",
+    "place_of",
+    "place_on",
+    "to_host",
+]
+
+Array = Any  # an array of any library that follows the array API standard
+
+
+def dtype_name(array: Array) -> str:
+    """Name of an array's dtype, whatever the library and the byte order: "float32"."""
+    return getattr(array.dtype, "name", None) or str(array.dtype).rpartition(".")[2]
+
+
+def to_host(array: Array) -> np.ndarray:
+    """The array as a NumPy array: a view where the library allows one, else a copy."""
+    return LIBRARIES[name_of(array)].fetch(array)
+
+
+def name_of(array: Array) -> str:
+    """Backend name of an array's library."""
+    for name, library in LIBRARIES.items():
+        if library.owns(array):
+            return name
+    raise TypeError(f"{type(array).__name__} is no array of {', '.join(LIBRARIES)}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where arrays live: a library and one of its devices."""
+
+    name: str
+    device: Any
+
+    @functools.cached_property
+    def xp(self) -> Any:
+        """The namespace of the library."""
+        return namespace_of(self.name)
+
+    @functools.cached_property
+    def on_host(self) -> bool:
+        """Whether the device computes in the host's memory."""
+        return LIBRARIES[self.name].on_host(self.device)
+
+    def dtype(self, name: str) -> Any:
+        """The library's dtype of that name."""
+        return getattr(self.xp, name)
+
+    @property
+    def widest(self) -> str:
+        """The dtype that sums are accumulated in: float64 where the device has it, else float32."""
+        return "float64" if "float64" in self._offers() else "float32"
+
+    def _offers(self) -> Mapping[str, Any]:
+        return self.xp.__array_namespace_info__().dtypes(device=self.device)
+
+    def put(self, array: Any, dtype: str | None = None) -> Array:
+        """The array on this place, converted to ``dtype`` when it is given; itself when nothing differs."""
+        wanted = None if dtype is None else self.dtype(dtype)
+        if is_array(array) and name_of(array) == self.name:
+            if device_of(array) != self.device:
+                array = move(array, self.device)
+        else:
+            host = to_host(array) if is_array(array) else np.asarray(array)
+            if dtype is not None and host.dtype != dtype:
+                host = host.astype(dtype)
+            if self.name == "numpy":
+                return host
+            # what other libraries refuse or warn of: foreign byte order, negative strides, read-only memory
+            native = np.require(host, host.dtype.newbyteorder("="), ["W"])
+            native = native if min(native.strides, default=0) >= 0 else native.copy()
+            narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
+            if narrow is not None and native.dtype.name not in self._offers():
+                native = native.astype(narrow)
+            with self.computing():
+                array = self.xp.asarray(native, device=self.device)
+        return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
+
+    def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Small arrays of one other place and dtype, brought here in one transfer, in `widest`."""
+        origin = place_of(arrays[0])
+        if origin == self:
+            return arrays
+        flat = self.put(origin.xp.concat([origin.xp.reshape(array, (-1,)) for array in arrays]), self.widest)
+        stops = np.cumsum([math.prod(array.shape) for array in arrays]).tolist()
+        parts = [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+        return tuple(self.xp.reshape(part, array.shape) for part, array in zip(parts, arrays, strict=True))
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """Entered while arrays of this place are computed with.
+
+        Keeps NumPy's floating-point warnings out: values that are not finite are looked for, and named,
+        by us. Makes the device current, switches recording of gradients off and matrix products in less
+        than float32 as well, where a library has such things.
+        """
+        library = LIBRARIES[self.name]
+        with np.errstate(all="ignore"), library.context(importlib.import_module(library.module), self.device):
+            yield
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.device_name}"
+
+    @property
+    def device_name(self) -> str:
+        """The device as a user would name it."""
+        return device_name(self.name, self.device)
+
+
+HOST = Place("numpy", "cpu")
+
+
+def place_of(array: Array) -> Place:
+    """Where an array lives."""
+    return Place(name_of(array), device_of(array))
+
+
+def place_on(name: str, device: Any = None) -> Place:
+    """The place of a backend and a device, both as the user names them; fails as the library fails."""
+    module = importlib.import_module(LIBRARIES[name].module)
+    return Place(name, LIBRARIES[name].device(module, device))
+
+
+def why_unusable(name: str, device: Any = None) -> str:
+    """Why a backend (on a device) does not work on this machine; "" where it does.
+
+    Computes something small on it, since a library that imports may still lack a driver or a compiler.
+    """
+    library = LIBRARIES[name]
+    try:
+        place = place_on(name, device)
+        with place.computing():
+            ones = place.put(np.ones((2, 2), dtype=np.float32))
+            total = to_host(place.xp.sum(place.xp.exp(ones - ones) @ ones))
+        return "" if float(total) == 8.0 else f"computed {float(total)} where 8 is right"
+    except ImportError as error:
+        return f"{error}. Remedy: {library.remedy}"
+    except Exception as error:  # each library has its own classes for a missing driver or device
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"{type(error).__name__}: {reason}. Remedy: {library.remedy or 'name another device'}"
+
+
+class BackendStatus(NamedTuple):
+    """One backend on this machine."""
+
+    usable: bool
+    version: str
+    device: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.version or '-':12} {self.device or '-':24} {'usable' if self.usable else self.reason}"
+
+
+class BackendTable(dict[str, BackendStatus]):
+    """Backends by name; prints as a table."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:18}{status}" for name, status in self.items())
+
+
+def available_backends() -> Mapping[str, BackendStatus]:
+    """Which backends work on this machine, and why the others do not.
+
+    Each is asked to compute something small on its default device, so "usable" means just that. Imports
+    the libraries it asks.
+
+    Returns
+    -------
+    mapping of str to BackendStatus
+        By backend name: ``usable``, ``version``, ``device`` (the default one) and ``reason`` (what is
+        missing and how to mend it; "" where usable). Prints as a table.
+
+    Examples
+    --------
+    >>> available_backends()["numpy"].usable
+    True
+    """
+    return BackendTable({name: _status(name) for name in LIBRARIES})
+
+
+def _status(name: str) -> BackendStatus:
+    reason = why_unusable(name)
+    try:
+        version = str(importlib.import_module(LIBRARIES[name].module).__version__)
+    except Exception:  # not installed, or not importable: the reason says which
+        version = ""
+    return BackendStatus(not reason, version, "" if reason else place_on(name).device_name, reason)
+
+
+def cholesky(A: Array) -> Array | None:
+    """Lower Cholesky factor, or None where A is not numerically positive definite, on every library."""
+    xp = array_namespace(A)
+    try:
+        L = xp.linalg.cholesky(A)
+    except Exception:  # NumPy, PyTorch and CuPy each raise a class of their own; JAX returns NaN
+        return None
+    return L if bool(xp.all(xp.isfinite(L))) else None

@@ -1,0 +1,81 @@
+"""Coordinates of the parameters: X~ = (X - center) / scale, and the way there and back.
+
+The score is one number in any of them: z = w'x + b = u'x~ + v with w = u / scale, b = v - w'center.
+All on the host in float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xlogreg.backends import HOST, Array, to_host
+from xlogreg.data import InMemory
+from xlogreg.terms import spread_terms
+
+__all__ = ["Coordinates", "Spread", "measure_spread"]
+
+
+class Coordinates(NamedTuple):
+    """X~ = (X - center) / scale; both (n_x, 1)."""
+
+    center: np.ndarray
+    scale: np.ndarray
+
+    def theta_of(self, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """theta (n_x + 1, 1, k) of parameters w (n_x, k), b (k, 1) for X."""
+        return np.concatenate([w * self.scale, (b + w.T @ self.center).T])[:, None, :]
+
+    def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """w (n_x, k) and b (k, 1) for X, of theta (n_x + 1, 1, k)."""
+        w = theta[:-1, 0, :] / self.scale
+        return w, theta[-1:, 0, :].T - w.T @ self.center
+
+    def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
+        """The gradient dTheta (n_x + 1, 1, k) in the ``other`` coordinates."""
+        dU, dv = dTheta[:-1, 0, :], dTheta[-1:, 0, :]
+        shift = (self.center - other.center) / other.scale
+        return np.concatenate([dU * self.scale / other.scale + shift * dv, dv])[:, None, :]
+
+
+class Spread(NamedTuple):
+    """Weighted mean and variance of the features (n_x, 1), and mean of the targets (k, 1)."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    targets: np.ndarray
+
+
+def measure_spread(source: InMemory) -> Spread:
+    """From all samples, in one pass; NaN where X holds values that are not finite."""
+    with source.place.computing():
+        first = source.X[:1, :].T if source.rows else source.X[:, :1]
+        origin = to_host(first).astype(np.float64)
+    D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
+    with np.errstate(all="ignore"):
+        return Spread(origin + D, np.maximum(D2 - D * D, 0.0), Y)
+
+
+def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:
+    """Those in which the user wants the penalty, and the iterates of gradient descent.
+
+    ``standardize=True`` needs the spread.
+    """
+    if standardize is True and spread is not None:
+        return Coordinates(spread.mean, np.where(spread.variance > 0, np.sqrt(spread.variance), 1.0))
+    return Coordinates(np.zeros((n_x, 1)), np.full((n_x, 1), float(standardize or 1.0)))
+
+
+def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bool) -> Coordinates:
+    """Those in which every feature has the mean zero and about the same curvature.
+
+    Without a bias the score may not be shifted, so the centre stays the user's. ``ridge`` is l2 over the
+    bound of the loss's curvature: a feature that hardly varies is curved by its penalty alone.
+    """
+    center = spread.mean if bias else user.center
+    curvature = spread.variance + (spread.mean - center) ** 2 + ridge * user.scale**2
+    return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
+
+
+def as_host(array: Array) -> np.ndarray:
+    """A small array as float64 on the host."""
+    return HOST.put(array, "float64")

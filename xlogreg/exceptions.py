@@ -1,0 +1,51 @@
+"""Errors and warnings of xlogreg; each a class of its own, so that each can be caught or filtered alone."""
+
+import sys
+import warnings
+
+__all__ = [
+    "BackendFallbackWarning",
+    "BackendUnavailableError",
+    "ConvergenceWarning",
+    "DivergenceWarning",
+    "PrecisionWarning",
+    "SeparationWarning",
+    "XlogregWarning",
+    "warn",
+]
+
+
+class BackendUnavailableError(RuntimeError):
+    """The backend or device asked for does not work on this machine, and ``fallback=False``."""
+
+
+class XlogregWarning(UserWarning):
+    """Base of every warning of xlogreg: filter this one to filter them all."""
+
+
+class BackendFallbackWarning(XlogregWarning):
+    """The backend or device asked for does not work on this machine; computed where the data are."""
+
+
+class ConvergenceWarning(XlogregWarning):
+    """The tolerance was not reached; the message says what to do."""
+
+
+class DivergenceWarning(XlogregWarning):
+    """Gradient descent ran away: the learning rate is too large for these data."""
+
+
+class PrecisionWarning(XlogregWarning):
+    """The computing device offers less precision than the data or the call asked for."""
+
+
+class SeparationWarning(XlogregWarning):
+    """A hyperplane separates the classes, so the unpenalised cost has no minimum."""
+
+
+def warn(message: str, category: type[XlogregWarning]) -> None:
+    """Warn at the caller's line: the first frame outside this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "xlogreg":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -1,0 +1,182 @@
+"""`fit`: the road from (X, Y) to a Model. Reads like a table of contents; the work is done further down."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xlogreg import labels
+from xlogreg.backends import Array, Place, dtype_name, place_of
+from xlogreg.data import InMemory, total_of
+from xlogreg.exceptions import PrecisionWarning, warn
+from xlogreg.model import FitInfo, Model
+from xlogreg.objective import ROUNDING
+from xlogreg.options import Options, dtype_option
+from xlogreg.placement import choose_place
+from xlogreg.problem import pose
+from xlogreg.progress import State
+from xlogreg.solving import judge, solve
+
+__all__ = ["fit"]
+
+
+def fit(
+    X: Any,
+    Y: Any,
+    *,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    solver: str = "auto",
+    loss: str = "log_loss",
+    l2: float = 0.0,
+    bias: bool = True,
+    sample_weight: Any = None,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    learning_rate: float | str = "auto",
+    max_iter: int | None = None,
+    tol: float | None = None,
+    initial: Any = None,
+    rng: int | np.random.Generator = 0,
+    callback: Callable[[State], Any] | None = None,
+    verbose: int = 0,
+) -> Model:
+    """Fit a logistic regression: two classes by sigmoid, more by softmax.
+
+    Minimises J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + (l2/2) ||w||^2, where s is the sum of the sample
+    weights s_i (m without) and the bias is never penalised (notes 1.3, 2.8).
+
+    Parameters
+    ----------
+    X : array (n_x, m)
+        Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
+        anything that NumPy makes an array of. Of any real dtype and layout; never changed.
+    Y : array (1, m) or (m,), or (K, m)
+        Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
+        whatever X is.
+    samples : {"columns", "rows"}
+        "rows" takes X (m, n_x) as tables are, without a copy, and gives predictions for rows.
+    backend : {None, "auto", "numpy", "cupy", "torch", "jax", "array-api-strict"}
+        Where to compute. None: where X lives. "auto": CuPy if X is large host data and CuPy works here.
+        Parameters come back to where X lives in any case.
+    device : optional
+        A device of that backend, such as "cuda:0".
+    dtype : {None, "float32", "float64"}
+        What to compute in. None: float32 for float32 and for types of 8 and 16 bits, else float64.
+    fallback : bool
+        Whether to compute where X lives, with a `BackendFallbackWarning`, if the backend or the device does
+        not work on this machine. False: `BackendUnavailableError`.
+    solver : {"auto", "gd", "newton", "lbfgs"}
+        "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to
+        some 1,000 parameters), "lbfgs" gradients only. "auto" chooses by the number of parameters.
+    loss : {"log_loss", "squared_error"}
+        The squared error is for two classes and for "gd" only; its cost is not convex.
+    l2 : float
+        Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes l2 m.
+    bias : bool
+        Whether to fit b.
+    sample_weight : array (m,), optional
+        Not negative.
+    targets : {"labels", "probabilities"}
+        "probabilities": Y (1, m) in [0, 1], or (K, m) with columns that sum to one.
+    standardize : bool or float
+        True: fit on features of zero mean and unit variance. A number: on X divided by it (pictures: 255).
+        Done block by block; the penalty and the steps of "gd" are those of the standardised features, the
+        parameters that come back are for X as handed in.
+    learning_rate : float or "auto"
+        For "gd". "auto" is 1/L, L the largest curvature of J that the data allow.
+    max_iter : int, optional
+        1000 for "gd", 100 for "newton", 2000 for "lbfgs".
+    tol : float, optional
+        Stop when the gap J - min J is at most ``tol * J``. 1e-12 in float64, 1e-9 in float32; "gd" makes
+        ``max_iter`` steps unless tol is given.
+    initial : Model or (w, b), optional
+        Where to start, for X as handed in. "gd" starts at zero otherwise.
+    rng : int or numpy.random.Generator
+        For what is random: the start of the power iteration behind ``learning_rate="auto"``.
+    callback : callable, optional
+        Called with a `State` before each update; return True to stop.
+    verbose : int
+        1 shows a progress line.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that is wrong: names the argument, what came and what is right.
+    BackendUnavailableError
+        See ``fallback``.
+
+    Warns
+    -----
+    BackendFallbackWarning, ConvergenceWarning, DivergenceWarning, PrecisionWarning, SeparationWarning
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.asarray([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    >>> Y = np.asarray([[0, 0, 1, 0, 1, 1]])
+    >>> model = xlogreg.fit(X, Y)
+    >>> model.w.round(4), model.b.round(4)
+    (array([[1.214]]), array([[-4.2491]]))
+    >>> model.fit_info.converged
+    True
+    """
+    began = time.perf_counter()
+    options = Options(solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose)
+    X = labels.as_matrix(X, samples)
+    encoded = labels.encode_targets(Y, X.shape, samples, targets)
+    home = place_of(X)
+    nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
+    place, reason = choose_place(home, nbytes, backend, device, fallback)
+    source = _gather(X, encoded, sample_weight, place, _computing_dtype(X, dtype, place), samples)
+    problem = pose(source, encoded, initial, options)
+    result = solve(problem, options)
+    outcome = judge(problem, result, options)
+    w, b = problem.engine.parameters_of(result.theta)
+    stored = dtype_name(X) if dtype_name(X) in ROUNDING else source.dtype
+    info = FitInfo(
+        solver=problem.solver,
+        backend=place.name,
+        device=place.device_name,
+        dtype=source.dtype,
+        fallback=reason,
+        seconds=time.perf_counter() - began,
+        **outcome,
+    )
+    name = problem.objective.loss.name
+    return Model(home.put(w, stored), home.put(b, stored), encoded.classes, samples, name, result.costs, info)
+
+
+def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
+    asked, natural = dtype_option(dtype), labels.computing_dtype(X)
+    if (asked or natural) == "float32" or place.widest == "float64":
+        return asked or natural
+    remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""
+    if asked:
+        raise ValueError(f"dtype='float64' is not available on {place}{remedy}")
+    if dtype_name(X) == "float64":
+        warn(f"X is float64, but {place} has no float64: computing in float32{remedy}", PrecisionWarning)
+    return "float32"
+
+
+def _gather(X: Array, encoded: labels.Targets, weight: Any, place: Place, dtype: str, samples: str) -> InMemory:
+    """The training samples on the place that computes."""
+    m = encoded.Y.shape[1]
+    weight = labels.as_weight(weight, m)
+    Y = place.put(encoded.Y, "int32" if encoded.numbers else dtype)
+    if weight is not None:
+        weight = place.put(weight, dtype)
+        erased = labels.erased_class(encoded._replace(Y=Y), weight)
+        if erased is not None:
+            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
+    classes = len(encoded.classes) if encoded.numbers else None
+    return InMemory(place.put(X), Y, weight, place, dtype, total_of(weight, m), samples == "rows", classes)

@@ -1,0 +1,236 @@
+"""What the user hands in: validation of X, Y and weights, and labels <-> targets.
+
+Every error names the argument, what came and what is right. Nothing below this file checks again.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of
+
+__all__ = ["Targets", "as_matrix", "as_weight", "computing_dtype", "encode_known", "encode_targets", "erased_class"]
+
+NUMERIC = ("bool", "int", "uint", "float", "bfloat")
+
+
+class Targets(NamedTuple):
+    """Y as the engine takes it."""
+
+    Y: Array  # (1, m) in {0, 1} or [0, 1]; (1, m) class numbers where `numbers`; else (K, m) probabilities
+    classes: np.ndarray  # the user's labels, in order
+    numbers: bool  # whether Y holds the numbers of three or more classes
+    hard: bool  # whether every target is 0 or 1
+
+
+def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array:
+    """X as an array of numbers (n_x, m), or (m, n_x) for samples="rows": itself if it is one already."""
+    if samples not in ("columns", "rows"):
+        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
+    expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
+    X = _as_array(X, "X")
+    if X.ndim != 2:
+        raise ValueError(f"X must have the shape {expected}; got {tuple(X.shape)}")
+    if 0 in X.shape:
+        raise ValueError(f"X is empty: its shape is {tuple(X.shape)}, expected {expected}")
+    features, other = X.shape if samples == "columns" else X.shape[::-1]
+    if n_x is not None and features != n_x:
+        raise ValueError(
+            f"X has {features} features (shape {tuple(X.shape)}, samples={samples!r}), the model has {n_x}"
+            + (_other_way(samples) if other == n_x else "")
+        )
+    return X
+
+
+def computing_dtype(X: Array) -> str:
+    """float32 for float32 and for types of 8 and 16 bits, which only store; float64 for all others."""
+    name = dtype_name(X)
+    return "float32" if name == "float32" or (name != "bool" and name.endswith(("int8", "16"))) else "float64"
+
+
+def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> Targets:
+    """Labels or probabilities for an X of that shape, as the user gave them, as `Targets` on the place of Y."""
+    if kind not in ("labels", "probabilities"):
+        raise ValueError(f"targets must be 'labels' or 'probabilities', not {kind!r}")
+    m, n_x = shape[::-1] if samples == "columns" else shape
+    Y = _as_array(Y, "Y", text=kind == "labels")
+    try:
+        Y = _shaped(Y, m, samples, "Y")
+    except ValueError as error:
+        if n_x in Y.shape:
+            raise ValueError(f"{error}{_other_way(samples)}") from None
+        raise
+    if isinstance(Y, np.ndarray) and Y.dtype.kind in "US":
+        return _from_values(*_numbered(Y))
+    xp = array_namespace(Y)
+    if dtype_name(Y) == "bool":
+        encoded = encode_targets(xp.astype(Y, xp.uint8), (n_x, m), "columns", kind)
+        return encoded._replace(classes=encoded.classes.astype(bool)) if Y.shape[0] == 1 else encoded
+    if not bool(xp.all(xp.isfinite(Y))):
+        raise ValueError("Y holds values that are not finite (NaN or infinity)")
+    return _from_probabilities(Y) if kind == "probabilities" else _from_labels(Y)
+
+
+def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
+    """The numbers of labels in a model's classes (1, m), on the place of Y; refuses labels it does not have."""
+    Y = _shaped(_as_array(Y, "Y", text=True), m, samples, "Y")
+    xp = array_namespace(Y)
+    text = isinstance(Y, np.ndarray) and Y.dtype.kind in "US"
+    if text != (classes.dtype.kind in "US"):
+        raise ValueError(
+            f"Y holds {'strings' if text else 'numbers'}, the labels of the model are {classes.tolist()[:6]}"
+        )
+    if Y.shape[0] == len(classes) and Y.shape[0] > 1:
+        return _from_labels(Y, complete=False).Y
+    if dtype_name(Y) == "bool":
+        Y = xp.astype(Y, xp.uint8)
+    numbers, known = xp.zeros(Y.shape, dtype=xp.int32, device=device_of(Y)), 0
+    for number, label in enumerate(classes.tolist()):
+        same = (int(label) if isinstance(label, bool) else label) == Y
+        numbers = numbers + number * xp.astype(same, xp.int32)
+        known = known + xp.astype(same, xp.int32)
+    if not bool(xp.all(known == 1)):
+        first = int(xp.argmax(xp.astype(known == 0, xp.int32)))
+        raise ValueError(f"Y holds the label {Y[0, first]!s} (sample {first}), which the model does not have")
+    return numbers
+
+
+def as_weight(weight: Any, m: int) -> Array | None:
+    """sample_weight as an array (1, m), or None."""
+    if weight is None:
+        return None
+    weight = _as_array(weight, "sample_weight")
+    if tuple(weight.shape) not in ((m,), (1, m)):
+        raise ValueError(f"sample_weight must have the shape ({m},), one for each sample; got {tuple(weight.shape)}")
+    xp = array_namespace(weight)
+    if not bool(xp.all(xp.isfinite(weight))):
+        raise ValueError("sample_weight holds values that are not finite (NaN or infinity)")
+    if bool(xp.any(weight < 0)):
+        raise ValueError(f"sample_weight must not be negative; its smallest value is {float(xp.min(weight))}")
+    if not bool(xp.any(weight > 0)):
+        raise ValueError("sample_weight is zero for every sample")
+    return xp.reshape(weight, (1, m))
+
+
+def erased_class(targets: Targets, weight: Array) -> int | None:
+    """Number of a class whose samples all have weight zero; both arguments on one place."""
+    xp = array_namespace(targets.Y)
+    for number in range(len(targets.classes)):
+        if targets.numbers:
+            present = number == targets.Y
+        elif targets.Y.shape[0] == 1:
+            present = targets.Y > 0 if number else targets.Y < 1
+        else:
+            present = targets.Y[number : number + 1, :] > 0
+        if not bool(xp.any(xp.logical_and(present, weight > 0))):
+            return number
+    return None
+
+
+def _as_array(value: Any, name: str, text: bool = False) -> Array:
+    if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
+        array = value.detach() if name_of(value) == "torch" else value
+        numeric = dtype_name(array).startswith(NUMERIC)
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(f"{name} is ragged or otherwise no array: {error}") from None
+        if array.dtype == object and all(isinstance(item, str) for item in array.flat):
+            array = array.astype(str)
+        numeric = array.dtype.kind in "biuf" or (text and array.dtype.kind in "US")
+    if not numeric:
+        raise TypeError(
+            f"{name} must hold numbers{' or strings' if text else ''}; got {type(value).__name__} of {array.dtype}"
+        )
+    return array
+
+
+def _other_way(samples: str) -> str:
+    meant = "rows" if samples == "columns" else "columns"
+    return f"; did you pass samples as {meant}? use samples={meant!r}"
+
+
+def _shaped(Y: Array, m: int, samples: str, name: str) -> Array:
+    """Y as (k, m)."""
+    xp = array_namespace(Y)
+    expected = f"({m},), (1, {m}) or (K, {m})" if samples == "columns" else f"({m},), ({m}, 1) or ({m}, K)"
+    if Y.ndim == 1 and Y.shape[0] == m:
+        return xp.reshape(Y, (1, m))
+    if Y.ndim == 2:
+        across = xp.matrix_transpose(Y) if samples == "rows" else Y
+        if across.shape[1] == m and across.shape[0] > 0:
+            return across
+        if samples == "rows" and tuple(Y.shape) == (1, m):
+            return Y
+    raise ValueError(f"{name} has the shape {tuple(Y.shape)}, but X holds {m} samples: expected {expected}")
+
+
+def _from_values(values: np.ndarray, numbers: Array) -> Targets:
+    if values.shape[0] < 2:
+        raise ValueError(f"Y holds one class only ({values.tolist()[0]!r}); there must be two or more")
+    return Targets(numbers, values, values.shape[0] > 2, True)
+
+
+def _numbered(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, numbers = np.unique(Y, return_inverse=True)
+    return values, numbers.reshape(1, -1)
+
+
+def _from_labels(Y: Array, complete: bool = True) -> Targets:
+    xp = array_namespace(Y)
+    if xp.isdtype(Y.dtype, "real floating") and not bool(xp.all(xp.round(Y) == Y)):
+        raise ValueError(
+            "Y holds floats that are not whole numbers, which are no labels; "
+            "for probabilities in [0, 1] use targets='probabilities'"
+        )
+    if Y.shape[0] > 1:
+        hot = bool(xp.all(xp.logical_or(Y == 0, Y == 1)))
+        if not hot or not bool(xp.all(xp.sum(xp.astype(Y == 1, xp.int32), axis=0) == 1)):
+            raise ValueError(
+                f"Y has {Y.shape[0]} rows, one a class, but its columns are not one-hot (a single 1, else 0); "
+                "for probabilities use targets='probabilities'"
+            )
+        classes = np.arange(Y.shape[0])
+        absent = [number for number in range(Y.shape[0]) if not bool(xp.any(Y[number, :] == 1))]
+        if absent and complete:
+            raise ValueError(f"Y has no sample of class {absent[0]}: that row of its one-hot columns is all 0")
+        return _from_values(classes, xp.reshape(xp.argmax(Y, axis=0), (1, -1)))
+    low, high = xp.min(Y), xp.max(Y)
+    if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
+        edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]
+        return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y)
+    values, numbers = xp.unique_inverse(Y)
+    classes = np.asarray([_as_label(values[i]) for i in range(values.shape[0])], dtype=_label_dtype(Y))
+    return _from_values(classes, xp.reshape(numbers, (1, -1)))
+
+
+def _as_label(value: Array) -> int | float:
+    xp = array_namespace(value)
+    return float(value) if xp.isdtype(value.dtype, "real floating") else int(value)
+
+
+def _label_dtype(Y: Array) -> str:
+    name = dtype_name(Y)
+    return "float32" if name == "bfloat16" else name
+
+
+def _from_probabilities(Y: Array) -> Targets:
+    xp = array_namespace(Y)
+    if not xp.isdtype(Y.dtype, "real floating"):
+        Y = xp.astype(Y, xp.float32, copy=False)
+    if bool(xp.any(xp.logical_or(Y < 0, Y > 1))):
+        reach = f"{float(xp.min(Y))} to {float(xp.max(Y))}"
+        raise ValueError(f"Y must lie in [0, 1] for targets='probabilities'; it reaches from {reach}")
+    if Y.shape[0] > 1:
+        sums = xp.sum(Y, axis=0)
+        if bool(xp.any(xp.abs(sums - 1.0) > 1e-4)):
+            raise ValueError("the columns of Y must sum to one for targets='probabilities' of K classes")
+        if Y.shape[0] == 2:
+            Y = Y[1:, :]
+    masses = [xp.sum(1.0 - Y), xp.sum(Y)] if Y.shape[0] == 1 else [xp.sum(Y[k, :]) for k in range(Y.shape[0])]
+    for number, mass in enumerate(masses):
+        if not bool(mass > 0):
+            raise ValueError(f"Y gives class {number} no probability in any sample; each class needs some")
+    hard = bool(xp.all(xp.logical_or(Y == 0, Y == 1)))
+    return Targets(Y, np.arange(max(2, Y.shape[0])), False, hard)

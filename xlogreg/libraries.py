@@ -1,0 +1,130 @@
+"""The array libraries by name, and what differs between them, as data: the only file that names them."""
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import array_api_compat
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+from array_api_compat import array_namespace
+
+__all__ = ["LIBRARIES", "Library", "array_namespace", "device_name", "device_of", "is_array", "move", "namespace_of"]
+
+device_of = array_api_compat.device  # None for an array traced by jax.jit
+is_array = array_api_compat.is_array_api_obj
+move = array_api_compat.to_device
+
+
+class Library(NamedTuple):
+    """What differs between array libraries, as data."""
+
+    module: str
+    owns: Callable[[Any], bool]
+    device: Callable[[Any, Any], Any]  # module, what the user named (or None) -> a device of the library
+    fetch: Callable[[Any], np.ndarray]  # array -> NumPy
+    context: Callable[[Any, Any], contextlib.AbstractContextManager]  # module, device -> entered while computing
+    on_host: Callable[[Any], bool]  # device -> whether it computes in the host's memory
+    remedy: str
+
+
+def _numpy_device(module: Any, name: Any) -> str:
+    if name not in (None, "cpu"):
+        raise ValueError(f"NumPy has the device 'cpu' only, not {name!r}")
+    return "cpu"
+
+
+def _cupy_device(module: Any, name: Any) -> Any:
+    if name is None:
+        return module.cuda.Device()
+    return module.cuda.Device(int(str(name).removeprefix("cuda").removeprefix(":") or 0))
+
+
+def _torch_device(module: Any, name: Any) -> Any:
+    # a tensor's own device always has an index ("cuda:0"), so compare with that
+    return module.empty(0, device=name).device
+
+
+def _torch_fetch(array: Any) -> np.ndarray:
+    tensor = array.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def _jax_device(module: Any, name: Any) -> Any:
+    if name is None:
+        return module.numpy.empty(0).device
+    if not isinstance(name, str):
+        return name
+    platform, _, index = name.partition(":")
+    return module.devices(platform)[int(index or 0)]
+
+
+def _strict_device(module: Any, name: Any) -> Any:
+    return module.Device("CPU_DEVICE" if name is None else name) if not isinstance(name, module.Device) else name
+
+
+def _strict_fetch(array: Any) -> np.ndarray:
+    module = importlib.import_module("array_api_strict")
+    return np.asarray(array.to_device(module.Device("CPU_DEVICE")))
+
+
+def _no_context(module: Any, device: Any) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
+
+LIBRARIES = {
+    "numpy": Library(
+        "numpy", array_api_compat.is_numpy_array, _numpy_device, np.asarray, _no_context, lambda device: True, ""
+    ),
+    "cupy": Library(
+        "cupy",
+        array_api_compat.is_cupy_array,
+        _cupy_device,
+        lambda array: array.get(),
+        lambda module, device: device,
+        lambda device: False,
+        "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
+    ),
+    "torch": Library(
+        "torch",
+        array_api_compat.is_torch_array,
+        _torch_device,
+        _torch_fetch,
+        lambda module, device: module.no_grad(),
+        lambda device: device.type == "cpu",
+        "install the PyTorch build for your device, see pytorch.org",
+    ),
+    "jax": Library(
+        "jax",
+        array_api_compat.is_jax_array,
+        _jax_device,
+        np.asarray,
+        # on a GPU the default multiplies float32 matrices in TF32: three digits
+        lambda module, device: module.default_matmul_precision("highest"),
+        lambda device: device.platform == "cpu",
+        "pip install jax, or the build for your device, see docs.jax.dev",
+    ),
+    "array-api-strict": Library(
+        "array_api_strict",
+        lambda array: type(array).__module__.startswith("array_api_strict"),
+        _strict_device,
+        _strict_fetch,
+        _no_context,
+        lambda device: True,
+        "pip install array-api-strict",
+    ),
+}
+
+
+def namespace_of(name: str) -> Any:
+    """The namespace of a library that is not in sight of an array."""
+    if name == "numpy":
+        return numpy_namespace
+    module = importlib.import_module(LIBRARIES[name].module)
+    return array_namespace((module.numpy if name == "jax" else module).empty(0))
+
+
+def device_name(name: str, device: Any) -> str:
+    """The device as a user would name it."""
+    return str(device._device if name == "array-api-strict" else device)

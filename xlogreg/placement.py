@@ -1,0 +1,54 @@
+"""Where a fit computes: what the user asked for, what works here, and the fallback that is never silent."""
+
+from typing import Any
+
+from xlogreg.backends import LIBRARIES, Place, place_on, why_unusable
+from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
+
+__all__ = ["choose_place"]
+
+# backend="auto" moves host data of at least this size to a GPU. A fit reads X some ten times, twice a
+# pass; one copy over the bus costs about as much as one reading by a CPU, so what has to be outweighed
+# is starting the device: a second or so, the time in which a laptop reads X of this size ten times.
+AUTO_BYTES = 256 * 2**20
+
+
+def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, str | None]:
+    """Where to compute, and the reason if that is not where the user asked for.
+
+    Parameters
+    ----------
+    data : Place
+        Where X lives.
+    nbytes : int
+        Size of X in bytes.
+    backend, device, fallback
+        As handed to `xlogreg.fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a backend that does not exist; lists those that work here.
+    BackendUnavailableError
+        For one that does not work here, if ``fallback`` is False.
+    """
+    if backend == "auto":
+        moves = data.name == "numpy" and nbytes >= AUTO_BYTES and not why_unusable("cupy", device)
+        return (place_on("cupy", device) if moves else data), None
+    if backend is not None and not isinstance(backend, str):
+        raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
+    if backend is not None and backend not in LIBRARIES:
+        usable = ", ".join(repr(name) for name in LIBRARIES if not why_unusable(name))
+        raise ValueError(f"backend {backend!r} is unknown; usable on this machine: {usable}, 'auto', None")
+    name = data.name if backend is None else backend
+    if device is None and name == data.name:
+        return data, None
+    reason = why_unusable(name, device)
+    if not reason:
+        return place_on(name, device), None
+    asked = f"backend={name!r}" + ("" if device is None else f", device={device!r}")
+    if not fallback:
+        raise BackendUnavailableError(f"{asked} is not usable on this machine: {reason}")
+    instead = f"Computing with {data} instead; fallback=False makes this an error"
+    warn(f"{asked} is not usable on this machine: {reason}. {instead}", BackendFallbackWarning)
+    return data, f"{asked}: {reason}"

@@ -1,0 +1,67 @@
+"""The approximate inverse Hessian that a solver steps with."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from xlogreg.backends import Array, array_namespace, cholesky
+
+__all__ = ["Dense", "Diagonal", "Preconditioner"]
+
+
+class Preconditioner(Protocol):
+    """M^-1 times a gradient, model by model."""
+
+    def solve(self, gradient: Array) -> Array:
+        """M^-1 gradient, for a gradient (n_x + 1, g, k)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """M = diag(curvature), curvature broadcastable to theta."""
+
+    curvature: Array
+
+    def solve(self, gradient: Array) -> Array:
+        return gradient / self.curvature
+
+
+@dataclass(frozen=True)
+class Dense:
+    """M = a Hessian (g, p, p), p = (n_x + 1) k, held whole.
+
+    Where it is singular (collinear features, the constant over the classes of a softmax) the solution
+    of minimum norm is given, in coordinates that make its diagonal one.
+
+    Attributes
+    ----------
+    hessian : array (g, p, p)
+    precision : float
+        Relative rounding error of the Hessian's entries.
+    """
+
+    hessian: Array
+    precision: float
+
+    def solve(self, gradient: Array) -> Array:
+        xp = array_namespace(gradient)
+        rows, g, k = gradient.shape
+        R = xp.reshape(xp.permute_dims(gradient, (1, 0, 2)), (g, rows * k, 1))
+        R = xp.stack([self._solve_one(self.hessian[j, :, :], R[j, :, :]) for j in range(g)])
+        return xp.permute_dims(xp.reshape(R, (g, rows, k)), (1, 0, 2))
+
+    def _solve_one(self, H: Array, r: Array) -> Array:
+        xp = array_namespace(H)
+        diagonal = xp.linalg.diagonal(H)
+        # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
+        scale = xp.where(diagonal > 0, 1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))), 0.0)
+        scale = xp.expand_dims(scale, axis=-1)
+        H = H * scale * xp.matrix_transpose(scale)
+        L = cholesky(H)
+        # a pivot is the part of a feature that the others do not explain
+        if L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * self.precision:
+            return scale * xp.linalg.solve(H, scale * r)
+        values, Q = xp.linalg.eigh(H)
+        cutoff = H.shape[0] * self.precision * float(xp.max(values))
+        inverse = xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
+        return scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (xp.matrix_transpose(Q) @ (scale * r))))

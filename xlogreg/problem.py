@@ -1,0 +1,109 @@
+"""What a fit minimises: the objective, the coordinates that its solver works in, and where it starts."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.certificate import EXPANSION_LIMIT
+from xlogreg.coordinates import (
+    Coordinates,
+    Spread,
+    as_host,
+    engine_coordinates,
+    measure_spread,
+    user_coordinates,
+)
+from xlogreg.data import InMemory, host_center, refuse_nonfinite
+from xlogreg.labels import Targets
+from xlogreg.logistic import LOSSES
+from xlogreg.model import Model
+from xlogreg.objective import Objective
+from xlogreg.options import Options
+
+__all__ = ["Problem", "choose_solver", "pose"]
+
+NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation minutes
+
+
+class Problem(NamedTuple):
+    """An objective for a theta on the host, in the engine's coordinates, and how to minimise it."""
+
+    source: InMemory
+    objective: Objective
+    user: Coordinates  # those of the penalty, and of gradient descent
+    engine: Coordinates
+    start: np.ndarray  # (n_x + 1, 1, k)
+    solver: str
+    passes: int  # made so far
+
+
+def choose_solver(solver: str, parameters: int) -> str:
+    """The one place that decides what "auto" means."""
+    if solver == "newton" and parameters > NEWTON_LIMIT:
+        raise ValueError(
+            f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
+            f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
+        )
+    if solver != "auto":
+        return solver
+    return "newton" if parameters <= EXPANSION_LIMIT else "lbfgs"
+
+
+def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> Problem:
+    """The problem of fitting ``targets`` to ``source``; measures the spread of the features where that helps."""
+    k = 1 if len(targets.classes) == 2 else len(targets.classes)
+    if k > 1 and options.loss == "squared_error":
+        raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
+    loss = LOSSES["cross_entropy" if k > 1 else options.loss]
+    solver = choose_solver(options.solver, (source.n_x + 1) * k)
+    given = None if initial is None else _parameters(initial, source.n_x, k)
+    spread = measure_spread(source) if solver != "gd" or options.standardize is True else None
+    if spread is not None and not np.all(np.isfinite(spread.variance)):
+        refuse_nonfinite(source)
+    user = user_coordinates(source.n_x, options.standardize, spread)
+    if solver == "gd" or spread is None:  # exactly the notes' iterates
+        engine, start = user, np.zeros((source.n_x + 1, 1, k))
+    else:
+        engine = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias)
+        start = _log_odds(source.n_x, spread, k, options.bias)
+    if np.any(engine.center != 0.0):
+        source = source.centered(engine.center)
+        engine = engine._replace(center=host_center(source))
+    column = (source.n_x, 1, 1)
+    objective = Objective(
+        source,
+        loss,
+        l2=np.full((1, 1, 1), float(options.l2)),
+        inverse_scale=np.reshape(1.0 / engine.scale, column),
+        penalty=np.reshape((user.scale / engine.scale) ** 2, column),
+        free=np.concatenate([np.ones(column), np.full((1, 1, 1), float(options.bias))]),
+        separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
+    )
+    if given is not None:
+        start = engine.theta_of(*given)
+    return Problem(source, objective, user, engine, start, solver, int(spread is not None))
+
+
+def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    pair = (initial.w, initial.b) if isinstance(initial, Model) else initial
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"initial must be a Model or a pair (w, b), not {type(initial).__name__}")
+    w, b = (np.asarray(as_host(part), dtype=np.float64) for part in pair)
+    if w.shape != (n_x, k) or b.shape != (k, 1):
+        raise ValueError(f"initial must hold w {(n_x, k)} and b {(k, 1)}; got {w.shape} and {b.shape}")
+    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
+        raise ValueError("initial holds values that are not finite (NaN or infinity)")
+    return w, b
+
+
+def _log_odds(n_x: int, spread: Spread, k: int, bias: bool) -> np.ndarray:
+    """Weights of zero, and the biases that are then the best."""
+    theta = np.zeros((n_x + 1, 1, k))
+    if bias and k == 1:
+        share = float(spread.targets[0, 0])
+        theta[-1, 0, 0] = math.log(share) - math.log1p(-share)
+    elif bias:
+        logs = np.log(spread.targets[:, 0])
+        theta[-1, 0, :] = logs - np.mean(logs)
+    return theta

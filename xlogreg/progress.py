@@ -1,0 +1,86 @@
+"""What a fit shows while it runs: the state that callbacks see, and the line of verbose=1."""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from xlogreg.backends import Array, to_host
+from xlogreg.objective import Evaluation
+
+__all__ = ["ProgressLine", "State"]
+
+SECONDS_BETWEEN = 0.1
+
+
+class State:
+    """A fit at one iteration, before its update. Every value is fetched from the device when it is asked for.
+
+    Attributes
+    ----------
+    iteration : int
+    cost : float
+    w, b : ndarray (n_x, k), (k, 1)
+        Parameters for X as it was handed in, on the host.
+    gradient_norm : float
+    """
+
+    def __init__(
+        self,
+        iteration: int,
+        theta: Array,
+        here: Evaluation,
+        parameters: Callable[[Array], tuple[np.ndarray, np.ndarray]],
+        norm: Callable[[Array], float],
+    ) -> None:
+        self.iteration = iteration
+        self._theta, self._here, self._parameters, self._norm = theta, here, parameters, norm
+
+    @property
+    def cost(self) -> float:
+        return float(to_host(self._here.value)[0])
+
+    @property
+    def gradient_norm(self) -> float:
+        return self._norm(self._here.gradient)
+
+    @property
+    def w(self) -> np.ndarray:
+        return self._parameters(self._theta)[0]
+
+    @property
+    def b(self) -> np.ndarray:
+        return self._parameters(self._theta)[1]
+
+
+class ProgressLine:
+    """One line on standard error, redrawn at most ten times a second: tqdm's where it is installed."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.shown = total, 0.0
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            self.bar = None
+        else:
+            self.bar = tqdm(total=total, desc="fit", file=sys.stderr)
+
+    def show(self, state: State) -> None:
+        now = time.perf_counter()
+        if now - self.shown < SECONDS_BETWEEN:
+            return
+        self.shown = now
+        if self.bar is None:
+            sys.stderr.write(f"\rfit: iteration {state.iteration} of at most {self.total}, cost {state.cost:.6g}")
+            sys.stderr.flush()
+        else:
+            self.bar.set_postfix(cost=f"{state.cost:.6g}", refresh=False)
+            self.bar.update(state.iteration - self.bar.n)
+
+    def close(self, iterations: int) -> None:
+        if self.bar is None:
+            sys.stderr.write("\n")
+        else:
+            self.bar.update(iterations - self.bar.n)
+            self.bar.close()

@@ -1,0 +1,109 @@
+"""The loop that Newton's and quasi-Newton methods share: a step, a safeguard, a proof.
+
+Stops by half the squared Newton decrement, g' H^-1 g / 2, an estimate of J - min J that no scaling of the
+features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5). The objective is convex, so
+a sufficient decrease of the value is all that a step must show (Nocedal & Wright 2006, algorithm 3.1).
+"""
+
+from typing import Protocol, Self
+
+from xlogreg.backends import Array, array_namespace
+from xlogreg.objective import Evaluation, Objective
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = ["Method", "decrement", "minimize"]
+
+ARMIJO = 1e-4
+HALVINGS = 40
+
+
+class Method(Protocol):
+    """What tells one second-order method from another."""
+
+    @property
+    def patience(self) -> int:
+        """How many looks in a row must agree before a small gap, or one that no longer falls, is believed."""
+        ...
+
+    def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
+        """The objective at theta, with as many derivatives as `step` needs: one pass."""
+        ...
+
+    def step(self, here: Evaluation) -> Array:
+        """-B^-1 g, for an approximate Hessian B."""
+        ...
+
+    def learn(self, moved: Array, change: Array) -> Self:
+        """The method that also knows that moving theta so changed the gradient so."""
+        ...
+
+
+def decrement(gradient: Array, step: Array) -> Array:
+    """Half the squared Newton decrement of each model (g,): the gap that the step promises to close."""
+    return -0.5 * array_namespace(step).sum(gradient * step, axis=(0, 2))
+
+
+def minimize(
+    objective: Objective, start: Array, *, method: Method, tol: float, max_iter: int, monitor: Monitor | None = None
+) -> Result:
+    """Minimise; the models of a batch share their step length.
+
+    Parameters
+    ----------
+    objective : Objective
+    start : array (n_x + 1, g, k)
+    method : Method
+    tol : float
+        Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken.
+    max_iter : int
+    monitor : callable, optional
+
+    Returns
+    -------
+    Result
+        Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
+        "diverged" (the cost is not finite), "max_iter" or "callback".
+    """
+    xp = array_namespace(start)
+    theta, reason, gap = start, "max_iter", None
+    here, passes = method.evaluate(objective, theta), 1
+    costs: list[Array] = []
+    small, stuck, lowest = 0, 0, float("inf")  # looks in a row with a small gap, with one that does not fall
+    for iteration in range(max_iter):
+        if not bool(xp.all(xp.isfinite(here.value))):
+            reason = "diverged"
+            break
+        step = method.step(here)
+        gap = decrement(here.gradient, step)
+        if monitor is not None and monitor(iteration, theta, here):
+            reason = "callback"
+            break
+        if bool(xp.all(here.separated)):
+            reason = "separated"
+            break
+        costs.append(here.value)
+        small = small + 1 if bool(xp.all(gap <= tol * here.value)) else 0
+        if small >= method.patience:
+            theta, reason = theta + step, "converged"
+            break
+        # where rounding of the value hides what is left to gain, only the gap can still be trusted
+        slack = 8.0 * objective.noise * float(xp.sum(here.value))
+        blind = float(xp.sum(gap)) <= slack
+        stuck = stuck + 1 if blind and float(xp.sum(gap)) >= 0.5 * lowest else 0
+        lowest = min(lowest, float(xp.sum(gap)))
+        if stuck > method.patience:
+            reason = "precision"
+            break
+        for halving in range(HALVINGS):
+            length = 0.5**halving
+            trial = theta + length * step
+            there, passes = method.evaluate(objective, trial), passes + 1
+            gain = float(xp.sum(here.value - there.value))
+            if gain >= 2.0 * ARMIJO * length * float(xp.sum(gap)) - (slack if blind else 0.0):
+                break
+        else:
+            reason = "precision"
+            break
+        method = method.learn(trial - theta, there.gradient - here.gradient)
+        theta, here = trial, there
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap)

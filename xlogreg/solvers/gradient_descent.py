@@ -1,0 +1,75 @@
+"""Gradient descent exactly as in the notes (1.4, 2.4): theta -= alpha dTheta, a fixed rate, from a given start."""
+
+from collections.abc import Callable
+
+from xlogreg.backends import Array, array_namespace, to_host
+from xlogreg.logistic import update
+from xlogreg.objective import Objective
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = ["minimize"]
+
+LOOK = 50  # iterations between two looks at the costs: each look waits for the device
+
+
+def minimize(
+    objective: Objective,
+    start: Array,
+    *,
+    learning_rate: float,
+    max_iter: int,
+    enough: Callable[[Array], bool] | None = None,
+    monitor: Monitor | None = None,
+) -> Result:
+    """``max_iter`` updates, fewer only if it diverges, ``monitor`` stops it or ``enough`` says so.
+
+    Parameters
+    ----------
+    objective : Objective
+        Living where ``start`` lives: on the device of the samples, nothing waits for it between two looks.
+    start : array (n_x + 1, g, k)
+    learning_rate : float
+    max_iter : int
+    enough : callable, optional
+        Asked at each look whether theta is good enough.
+    monitor : callable, optional
+
+    Returns
+    -------
+    Result
+        Without a gap. Reason "max_iter", "converged", "diverged" or "callback"; ``costs[i]`` is J before update i.
+    """
+    xp = array_namespace(start)
+    theta, reason = start, "max_iter"
+    costs: list[Array] = []
+    for iteration in range(max_iter):
+        here = objective.evaluate(theta)
+        if monitor is not None and monitor(iteration, theta, here):
+            reason = "callback"
+            break
+        costs.append(here.value)
+        theta = update(theta, here.gradient, learning_rate)
+        if len(costs) in (1, max_iter) or len(costs) % LOOK == 0:  # the first look finds X that is not finite
+            if _keeps_growing(to_host(xp.stack(costs[-LOOK:])), to_host(costs[0])):
+                reason = "diverged"
+                break
+            if enough is not None and enough(theta):
+                reason = "converged"
+                break
+    passes = len(costs) + (reason == "callback")
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, None)
+
+
+def _keeps_growing(window: Array, first: Array) -> bool:
+    """Whether the costs (looks, g) of some model are not finite, or rise throughout above the first.
+
+    A rate that is merely large makes the cost swing; a divergent one lifts even its lowest points.
+    """
+    xp = array_namespace(window)
+    if not bool(xp.all(xp.isfinite(window))):
+        return True
+    half = window.shape[0] // 2
+    if half < 2:
+        return False
+    low, high = xp.min(window[half:, :], axis=0), xp.max(window[:half, :], axis=0)
+    return bool(xp.any(xp.logical_and(low > high, low > first)))

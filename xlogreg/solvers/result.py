@@ -1,0 +1,38 @@
+"""What every solver returns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xlogreg.backends import Array
+from xlogreg.objective import Evaluation
+
+__all__ = ["Monitor", "Result"]
+
+# called with the iteration, theta and its evaluation before each step; True stops
+Monitor = Callable[[int, Array, Evaluation], bool]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where a solver stopped, and why.
+
+    Attributes
+    ----------
+    theta : array (n_x + 1, g, k)
+    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
+    iterations, passes : int
+    costs : array (iterations, g)
+        J before each step.
+    last : Evaluation
+        The objective where it was last evaluated, with all the derivatives that the solver asked for.
+    gap : array (g,), or None
+        The solver's own estimate of J - min J there, where it has one.
+    """
+
+    theta: Array
+    reason: str
+    iterations: int
+    passes: int
+    costs: Array
+    last: Evaluation
+    gap: Array | None

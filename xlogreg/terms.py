@@ -1,0 +1,175 @@
+"""What one block of samples adds to the sums that the fit needs; built from `xlogreg.logistic`.
+
+theta (n_x + 1, g, k) holds the parameters of g models with k outputs each, the bias in the last row; X
+never gets a row of ones. Sums, not means, so that blocks add up. They are accumulated in the dtype of
+theta, which may be wider than that of X: float32 samples, float64 sums. Capitals stand for matrices.
+"""
+
+import math
+from typing import NamedTuple
+
+from xlogreg.backends import Array, array_namespace, device_of
+from xlogreg.logistic import Loss, backward, curvature, scores
+
+__all__ = [
+    "Block",
+    "bias_terms",
+    "expansion_terms",
+    "moment_terms",
+    "pass_terms",
+    "report_terms",
+    "split",
+    "spread_terms",
+]
+
+
+class Block(NamedTuple):
+    """Some of the samples, on the computing device and in the computing dtype."""
+
+    X: Array  # (n_x, samples)
+    Y: Array  # (k, samples)
+    weight: Array | None  # (1, samples)
+    start: int  # number of the first sample
+
+
+def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """What one block adds to cost and gradient: forward, loss, backward.
+
+    Parameters
+    ----------
+    block : Block
+    theta : array (n_x + 1, g, k)
+        Parameters of g models, bias in the last row. The sums have its dtype, which may be wider than X's.
+    loss : Loss
+
+    Returns
+    -------
+    losses : array (g,)
+        Sum of the weighted losses.
+    dTheta : array (n_x + 1, g, k)
+        Sum of the weighted gradients.
+    unsettled : array (g,)
+        Number of samples whose loss is not below log 2. With hard labels: those that are not known to be
+        strictly on their own side, so 0 proves that theta separates the classes.
+    """
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    rows, g, k = theta.shape
+    # forward
+    Z = model_scores(X, theta)
+    A = loss.link(Z)
+    # loss
+    losses = loss.value(Z, Y)
+    unsettled = losses >= math.log(2.0)
+    dZ = loss.derivative(A, Y)
+    if weight is not None:
+        losses, dZ, unsettled = weight * losses, weight * dZ, unsettled & (weight > 0)
+    # backward
+    dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
+    dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), xp.matrix_transpose(db)], axis=0)
+    return (
+        xp.sum(losses, axis=(1, 2), dtype=theta.dtype),
+        xp.reshape(dTheta, (rows, g, k)),
+        xp.sum(xp.astype(unsettled, theta.dtype), axis=(1, 2)),
+    )
+
+
+def expansion_terms(block: Block, theta: Array, inverse_scale: Array, loss: Loss) -> tuple[Array, ...]:
+    """`pass_terms` and the Hessian, in the coordinates of X * inverse_scale.
+
+    Returns
+    -------
+    losses, dTheta, unsettled : as from `pass_terms`, for X itself
+    H : array (g, (n_x + 1) k, (n_x + 1) k)
+        Sum of the weighted Hessians; the order of rows is that of ``theta[:, j, :]`` flattened.
+    """
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    rows, g, k = theta.shape
+    C = loss_curvature(X, weight, theta, loss)
+    # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
+    X = xp.astype(X, theta.dtype, copy=False) * inverse_scale
+    hessians = []
+    for model in range(g):
+        pairs = {(i, j): _bordered_gram(X, C[model, i, j, :]) for i in range(k) for j in range(i + 1)}
+        H = xp.stack([xp.stack([pairs[max(i, j), min(i, j)] for j in range(k)]) for i in range(k)])
+        hessians.append(xp.reshape(xp.permute_dims(H, (2, 0, 3, 1)), (rows * k, rows * k)))
+    return (*pass_terms(block, theta, loss), xp.stack(hessians))
+
+
+def model_scores(X: Array, theta: Array) -> Array:
+    """Z (g, k, m) of g models in one matrix product."""
+    xp = array_namespace(X)
+    rows, g, k = theta.shape
+    W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g * k)))
+    return xp.reshape(scores(X, W, b), (g, k, X.shape[1]))
+
+
+def loss_curvature(X: Array, weight: Array | None, theta: Array, loss: Loss) -> Array:
+    """Weighted curvature (g, k, k, m) of the losses at theta, in theta's dtype."""
+    xp = array_namespace(X)
+    C = curvature(loss.link(model_scores(X, theta)), loss.name)
+    return xp.astype(C if weight is None else weight * C, theta.dtype, copy=False)
+
+
+def _bordered_gram(X: Array, curve: Array) -> Array:
+    """[X; 1] diag(curve) [X; 1]' (n_x + 1, n_x + 1), without writing the row of ones."""
+    xp = array_namespace(X)
+    XC = X * curve
+    side = xp.sum(XC, axis=1, keepdims=True)
+    corner = xp.reshape(xp.sum(curve), (1, 1))
+    top = xp.concat([XC @ xp.matrix_transpose(X), side], axis=1)
+    return xp.concat([top, xp.concat([xp.matrix_transpose(side), corner], axis=1)], axis=0)
+
+
+def split(theta: Array) -> tuple[Array, Array]:
+    """W (n_x, k) and b (k, 1) of theta (n_x + 1, k)."""
+    xp = array_namespace(theta)
+    return theta[:-1, :], xp.matrix_transpose(theta[-1:, :])
+
+
+def moment_terms(block: Block, V: Array) -> tuple[Array]:
+    """[X; 1] diag(weight) [X; 1]' V (n_x + 1, 1), for V (n_x + 1, 1): the Hessian of a unit curvature, times V."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    Z = scores(X, *split(xp.astype(V, X.dtype, copy=False)))
+    dW, db = backward(X, Z if weight is None else weight * Z, V.dtype)
+    return (xp.concat([xp.astype(dW, V.dtype, copy=False), db], axis=0),)
+
+
+def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
+    """Weighted sums of X - origin and of its square (n_x, 1), and of Y (k, 1), in origin's dtype.
+
+    An origin near the data keeps the variance from drowning in the square of the mean.
+    """
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    D, Y = (xp.astype(part, origin.dtype, copy=False) for part in (X, Y))
+    D = D - origin
+    weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
+    first = D @ xp.matrix_transpose(weight)
+    return first, (D * D) @ xp.matrix_transpose(weight), Y @ xp.matrix_transpose(weight)
+
+
+def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """`pass_terms` and the sum of the curvatures (g, k, k): the Hessian of the biases alone."""
+    X, _, weight, _ = block
+    C = loss_curvature(X, weight, theta, loss)
+    return (*pass_terms(block, theta, loss), array_namespace(X).sum(C, axis=-1))
+
+
+def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
+    """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
+    losses = loss.value(Z, Y)
+    if Z.shape[0] == 1:
+        Z, Y = xp.concat([xp.zeros_like(Z), Z], axis=0), xp.concat([1.0 - Y, Y], axis=0)
+    predicted = xp.argmax(Z, axis=0, keepdims=True)
+    numbers = xp.reshape(xp.arange(Z.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
+    predicted = xp.astype(predicted == numbers, theta.dtype)
+    Y = xp.astype(Y, theta.dtype, copy=False)
+    if weight is not None:
+        losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
+    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ xp.matrix_transpose(predicted)
