@@ -67,9 +67,9 @@ class Place:
         return namespace_of(self.name)
 
     @functools.cached_property
-    def on_host(self) -> bool:
-        """Whether the device computes in the host's memory."""
-        return LIBRARIES[self.name].on_host(self.device)
+    def small_blocks(self) -> bool:
+        """Whether blocks of the size of a CPU's cache pay here."""
+        return LIBRARIES[self.name].small_blocks(self.device)
 
     def dtype(self, name: str) -> Any:
         """The library's dtype of that name."""

@@ -11,7 +11,7 @@ The gap J - min J is known in one of two ways:
 from typing import NamedTuple
 
 from xlogreg.backends import Array, array_namespace
-from xlogreg.objective import ROUNDING, Evaluation, Objective
+from xlogreg.objective import Evaluation, Objective
 from xlogreg.preconditioners import Dense
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.newton import Newton
@@ -38,7 +38,7 @@ def certify(objective: Objective, theta: Array) -> Certificate:
     if objective.loss.curvature is None:
         return Certificate(objective.evaluate(theta), None, "", 1)
     if rows * k <= EXPANSION_LIMIT:
-        newton = Newton(ROUNDING[objective.source.place.widest])
+        newton = Newton.of(objective)
         here = newton.evaluate(objective, theta)
         return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)
     if not bool(xp.all(objective.l2 > 0)):
@@ -48,14 +48,13 @@ def certify(objective: Objective, theta: Array) -> Certificate:
 
 def _bound(objective: Objective, theta: Array) -> Certificate:
     xp = array_namespace(theta)
-    precision = ROUNDING[objective.source.place.widest]
     here = first = objective.expand_bias(theta)
     passes = 1
     while True:
         pull = here.gradient[:-1, :, :]
         slope = here.gradient[-1:, :, :]
         proved = xp.sum(pull * pull / (2.0 * objective.l2 * objective.penalty), axis=(0, 2))
-        step = -Dense(here.hessian, precision).solve(slope)
+        step = -Dense(here.hessian, objective.precision, objective.noise).solve(slope)
         left = decrement(slope, step)  # what b could still gain
         if passes > BIAS_STEPS or bool(xp.all(left <= 1e-2 * proved)):
             return Certificate(first, first.value - here.value + left + proved, "bound", passes)

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, is_array, place_of, to_host
 from xlogreg.terms import Block
 
 __all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of", "tree_sum"]
 
-HOST_BLOCK_BYTES = 4 * 2**20  # the temporaries of a block stay in cache, Python's overhead stays small
-DEVICE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
+SMALL_BLOCK_BYTES = 4 * 2**20  # the temporaries of a block stay in cache, Python's overhead stays small
+LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
 
 
 class Source(Protocol):
@@ -90,12 +92,12 @@ class InMemory:
     def raw_blocks(self) -> Iterator[tuple[int, int, Array]]:
         """Start, stop and X (n_x, stop - start) of each block, in X's own dtype."""
         itemsize = 8 if self.dtype == "float64" else 4
-        limit = self.block_bytes or (HOST_BLOCK_BYTES if self.place.on_host else DEVICE_BLOCK_BYTES)
+        limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
         count = math.ceil(self.m * self.n_x * itemsize / limit)  # of equal size, as far as they can be
         size = math.ceil(self.m / max(1, min(count, self.m)))
-        whole = not self.place.on_host and self.center is None and dtype_name(self.X) == self.dtype
+        whole = not self.place.small_blocks and self.center is None and dtype_name(self.X) == self.dtype
         xp = self.place.xp
-        if size >= self.m or whole:  # a device copies what it cuts from columns: nothing to gain there
+        if size >= self.m or whole:  # where slices are copies, there is nothing to gain
             yield 0, self.m, xp.matrix_transpose(self.X) if self.rows else self.X
             return
         for start in range(0, self.m, size):
@@ -172,13 +174,12 @@ def refuse_nonfinite(source: InMemory) -> None:
     count, first = 0, None
     with source.place.computing():
         for start, _, part in source.raw_blocks():
-            X = xp.astype(part, dtype, copy=False)
-            bad = xp.logical_not(xp.isfinite(X))
-            here = int(xp.sum(xp.astype(bad, xp.int32)))
+            X = to_host(xp.astype(part, dtype, copy=False))
+            bad = ~np.isfinite(X)
+            here = int(np.sum(bad))
             if here and first is None:
-                flat = int(xp.argmax(xp.astype(xp.reshape(bad, (-1,)), xp.int32)))
-                feature, sample = divmod(flat, bad.shape[1])
-                first = feature, start + sample, float(X[feature, sample]), dtype_name(part)
+                at = np.unravel_index(np.argmax(bad), bad.shape)
+                first = int(at[0]), start + int(at[1]), float(X[at]), dtype_name(part)
             count += here
     if first is None:
         return

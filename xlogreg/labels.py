@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of
+from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, to_host
+from xlogreg.terms import class_numbers
 
 __all__ = ["Targets", "as_matrix", "as_weight", "computing_dtype", "encode_known", "encode_targets", "erased_class"]
 
@@ -45,7 +46,7 @@ def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array
 def computing_dtype(X: Array) -> str:
     """float32 for float32 and for types of 8 and 16 bits, which only store; float64 for all others."""
     name = dtype_name(X)
-    return "float32" if name == "float32" or (name != "bool" and name.endswith(("int8", "16"))) else "float64"
+    return "float32" if name.startswith(("float32", "float8")) or name.endswith(("int8", "16")) else "float64"
 
 
 def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> Targets:
@@ -90,7 +91,7 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
         numbers = numbers + number * xp.astype(same, xp.int32)
         known = known + xp.astype(same, xp.int32)
     if not bool(xp.all(known == 1)):
-        first = int(xp.argmax(xp.astype(known == 0, xp.int32)))
+        first = int(np.argmax(to_host(known)[0, :] == 0))
         raise ValueError(f"Y holds the label {Y[0, first]!s} (sample {first}), which the model does not have")
     return numbers
 
@@ -195,7 +196,7 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
         absent = [number for number in range(Y.shape[0]) if not bool(xp.any(Y[number, :] == 1))]
         if absent and complete:
             raise ValueError(f"Y has no sample of class {absent[0]}: that row of its one-hot columns is all 0")
-        return _from_values(classes, xp.reshape(xp.argmax(Y, axis=0), (1, -1)))
+        return _from_values(classes, class_numbers(Y))
     low, high = xp.min(Y), xp.max(Y)
     if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
         edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import array_api_compat
-import array_api_compat.numpy as numpy_namespace
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -25,7 +24,8 @@ class Library(NamedTuple):
     device: Callable[[Any, Any], Any]  # module, what the user named (or None) -> a device of the library
     fetch: Callable[[Any], np.ndarray]  # array -> NumPy
     context: Callable[[Any, Any], contextlib.AbstractContextManager]  # module, device -> entered while computing
-    on_host: Callable[[Any], bool]  # device -> whether it computes in the host's memory
+    # device -> whether blocks of the size of a CPU's cache pay: slices are views there, and calls cheap
+    small_blocks: Callable[[Any], bool]
     remedy: str
 
 
@@ -102,7 +102,7 @@ LIBRARIES = {
         np.asarray,
         # on a GPU the default multiplies float32 matrices in TF32: three digits
         lambda module, device: module.default_matmul_precision("highest"),
-        lambda device: device.platform == "cpu",
+        lambda device: False,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
     "array-api-strict": Library(
@@ -119,8 +119,8 @@ LIBRARIES = {
 
 def namespace_of(name: str) -> Any:
     """The namespace of a library that is not in sight of an array."""
-    if name == "numpy":
-        return numpy_namespace
+    if name == "numpy":  # by name, since NumPy's namespace takes longer to import than all of xlogreg
+        return importlib.import_module("array_api_compat.numpy")
     module = importlib.import_module(LIBRARIES[name].module)
     return array_namespace((module.numpy if name == "jax" else module).empty(0))
 

@@ -34,14 +34,7 @@ __all__ = [
 def sigmoid(Z: Array) -> Array:
     """Logistic function 1 / (1 + exp(-z)), element by element (notes 1.2).
 
-    Parameters
-    ----------
-    Z : array of real floats, any shape
-
-    Returns
-    -------
-    array, like Z
-        In [0, 1]; never overflows, and exact in both tails.
+    Z is of real floats, of any shape; the result, like Z, is in [0, 1]: no overflow, and exact in both tails.
 
     Examples
     --------
@@ -57,14 +50,7 @@ def sigmoid(Z: Array) -> Array:
 def softmax(Z: Array) -> Array:
     """Probabilities exp(z_j) / sum_i exp(z_i) over the classes, the last axis but one.
 
-    Parameters
-    ----------
-    Z : array (..., K, m) of real floats
-
-    Returns
-    -------
-    array (..., K, m), like Z
-        Every column sums to one.
+    Z and the result are (..., K, m); every column of the result sums to one.
 
     Examples
     --------
@@ -122,13 +108,9 @@ def log_loss(Z: Array, Y: Array) -> Array:
     Parameters
     ----------
     Z : array (..., 1, m)
-        Scores.
+        Scores; the result has their shape.
     Y : array, broadcastable to Z
         Labels in {0, 1}, or probabilities in [0, 1].
-
-    Returns
-    -------
-    array (..., 1, m)
 
     Examples
     --------
@@ -175,13 +157,7 @@ def squared_error(Z: Array, Y: Array) -> Array:
     Its cost is not convex in (w, b), which is why the log loss is preferred: gradient descent may
     stop at a plateau that is no minimum.
 
-    Parameters
-    ----------
-    Z, Y : arrays (..., 1, m)
-
-    Returns
-    -------
-    array (..., 1, m)
+    Z, Y and the result are (..., 1, m).
 
     Examples
     --------

@@ -10,7 +10,7 @@ from xlogreg.backends import Array, name_of, place_of, place_on, to_host
 from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import LOSSES, scores
-from xlogreg.terms import report_terms
+from xlogreg.terms import class_numbers, report_terms
 
 __all__ = ["FitInfo", "Model", "Report"]
 
@@ -212,7 +212,7 @@ class Model:
         """
         Z = self._scores(X)
         place = place_of(Z)
-        numbers = place.xp.astype(Z[0, :] > 0, place.xp.int32) if Z.shape[0] == 1 else place.xp.argmax(Z, axis=0)
+        numbers = class_numbers(Z)[0, :]
         if self.classes.dtype.kind == "U":
             labels = self.classes[to_host(numbers)]
         else:

@@ -66,8 +66,13 @@ class Objective:
 
     @property
     def noise(self) -> float:
-        """Relative rounding error of a value: the computing dtype's."""
+        """Relative rounding error of values and gradients: the computing dtype's."""
         return ROUNDING[self.source.dtype]
+
+    @property
+    def precision(self) -> float:
+        """Relative rounding error of Hessians: the widest dtype's of the place that computes."""
+        return ROUNDING[self.source.place.widest]
 
     def on(self, place: Place) -> "Objective":
         """The same objective for a theta that lives on ``place``."""
@@ -83,14 +88,14 @@ class Objective:
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""
         xp = array_namespace(theta)
-        scale = self.inverse_scale[:, :, 0]
-        *terms, H = self.source.sum(expansion_terms, self._for_samples(theta), scale, self.loss)
+        *terms, H = self.source.sum(expansion_terms, self._for_samples(theta), self.loss)
         k = theta.shape[2]
         free = _repeat(self.free, k)
+        scale = free * _repeat(xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0), k)
         ridge = self.l2[0, :, :] * _repeat(xp.concat([self.penalty, 0.0 * self.free[:1, :, :]], axis=0), k)
         identity = xp.eye(free.shape[1], dtype=theta.dtype, device=device_of(theta))
         diagonal = ridge * free + (1.0 - free)  # (g, p); a row that may not move gets a 1, and gradient 0
-        H = H / self.source.total_weight * xp.expand_dims(free, axis=-1) * xp.expand_dims(free, axis=-2)
+        H = H / self.source.total_weight * xp.expand_dims(scale, axis=-1) * xp.expand_dims(scale, axis=-2)
         H = H + identity * xp.expand_dims(diagonal, axis=-1)
         return self._finish(theta, *terms)._replace(hessian=H)
 

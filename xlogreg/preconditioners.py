@@ -31,17 +31,21 @@ class Dense:
     """M = a Hessian (g, p, p), p = (n_x + 1) k, held whole.
 
     Where it is singular (collinear features, the constant over the classes of a softmax) the solution
-    of minimum norm is given, in coordinates that make its diagonal one.
+    of minimum norm is given, in coordinates that make its diagonal one; NaN where there is none: at scores
+    so large that the curvature has vanished and the gradient has not.
 
     Attributes
     ----------
     hessian : array (g, p, p)
     precision : float
         Relative rounding error of the Hessian's entries.
+    noise : float
+        Relative rounding error of the gradient's.
     """
 
     hessian: Array
     precision: float
+    noise: float
 
     def solve(self, gradient: Array) -> Array:
         xp = array_namespace(gradient)
@@ -52,11 +56,13 @@ class Dense:
 
     def _solve_one(self, H: Array, r: Array) -> Array:
         xp = array_namespace(H)
+        if not bool(xp.all(xp.isfinite(H))):  # an overflow: there is no step, and eigh would raise
+            return r * xp.nan
         diagonal = xp.linalg.diagonal(H)
         # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
         scale = xp.where(diagonal > 0, 1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))), 0.0)
         scale = xp.expand_dims(scale, axis=-1)
-        H = H * scale * xp.matrix_transpose(scale)
+        unscaled, H = H, H * scale * xp.matrix_transpose(scale)
         L = cholesky(H)
         # a pivot is the part of a feature that the others do not explain
         if L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * self.precision:
@@ -64,4 +70,7 @@ class Dense:
         values, Q = xp.linalg.eigh(H)
         cutoff = H.shape[0] * self.precision * float(xp.max(values))
         inverse = xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
-        return scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (xp.matrix_transpose(Q) @ (scale * r))))
+        solution = scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (xp.matrix_transpose(Q) @ (scale * r))))
+        left = float(xp.max(xp.abs(r - unscaled @ solution)))
+        rounding = 64.0 * self.noise * max(1.0, 2.0 * float(xp.max(diagonal)) ** 0.5)
+        return solution if left <= 1e-3 * float(xp.max(xp.abs(r))) + rounding else r * xp.nan

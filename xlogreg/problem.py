@@ -80,9 +80,13 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         free=np.concatenate([np.ones(column), np.full((1, 1, 1), float(options.bias))]),
         separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
     )
+    passes = int(spread is not None)
     if given is not None:
-        start = engine.theta_of(*given)
-    return Problem(source, objective, user, engine, start, solver, int(spread is not None))
+        plain, start = start, engine.theta_of(*given)
+        if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
+            costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
+            start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
+    return Problem(source, objective, user, engine, start, solver, passes)
 
 
 def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from xlogreg.certificate import Certificate, certify
 from xlogreg.coordinates import as_host
 from xlogreg.data import refuse_nonfinite
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
-from xlogreg.objective import ROUNDING, Evaluation, Objective
+from xlogreg.objective import Evaluation, Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal
 from xlogreg.problem import Problem
@@ -69,8 +69,7 @@ def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | No
 
 
 def _newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
-    method = Newton(ROUNDING[problem.source.place.widest])
-    return _second_order(problem, options, max_iter, monitor, method)
+    return _second_order(problem, options, max_iter, monitor, Newton.of(problem.objective))
 
 
 def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
@@ -80,9 +79,13 @@ def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor |
 
 
 def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None, method: Any) -> Result:
-    tol = _tol(problem, options)
     return descent.minimize(
-        problem.objective, problem.start, method=method, tol=tol, max_iter=max_iter, monitor=monitor
+        problem.objective,
+        problem.start,
+        method=method,
+        tol=_tol(problem, options),
+        max_iter=max_iter,
+        monitor=monitor,
     )
 
 
@@ -148,7 +151,7 @@ def judge(problem: Problem, result: Result, options: Options) -> dict[str, Any]:
     proof = _proof(problem, result)
     cost = float(proof.here.value[0])
     gap = math.nan if proof.gap is None else float(proof.gap[0])
-    known, tol = proof.known, _tol(problem, options)
+    known, tol = proof.known if math.isfinite(gap) else "", _tol(problem, options)
     if reason == "separated":
         gap, known = cost, "separated"  # the infimum is 0
     converged = reason == "converged" or gap <= tol * cost

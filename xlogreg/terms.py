@@ -14,6 +14,7 @@ from xlogreg.logistic import Loss, backward, curvature, scores
 __all__ = [
     "Block",
     "bias_terms",
+    "class_numbers",
     "expansion_terms",
     "moment_terms",
     "pass_terms",
@@ -74,24 +75,24 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     )
 
 
-def expansion_terms(block: Block, theta: Array, inverse_scale: Array, loss: Loss) -> tuple[Array, ...]:
-    """`pass_terms` and the Hessian, in the coordinates of X * inverse_scale.
+def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """`pass_terms`, and the sum of the weighted Hessians.
 
     Returns
     -------
-    losses, dTheta, unsettled : as from `pass_terms`, for X itself
+    losses, dTheta, unsettled : as from `pass_terms`
     H : array (g, (n_x + 1) k, (n_x + 1) k)
-        Sum of the weighted Hessians; the order of rows is that of ``theta[:, j, :]`` flattened.
+        The order of rows is that of ``theta[:, j, :]`` flattened.
     """
     X, _, weight, _ = block
     xp = array_namespace(X)
     rows, g, k = theta.shape
     C = loss_curvature(X, weight, theta, loss)
     # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
-    X = xp.astype(X, theta.dtype, copy=False) * inverse_scale
+    X = xp.astype(X, theta.dtype, copy=False)
     hessians = []
     for model in range(g):
-        pairs = {(i, j): _bordered_gram(X, C[model, i, j, :]) for i in range(k) for j in range(i + 1)}
+        pairs = {(i, j): _bordered_gram(X, C[model, i, j, :], i == j) for i in range(k) for j in range(i + 1)}
         H = xp.stack([xp.stack([pairs[max(i, j), min(i, j)] for j in range(k)]) for i in range(k)])
         hessians.append(xp.reshape(xp.permute_dims(H, (2, 0, 3, 1)), (rows * k, rows * k)))
     return (*pass_terms(block, theta, loss), xp.stack(hessians))
@@ -112,14 +113,18 @@ def loss_curvature(X: Array, weight: Array | None, theta: Array, loss: Loss) -> 
     return xp.astype(C if weight is None else weight * C, theta.dtype, copy=False)
 
 
-def _bordered_gram(X: Array, curve: Array) -> Array:
+def _bordered_gram(X: Array, curve: Array, positive: bool) -> Array:
     """[X; 1] diag(curve) [X; 1]' (n_x + 1, n_x + 1), without writing the row of ones."""
     xp = array_namespace(X)
-    XC = X * curve
-    side = xp.sum(XC, axis=1, keepdims=True)
+    # a matrix times its own transpose takes half the work, where the library sees it
+    half = X * xp.sqrt(curve) if positive else X * curve
+    top = half @ xp.matrix_transpose(half if positive else X)
+    side = X @ xp.expand_dims(curve, axis=-1)
     corner = xp.reshape(xp.sum(curve), (1, 1))
-    top = xp.concat([XC @ xp.matrix_transpose(X), side], axis=1)
-    return xp.concat([top, xp.concat([xp.matrix_transpose(side), corner], axis=1)], axis=0)
+    return xp.concat(
+        [xp.concat([top, side], axis=1), xp.concat([xp.matrix_transpose(side), corner], axis=1)],
+        axis=0,
+    )
 
 
 def split(theta: Array) -> tuple[Array, Array]:
@@ -158,16 +163,25 @@ def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
     return (*pass_terms(block, theta, loss), array_namespace(X).sum(C, axis=-1))
 
 
+def class_numbers(Z: Array) -> Array:
+    """Number of the most probable class (1, m), int32; the first of those that tie."""
+    xp = array_namespace(Z)
+    if Z.shape[0] == 1:
+        return xp.astype(Z > 0, xp.int32)
+    # not argmax, whose 64-bit integers some devices do not have
+    numbers = xp.reshape(xp.arange(Z.shape[0], dtype=xp.int32, device=device_of(Z)), (-1, 1))
+    return xp.min(xp.where(xp.max(Z, axis=0, keepdims=True) == Z, numbers, Z.shape[0]), axis=0, keepdims=True)
+
+
 def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
     X, Y, weight, _ = block
     xp = array_namespace(X)
     Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
     losses = loss.value(Z, Y)
-    if Z.shape[0] == 1:
-        Z, Y = xp.concat([xp.zeros_like(Z), Z], axis=0), xp.concat([1.0 - Y, Y], axis=0)
-    predicted = xp.argmax(Z, axis=0, keepdims=True)
-    numbers = xp.reshape(xp.arange(Z.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
+    Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
+    predicted = class_numbers(Z)
+    numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
     predicted = xp.astype(predicted == numbers, theta.dtype)
     Y = xp.astype(Y, theta.dtype, copy=False)
     if weight is not None:

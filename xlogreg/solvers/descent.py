@@ -81,6 +81,9 @@ def minimize(
         if bool(xp.all(here.separated)):
             reason = "separated"
             break
+        if not bool(xp.all(xp.isfinite(gap))):  # the method has no step from here
+            reason = "precision"
+            break
         costs.append(here.value)
         small = small + 1 if bool(xp.all(gap <= tol * here.value)) else 0
         if small >= method.patience:

@@ -50,7 +50,8 @@ def minimize(
         costs.append(here.value)
         theta = update(theta, here.gradient, learning_rate)
         if len(costs) in (1, max_iter) or len(costs) % LOOK == 0:  # the first look finds X that is not finite
-            if _keeps_growing(to_host(xp.stack(costs[-LOOK:])), to_host(costs[0])):
+            window = to_host(xp.stack(costs[-LOOK:]))
+            if _runs_away(window, to_host(costs[0]), last=len(costs) == max_iter):
                 reason = "diverged"
                 break
             if enough is not None and enough(theta):
@@ -60,8 +61,8 @@ def minimize(
     return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, None)
 
 
-def _keeps_growing(window: Array, first: Array) -> bool:
-    """Whether the costs (looks, g) of some model are not finite, or rise throughout above the first.
+def _runs_away(window: Array, first: Array, last: bool) -> bool:
+    """Whether the costs (looks, g) of some model are not finite, or rise, or end, throughout above the first.
 
     A rate that is merely large makes the cost swing; a divergent one lifts even its lowest points.
     """
@@ -69,7 +70,7 @@ def _keeps_growing(window: Array, first: Array) -> bool:
     if not bool(xp.all(xp.isfinite(window))):
         return True
     half = window.shape[0] // 2
-    if half < 2:
+    if half < 1:
         return False
     low, high = xp.min(window[half:, :], axis=0), xp.max(window[:half, :], axis=0)
-    return bool(xp.any(xp.logical_and(low > high, low > first)))
+    return bool(xp.any((low > first) & ((low > high) | last)))

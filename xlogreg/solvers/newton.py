@@ -16,18 +16,24 @@ class Newton:
 
     Attributes
     ----------
-    precision : float
-        Relative rounding error of the Hessian's entries.
+    precision, noise : float
+        Relative rounding errors of the entries of Hessian and gradient.
     """
 
     precision: float
+    noise: float
     patience: int = 1
+
+    @classmethod
+    def of(cls, objective: Objective) -> Self:
+        """With the rounding errors of that objective."""
+        return cls(objective.precision, objective.noise)
 
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
         return objective.expand(theta)
 
     def step(self, here: Evaluation) -> Array:
-        return -Dense(here.hessian, self.precision).solve(here.gradient)
+        return -Dense(here.hessian, self.precision, self.noise).solve(here.gradient)
 
     def learn(self, moved: Array, change: Array) -> Self:
         return self

@@ -1,0 +1,44 @@
+"""The README is true: its Python blocks run, in order, in one namespace."""
+
+import doctest
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+import xlogreg
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_code_blocks_of_the_readme_run():
+    assert len(BLOCKS) >= 3
+    namespace: dict = {}
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    for number, block in enumerate(BLOCKS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xlogreg.BackendFallbackWarning)  # it asks for a GPU
+            if ">>>" in block:
+                test = doctest.DocTestParser().get_doctest(block, namespace, f"README block {number}", None, None)
+                report: list[str] = []
+                runner.run(test, out=report.append, clear_globs=False)
+                namespace = test.globs
+                assert runner.summarize(verbose=False).failed == 0, "".join(report)
+            else:
+                exec(compile(block, f"README block {number}", "exec"), namespace)
+
+
+@pytest.mark.parametrize("command", ["xlogreg demo", "pytest"])
+def test_the_readme_has_its_two_commands(command):
+    assert re.search(rf"^python3 -m venv \.venv && \.venv/bin/pip install -e .* && \.venv/bin/{command}$", README, re.M)
+
+
+def test_the_house_is_drawn_whole():
+    drawn = (ROOT / "CONTRIBUTING.md").read_text()
+    assert len(drawn.splitlines()) < 100
+    for path in (ROOT / "xlogreg").rglob("*.py"):
+        if path.stem not in ("__init__", "__main__", "version", "exceptions", "progress", "result"):
+            assert path.name in drawn, f"{path.name} is not in the picture"
