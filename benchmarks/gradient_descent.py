@@ -53,9 +53,8 @@ def main() -> None:
     X = rng.standard_normal((arguments.features, arguments.samples)).astype(arguments.dtype)
     w = rng.standard_normal((1, arguments.features)) / arguments.features**0.5
     Y = (rng.random((1, arguments.samples)) < 1 / (1 + np.exp(-w @ X))).astype(arguments.dtype)
-    print(
-        f"X {X.shape} {X.dtype}, {arguments.iterations} iterations, numpy {np.__version__}, xlogreg {xlogreg.__version__}"
-    )
+    versions = f"numpy {np.__version__}, xlogreg {xlogreg.__version__}"
+    print(f"X {X.shape} {X.dtype}, {arguments.iterations} iterations, {versions}")
     print(f"{'backend':18}{'by hand s':>12}{'fit s':>12}{'ratio':>8}{'GB/s of fit':>14}{'difference':>12}")
     for name, status in xlogreg.available_backends().items():
         if not status.usable:

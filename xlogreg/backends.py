@@ -78,10 +78,11 @@ class Place:
     @property
     def widest(self) -> str:
         """The dtype that sums are accumulated in: float64 where the device has it, else float32."""
-        return "float64" if "float64" in self._offers() else "float32"
+        return "float64" if self.offers("float64") else "float32"
 
-    def _offers(self) -> Mapping[str, Any]:
-        return self.xp.__array_namespace_info__().dtypes(device=self.device)
+    def offers(self, dtype: str) -> bool:
+        """Whether the device has that dtype."""
+        return dtype in self.xp.__array_namespace_info__().dtypes(device=self.device)
 
     def put(self, array: Any, dtype: str | None = None) -> Array:
         """The array on this place, converted to ``dtype`` when it is given; itself when nothing differs."""
@@ -99,7 +100,7 @@ class Place:
             native = np.require(host, host.dtype.newbyteorder("="), ["W"])
             native = native if min(native.strides, default=0) >= 0 else native.copy()
             narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
-            if narrow is not None and native.dtype.name not in self._offers():
+            if narrow is not None and not self.offers(native.dtype.name):
                 native = native.astype(narrow)
             with self.computing():
                 array = self.xp.asarray(native, device=self.device)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, to_host
+from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, place_of, to_host
 from xlogreg.terms import class_numbers
 
 __all__ = ["Targets", "as_matrix", "as_weight", "computing_dtype", "encode_known", "encode_targets", "erased_class"]
@@ -201,8 +201,12 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
     if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
         edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]
         return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y)
-    values, numbers = xp.unique_inverse(Y)
+    values = xp.unique_values(Y)
     classes = np.asarray([_as_label(values[i]) for i in range(values.shape[0])], dtype=_label_dtype(Y))
+    if place_of(Y).offers("int64"):
+        numbers = xp.unique_inverse(Y).inverse_indices
+    else:  # which is what unique_inverse would answer in
+        numbers = sum(xp.astype(Y > values[i], xp.int32) for i in range(values.shape[0]))
     return _from_values(classes, xp.reshape(numbers, (1, -1)))
 
 

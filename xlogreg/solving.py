@@ -79,7 +79,7 @@ def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor |
 
 
 def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None, method: Any) -> Result:
-    return descent.minimize(
+    result = descent.minimize(
         problem.objective,
         problem.start,
         method=method,
@@ -87,6 +87,10 @@ def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Mo
         max_iter=max_iter,
         monitor=monitor,
     )
+    if result.theta.shape[2] == 1:
+        return result
+    # adding a number to all scores of a sample changes no probability: of all such answers the centred one
+    return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
 
 
 SOLVERS = {"gd": _gd, "newton": _newton, "lbfgs": _lbfgs}

@@ -22,7 +22,12 @@ class Method(Protocol):
 
     @property
     def patience(self) -> int:
-        """How many looks in a row must agree before a small gap, or one that no longer falls, is believed."""
+        """How many gaps in a row must be small before that is believed."""
+        ...
+
+    @property
+    def endurance(self) -> int:
+        """How many steps may pass without the gap's halving before rounding errors are held to be all that is left."""
         ...
 
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
@@ -68,7 +73,7 @@ def minimize(
     theta, reason, gap = start, "max_iter", None
     here, passes = method.evaluate(objective, theta), 1
     costs: list[Array] = []
-    small, stuck, lowest = 0, 0, float("inf")  # looks in a row with a small gap, with one that does not fall
+    small, idle, halved = 0, 0, float("inf")  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
         if not bool(xp.all(xp.isfinite(here.value))):
             reason = "diverged"
@@ -91,10 +96,10 @@ def minimize(
             break
         # where rounding of the value hides what is left to gain, only the gap can still be trusted
         slack = 8.0 * objective.noise * float(xp.sum(here.value))
-        blind = float(xp.sum(gap)) <= slack
-        stuck = stuck + 1 if blind and float(xp.sum(gap)) >= 0.5 * lowest else 0
-        lowest = min(lowest, float(xp.sum(gap)))
-        if stuck > method.patience:
+        total = float(xp.sum(gap))
+        blind = total <= slack
+        idle, halved = (0, total) if total <= 0.5 * halved else (idle + 1, halved)
+        if blind and idle >= method.endurance:
             reason = "precision"
             break
         for halving in range(HALVINGS):
@@ -102,7 +107,7 @@ def minimize(
             trial = theta + length * step
             there, passes = method.evaluate(objective, trial), passes + 1
             gain = float(xp.sum(here.value - there.value))
-            if gain >= 2.0 * ARMIJO * length * float(xp.sum(gap)) - (slack if blind else 0.0):
+            if gain >= 2.0 * ARMIJO * length * total - (slack if blind else 0.0):
                 break
         else:
             reason = "precision"

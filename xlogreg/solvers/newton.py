@@ -23,6 +23,7 @@ class Newton:
     precision: float
     noise: float
     patience: int = 1
+    endurance: int = 1
 
     @classmethod
     def of(cls, objective: Objective) -> Self:

@@ -27,6 +27,7 @@ class QuasiNewton:
     preconditioner: Preconditioner
     pairs: tuple[tuple[Array, Array], ...] = ()
     patience: int = 2  # the pairs know the curvature only where they have been
+    endurance: int = 15
 
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
         return objective.evaluate(theta)

@@ -1,0 +1,109 @@
+"""The test matrix: every namespace on every device it has here, in every dtype that it offers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xlogreg.backends import available_backends, device_of, dtype_name, name_of, place_on, to_host
+
+try:
+    import jax
+except ImportError:
+    pass
+else:
+    jax.config.update("jax_enable_x64", True)  # a test without it starts an interpreter of its own
+
+# (id, backend, device, dtypes); the devices of array-api-strict are faithful fakes: mixing them raises
+MATRIX = [
+    ("numpy", "numpy", None, ("float64", "float32")),
+    ("numpy-readonly", "numpy", None, ("float64",)),
+    ("strict-cpu", "array-api-strict", "CPU_DEVICE", ("float64",)),
+    ("strict-device1", "array-api-strict", "device1", ("float64", "float32")),
+    ("strict-no_float64", "array-api-strict", "no_float64", ("float32",)),
+    ("strict-no_x64", "array-api-strict", "no_x64", ("float32",)),
+    ("torch", "torch", "cpu", ("float64", "float32")),
+    ("torch-cuda", "torch", "cuda", ("float64", "float32")),
+    ("jax", "jax", None, ("float64", "float32")),
+    ("cupy", "cupy", None, ("float64", "float32")),
+]
+CASES = [pytest.param((name, *rest, dtype), id=f"{name}-{dtype}") for name, *rest, dtypes in MATRIX for dtype in dtypes]
+STATUS = available_backends()
+
+
+@dataclass(frozen=True)
+class Where:
+    """A namespace on a device, with a dtype: makes arrays there and checks that results are there."""
+
+    id: str
+    place: Any
+    dtype: str
+
+    @property
+    def tolerance(self) -> float:
+        return 1e-11 if self.dtype == "float64" else 2e-5
+
+    @property
+    def xp(self):
+        return self.place.xp
+
+    def asarray(self, values, dtype=None):
+        host = np.array(values, dtype=self.dtype if dtype is None else dtype)
+        if self.id == "numpy-readonly":
+            host.flags.writeable = False
+        return self.place.put(host)
+
+    def check(self, array, expected, shape=None, dtype=None, rtol=None, atol=None):
+        """Values, and library, device, dtype and shape, too."""
+        assert name_of(array) == self.place.name
+        assert device_of(array) == self.place.device
+        assert dtype_name(array) == (dtype or self.dtype)
+        expected = np.asarray(expected)
+        assert tuple(array.shape) == (expected.shape if shape is None else shape)
+        rtol = self.tolerance if rtol is None else rtol
+        np.testing.assert_allclose(to_host(array), expected, rtol=rtol, atol=rtol if atol is None else atol)
+
+
+@pytest.fixture(params=CASES)
+def where(request):
+    """Every place, in every dtype."""
+    return _where(request)
+
+
+@pytest.fixture(params=[case for case in CASES if case.id.endswith("float64")])
+def where64(request):
+    """Every place that has float64."""
+    return _where(request)
+
+
+def _where(request):
+    name, backend, device, dtype = request.param
+    if not STATUS[backend].usable:
+        pytest.skip(f"{backend}: {STATUS[backend].reason}")
+    try:
+        place = place_on(backend, device)
+    except Exception as error:  # each library has its own class for a device that is not there
+        pytest.skip(f"{backend} on {device}: {error}")
+    return Where(name, place, dtype)
+
+
+@pytest.fixture(scope="session")
+def problem():
+    """X (4, 60), Y (60,): well posed, far from separable."""
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((4, 60)) * np.asarray([[1.0], [3.0], [0.5], [1.0]]) + np.asarray(
+        [[0.0], [2.0], [-1.0], [5.0]]
+    )
+    w = np.asarray([[0.8], [-0.3], [0.6], [0.0]])
+    Y = (rng.random((1, 60)) < 1 / (1 + np.exp(-(w.T @ X + 0.5)))).astype(int)
+    return X, Y[0]
+
+
+@pytest.fixture(scope="session")
+def three_classes():
+    """X (3, 90), Y (90,) in {0, 1, 2}, overlapping."""
+    rng = np.random.default_rng(8)
+    Y = np.arange(90) % 3
+    X = rng.standard_normal((3, 90)) + 0.8 * np.asarray([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])[:, Y]
+    return X, Y

@@ -1,0 +1,195 @@
+"""The objective of the engine: its derivatives, its blocks, its batches of models."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from xlogreg.backends import HOST, to_host
+from xlogreg.certificate import certify
+from xlogreg.data import InMemory, tree_sum
+from xlogreg.logistic import LOSSES
+from xlogreg.objective import Objective
+from xlogreg.preconditioners import Dense, Diagonal
+from xlogreg.solvers import descent
+from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.terms import pass_terms
+
+
+def make(X, Y, place=HOST, dtype="float64", *, weight=None, l2=(0.3,), bias=True, center=None, scale=None, **source):
+    """An objective of g = len(l2) models, theta on the host."""
+    Y = np.asarray(Y, dtype=float)
+    k = Y.shape[0]
+    samples = InMemory(
+        place.put(X, dtype),
+        place.put(Y, dtype),
+        None if weight is None else place.put(weight, dtype),
+        place,
+        dtype,
+        float(X.shape[1]) if weight is None else float(np.sum(weight)),
+        **source,
+    )
+    samples = samples if center is None else samples.centered(center)
+    n_x = X.shape[0]
+    scale = np.ones((n_x, 1, 1)) if scale is None else np.reshape(scale, (n_x, 1, 1))
+    free = np.ones((n_x + 1, 1, 1))
+    free[-1] = bias
+    loss = LOSSES["log_loss" if k == 1 else "cross_entropy"]
+    return Objective(samples, loss, np.reshape(l2, (1, -1, 1)).astype(float), 1 / scale, scale**-2, free, False)
+
+
+SETTINGS = {
+    "plain": {},
+    "no penalty": {"l2": (0.0,)},
+    "weights": {"weight": np.linspace(0.0, 2.0, 60)[None, :]},
+    "centred and scaled": {"center": np.full((4, 1), 1.5), "scale": np.asarray([1.0, 2.0, 0.5, 3.0])},
+    "no bias": {"bias": False},
+    "small blocks": {"block_bytes": 500},
+    "three models": {"l2": (0.0, 0.1, 1.0)},
+}
+
+
+def targets(problem, k):
+    X, Y = problem
+    return X, (np.eye(3)[:, (Y + (X[0] > 0)).astype(int)] if k == 3 else Y[None, :])
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("k", [1, 3])
+def test_gradient_and_hessian_are_central_differences(where64, problem, setting, k):
+    X, Y = targets(problem, k)
+    objective = make(X, Y, where64.place, **SETTINGS[setting])
+    g = objective.l2.shape[1]
+    theta = np.random.default_rng(0).standard_normal((5, g, k)) * 0.2
+    here = objective.expand(theta)
+    np.testing.assert_allclose(here.gradient, objective.evaluate(theta).gradient, rtol=1e-12, atol=1e-14)
+    h = 1e-5
+    for row in range(5):
+        for output in range(k):
+            if row == 4 and SETTINGS[setting].get("bias") is False:
+                assert np.all(here.gradient[row] == 0)
+                continue
+            E = np.zeros_like(theta)
+            E[row, :, output] = h
+            up, down = objective.evaluate(theta + E), objective.evaluate(theta - E)
+            slope = (up.value - down.value) / (2 * h)
+            np.testing.assert_allclose(slope, here.gradient[row, :, output], atol=1e-8)
+            change = (up.gradient - down.gradient) / (2 * h)  # (5, g, k)
+            column = here.hessian[:, :, row * k + output].reshape(g, 5, k).transpose(1, 0, 2)
+            np.testing.assert_allclose(column, change, atol=1e-8)
+
+
+def test_each_model_of_a_batch_is_the_model_alone(where64, problem):
+    X, Y = targets(problem, 3)
+    l2 = (0.0, 0.1, 1.0)
+    theta = np.random.default_rng(1).standard_normal((5, 3, 3))
+    together = make(X, Y, where64.place, l2=l2).expand(theta)
+    for j in range(3):
+        alone = make(X, Y, where64.place, l2=l2[j : j + 1]).expand(theta[:, j : j + 1, :])
+        np.testing.assert_allclose(together.value[j], alone.value[0], rtol=1e-12)
+        np.testing.assert_allclose(together.gradient[:, j], alone.gradient[:, 0], rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(together.hessian[j], alone.hessian[0], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", [Newton.of, lambda objective: QuasiNewton(Diagonal(np.full((1, 1, 1), 0.25)))])
+def test_a_batch_is_minimised_like_its_models(problem, method):
+    X, Y = targets(problem, 1)
+    l2 = (0.01, 0.1, 1.0)
+    run = {"tol": 1e-13, "max_iter": 500}
+    objective = make(X, Y, l2=l2)
+    batch = descent.minimize(objective, np.zeros((5, 3, 1)), method=method(objective), **run)
+    assert batch.reason == "converged"
+    for j in range(3):
+        objective = make(X, Y, l2=l2[j : j + 1])
+        alone = descent.minimize(objective, np.zeros((5, 1, 1)), method=method(objective), **run)
+        np.testing.assert_allclose(batch.theta[:, j], alone.theta[:, 0], atol=1e-5)
+
+
+def test_the_size_of_the_blocks_does_not_matter(where, problem):
+    X, Y = targets(problem, 3)
+    theta = np.random.default_rng(2).standard_normal((5, 1, 3))
+    options = {"weight": np.linspace(0.5, 2.0, 60)[None, :], "center": np.full((4, 1), 0.5)}
+    whole = make(X, Y, where.place, where.dtype, **options).expand(theta)
+    tolerance = 1e-12 if where.dtype == "float64" else 1e-5
+    for block_bytes in (1, 300, 1000):
+        cut = make(X, Y, where.place, where.dtype, block_bytes=block_bytes, **options).expand(theta)
+        np.testing.assert_allclose(cut.value, whole.value, rtol=tolerance)
+        np.testing.assert_allclose(cut.gradient, whole.gradient, atol=tolerance)
+        np.testing.assert_allclose(cut.hessian, whole.hessian, atol=tolerance)
+
+
+def test_class_numbers_become_one_hot_columns(where, three_classes):
+    X, Y = three_classes
+    theta = np.random.default_rng(3).standard_normal((4, 1, 3))
+    numbers = make(X, np.eye(3)[:, Y], where.place, where.dtype)
+    coded = dataclasses.replace(numbers.source, Y=where.place.put(Y[None, :].astype("int32")), classes=3)
+    one_hot, by_number = numbers.evaluate(theta), dataclasses.replace(numbers, source=coded).evaluate(theta)
+    np.testing.assert_array_equal(one_hot.value, by_number.value)
+    np.testing.assert_array_equal(one_hot.gradient, by_number.gradient)
+
+
+def test_the_sums_of_a_pass_run_under_jit(problem):
+    jax = pytest.importorskip("jax")
+    X, Y = targets(problem, 1)
+    source = make(X, Y).source
+    theta = np.random.default_rng(4).standard_normal((5, 2, 1))
+    (block,) = source.blocks()
+    compiled = jax.jit(lambda X, Y, theta: pass_terms(block._replace(X=X, Y=Y), theta, LOSSES["log_loss"]))
+    for ours, expected in zip(
+        compiled(block.X, block.Y, theta), source.sum(pass_terms, theta, LOSSES["log_loss"]), strict=True
+    ):
+        np.testing.assert_allclose(np.asarray(ours), expected, rtol=1e-12)
+
+
+def test_float32_losses_are_summed_in_float64():
+    m = 200_000
+    X = np.zeros((1, m), dtype=np.float32)
+    objective = make(X, np.zeros((1, m)), dtype="float32", l2=(0.0,))
+    theta = np.asarray([[[0.0]], [[np.float32(-3.0)]]], dtype=float)
+    expected = np.float64(np.log1p(np.exp(np.float32(-3.0)), dtype=np.float32))
+    assert abs(float(objective.evaluate(theta).value[0]) / expected - 1) < 1e-7
+
+
+def test_the_tree_adds_in_pairs():
+    merged = tree_sum(([f"{n}"],) for n in range(5))
+    assert merged == (["0", "1", "2", "3", "4"],)
+    exact = sum(range(1000))
+    assert tree_sum((float(n), n) for n in range(1000)) == (exact, exact)
+
+
+def test_dense_gives_the_solution_of_minimum_norm_where_the_hessian_is_singular():
+    H = np.asarray([[2.0, 2.0, 0.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0]])[None]
+    solve = Dense(H, 2e-16, 2e-16).solve
+    np.testing.assert_allclose(solve(np.reshape([4.0, 4.0, 0.0], (3, 1, 1)))[:, 0, 0], [1.0, 1.0, 0.0], atol=1e-14)
+
+
+def test_dense_has_no_solution_where_the_curvature_vanished_and_the_gradient_did_not():
+    H = np.asarray([[1.0, 0.0], [0.0, 0.0]])[None]
+    assert np.all(np.isnan(Dense(H, 2e-16, 2e-16).solve(np.reshape([0.5, 0.5], (2, 1, 1)))))
+
+
+def test_the_bound_is_never_below_the_true_gap(where64):
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((1100, 40)), (np.arange(40) % 2)[None, :].astype(float)
+    objective = make(X, Y, where64.place, l2=(0.05,))
+    method = QuasiNewton(Diagonal(np.full((1, 1, 1), 0.25)))
+    optimum = descent.minimize(objective, np.zeros((1101, 1, 1)), method=method, tol=1e-15, max_iter=500)
+    lowest = float(objective.evaluate(optimum.theta).value[0])
+    for size in (1e-3, 1e-2, 1.0):
+        theta = optimum.theta + size * rng.standard_normal(optimum.theta.shape) / 30
+        proof = certify(objective, theta)
+        true = float(proof.here.value[0]) - lowest
+        assert proof.known == "bound"
+        assert true <= float(proof.gap[0]) < 1e3 * true
+
+
+def test_the_decrement_is_close_to_the_true_gap_near_the_optimum(problem):
+    X, Y = targets(problem, 1)
+    objective = make(X, Y, l2=(0.01,))
+    optimum = descent.minimize(objective, np.zeros((5, 1, 1)), method=Newton.of(objective), tol=1e-15, max_iter=50)
+    lowest = float(objective.evaluate(optimum.theta).value[0])
+    theta = optimum.theta + 0.02
+    proof = certify(objective, theta)
+    true = float(proof.here.value[0]) - lowest
+    assert abs(float(to_host(proof.gap)[0]) / true - 1) < 0.05
