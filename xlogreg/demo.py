@@ -17,6 +17,7 @@ __all__ = ["Problem", "cut_patches", "load_pictures", "load_table", "run_demo"]
 
 SIZE = 64  # pixels a side, as in the notes' assignment
 M_TRAIN, M_TEST = 209, 50
+TRAIN_COLUMNS, TEST_COLUMNS = slice(0, 448), slice(448, 640)  # of a photograph 640 pixels wide
 GD_ITERATIONS = 2000
 
 
@@ -61,8 +62,8 @@ def load_pictures() -> Problem:
     train, test, Y_train, Y_test = [], [], [], []
     for name, picture in pictures.items():
         count = M_TRAIN // 2 + (name == "temple"), M_TEST // 2
-        train.append(cut_patches(picture, count[0], slice(0, 448), rng))
-        test.append(cut_patches(picture, count[1], slice(448, 640), rng))
+        train.append(cut_patches(picture, count[0], TRAIN_COLUMNS, rng))
+        test.append(cut_patches(picture, count[1], TEST_COLUMNS, rng))
         Y_train += [name] * count[0]
         Y_test += [name] * count[1]
     columns = [np.concatenate(part).reshape(len(labels), -1).T for part, labels in ((train, Y_train), (test, Y_test))]

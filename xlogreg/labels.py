@@ -206,7 +206,7 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
     if place_of(Y).offers("int64"):
         numbers = xp.unique_inverse(Y).inverse_indices
     else:  # which is what unique_inverse would answer in
-        numbers = sum(xp.astype(Y > values[i], xp.int32) for i in range(values.shape[0]))
+        numbers = sum(xp.astype(values[i] < Y, xp.int32) for i in range(values.shape[0]))
     return _from_values(classes, xp.reshape(numbers, (1, -1)))
 
 

@@ -129,13 +129,9 @@ def cross_entropy(Z: Array, Y: Array) -> Array:
     Parameters
     ----------
     Z : array (..., K, m)
-        Scores.
+        Scores; the result is (..., 1, m).
     Y : array, broadcastable to Z
         One-hot columns, or probabilities whose columns sum to one.
-
-    Returns
-    -------
-    array (..., 1, m)
 
     Examples
     --------
@@ -215,14 +211,9 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
     Parameters
     ----------
     Z : array (..., k, m)
-        Scores.
+        Scores. The result is (...): for Z (k, m) an array of no axes, left on its device.
     Y : array, broadcastable to Z
     loss : {"log_loss", "cross_entropy", "squared_error"}
-
-    Returns
-    -------
-    array (...)
-        No axes for Z (k, m): an array of one number, left on its device.
 
     Examples
     --------
@@ -283,13 +274,9 @@ def update(parameter: Array, derivative: Array, learning_rate: float | Array) ->
     Parameters
     ----------
     parameter, derivative : arrays of one shape
+        Neither is changed; the result is a new array.
     learning_rate : float
         alpha.
-
-    Returns
-    -------
-    array, like parameter
-        A new array: the parameter handed in is not changed.
 
     Examples
     --------
@@ -308,12 +295,8 @@ def curvature(A: Array, loss: str = "log_loss") -> Array:
     Parameters
     ----------
     A : array (..., k, m)
-        Probabilities.
+        Probabilities; the result is (..., k, k, m).
     loss : {"log_loss", "cross_entropy"}
-
-    Returns
-    -------
-    array (..., k, k, m)
 
     Raises
     ------
