@@ -123,7 +123,7 @@ def test_class_numbers_become_one_hot_columns(where, three_classes):
     X, Y = three_classes
     theta = np.random.default_rng(3).standard_normal((4, 1, 3))
     numbers = make(X, np.eye(3)[:, Y], where.place, where.dtype)
-    coded = dataclasses.replace(numbers.source, Y=where.place.put(Y[None, :].astype("int32")), classes=3)
+    coded = dataclasses.replace(numbers.source, Y=where.place.put(Y[None, :].astype("int32")), n_classes=3)
     one_hot, by_number = numbers.evaluate(theta), dataclasses.replace(numbers, source=coded).evaluate(theta)
     np.testing.assert_array_equal(one_hot.value, by_number.value)
     np.testing.assert_array_equal(one_hot.gradient, by_number.gradient)

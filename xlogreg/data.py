@@ -51,7 +51,7 @@ class InMemory:
     ----------
     X : array (n_x, m), or (m, n_x) when ``rows``
         Any real dtype, any layout; converted block by block, never written into.
-    Y : array (k, m) of probabilities, or (1, m) of class numbers when ``classes`` is not None
+    Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
         None only where nothing but X is looked at.
     weight : array (1, m), or None
     place, dtype : Place, str
@@ -60,7 +60,7 @@ class InMemory:
         Sum of the weights; m without.
     rows : bool
         Whether the samples are the rows of X.
-    classes : int or None
+    n_classes : int or None
         Number of classes that the class numbers in Y stand for; they become one-hot columns by block.
     center : array (n_x, 1), or None
         Subtracted from every block of X before anything is computed with it.
@@ -73,7 +73,7 @@ class InMemory:
     dtype: str
     total_weight: float
     rows: bool = False
-    classes: int | None = None
+    n_classes: int | None = None
     center: Array | None = None
     block_bytes: int | None = None
 
@@ -113,8 +113,8 @@ class InMemory:
             if self.center is not None:
                 X = X - self.center
             Y = self.Y[:, start:stop]
-            if self.classes is not None:
-                numbers = xp.reshape(xp.arange(self.classes, dtype=Y.dtype, device=self.place.device), (-1, 1))
+            if self.n_classes is not None:
+                numbers = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1))
                 Y = numbers == Y
             weight = None if self.weight is None else self.weight[:, start:stop]
             yield Block(X, xp.astype(Y, dtype, copy=False), weight, start)

@@ -178,5 +178,5 @@ def _gather(X: Array, encoded: labels.Targets, weight: Any, place: Place, dtype:
         erased = labels.erased_class(encoded._replace(Y=Y), weight)
         if erased is not None:
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
-    classes = len(encoded.classes) if encoded.numbers else None
-    return InMemory(place.put(X), Y, weight, place, dtype, total_of(weight, m), samples == "rows", classes)
+    n_classes = len(encoded.classes) if encoded.numbers else None
+    return InMemory(place.put(X), Y, weight, place, dtype, total_of(weight, m), samples == "rows", n_classes)

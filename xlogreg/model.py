@@ -234,9 +234,9 @@ class Model:
         weight = as_weight(sample_weight, m)
         weight = None if weight is None else place.put(weight, source.dtype)
         numbers = place.put(encode_known(Y, m, self.samples, self.classes))
-        classes = len(self.classes) if len(self.classes) > 2 else None
+        n_classes = len(self.classes) if len(self.classes) > 2 else None
         total = total_of(weight, m)
-        source = dataclasses.replace(source, Y=numbers, weight=weight, classes=classes, total_weight=total)
+        source = dataclasses.replace(source, Y=numbers, weight=weight, n_classes=n_classes, total_weight=total)
         losses, confusion = (to_host(part) for part in source.sum(report_terms, self._theta(), LOSSES[self.loss]))
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
