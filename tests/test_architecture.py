@@ -16,7 +16,7 @@ MODULES = {
 }
 # every module may import those above it, never those below
 LAYERS = [
-    ["version", "exceptions", "libraries", "options"],
+    ["version", "exceptions", "libraries", "options", "threads"],
     ["backends"],
     ["placement", "logistic"],
     ["terms"],
@@ -24,7 +24,7 @@ LAYERS = [
     ["coordinates", "objective"],
     ["preconditioners", "progress", "solvers.result"],
     ["solvers.gradient_descent", "solvers.descent", "solvers.newton", "solvers.quasi_newton", "solvers"],
-    ["certificate"],
+    ["certificate", "engine"],
     ["model"],
     ["problem"],
     ["solving"],

@@ -153,7 +153,7 @@ def test_storage_types_are_computed_in_float(dtype, backend):
 def test_a_large_uint8_X_never_becomes_a_float_copy():
     import tracemalloc
 
-    X = np.random.default_rng(0).integers(0, 256, (100, 400_000), dtype=np.uint8)
+    X = np.random.default_rng(0).integers(0, 256, (100, 800_000), dtype=np.uint8)
     Y = X[0] > X[1]
     tracemalloc.start()
     xlogreg.fit(X, Y, solver="gd", learning_rate=1.0, max_iter=2, standardize=255)

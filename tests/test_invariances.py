@@ -143,7 +143,7 @@ def test_blocks_of_rows_and_of_columns_are_the_same_samples():
     Y = np.arange(15.0)[None, :]
     for rows in (False, True):
         source = InMemory(X.T if rows else X, Y, None, HOST, "float64", 15.0, rows, block_bytes=4 * 4 * 8)
-        blocks = list(source.blocks())
+        blocks = [source.block(*span) for span in source.spans()]
         assert len(blocks) == 4
         assert [block.start for block in blocks] == [0, 4, 8, 12]
         np.testing.assert_array_equal(np.concatenate([block.X for block in blocks], axis=1), X)

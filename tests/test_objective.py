@@ -134,7 +134,7 @@ def test_the_sums_of_a_pass_run_under_jit(problem):
     X, Y = targets(problem, 1)
     source = make(X, Y).source
     theta = np.random.default_rng(4).standard_normal((5, 2, 1))
-    (block,) = source.blocks()
+    block = source.block(0, 60)
     compiled = jax.jit(lambda X, Y, theta: pass_terms(block._replace(X=X, Y=Y), theta, LOSSES["log_loss"]))
     for ours, expected in zip(
         compiled(block.X, block.Y, theta), source.sum(pass_terms, theta, LOSSES["log_loss"]), strict=True

@@ -106,6 +106,10 @@ class Place:
                 array = self.xp.asarray(native, device=self.device)
         return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
 
+    def convert(self, X: Array, dtype: str, center: Array | None) -> Array:
+        """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
+        return LIBRARIES[self.name].convert(self.xp, X, self.dtype(dtype), center)
+
     def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Small arrays of one other place and dtype, brought here in one transfer, in `widest`."""
         origin = place_of(arrays[0])

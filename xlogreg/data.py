@@ -6,7 +6,7 @@ blocks are and where they live is its own affair, so memory maps, parts and clus
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,11 +14,15 @@ import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, is_array, place_of, to_host
 from xlogreg.terms import Block
+from xlogreg.threads import map_blocks
 
 __all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of", "tree_sum"]
 
 SMALL_BLOCK_BYTES = 4 * 2**20  # the temporaries of a block stay in cache, Python's overhead stays small
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
+LEAST_BLOCKS = 4  # that are worth the start of threads
+LONGEST_RUN = 64  # of neighbouring samples in a random subset
+RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
 
 
 class Source(Protocol):
@@ -89,35 +93,65 @@ class InMemory:
         """The same samples, as X - center."""
         return dataclasses.replace(self, center=self.place.put(center, self.dtype))
 
-    def raw_blocks(self) -> Iterator[tuple[int, int, Array]]:
-        """Start, stop and X (n_x, stop - start) of each block, in X's own dtype."""
+    def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
+        """About ``count`` samples at random, reweighted so that each class has its share of all samples again.
+
+        Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label.
+
+        Parameters
+        ----------
+        count : int
+        shares : array (K,)
+            Of the classes (both of two), by weight.
+        rng : numpy.random.Generator
+        """
+        xp, place = self.place.xp, self.place
+        length = int(np.clip(count * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
+        runs = math.ceil(self.m / length)
+        starts = np.sort(rng.choice(runs, min(runs, math.ceil(count / length)), replace=False)) * length
+        index = (starts[:, None] + np.arange(length)).ravel()
+        index = place.put(index[index < self.m])
+        with place.computing():
+            X = xp.take(self.X, index, axis=0 if self.rows else 1)
+            Y = xp.take(self.Y, index, axis=1)
+            weight = xp.ones_like(Y[:1, :]) if self.weight is None else xp.take(self.weight, index, axis=1)
+            weight = xp.astype(weight, place.dtype(self.dtype), copy=False)
+            drawn = dataclasses.replace(self, X=X, Y=Y, weight=None)
+            hot = drawn.targets(0, X.shape[0 if self.rows else 1])
+            hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
+            mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
+            factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
+            weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
+            return dataclasses.replace(drawn, weight=weight, total_weight=total_of(weight, 0))
+
+    def targets(self, start: int, stop: int) -> Array:
+        """Y (k, stop - start) of these samples, in the computing dtype."""
+        xp, Y = self.place.xp, self.Y[:, start:stop]
+        if self.n_classes is not None:
+            Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
+        return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Start and stop of each block."""
         itemsize = 8 if self.dtype == "float64" else 4
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
         count = math.ceil(self.m * self.n_x * itemsize / limit)  # of equal size, as far as they can be
+        if not self.place.small_blocks and self.center is None and dtype_name(self.X) == self.dtype:
+            count = 1  # slices are copies there, and nothing is to be converted
         size = math.ceil(self.m / max(1, min(count, self.m)))
-        whole = not self.place.small_blocks and self.center is None and dtype_name(self.X) == self.dtype
-        xp = self.place.xp
-        if size >= self.m or whole:  # where slices are copies, there is nothing to gain
-            yield 0, self.m, xp.matrix_transpose(self.X) if self.rows else self.X
-            return
-        for start in range(0, self.m, size):
-            stop = min(start + size, self.m)
-            # rows are cut before they are transposed: some libraries copy what they transpose
-            yield start, stop, xp.matrix_transpose(self.X[start:stop, :]) if self.rows else self.X[:, start:stop]
+        return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
 
-    def blocks(self) -> Iterator[Block]:
-        """The samples, block by block."""
-        xp, dtype = self.place.xp, self.place.dtype(self.dtype)
-        for start, stop, part in self.raw_blocks():
-            X = xp.astype(part, dtype, copy=False)
-            if self.center is not None:
-                X = X - self.center
-            Y = self.Y[:, start:stop]
-            if self.n_classes is not None:
-                numbers = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1))
-                Y = numbers == Y
-            weight = None if self.weight is None else self.weight[:, start:stop]
-            yield Block(X, xp.astype(Y, dtype, copy=False), weight, start)
+    def raw(self, start: int, stop: int) -> Array:
+        """X (n_x, stop - start) of these samples, in X's own dtype."""
+        if self.rows:  # cut before it is transposed: some libraries copy what they transpose
+            return self.place.xp.matrix_transpose(self.X[start:stop, :])
+        return self.X if stop - start == self.m else self.X[:, start:stop]
+
+    def block(self, start: int, stop: int) -> Block:
+        """These samples; X may be overwritten by the next block of the same thread."""
+        X = self.place.convert(self.raw(start, stop), self.dtype, self.center)
+        weight = None if self.weight is None else self.weight[:, start:stop]
+        return Block(X, self.targets(start, stop), weight, start)
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
@@ -125,14 +159,22 @@ class InMemory:
         with self.place.computing():
             widest = self.place.widest
             sent = [self.place.put(a, widest) if is_array(a) else a for a in arguments]
-            return home.bring(tree_sum(function(block, *sent) for block in self.blocks()))
+            spans = self.spans()
+
+            def term(span: tuple[int, int]) -> tuple[Array, ...]:
+                with self.place.computing():
+                    return function(self.block(*span), *sent)
+
+            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS
+            return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     """function(X of a block) (k, samples) of every block, side by side (k, m)."""
     with source.place.computing():
         dtype = source.place.dtype(source.dtype)
-        parts = [function(source.place.xp.astype(X, dtype, copy=False)) for _, _, X in source.raw_blocks()]
+        blocks = (source.place.xp.astype(source.raw(*span), dtype, copy=False) for span in source.spans())
+        parts = [function(X) for X in blocks]
         return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
 
 
@@ -173,7 +215,8 @@ def refuse_nonfinite(source: InMemory) -> None:
     dtype = source.place.dtype(source.dtype)
     count, first = 0, None
     with source.place.computing():
-        for start, _, part in source.raw_blocks():
+        for start, stop in source.spans():
+            part = source.raw(start, stop)
             X = to_host(xp.astype(part, dtype, copy=False))
             bad = ~np.isfinite(X)
             here = int(np.sum(bad))

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ class Library(NamedTuple):
     context: Callable[[Any, Any], contextlib.AbstractContextManager]  # module, device -> entered while computing
     # device -> whether blocks of the size of a CPU's cache pay: slices are views there, and calls cheap
     small_blocks: Callable[[Any], bool]
+    convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
     remedy: str
 
 
@@ -73,9 +75,40 @@ def _no_context(module: Any, device: Any) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
+def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
+    X = xp.astype(X, dtype, copy=False)
+    return X if center is None else X - center
+
+
+_scratch = threading.local()
+
+
+def _numpy_convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
+    """Into memory of the thread that is used again: fresh pages for every block cost more than the arithmetic."""
+    if center is None and X.dtype == dtype:
+        return X
+    size = X.size * np.dtype(dtype).itemsize
+    memory = getattr(_scratch, "memory", None)
+    if memory is None or memory.nbytes < size:
+        memory = _scratch.memory = np.empty(size, dtype=np.uint8)
+    out = memory[:size].view(dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
+    if center is None:
+        np.copyto(out, X, casting="unsafe")
+    else:
+        np.subtract(X, center, out=out, casting="unsafe")
+    return out
+
+
 LIBRARIES = {
     "numpy": Library(
-        "numpy", array_api_compat.is_numpy_array, _numpy_device, np.asarray, _no_context, lambda device: True, ""
+        "numpy",
+        array_api_compat.is_numpy_array,
+        _numpy_device,
+        np.asarray,
+        _no_context,
+        lambda device: True,
+        _numpy_convert,
+        "",
     ),
     "cupy": Library(
         "cupy",
@@ -84,6 +117,7 @@ LIBRARIES = {
         lambda array: array.get(),
         lambda module, device: device,
         lambda device: False,
+        _convert,
         "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
     ),
     "torch": Library(
@@ -93,6 +127,7 @@ LIBRARIES = {
         _torch_fetch,
         lambda module, device: module.no_grad(),
         lambda device: device.type == "cpu",
+        _convert,
         "install the PyTorch build for your device, see pytorch.org",
     ),
     "jax": Library(
@@ -103,6 +138,7 @@ LIBRARIES = {
         # on a GPU the default multiplies float32 matrices in TF32: three digits
         lambda module, device: module.default_matmul_precision("highest"),
         lambda device: False,
+        _convert,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
     "array-api-strict": Library(
@@ -112,6 +148,7 @@ LIBRARIES = {
         _strict_fetch,
         _no_context,
         lambda device: True,
+        _convert,
         "pip install array-api-strict",
     ),
 }

@@ -28,8 +28,10 @@ class FitInfo:
     converged : bool
         Whether the gap was driven below tol * cost.
     reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
-    iterations, passes : int
-        Steps of the solver; how often every sample was visited.
+    iterations : int
+        Steps of the solver.
+    passes : float
+        How often every sample was visited; work on a subset counts as its share.
     cost : float
         J where it was last evaluated: for gd at the parameters returned, else one Newton step before them.
     gradient_norm : float
@@ -51,7 +53,7 @@ class FitInfo:
     converged: bool
     reason: str
     iterations: int
-    passes: int
+    passes: float
     cost: float
     gradient_norm: float
     gap: float

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from xlogreg.backends import Array, array_namespace, cholesky
 
-__all__ = ["Dense", "Diagonal", "Preconditioner"]
+__all__ = ["Dense", "Diagonal", "Inverse", "Preconditioner"]
 
 
 class Preconditioner(Protocol):
@@ -24,6 +24,25 @@ class Diagonal:
 
     def solve(self, gradient: Array) -> Array:
         return gradient / self.curvature
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """M^-1 = inverse (g, p, p), p = (n_x + 1) k, held whole: for one Hessian that many gradients meet."""
+
+    inverse: Array
+
+    @classmethod
+    def of(cls, hessian: Array, precision: float) -> "Inverse":
+        """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular."""
+        xp = array_namespace(hessian)
+        return cls(xp.stack([_invert(hessian[j, :, :], precision) for j in range(hessian.shape[0])]))
+
+    def solve(self, gradient: Array) -> Array:
+        xp = array_namespace(gradient)
+        rows, g, k = gradient.shape
+        R = xp.reshape(xp.permute_dims(gradient, (1, 0, 2)), (g, rows * k, 1))
+        return xp.permute_dims(xp.reshape(self.inverse @ R, (g, rows, k)), (1, 0, 2))
 
 
 @dataclass(frozen=True)
@@ -58,19 +77,44 @@ class Dense:
         xp = array_namespace(H)
         if not bool(xp.all(xp.isfinite(H))):  # an overflow: there is no step, and eigh would raise
             return r * xp.nan
-        diagonal = xp.linalg.diagonal(H)
-        # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
-        scale = xp.where(diagonal > 0, 1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))), 0.0)
-        scale = xp.expand_dims(scale, axis=-1)
-        unscaled, H = H, H * scale * xp.matrix_transpose(scale)
-        L = cholesky(H)
-        # a pivot is the part of a feature that the others do not explain
-        if L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * self.precision:
-            return scale * xp.linalg.solve(H, scale * r)
-        values, Q = xp.linalg.eigh(H)
-        cutoff = H.shape[0] * self.precision * float(xp.max(values))
-        inverse = xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
+        scale, scaled, definite = _scaled(H, self.precision)
+        if definite:
+            return scale * xp.linalg.solve(scaled, scale * r)
+        values, Q = xp.linalg.eigh(scaled)
+        inverse = _pseudo_inverse(values, self.precision)
         solution = scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (xp.matrix_transpose(Q) @ (scale * r))))
-        left = float(xp.max(xp.abs(r - unscaled @ solution)))
-        rounding = 64.0 * self.noise * max(1.0, 2.0 * float(xp.max(diagonal)) ** 0.5)
+        left = float(xp.max(xp.abs(r - H @ solution)))
+        rounding = 64.0 * self.noise * max(1.0, 2.0 * float(xp.max(xp.linalg.diagonal(H))) ** 0.5)
         return solution if left <= 1e-3 * float(xp.max(xp.abs(r))) + rounding else r * xp.nan
+
+
+def _scaled(H: Array, precision: float) -> tuple[Array, Array, bool]:
+    """The scale (p, 1) that gives H a unit diagonal, H so scaled, and whether that is safely positive definite."""
+    xp = array_namespace(H)
+    diagonal = xp.linalg.diagonal(H)
+    # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
+    scale = xp.where(diagonal > 0, 1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))), 0.0)
+    scale = xp.expand_dims(scale, axis=-1)
+    scaled = H * scale * xp.matrix_transpose(scale)
+    L = cholesky(scaled)
+    # a pivot is the part of a feature that the others do not explain
+    definite = L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * precision
+    return scale, scaled, definite
+
+
+def _pseudo_inverse(values: Array, precision: float) -> Array:
+    """1 / values of the eigenvalues that are more than rounding errors, 0 of the others."""
+    xp = array_namespace(values)
+    cutoff = values.shape[0] * precision * float(xp.max(values))
+    return xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
+
+
+def _invert(H: Array, precision: float) -> Array:
+    xp = array_namespace(H)
+    scale, scaled, definite = _scaled(H, precision)
+    if definite:
+        inverse = xp.linalg.inv(scaled)
+    else:
+        values, Q = xp.linalg.eigh(scaled)
+        inverse = (Q * xp.expand_dims(_pseudo_inverse(values, precision), axis=0)) @ xp.matrix_transpose(Q)
+    return scale * inverse * xp.matrix_transpose(scale)

@@ -15,6 +15,7 @@ from xlogreg.coordinates import (
     user_coordinates,
 )
 from xlogreg.data import InMemory, host_center, refuse_nonfinite
+from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.logistic import LOSSES
 from xlogreg.model import Model
@@ -33,20 +34,25 @@ class Problem(NamedTuple):
     objective: Objective
     user: Coordinates  # those of the penalty, and of gradient descent
     engine: Coordinates
+    spread: Spread | None  # in the coordinates of X; None where it was not measured
     start: np.ndarray  # (n_x + 1, 1, k)
+    warm: bool  # whether the start is the user's
     solver: str
     passes: int  # made so far
 
 
-def choose_solver(solver: str, parameters: int) -> str:
-    """The one place that decides what "auto" means."""
-    if solver == "newton" and parameters > NEWTON_LIMIT:
+def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | None) -> str:
+    """The one place that decides what "auto" means: a key of `solving.SOLVERS`."""
+    parameters = (source.n_x + 1) * outputs
+    if asked == "newton" and parameters > NEWTON_LIMIT:
         raise ValueError(
             f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
             f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
         )
-    if solver != "auto":
-        return solver
+    if asked != "auto" or spread is None:
+        return asked
+    if outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
+        return "sampled-newton"
     return "newton" if parameters <= EXPANSION_LIMIT else "lbfgs"
 
 
@@ -56,11 +62,11 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     if k > 1 and options.loss == "squared_error":
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
-    solver = choose_solver(options.solver, (source.n_x + 1) * k)
     given = None if initial is None else _parameters(initial, source.n_x, k)
-    spread = measure_spread(source) if solver != "gd" or options.standardize is True else None
+    spread = measure_spread(source) if options.solver != "gd" or options.standardize is True else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         refuse_nonfinite(source)
+    solver = choose_solver(source, k, options.solver, spread)
     user = user_coordinates(source.n_x, options.standardize, spread)
     if solver == "gd" or spread is None:  # exactly the notes' iterates
         engine, start = user, np.zeros((source.n_x + 1, 1, k))
@@ -86,7 +92,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
-    return Problem(source, objective, user, engine, start, solver, passes)
+    return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
 
 
 def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:

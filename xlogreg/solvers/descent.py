@@ -5,6 +5,7 @@ features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5).
 a sufficient decrease of the value is all that a step must show (Nocedal & Wright 2006, algorithm 3.1).
 """
 
+import math
 from typing import Protocol, Self
 
 from xlogreg.backends import Array, array_namespace
@@ -15,6 +16,7 @@ __all__ = ["Method", "decrement", "minimize"]
 
 ARMIJO = 1e-4
 HALVINGS = 40
+LAZY_STEPS = 3
 
 
 class Method(Protocol):
@@ -49,7 +51,14 @@ def decrement(gradient: Array, step: Array) -> Array:
 
 
 def minimize(
-    objective: Objective, start: Array, *, method: Method, tol: float, max_iter: int, monitor: Monitor | None = None
+    objective: Objective,
+    start: Array,
+    *,
+    method: Method,
+    tol: float,
+    max_iter: int,
+    slow: float = 0.0,
+    monitor: Monitor | None = None,
 ) -> Result:
     """Minimise; the models of a batch share their step length.
 
@@ -61,19 +70,23 @@ def minimize(
     tol : float
         Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken.
     max_iter : int
+    slow : float
+        Give up with the reason "slow" when the gap was not divided by this in three steps running: the method
+        knows too little of the Hessian.
     monitor : callable, optional
 
     Returns
     -------
     Result
         Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
-        "diverged" (the cost is not finite), "max_iter" or "callback".
+        "diverged" (the cost is not finite), "max_iter", "slow" or "callback".
     """
     xp = array_namespace(start)
     theta, reason, gap = start, "max_iter", None
     here, passes = method.evaluate(objective, theta), 1
     costs: list[Array] = []
-    small, idle, halved = 0, 0, float("inf")  # gaps in a row that are small; steps since the gap was last halved
+    lazy, total = 0, math.inf
+    small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
         if not bool(xp.all(xp.isfinite(here.value))):
             reason = "diverged"
@@ -96,7 +109,11 @@ def minimize(
             break
         # where rounding of the value hides what is left to gain, only the gap can still be trusted
         slack = 8.0 * objective.noise * float(xp.sum(here.value))
-        total = float(xp.sum(gap))
+        previous, total = total, float(xp.sum(gap))
+        lazy = lazy + 1 if total * slow > previous else 0
+        if lazy >= LAZY_STEPS:
+            reason = "slow"
+            break
         blind = total <= slack
         idle, halved = (0, total) if total <= 0.5 * halved else (idle + 1, halved)
         if blind and idle >= method.endurance:

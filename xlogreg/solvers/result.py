@@ -19,8 +19,9 @@ class Result:
     Attributes
     ----------
     theta : array (n_x + 1, g, k)
-    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
-    iterations, passes : int
+    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged", "slow"}
+    iterations : int
+    passes : float
     costs : array (iterations, g)
         J before each step.
     last : Evaluation
@@ -32,7 +33,7 @@ class Result:
     theta: Array
     reason: str
     iterations: int
-    passes: int
+    passes: float
     costs: Array
     last: Evaluation
     gap: Array | None

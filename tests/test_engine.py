@@ -1,0 +1,196 @@
+"""The default solver where samples are many: subsets, threads, and the data that are hard for both."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg import threads
+from xlogreg.backends import HOST
+from xlogreg.coordinates import measure_spread
+from xlogreg.data import InMemory
+
+
+def draw(m=30_000, n_x=20, seed=0, shift=0.0, scale=1.0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_x, m))
+    X[1] += X[0]
+    w = rng.standard_normal((n_x, 1)) / 3
+    Y = (rng.random(m) < 1 / (1 + np.exp(-(w.T @ X)[0] - 0.3))).astype(int)
+    return X * scale + shift, Y
+
+
+def judge(X, Y, **options):
+    """The same optimum by Newton's method, each step with the Hessian of all samples."""
+    return xlogreg.fit(X, Y, solver="newton", **options)
+
+
+CASES = {
+    "plain": ({}, {}),
+    "shift": ({"shift": 2020.0}, {}),
+    "scales": ({"scale": 10.0 ** np.linspace(-8, 8, 20)[:, None]}, {}),
+    "penalty": ({}, {"l2": 0.1}),
+    "no bias": ({}, {"bias": False}),
+    "rows": ({}, {"samples": "rows"}),
+    "weights": ({}, {"sample_weight": 10.0 ** np.random.default_rng(1).uniform(-6, 6, 30_000)}),
+    "float32": ({}, {"dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_engine_finds_the_optimum_of_newton(case):
+    data, options = CASES[case]
+    X, Y = draw(**data)
+    X = X.T if case == "rows" else X
+    model, expected = xlogreg.fit(X, Y, **options), judge(X, Y, **(options | {"dtype": "float64"}))
+    assert model.fit_info.solver == "sampled-newton"
+    assert model.fit_info.converged
+    tolerance = 1e-5 if case == "float32" else 1e-6
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=tolerance)
+    if case != "weights":
+        assert model.fit_info.passes < 12
+
+
+def test_a_handful_of_passes_whatever_the_scaling():
+    X, Y = draw()
+    plain = xlogreg.fit(X, Y)
+    for shift, scale in ((2020.0, 1.0), (0.0, 10.0 ** np.linspace(-6, 6, 20)[:, None]), (1e6, 1.0)):
+        model = xlogreg.fit(X * scale + shift, Y)
+        assert abs(model.fit_info.passes - plain.fit_info.passes) <= 2
+        difference = model.predict_proba(X * scale + shift) - plain.predict_proba(X)
+        assert np.max(np.abs(difference)) < 1e-7
+
+
+def test_rows_sorted_by_label_cost_no_more():
+    X, Y = draw()
+    order = np.argsort(Y, kind="stable")
+    shuffled, ordered = xlogreg.fit(X, Y), xlogreg.fit(X[:, order], Y[order])
+    assert ordered.fit_info.passes <= shuffled.fit_info.passes + 2
+    np.testing.assert_allclose(ordered.w, shuffled.w, atol=1e-5)
+
+
+def test_a_rare_class_is_seen_whole():
+    X, Y = draw(m=20_000)
+    Y = np.zeros(20_000, int)
+    Y[[5, 7000, 15_000]] = 1
+    model = xlogreg.fit(X, Y, l2=1e-4)
+    assert model.fit_info.solver == "newton"
+    assert model.fit_info.converged
+    assert model.fit_info.iterations <= 14
+
+
+def test_a_feature_that_the_subset_misses_still_comes_out_right():
+    X, Y = draw(m=100_000)
+    rare = np.zeros(100_000)
+    rare[np.random.default_rng(2).choice(100_000, 40, replace=False)] = 1.0
+    X = np.concatenate([X, rare[None, :]])
+    model, expected = xlogreg.fit(X, Y, l2=1e-6), judge(X, Y, l2=1e-6)
+    assert model.fit_info.solver == "sampled-newton"
+    assert model.fit_info.converged
+    np.testing.assert_allclose(model.w, expected.w, atol=1e-4)
+    assert model.fit_info.passes <= 14
+
+
+def test_collinear_features_share_the_weight_whatever_the_seed():
+    X, Y = draw()
+    X = np.concatenate([X, X[:1], np.full((1, 30_000), 3.0)])
+    models = [xlogreg.fit(X, Y, rng=seed) for seed in range(3)]
+    for model in models:
+        assert model.fit_info.converged
+        np.testing.assert_allclose(model.w[0], model.w[20], rtol=1e-6)  # of minimum norm
+        assert model.w[21, 0] == 0.0
+        np.testing.assert_allclose(model.w, models[0].w, atol=1e-6)
+
+
+def test_separated_classes_are_found_among_many_samples():
+    X, _ = draw()
+    with pytest.warns(xlogreg.SeparationWarning):
+        model = xlogreg.fit(X, X[0] > 0.5)
+    assert model.fit_info.reason == "separated"
+
+
+def test_a_good_start_is_used():
+    X, Y = draw()
+    model = xlogreg.fit(X, Y)
+    again = xlogreg.fit(X, Y, initial=model)
+    assert again.fit_info.iterations <= 2
+    np.testing.assert_allclose(again.w, model.w, atol=1e-8)
+
+
+def test_the_engine_is_the_same_on_every_namespace(where):
+    X, Y = draw(m=4000, n_x=5)
+    expected = xlogreg.fit(X, Y)
+    model = xlogreg.fit(where.asarray(X), where.place.put(Y, "int32"))
+    assert expected.fit_info.solver == model.fit_info.solver == "sampled-newton"
+    tolerance = 1e-9 if where.dtype == "float64" else 1e-4
+    where.check(model.predict_proba(where.asarray(X)), expected.predict_proba(X), rtol=tolerance)
+
+
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_a_sample_keeps_the_shares_of_the_classes(n_classes):
+    rng = np.random.default_rng(0)
+    Y = np.sort(
+        rng.choice(2 if n_classes is None else 3, 50_000, p=[0.9, 0.1] if n_classes is None else [0.7, 0.2, 0.1])
+    )
+    weight = rng.uniform(0.5, 2.0, (1, 50_000))
+    Y = Y[None, :] if n_classes else Y[None, :].astype(float)
+    X = rng.standard_normal((2, 50_000))
+    source = InMemory(X, Y, weight, HOST, "float64", float(weight.sum()), n_classes=n_classes)
+    shares = measure_spread(source).targets
+    classes = np.concatenate([1 - shares, shares]) if n_classes is None else shares
+    sample = source.sample(3000, classes[:, 0], np.random.default_rng(1))
+    assert 2500 < sample.m < 3500
+    np.testing.assert_allclose(measure_spread(sample).targets, shares, rtol=1e-12)
+    again = source.sample(3000, classes[:, 0], np.random.default_rng(1))
+    np.testing.assert_array_equal(sample.X, again.X)
+
+
+def test_threads_change_no_bit_and_leave_blas_as_it_was():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+    X, Y = draw(m=120_000)
+    several = [xlogreg.fit(X, Y).w.tobytes() for _ in range(2)]
+    assert several[0] == several[1]
+    assert [pool["num_threads"] for pool in threadpoolctl.threadpool_info()] == before
+    with threadpoolctl.threadpool_limits(1):
+        assert threads.workers() == 1
+        alone = xlogreg.fit(X, Y).w
+    np.testing.assert_allclose(np.frombuffer(several[0]), alone[:, 0], rtol=1e-9)
+
+
+def test_blocks_come_in_order_and_errors_come_through():
+    assert list(threads.map_blocks(lambda item: item * 2, range(50))) == list(range(0, 100, 2))
+    with pytest.raises(ZeroDivisionError):
+        list(threads.map_blocks(lambda item: 1 // item, [1, 0]))
+
+
+def test_fits_in_threads_and_after_a_fork_are_safe():
+    program = (
+        "import os, sys, warnings, numpy as np, xlogreg\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threadpoolctl import threadpool_info\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "rng = np.random.default_rng(0)\n"
+        "X = rng.standard_normal((20, 120_000)); Y = rng.random(120_000) < 0.5\n"
+        "before = [pool['num_threads'] for pool in threadpool_info()]\n"
+        "expected = xlogreg.fit(X, Y).w\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    answers = list(pool.map(lambda _: xlogreg.fit(X, Y).w, range(8)))\n"
+        "assert all(np.allclose(answer, expected, rtol=1e-9) for answer in answers)\n"
+        "assert [pool['num_threads'] for pool in threadpool_info()] == before\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if np.allclose(xlogreg.fit(X, Y).w, expected, rtol=1e-9) else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_threadpoolctl_blocks_are_computed_in_turn(monkeypatch):
+    monkeypatch.setattr(threads, "_controller", lambda: None)
+    X, Y = draw()
+    assert threads.workers() == 1
+    assert xlogreg.fit(X, Y).fit_info.converged

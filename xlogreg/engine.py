@@ -1,0 +1,130 @@
+"""The default way to the minimum: curvature from a few samples, gradients from all.
+
+1. Newton's method on a random subset, then on a larger one: a start within its sampling error, and a
+   Hessian there, for the price of a fraction of a pass.
+2. L-BFGS on all samples with that Hessian as its initial one: each pass divides the gap by about m' / p, m'
+   the samples of the Hessian and p its parameters.
+3. Where that is slow, the Hessian of all samples: Newton's method.
+
+Sub-sampled Newton as a preconditioner: Frangella, Rathore, Zhao & Udell, PROMISE (JMLR 2024). Small data, rare
+classes and start values of the user go to Newton's method at once.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from xlogreg.coordinates import Coordinates, Spread, measure_spread
+from xlogreg.data import InMemory
+from xlogreg.objective import Evaluation, Objective
+from xlogreg.preconditioners import Inverse
+from xlogreg.solvers import descent
+from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = ["minimize", "subset_pays"]
+
+START_SAMPLES = 30  # for each parameter, in the subset that gives the start
+HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
+HESSIAN_COST = 1 / 16  # passes that the Hessian of all samples takes for each parameter, in time; measured
+RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
+SLOW = 3.0
+
+
+def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
+    """Whether the samples are many enough, of every class, for a subset to stand for them."""
+    rarest = float(np.min(_shares(spread))) * source.m
+    return source.m >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
+
+
+def minimize(
+    objective: Objective,
+    source: InMemory,
+    start: np.ndarray,
+    *,
+    spread: Spread,
+    engine: Coordinates,
+    warm: bool,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+) -> Result:
+    """Minimise, from subsets to all samples; theta on the host, one model of one output.
+
+    Parameters
+    ----------
+    objective : Objective
+    source : InMemory
+        Its samples.
+    start : ndarray (n_x + 1, 1, 1)
+    spread : Spread
+        Of all samples, in the coordinates of X.
+    engine : Coordinates
+        Those of theta.
+    warm : bool
+        Whether the start is better than a subset's answer: then only a Hessian is taken from one.
+    rng : numpy.random.Generator
+    tol, max_iter, monitor
+        As for `descent.minimize`.
+
+    Returns
+    -------
+    Result
+        ``passes`` counts work on subsets as its share.
+    """
+    parameters, shares, newton = start.shape[0], _shares(spread), Newton.of(objective)
+    stages = [(START_SAMPLES * parameters, 20), (_hessian_samples(source.m, parameters), 2)]
+    theta, passes = start, 0.0
+    for count, steps in stages[1:] if warm else stages:
+        subset = source.sample(count, shares, rng)
+        part = dataclasses.replace(objective, source=subset)
+        found = descent.minimize(part, theta, method=newton, tol=parameters / count, max_iter=steps)
+        passes += found.passes * subset.m / source.m
+        if found.reason not in ("converged", "max_iter"):  # separated, say, as all samples need not be
+            theta = start
+            break
+        theta = theta if warm else found.theta
+    else:
+        hessian = _mended(found.last, subset, spread, engine)
+        method = QuasiNewton(Inverse.of(hessian, objective.precision), patience=1)
+        result = descent.minimize(
+            objective, theta, method=method, tol=tol, max_iter=max_iter, slow=SLOW, monitor=monitor
+        )
+        result = dataclasses.replace(result, passes=result.passes + passes)
+        if result.reason != "slow":
+            return result
+        theta, passes, max_iter = result.theta, result.passes, max_iter - result.iterations
+    rest = descent.minimize(objective, theta, method=newton, tol=tol, max_iter=max_iter, monitor=monitor)
+    return dataclasses.replace(rest, passes=rest.passes + passes)
+
+
+def _shares(spread: Spread) -> np.ndarray:
+    """Share of every class (K,), both of two."""
+    shares = spread.targets[:, 0]
+    return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares
+
+
+def _hessian_samples(m: int, parameters: int) -> int:
+    """As many as cost about the time of one gradient of all samples, within reason."""
+    affordable = int(m / (HESSIAN_COST * parameters))
+    return min(max(START_SAMPLES * parameters, affordable), HESSIAN_SAMPLES * parameters, m // 2)
+
+
+def _mended(at: Evaluation, subset: InMemory, spread: Spread, engine: Coordinates) -> np.ndarray:
+    """The subset's Hessian, with the variance of features that the subset happens to lack added to its diagonal.
+
+    A feature that differs from its mean in a few samples only may be constant in the subset.
+    """
+    seen = measure_spread(dataclasses.replace(subset, center=None))
+    whole, part = (_second_moment(moments, engine)[:, 0] / engine.scale[:, 0] ** 2 for moments in (spread, seen))
+    # of the others nothing: what chance adds would hide the small eigenvalues of correlated features
+    lacking = np.where(part < 0.5 * whole, whole - part, 0.0)
+    hessian = np.asarray(at.hessian)
+    mean_curvature = hessian[0, -1, -1]
+    return hessian + np.diag(np.append(mean_curvature * lacking, 0.0))
+
+
+def _second_moment(spread: Spread, engine: Coordinates) -> np.ndarray:
+    return spread.variance + (spread.mean - engine.center) ** 2
