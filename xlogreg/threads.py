@@ -30,51 +30,38 @@ def _controller() -> Any:
     return found if found.lib_controllers else None
 
 
-class _SingleThreadedBlas(contextlib.AbstractContextManager):
-    """BLAS held to one thread while anybody is inside: its setting is the process's, so users are counted."""
-
-    def __init__(self) -> None:
-        self.lock, self.users, self.threads = threading.Lock(), 0, 1
-        self.limit: Any = None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.users == 0:
-                self.threads = _blas_threads()
-                self.limit = _controller().limit(limits=1)
-                self.limit.__enter__()
-            self.users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.users -= 1
-            if self.users == 0:
-                self.limit.__exit__(None, None, None)
+_busy = threading.Lock()  # held while the limit is: it is the process's, and only who set it may lift it
 
 
-_single_threaded_blas = _SingleThreadedBlas()
-
-
-def _blas_threads() -> int:
-    return max(library.num_threads for library in _controller().lib_controllers)
+@contextlib.contextmanager
+def _single_threaded_blas() -> Iterator[None]:
+    libraries = _controller().lib_controllers
+    try:
+        with _controller().limit(limits=1):
+            yield
+    finally:
+        for library in libraries:
+            # threadpoolctl lets one thread set the limit of OpenBLAS until that thread gives the right back
+            getattr(library, "clear_controlling_thread", lambda: None)()
 
 
 def workers() -> int:
     """How many blocks are computed at a time."""
-    if _controller() is None:
-        return 1
-    with _single_threaded_blas.lock:  # while others compute, what they found before they limited it
-        return _single_threaded_blas.threads if _single_threaded_blas.users else _blas_threads()
+    return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    The pool lives for one call, so that a process that forks in between finds nothing of it.
+    The pool lives for one call, so that a process that forks in between finds nothing of it. Of several calls at a
+    time one gets the workers, the others compute in turn.
     """
     count = workers()
-    if count == 1:
+    if count == 1 or not _busy.acquire(blocking=False):
         yield from map(function, items)
         return
-    with _single_threaded_blas, ThreadPoolExecutor(count, "xlogreg") as pool:
-        yield from pool.map(function, items)
+    try:
+        with _single_threaded_blas(), ThreadPoolExecutor(count, "xlogreg") as pool:
+            yield from pool.map(function, items)
+    finally:
+        _busy.release()
