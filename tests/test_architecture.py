@@ -22,6 +22,7 @@ LAYERS = [
     ["terms"],
     ["labels", "data"],
     ["coordinates", "objective"],
+    ["wide"],
     ["preconditioners", "progress", "solvers.result"],
     ["solvers.gradient_descent", "solvers.descent", "solvers.newton", "solvers.quasi_newton", "solvers"],
     ["certificate", "engine"],

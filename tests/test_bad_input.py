@@ -86,7 +86,12 @@ BAD = [
     ("initial shape", {"initial": (np.zeros((2, 1)), np.zeros((1, 1)))}, ValueError, r"initial must hold w \(3, 1\)"),
     ("initial type", {"initial": 3}, TypeError, r"initial must be a Model or a pair \(w, b\), not int"),
     ("initial NaN", {"initial": (np.full((3, 1), np.nan), np.zeros((1, 1)))}, ValueError, "initial holds values that"),
-    ("newton too large", {"X": np.ones((6000, 40)), "solver": "newton"}, ValueError, "solver='newton' holds a Hessian"),
+    (
+        "newton too large",
+        {"X": RNG.standard_normal((600, 400)), "Y": np.arange(400) % 10, "solver": "newton"},
+        ValueError,
+        "solver='newton' holds a Hessian of 6010 x 6010 parameters",
+    ),
     (
         "overflow",
         {"X": spoiled(1e39), "dtype": "float32"},

@@ -112,7 +112,7 @@ def test_the_size_of_the_blocks_does_not_matter(where, problem):
     options = {"weight": np.linspace(0.5, 2.0, 60)[None, :], "center": np.full((4, 1), 0.5)}
     whole = make(X, Y, where.place, where.dtype, **options).expand(theta)
     tolerance = 1e-12 if where.dtype == "float64" else 1e-5
-    for block_bytes in (1, 300, 1000):
+    for block_bytes in (1000,) if where.place.name == "jax" else (1, 300, 1000):  # which compiles for each size
         cut = make(X, Y, where.place, where.dtype, block_bytes=block_bytes, **options).expand(theta)
         np.testing.assert_allclose(cut.value, whole.value, rtol=tolerance)
         np.testing.assert_allclose(cut.gradient, whole.gradient, atol=tolerance)

@@ -153,6 +153,26 @@ class InMemory:
         weight = None if self.weight is None else self.weight[:, start:stop]
         return Block(X, self.targets(start, stop), weight, start)
 
+    def products(self, inverse_scale: np.ndarray) -> Array:
+        """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in the widest float of the place: one pass.
+
+        Some features at a time, so that wide data of a small dtype never become a whole float copy.
+        """
+        place, xp = self.place, self.place.xp
+        scale = place.put(inverse_scale, place.widest)
+        step = max(1, SMALL_BLOCK_BYTES // (8 * self.m))
+
+        def term(start: int) -> tuple[Array]:
+            part = slice(start, min(start + step, self.n_x))
+            X = xp.matrix_transpose(self.X[:, part]) if self.rows else self.X[part, :]
+            X = xp.astype(X, place.dtype(place.widest), copy=False)
+            if self.center is not None:
+                X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
+            X = X * scale[part, :]
+            return (xp.matrix_transpose(X) @ X,)
+
+        return tree_sum(term(start) for start in range(0, self.n_x, step))[0]
+
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)

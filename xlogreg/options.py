@@ -11,6 +11,7 @@ import numpy as np
 __all__ = ["SOLVERS", "Options", "dtype_option"]
 
 SOLVERS = ("auto", "gd", "newton", "lbfgs")
+MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
 LOSSES = ("log_loss", "squared_error")
 
 
@@ -60,6 +61,11 @@ class Options:
             raise TypeError(f"bias must be True or False, not {self.bias!r}")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, not {type(self.callback).__name__}")
+
+    @property
+    def steps(self) -> int:
+        """How many steps a solver may take at most."""
+        return self.max_iter or MAX_ITER[self.solver]
 
 
 def dtype_option(dtype: Any) -> str | None:

@@ -1,6 +1,5 @@
 """What a fit minimises: the objective, the coordinates that its solver works in, and where it starts."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from xlogreg.logistic import LOSSES
 from xlogreg.model import Model
 from xlogreg.objective import Objective
 from xlogreg.options import Options
+from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "pose"]
 
@@ -33,7 +33,7 @@ class Problem(NamedTuple):
     source: InMemory
     objective: Objective
     user: Coordinates  # those of the penalty, and of gradient descent
-    engine: Coordinates
+    engine: Coordinates | Span
     spread: Spread | None  # in the coordinates of X; None where it was not measured
     start: np.ndarray  # (n_x + 1, 1, k)
     warm: bool  # whether the start is the user's
@@ -49,9 +49,9 @@ def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | N
             f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
             f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
         )
-    if asked != "auto" or spread is None:
+    if asked != "auto":
         return asked
-    if outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
+    if spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
         return "sampled-newton"
     return "newton" if parameters <= EXPANSION_LIMIT else "lbfgs"
 
@@ -66,29 +66,41 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     spread = measure_spread(source) if options.solver != "gd" or options.standardize is True else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         refuse_nonfinite(source)
-    solver = choose_solver(source, k, options.solver, spread)
+    passes = int(spread is not None)
     user = user_coordinates(source.n_x, options.standardize, spread)
-    if solver == "gd" or spread is None:  # exactly the notes' iterates
-        engine, start = user, np.zeros((source.n_x + 1, 1, k))
-    else:
-        engine = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias)
-        start = _log_odds(source.n_x, spread, k, options.bias)
-    if np.any(engine.center != 0.0):
-        source = source.centered(engine.center)
-        engine = engine._replace(center=host_center(source))
+    ridge = options.l2 / loss.bound
+    inner = user  # gradient descent: exactly the notes' iterates
+    if options.solver != "gd" and spread is not None:
+        inner = engine_coordinates(user, spread, ridge, options.bias)
+    if np.any(inner.center != 0.0):
+        source = source.centered(inner.center)
+        inner = inner._replace(center=host_center(source))
+    engine: Coordinates | Span = inner
+    penalty = (user.scale / inner.scale) ** 2
+    if given is None and reduction_pays(source, options.steps):
+        unit = user._replace(center=inner.center)
+        reduced, basis, spectrum = reduce_wide(source, unit)
+        scale = np.ones_like(spectrum)
+        if options.solver != "gd":
+            scale = np.sqrt(spectrum / source.total_weight + ridge)
+        engine, source = Span(source, basis, scale[:, None], unit), reduced
+        penalty, passes = scale**-2, passes + 2  # the second is that of Span.parameters_of
+    solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
+    start = np.zeros((source.n_x + 1, 1, k))
+    if solver != "gd" and spread is not None and options.bias:
+        start[-1, 0, :] = _log_odds(spread)
     column = (source.n_x, 1, 1)
     objective = Objective(
         source,
         loss,
         l2=np.full((1, 1, 1), float(options.l2)),
         inverse_scale=np.reshape(1.0 / engine.scale, column),
-        penalty=np.reshape((user.scale / engine.scale) ** 2, column),
+        penalty=np.reshape(penalty, column),
         free=np.concatenate([np.ones(column), np.full((1, 1, 1), float(options.bias))]),
         separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
     )
-    passes = int(spread is not None)
     if given is not None:
-        plain, start = start, engine.theta_of(*given)
+        plain, start = start, inner.theta_of(*given)
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
@@ -107,13 +119,9 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
     return w, b
 
 
-def _log_odds(n_x: int, spread: Spread, k: int, bias: bool) -> np.ndarray:
-    """Weights of zero, and the biases that are then the best."""
-    theta = np.zeros((n_x + 1, 1, k))
-    if bias and k == 1:
-        share = float(spread.targets[0, 0])
-        theta[-1, 0, 0] = math.log(share) - math.log1p(-share)
-    elif bias:
-        logs = np.log(spread.targets[:, 0])
-        theta[-1, 0, :] = logs - np.mean(logs)
-    return theta
+def _log_odds(spread: Spread) -> np.ndarray:
+    """The biases (k,) that are the best for weights of zero."""
+    shares = spread.targets[:, 0]
+    if shares.shape[0] == 1:
+        return np.log(shares) - np.log1p(-shares)
+    return np.log(shares) - np.mean(np.log(shares))

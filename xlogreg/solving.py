@@ -10,7 +10,7 @@ import numpy as np
 from xlogreg import engine
 from xlogreg.backends import Array
 from xlogreg.certificate import Certificate, certify
-from xlogreg.coordinates import as_host
+from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.data import refuse_nonfinite
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
 from xlogreg.objective import Evaluation, Objective
@@ -25,14 +25,13 @@ from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["judge", "largest_curvature", "solve"]
 
-MAX_ITER = {"gd": 1000, "newton": 100, "lbfgs": 2000, "sampled-newton": 100}
 TOL = {"float64": 1e-12, "float32": 1e-9}
 POWER_STEPS = 30
 
 
 def solve(problem: Problem, options: Options) -> Result:
     """Minimise; theta and the costs of the result are on the host."""
-    max_iter = options.max_iter or MAX_ITER[problem.solver]
+    max_iter = options.steps
     line = ProgressLine(max_iter) if options.verbose else None
     monitor = _monitor(problem, options.callback, line)
     with problem.source.place.computing():
@@ -75,6 +74,7 @@ def _newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor 
 
 def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
     assert problem.spread is not None
+    assert isinstance(problem.engine, Coordinates)
     return engine.minimize(
         problem.objective,
         problem.source,

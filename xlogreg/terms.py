@@ -15,6 +15,7 @@ __all__ = [
     "Block",
     "bias_terms",
     "class_numbers",
+    "combine_terms",
     "expansion_terms",
     "moment_terms",
     "pass_terms",
@@ -161,6 +162,13 @@ def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
     X, _, weight, _ = block
     C = loss_curvature(X, weight, theta, loss)
     return (*pass_terms(block, theta, loss), array_namespace(X).sum(C, axis=-1))
+
+
+def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
+    """X alpha (n_x, k): the samples of the block, weighted by their rows of alpha (m, k)."""
+    xp = array_namespace(block.X)
+    part = alpha[block.start : block.start + block.X.shape[1], :]
+    return (xp.astype(block.X, alpha.dtype, copy=False) @ part,)
 
 
 def class_numbers(Z: Array) -> Array:

@@ -1,0 +1,114 @@
+"""Wide data: the same problem in the span of the samples, for gradient descent and for the default solver."""
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg import problem as posing
+
+
+def draw(n_x=600, m=40, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_x, m)) * rng.uniform(0.1, 3.0, (n_x, 1)) + rng.uniform(-2, 2, (n_x, 1))
+    return X, (rng.random(m) < 0.5).astype(int)
+
+
+@pytest.fixture
+def direct(monkeypatch):
+    """`fit` on all features."""
+
+    def fit(*arguments, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(posing, "reduction_pays", lambda *_: False)
+            return xlogreg.fit(*arguments, **options)
+
+    return fit
+
+
+OPTIONS = {
+    "plain": {},
+    "penalty": {"l2": 0.05},
+    "standardised": {"standardize": True, "l2": 0.05},
+    "divided": {"standardize": 255, "l2": 1e-3},
+    "no bias": {"bias": False, "l2": 0.05},
+    "weights": {"sample_weight": np.linspace(0.1, 2.0, 40), "l2": 0.05},
+    "rows": {"samples": "rows", "l2": 0.05},
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_gradient_descent_keeps_its_iterates(direct, case):
+    X, Y = draw()
+    X = X.T if case == "rows" else X
+    options = {"solver": "gd", "max_iter": 300, "learning_rate": 0.01 if case != "divided" else 1.0} | OPTIONS[case]
+    expected, model = direct(X, Y, **options), xlogreg.fit(X, Y, **options)
+    scale = np.max(np.abs(expected.w))
+    np.testing.assert_allclose(model.w, expected.w, atol=1e-10 * scale)
+    np.testing.assert_allclose(model.b, expected.b, rtol=1e-8, atol=1e-10 * scale)
+    np.testing.assert_allclose(model.costs, expected.costs, rtol=1e-10)
+    assert model.fit_info.gap_known == "decrement"
+
+
+@pytest.mark.parametrize("case", [case for case in OPTIONS if case != "plain"])
+@pytest.mark.parametrize("three", [False, True])
+def test_the_default_solver_finds_the_same_optimum(direct, case, three):
+    X, Y = draw()
+    X, Y = X.T if case == "rows" else X, np.arange(40) % 3 if three else Y
+    expected = direct(X, Y, solver="lbfgs", tol=1e-14, **OPTIONS[case])
+    model = xlogreg.fit(X, Y, **OPTIONS[case])
+    assert model.fit_info.converged
+    assert model.fit_info.passes < 25
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(model.w, expected.w, atol=1e-5 * np.max(np.abs(expected.w)))
+
+
+def test_the_automatic_rate_is_that_of_all_features(direct):
+    X, Y = draw()
+    options = {"solver": "gd", "max_iter": 200, "rng": 1}
+    np.testing.assert_allclose(xlogreg.fit(X, Y, **options).costs, direct(X, Y, **options).costs, rtol=1e-2)
+
+
+def test_repeated_samples_and_constant_features_are_no_trouble(direct):
+    X, Y = draw()
+    X, Y = np.concatenate([X, X[:, :10], np.zeros((600, 3))], axis=1), np.concatenate([Y, Y[:10], [0, 1, 1]])
+    model = xlogreg.fit(X, Y, l2=0.05)
+    np.testing.assert_allclose(model.w, direct(X, Y, l2=0.05, solver="newton").w, atol=1e-7)
+
+
+def test_the_callback_sees_parameters_for_X_as_it_came():
+    X, Y = draw()
+    seen = []
+    xlogreg.fit(X, Y, l2=0.1, solver="gd", max_iter=100, callback=lambda state: seen.append((state.w, state.b)))
+    again = xlogreg.fit(X, Y, l2=0.1, solver="gd", max_iter=99)
+    np.testing.assert_allclose(seen[99][0], again.w, atol=1e-10)
+    assert seen[0][0].shape == (600, 1)
+
+
+def test_pictures_of_uint8_are_never_a_whole_float_copy():
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (60_000, 300), dtype=np.uint8)
+    tracemalloc.start()
+    model = xlogreg.fit(X, np.arange(300) % 2, l2=0.1, standardize=255)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert model.fit_info.converged
+    assert peak < 3 * X.nbytes  # in float64 it would be eight times X
+
+
+def test_values_that_are_not_finite_are_located_in_wide_data(where64):
+    X, Y = draw()
+    X[400, 7] = np.inf
+    for options in ({}, {"solver": "gd", "learning_rate": 0.1}):
+        with pytest.raises(ValueError, match="inf at row 400, column 7"):
+            xlogreg.fit(where64.asarray(X), Y, **options)
+
+
+def test_every_namespace_does_the_same_with_wide_data(where):
+    X, Y = draw()
+    features = where.asarray(X)
+    for options in ({"l2": 0.05}, {"solver": "gd", "max_iter": 300, "learning_rate": 0.01}):
+        expected, model = xlogreg.fit(X, Y, **options), xlogreg.fit(features, Y, **options)
+        tolerance = 1e-9 if where.dtype == "float64" else 1e-3
+        where.check(model.predict_proba(features), expected.predict_proba(X), rtol=tolerance)
