@@ -17,24 +17,27 @@ import numpy as np
 from xlogreg.coordinates import Coordinates, Spread, measure_spread
 from xlogreg.data import InMemory
 from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Inverse
+from xlogreg.preconditioners import Inverse, Kronecker
 from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["minimize", "subset_pays"]
+__all__ = ["class_shares", "minimize", "minimize_classes", "subset_pays"]
 
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
 HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
 HESSIAN_COST = 1 / 16  # passes that the Hessian of all samples takes for each parameter, in time; measured
 RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
 SLOW = 3.0
+RENEWALS = (1e-2, 1e-4)  # relative gaps at which the Hessian of a softmax is taken anew
+KRONECKER_SAMPLES = 10  # for each feature, at least
+KRONECKER_PASSES = 2.0  # gradients of all samples that taking it may cost in time
 
 
 def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
     """Whether the samples are many enough, of every class, for a subset to stand for them."""
-    rarest = float(np.min(_shares(spread))) * source.m
+    rarest = float(np.min(class_shares(spread))) * source.m
     return source.m >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
 
 
@@ -74,7 +77,7 @@ def minimize(
     Result
         ``passes`` counts work on subsets as its share.
     """
-    parameters, shares, newton = start.shape[0], _shares(spread), Newton.of(objective)
+    parameters, shares, newton = start.shape[0], class_shares(spread), Newton.of(objective)
     stages = [(START_SAMPLES * parameters, 20), (_hessian_samples(source.m, parameters), 2)]
     theta, passes = start, 0.0
     for count, steps in stages[1:] if warm else stages:
@@ -100,7 +103,46 @@ def minimize(
     return dataclasses.replace(rest, passes=rest.passes + passes)
 
 
-def _shares(spread: Spread) -> np.ndarray:
+def minimize_classes(
+    objective: Objective,
+    source: InMemory,
+    start: np.ndarray,
+    *,
+    shares: np.ndarray | None,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+) -> Result:
+    """Minimise for K classes: L-BFGS whose initial Hessian is A (x) S + l2, taken anew as the gap falls.
+
+    Parameters are those of `minimize`; shares (K,) are those of the classes, None where no subset may be drawn.
+    """
+    k, parameters = start.shape[2], start.shape[0]
+    count = max(int(KRONECKER_PASSES * 4 * source.m * k / parameters), KRONECKER_SAMPLES * parameters)
+    theta, passes, steps = start, 0.0, 0
+    costs: list[np.ndarray] = []
+    pairs: tuple = ()
+    for target in (*(gap for gap in RENEWALS if gap > tol), tol):
+        part = source
+        if shares is not None and 2 * count < source.m:
+            part = source.sample(count, shares, rng)
+        A, S = dataclasses.replace(objective, source=part).kronecker(theta)
+        l2, penalty = float(objective.l2[0, 0, 0]), objective.penalty[:, :, 0]
+        method = QuasiNewton(Kronecker.of(A, S, l2, penalty, objective.precision), pairs)
+        result = descent.minimize(
+            objective, theta, method=method, tol=target, max_iter=max_iter - steps, monitor=monitor
+        )
+        theta, pairs, steps = result.theta, result.method.pairs, steps + result.iterations
+        passes += result.passes + part.m / source.m
+        costs.append(result.costs)
+        if result.reason != "converged" or steps >= max_iter:
+            break
+    reason = result.reason if target == tol or result.reason != "converged" else "max_iter"
+    return dataclasses.replace(result, reason=reason, iterations=steps, passes=passes, costs=np.concatenate(costs))
+
+
+def class_shares(spread: Spread) -> np.ndarray:
     """Share of every class (K,), both of two."""
     shares = spread.targets[:, 0]
     return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.data import Source
 from xlogreg.logistic import Loss
-from xlogreg.terms import bias_terms, expansion_terms, moment_terms, pass_terms
+from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_terms, pass_terms
 
 __all__ = ["Evaluation", "Objective"]
 
@@ -103,6 +103,13 @@ class Objective:
         """Value, gradient, and the Hessian (g, k, k) of the biases alone: one pass."""
         *terms, C = self.source.sum(bias_terms, self._for_samples(theta), self.loss)
         return self._finish(theta, *terms)._replace(hessian=C / self.source.total_weight)
+
+    def kronecker(self, theta: Array) -> tuple[Array, Array]:
+        """A (k, k) and S (n_x + 1, n_x + 1) with A (x) S about the Hessian of the losses: one pass."""
+        xp = array_namespace(theta)
+        A, S, v = self.source.sum(kronecker_terms, self._for_samples(theta), self.loss)
+        scale = xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0)[:, :, 0] * self.free[:, :, 0]
+        return A / self.source.total_weight, S / v * scale * xp.matrix_transpose(scale)
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""

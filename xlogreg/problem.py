@@ -25,6 +25,8 @@ from xlogreg.wide import Span, reduce_wide, reduction_pays
 __all__ = ["Problem", "choose_solver", "pose"]
 
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation minutes
+KRONECKER_LIMIT = 3000  # features, whose second moment has to be decomposed
+NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
 class Problem(NamedTuple):
@@ -53,6 +55,9 @@ def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | N
         return asked
     if spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
         return "sampled-newton"
+    # Newton's method takes m p^2 operations a step, a gradient 4 m p
+    if outputs > 1 and source.n_x <= KRONECKER_LIMIT and source.m * parameters**2 > NEWTON_WORK:
+        return "kronecker-lbfgs"
     return "newton" if parameters <= EXPANSION_LIMIT else "lbfgs"
 
 

@@ -89,6 +89,20 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
     )
 
 
+def _kronecker(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+    result = engine.minimize_classes(
+        problem.objective,
+        problem.source,
+        problem.start,
+        shares=None if problem.spread is None else engine.class_shares(problem.spread),
+        rng=np.random.default_rng(options.rng),
+        tol=_tol(problem, options),
+        max_iter=max_iter,
+        monitor=monitor,
+    )
+    return _centered(result)
+
+
 def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
     # in the engine's coordinates no feature is curved by more than the loss allows
     method = QuasiNewton(Diagonal(np.full((1, 1, 1), problem.objective.loss.bound)))
@@ -104,13 +118,21 @@ def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Mo
         max_iter=max_iter,
         monitor=monitor,
     )
-    if result.theta.shape[2] == 1:
-        return result
+    return result if result.theta.shape[2] == 1 else _centered(result)
+
+
+def _centered(result: Result) -> Result:
     # adding a number to all scores of a sample changes no probability: of all such answers the centred one
     return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
 
 
-SOLVERS = {"gd": _gd, "newton": _newton, "lbfgs": _lbfgs, "sampled-newton": _sampled_newton}
+SOLVERS = {
+    "gd": _gd,
+    "newton": _newton,
+    "lbfgs": _lbfgs,
+    "sampled-newton": _sampled_newton,
+    "kronecker-lbfgs": _kronecker,
+}
 
 
 def _tol(problem: Problem, options: Options) -> float:
@@ -192,7 +214,9 @@ def judge(problem: Problem, result: Result, options: Options) -> dict[str, Any]:
 def _proof(problem: Problem, result: Result) -> Certificate:
     if result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
-    if problem.solver == "sampled-newton" and result.gap is not None:  # a Hessian of all samples would cost more
+    if (
+        problem.solver in ("sampled-newton", "kronecker-lbfgs") and result.gap is not None
+    ):  # a Hessian of all samples would cost more
         return Certificate(result.last, result.gap, "estimate", 0)  # than the fit did
     proof = certify(problem.objective, result.theta)
     if proof.gap is None and result.gap is not None:

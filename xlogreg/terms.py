@@ -17,6 +17,7 @@ __all__ = [
     "class_numbers",
     "combine_terms",
     "expansion_terms",
+    "kronecker_terms",
     "moment_terms",
     "pass_terms",
     "report_terms",
@@ -155,6 +156,30 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
     first = D @ xp.matrix_transpose(weight)
     return first, (D * D) @ xp.matrix_transpose(weight), Y @ xp.matrix_transpose(weight)
+
+
+def kronecker_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """The parts of a Hessian A (x) S of one model of k outputs, as sums.
+
+    Returns
+    -------
+    A : array (k, k)
+        Of the curvatures diag(p) - p p'.
+    S : array (n_x + 1, n_x + 1)
+        Of v [x; 1] [x; 1]' with v = 1 - |p|^2: samples whose class is certain curve nothing.
+    v : array (1, 1)
+    """
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    P = loss.link(model_scores(X, theta))[0, :, :]
+    weighted = P if weight is None else P * weight
+    v = xp.sum(weighted, axis=0) - xp.sum(weighted * P, axis=0)
+    diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
+    A = diagonal - weighted @ xp.matrix_transpose(P)
+    # v is a sum of products of probabilities, of which rounding may leave something below 0
+    S = _bordered_gram(X, xp.maximum(v, 0.0), True)
+    total = xp.reshape(xp.sum(v, dtype=theta.dtype), (1, 1))
+    return xp.astype(A, theta.dtype, copy=False), xp.astype(S, theta.dtype, copy=False), total
 
 
 def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:

@@ -131,4 +131,4 @@ def minimize(
             break
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap)
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method)

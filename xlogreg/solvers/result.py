@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from xlogreg.backends import Array
 from xlogreg.objective import Evaluation
@@ -28,6 +29,8 @@ class Result:
         The objective where it was last evaluated, with all the derivatives that the solver asked for.
     gap : array (g,), or None
         The solver's own estimate of J - min J there, where it has one.
+    method : object
+        What a second-order method has learnt.
     """
 
     theta: Array
@@ -37,3 +40,4 @@ class Result:
     costs: Array
     last: Evaluation
     gap: Array | None
+    method: Any = None
