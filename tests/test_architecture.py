@@ -16,7 +16,7 @@ MODULES = {
 }
 # every module may import those above it, never those below
 LAYERS = [
-    ["version", "exceptions", "libraries", "options", "threads"],
+    ["version", "exceptions", "libraries", "options", "reports", "threads"],
     ["backends"],
     ["placement", "logistic"],
     ["terms"],
@@ -28,6 +28,7 @@ LAYERS = [
     ["certificate", "engine"],
     ["model"],
     ["problem"],
+    ["inference"],
     ["solving"],
     ["fitting"],
     [""],

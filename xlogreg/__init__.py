@@ -23,7 +23,8 @@ from xlogreg.logistic import (
     squared_error,
     update,
 )
-from xlogreg.model import FitInfo, Model, Report
+from xlogreg.model import Model
+from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.version import __version__ as __version__
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PrecisionWarning",
     "Report",
     "SeparationWarning",
+    "StandardErrors",
     "XlogregWarning",
     "available_backends",
     "cost",

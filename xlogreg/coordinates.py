@@ -30,6 +30,15 @@ class Coordinates(NamedTuple):
         w = theta[:-1, 0, :] / self.scale
         return w, theta[-1:, 0, :].T - w.T @ self.center
 
+    def covariance_of(self, covariance: np.ndarray) -> np.ndarray:
+        """Covariance of (w, b) for X, of that of theta ((n_x + 1) k, (n_x + 1) k)."""
+        n_x = self.scale.shape[0]
+        k = covariance.shape[0] // (n_x + 1)
+        jacobian = np.diag(np.append(1.0 / self.scale[:, 0], 1.0))
+        jacobian[-1, :-1] = -self.center[:, 0] / self.scale[:, 0]
+        jacobian = np.kron(jacobian, np.eye(k))
+        return jacobian @ covariance @ jacobian.T
+
     def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
         """The gradient dTheta (n_x + 1, 1, k) in the ``other`` coordinates."""
         dU, dv = dTheta[:-1, 0, :], dTheta[-1:, 0, :]

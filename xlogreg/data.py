@@ -131,6 +131,18 @@ class InMemory:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
 
+    def shares(self) -> np.ndarray:
+        """Share of every class (K,), both of two, by weight; without a look at X."""
+        xp = self.place.xp
+        with self.place.computing():
+            weight = xp.ones((1, self.m), dtype=self.place.dtype(self.dtype), device=self.place.device)
+            weight = weight if self.weight is None else self.weight
+            mass = tree_sum(
+                (self.targets(*span) @ xp.matrix_transpose(weight[:, span[0] : span[1]]),) for span in self.spans()
+            )[0]
+        mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
+        return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
+
     def spans(self) -> list[tuple[int, int]]:
         """Start and stop of each block."""
         itemsize = 8 if self.dtype == "float64" else 4

@@ -11,12 +11,13 @@ from xlogreg import labels
 from xlogreg.backends import Array, Place, dtype_name, place_of
 from xlogreg.data import InMemory, total_of
 from xlogreg.exceptions import PrecisionWarning, warn
-from xlogreg.model import FitInfo, Model
+from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
 from xlogreg.options import Options, dtype_option
 from xlogreg.placement import choose_place
 from xlogreg.problem import pose
 from xlogreg.progress import State
+from xlogreg.reports import FitInfo
 from xlogreg.solving import judge, solve
 
 __all__ = ["fit"]
@@ -140,7 +141,7 @@ def fit(
     source = _gather(X, encoded, sample_weight, place, _computing_dtype(X, dtype, place), samples)
     problem = pose(source, encoded, initial, options)
     result = solve(problem, options)
-    outcome = judge(problem, result, options)
+    outcome, covariance = judge(problem, result, options)
     w, b = problem.engine.parameters_of(result.theta)
     stored = dtype_name(X) if dtype_name(X) in ROUNDING else source.dtype
     info = FitInfo(
@@ -152,8 +153,16 @@ def fit(
         seconds=time.perf_counter() - began,
         **outcome,
     )
-    name = problem.objective.loss.name
-    return Model(home.put(w, stored), home.put(b, stored), encoded.classes, samples, name, result.costs, info)
+    return Model(
+        w=home.put(w, stored),
+        b=home.put(b, stored),
+        classes=encoded.classes,
+        samples=samples,
+        loss=problem.objective.loss.name,
+        costs=result.costs,
+        fit_info=info,
+        covariance=covariance,
+    )
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:

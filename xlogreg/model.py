@@ -1,7 +1,7 @@
 """The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,90 +10,10 @@ from xlogreg.backends import Array, name_of, place_of, place_on, to_host
 from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import LOSSES, scores
+from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.terms import class_numbers, report_terms
 
-__all__ = ["FitInfo", "Model", "Report"]
-
-
-@dataclass(frozen=True)
-class FitInfo:
-    """What a fit did and what is proved of its result; prints as a list.
-
-    Attributes
-    ----------
-    solver, backend, device, dtype : str
-        What really computed, and in which floating-point type.
-    fallback : str or None
-        Why it is not the backend that was asked for.
-    converged : bool
-        Whether the gap was driven below tol * cost.
-    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
-    iterations : int
-        Steps of the solver.
-    passes : float
-        How often every sample was visited; work on a subset counts as its share.
-    cost : float
-        J where it was last evaluated: for gd at the parameters returned, else one Newton step before them.
-    gradient_norm : float
-        Of dJ/dw and dJ/db together, there; for standardised X if ``standardize`` was given.
-    gap : float
-        Estimate or bound of J - min J there; NaN where it is not known.
-    gap_known : {"decrement", "bound", "estimate", "separated", ""}
-        How the gap is known: half the squared Newton decrement; a proof from the penalty; the decrement
-        by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
-    seconds : float
-        Wall time of the fit, checks and transfers included.
-    """
-
-    solver: str
-    backend: str
-    device: str
-    dtype: str
-    fallback: str | None
-    converged: bool
-    reason: str
-    iterations: int
-    passes: float
-    cost: float
-    gradient_norm: float
-    gap: float
-    gap_known: str
-    seconds: float
-
-    def __str__(self) -> str:
-        fields = dataclasses.asdict(self)
-        texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in fields.items()}
-        return "\n".join(f"{name:14}{text}" for name, text in texts.items())
-
-
-@dataclass(frozen=True)
-class Report:
-    """How a model does on some samples; prints as a table.
-
-    Attributes
-    ----------
-    accuracy : float
-        Share of the samples (by weight) whose class is predicted.
-    log_loss : float
-        Mean of the losses -log a of the true class (of a model fitted by squared error: of that).
-    confusion : ndarray (K, K)
-        Samples (by weight) of the true class in the row, predicted as the class of the column.
-    classes : ndarray (K,)
-    """
-
-    accuracy: float
-    log_loss: float
-    confusion: np.ndarray
-    classes: np.ndarray
-
-    def __str__(self) -> str:
-        names = [str(name) for name in self.classes.tolist()]
-        table = [["", *names]]
-        for name, row in zip(names, self.confusion.tolist(), strict=True):
-            table.append([name, *(f"{value:.6g}" for value in row)])
-        width = max(len(text) for row in table for text in row)
-        head = f"accuracy {self.accuracy:.4f}, log loss {self.log_loss:.4f}\ntrue class (row), predicted (column):"
-        return "\n".join([head, *("  ".join(text.rjust(width) for text in row) for row in table)])
+__all__ = ["Model"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,6 +34,8 @@ class Model:
     costs : ndarray (iterations,)
         J before each update.
     fit_info : FitInfo
+    covariance : ndarray ((n_x + 1) k, (n_x + 1) k), or str
+        Of the parameters, feature by feature and the bias last, from the Fisher information; or why there is none.
 
     Examples
     --------
@@ -133,6 +55,7 @@ class Model:
     loss: str
     costs: np.ndarray
     fit_info: FitInfo
+    covariance: np.ndarray | str = field(default="it was not computed")
 
     def __repr__(self) -> str:
         info = self.fit_info
@@ -241,6 +164,46 @@ class Model:
         source = dataclasses.replace(source, Y=numbers, weight=weight, n_classes=n_classes, total_weight=total)
         losses, confusion = (to_host(part) for part in source.sum(report_terms, self._theta(), LOSSES[self.loss]))
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Logarithm of the probability of the training labels, sum_i s_i log p(y_i | x_i) (notes 2.8)."""
+        return self.fit_info.log_likelihood
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood: for hard labels the distance to a model that is sure and right of each sample."""
+        return -2.0 * self.fit_info.log_likelihood
+
+    @property
+    def null_deviance(self) -> float:
+        """Deviance of the model without features."""
+        return -2.0 * self.fit_info.null_log_likelihood
+
+    def standard_errors(self) -> StandardErrors:
+        """Standard errors of w and b, from the inverse of the Fisher information.
+
+        Returns
+        -------
+        StandardErrors
+            w (n_x, k) and b (k, 1), in NumPy.
+
+        Raises
+        ------
+        ValueError
+            Where they would mean nothing, or were not computed: says why.
+
+        Examples
+        --------
+        >>> import numpy as np, xlogreg
+        >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1])
+        >>> model.standard_errors().w.round(4)
+        array([[0.6798]])
+        """
+        if isinstance(self.covariance, str):
+            raise ValueError(f"no standard errors: {self.covariance}")
+        errors = np.sqrt(np.diag(self.covariance)).reshape(-1, self.w.shape[1])
+        return StandardErrors(errors[:-1], errors[-1:].T)
 
     def to(self, backend: str, device: Any = None) -> "Model":
         """The same model with its parameters on another backend.

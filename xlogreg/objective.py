@@ -26,6 +26,7 @@ class Evaluation(NamedTuple):
     """The objective at one theta, of g models."""
 
     value: Array  # (g,)
+    loss: Array  # (g,): the value without the penalty
     gradient: Array  # (n_x + 1, g, k)
     separated: Array  # (g,) bool: every sample strictly on its own side, and no minimum to look for
     hessian: Array | None = None  # (g, (n_x + 1) k, (n_x + 1) k), rows in the order of theta[:, j, :] flattened
@@ -133,10 +134,11 @@ class Objective:
         xp = array_namespace(theta)
         U = theta[:-1, :, :]
         pull = self.l2 * self.penalty * U
-        value = losses / self.source.total_weight + 0.5 * xp.sum(U * pull, axis=(0, 2))
+        loss = losses / self.source.total_weight
+        value = loss + 0.5 * xp.sum(U * pull, axis=(0, 2))
         gradient = self._from_samples(dTheta) + xp.concat([pull, xp.zeros_like(theta[-1:, :, :])], axis=0)
         separated = (unsettled == 0) if self.separable else (unsettled < 0)
-        return Evaluation(value, gradient, separated)
+        return Evaluation(value, loss, gradient, separated)
 
 
 def _repeat(rows: Array, k: int) -> Array:

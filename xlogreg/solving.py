@@ -13,6 +13,7 @@ from xlogreg.certificate import Certificate, certify
 from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.data import refuse_nonfinite
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
+from xlogreg.inference import covariance, null_log_likelihood
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal
@@ -180,8 +181,10 @@ def _norm(problem: Problem, gradient: Array) -> float:
     return float(np.linalg.norm(problem.engine.gradient_of(as_host(gradient), problem.user)))
 
 
-def judge(problem: Problem, result: Result, options: Options) -> dict[str, Any]:
-    """The part of `FitInfo` that says how good the result is; warns where it is not what was asked for.
+def judge(problem: Problem, result: Result, options: Options) -> tuple[dict[str, Any], np.ndarray | str]:
+    """How good the result is, as part of `FitInfo`, and the covariance of the parameters, or why there is none.
+
+    Warns where the result is not what was asked for.
 
     Raises
     ------
@@ -199,8 +202,10 @@ def judge(problem: Problem, result: Result, options: Options) -> dict[str, Any]:
         gap, known = cost, "separated"  # the infimum is 0
     converged = reason == "converged" or gap <= tol * cost
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged)
-    return {
-        "converged": bool(converged and reason != "separated"),
+    total = problem.source.total_weight
+    converged = bool(converged and reason != "separated")
+    outcome = {
+        "converged": converged,
         "reason": reason,
         "iterations": result.iterations,
         "passes": round(problem.passes + result.passes + proof.passes, 2),
@@ -208,11 +213,15 @@ def judge(problem: Problem, result: Result, options: Options) -> dict[str, Any]:
         "gradient_norm": _norm(problem, proof.here.gradient),
         "gap": gap,
         "gap_known": known,
+        "log_likelihood": -total * float(proof.here.loss[0]) if problem.objective.loss.curvature else math.nan,
+        "null_log_likelihood": total * null_log_likelihood(problem),
     }
+    return outcome, covariance(problem, proof.here, converged)
 
 
 def _proof(problem: Problem, result: Result) -> Certificate:
-    if result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
+    exact = result.reason == "converged" and problem.objective.separable  # for standard errors: at the answer itself
+    if result.last.hessian is not None and not exact:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
     if (
         problem.solver in ("sampled-newton", "kronecker-lbfgs") and result.gap is not None

@@ -1,0 +1,43 @@
+"""Statistics of a fit: the Fisher information, and the model without features."""
+
+import numpy as np
+
+from xlogreg.coordinates import Coordinates
+from xlogreg.objective import Evaluation
+from xlogreg.preconditioners import Inverse
+from xlogreg.problem import Problem
+
+__all__ = ["covariance", "null_log_likelihood"]
+
+
+def null_log_likelihood(problem: Problem) -> float:
+    """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
+    shares = problem.source.shares()
+    if np.all(problem.objective.free > 0):
+        return float(np.sum(shares * np.log(shares)))
+    return -float(np.log(shares.shape[0]))
+
+
+def covariance(problem: Problem, here: Evaluation, converged: bool) -> np.ndarray | str:
+    """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or why there is none.
+
+    The inverse of the Fisher information s H, H the Hessian of the mean log loss (McCullagh & Nelder 1989,
+    section 4.4). For a softmax that of the parameters centred over the classes.
+    """
+    objective, k = problem.objective, problem.start.shape[2]
+    if np.any(objective.l2 > 0):
+        return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
+    if not converged:
+        return "the fit did not converge"
+    if here.hessian is None or not isinstance(problem.engine, Coordinates):
+        return "the fit made no Hessian of all samples; use solver='newton'"
+    free = np.repeat(objective.free[:, 0, 0] > 0, k)
+    H = here.hessian[0][np.ix_(free, free)]
+    scale = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
+    rank = int(np.linalg.matrix_rank(H / np.outer(scale, scale), hermitian=True))
+    full = H.shape[0] if k == 1 else H.shape[0] // k * (k - 1)
+    if rank < full:
+        return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
+    inverse = np.zeros_like(here.hessian[0])
+    inverse[np.ix_(free, free)] = Inverse.of(H[None], objective.precision).inverse[0]
+    return problem.engine.covariance_of(inverse / problem.source.total_weight)

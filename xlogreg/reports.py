@@ -1,0 +1,103 @@
+"""What a fit and an evaluation report: plain values that print well."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["FitInfo", "Report", "StandardErrors"]
+
+
+@dataclass(frozen=True)
+class FitInfo:
+    """What a fit did and what is proved of its result; prints as a list.
+
+    Attributes
+    ----------
+    solver, backend, device, dtype : str
+        What really computed, and in which floating-point type.
+    fallback : str or None
+        Why it is not the backend that was asked for.
+    converged : bool
+        Whether the gap was driven below tol * cost.
+    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
+    iterations : int
+        Steps of the solver.
+    passes : float
+        How often every sample was visited; work on a subset counts as its share.
+    cost : float
+        J where it was last evaluated: for gd at the parameters returned, else one Newton step before them.
+    gradient_norm : float
+        Of dJ/dw and dJ/db together, there; for standardised X if ``standardize`` was given.
+    gap : float
+        Estimate or bound of J - min J there; NaN where it is not known.
+    gap_known : {"decrement", "bound", "estimate", "separated", ""}
+        How the gap is known: half the squared Newton decrement; a proof from the penalty; the decrement
+        by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
+    log_likelihood : float
+        -s times the mean log loss there, without the penalty (notes 2.8); NaN for the squared error.
+    null_log_likelihood : float
+        That of the model without features: of the classes' shares, or of equal ones without a bias.
+    seconds : float
+        Wall time of the fit, checks and transfers included.
+    """
+
+    solver: str
+    backend: str
+    device: str
+    dtype: str
+    fallback: str | None
+    converged: bool
+    reason: str
+    iterations: int
+    passes: float
+    cost: float
+    gradient_norm: float
+    gap: float
+    gap_known: str
+    log_likelihood: float
+    null_log_likelihood: float
+    seconds: float
+
+    def __str__(self) -> str:
+        fields = dataclasses.asdict(self)
+        texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in fields.items()}
+        return "\n".join(f"{name:14}{text}" for name, text in texts.items())
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a model does on some samples; prints as a table.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of the samples (by weight) whose class is predicted.
+    log_loss : float
+        Mean of the losses -log a of the true class (of a model fitted by squared error: of that).
+    confusion : ndarray (K, K)
+        Samples (by weight) of the true class in the row, predicted as the class of the column.
+    classes : ndarray (K,)
+    """
+
+    accuracy: float
+    log_loss: float
+    confusion: np.ndarray
+    classes: np.ndarray
+
+    def __str__(self) -> str:
+        names = [str(name) for name in self.classes.tolist()]
+        table = [["", *names]]
+        for name, row in zip(names, self.confusion.tolist(), strict=True):
+            table.append([name, *(f"{value:.6g}" for value in row)])
+        width = max(len(text) for row in table for text in row)
+        head = f"accuracy {self.accuracy:.4f}, log loss {self.log_loss:.4f}\ntrue class (row), predicted (column):"
+        return "\n".join([head, *("  ".join(text.rjust(width) for text in row) for row in table)])
+
+
+class StandardErrors(NamedTuple):
+    """Standard errors of the parameters."""
+
+    w: np.ndarray  # (n_x, k)
+    b: np.ndarray  # (k, 1)
