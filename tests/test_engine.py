@@ -111,6 +111,18 @@ def test_separated_classes_are_found_among_many_samples():
     assert model.fit_info.reason == "separated"
 
 
+def test_float32_at_large_means_predicts_with_the_centre():
+    X, Y = draw(m=40_000)
+    X = (X + 1e6).astype("float32")
+    model, expected = xlogreg.fit(X, Y), xlogreg.fit(X.astype("float64"), Y)
+    assert model.fit_info.converged
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X.astype("float64")), atol=1e-5)
+    assert model.evaluate(X, Y).log_loss == pytest.approx(expected.evaluate(X.astype("float64"), Y).log_loss, rel=1e-6)
+    moved = model.to("array-api-strict")
+    np.testing.assert_allclose(moved.predict_proba(X), model.predict_proba(X), atol=1e-6)
+    assert xlogreg.fit(X - np.float32(1e6), Y).center is None
+
+
 def test_a_good_start_is_used():
     X, Y = draw()
     model = xlogreg.fit(X, Y)

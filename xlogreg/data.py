@@ -203,11 +203,10 @@ class InMemory:
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     """function(X of a block) (k, samples) of every block, side by side (k, m)."""
-    with source.place.computing():
-        dtype = source.place.dtype(source.dtype)
-        blocks = (source.place.xp.astype(source.raw(*span), dtype, copy=False) for span in source.spans())
-        parts = [function(X) for X in blocks]
-        return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
+    place = source.place
+    with place.computing():
+        parts = [function(place.convert(source.raw(*span), source.dtype, source.center)) for span in source.spans()]
+        return parts[0] if len(parts) == 1 else place.xp.concat(parts, axis=-1)
 
 
 def tree_sum(terms: Iterable[tuple[Array, ...]]) -> tuple[Array, ...]:

@@ -143,6 +143,7 @@ def fit(
     result = solve(problem, options)
     outcome, covariance = judge(problem, result, options)
     w, b = problem.engine.parameters_of(result.theta)
+    center, inner_b = problem.engine.center, result.theta[-1:, 0, :].T
     stored = dtype_name(X) if dtype_name(X) in ROUNDING else source.dtype
     info = FitInfo(
         solver=problem.solver,
@@ -162,7 +163,17 @@ def fit(
         costs=result.costs,
         fit_info=info,
         covariance=covariance,
+        **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
     )
+
+
+def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
+    """Whether w'x + b would lose digits that w'(x - center) keeps: large means, in float32."""
+    return bool(np.max(np.sum(np.abs(w * center), axis=0)) * ROUNDING[dtype] > 1e-6)
+
+
+def _offset(home: Place, center: np.ndarray, b: np.ndarray, dtype: str) -> dict[str, Array]:
+    return {"center": home.put(center, dtype), "centered_b": home.put(b, dtype)}
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:

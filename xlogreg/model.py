@@ -1,7 +1,7 @@
 """The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Model:
     fit_info : FitInfo
     covariance : ndarray ((n_x + 1) k, (n_x + 1) k), or str
         Of the parameters, feature by feature and the bias last, from the Fisher information; or why there is none.
+    center, centered_b : array (n_x, 1), (k, 1), or None
+        Kept where rounding of b would show: predictions are then made of W'(X - center) + centered_b.
 
     Examples
     --------
@@ -55,7 +57,9 @@ class Model:
     loss: str
     costs: np.ndarray
     fit_info: FitInfo
-    covariance: np.ndarray | str = field(default="it was not computed")
+    covariance: np.ndarray | str = "it was not computed"
+    center: Array | None = None
+    centered_b: Array | None = None
 
     def __repr__(self) -> str:
         info = self.fit_info
@@ -216,19 +220,26 @@ class Model:
             As `fit` takes it; the library's default without.
         """
         place = place_on(backend, device)
-        return dataclasses.replace(self, w=place.put(self.w), b=place.put(self.b))
+        names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
+        return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
+
+    @property
+    def _b(self) -> Array:
+        """The bias for X - center."""
+        return self.b if self.centered_b is None else self.centered_b
 
     def _theta(self) -> np.ndarray:
-        return np.concatenate([to_host(self.w), to_host(self.b).T]).astype(np.float64)
+        return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
         X = as_matrix(X, self.samples, self.w.shape[0])
         rows = self.samples == "rows"
-        return InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, rows)
+        source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, rows)
+        return source if self.center is None else source.centered(self.center)
 
     def _scores(self, X: Any) -> Array:
         source = self._source(X)
-        w, b = source.place.put(self.w, source.dtype), source.place.put(self.b, source.dtype)
+        w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
         Z = map_samples(source, lambda part: scores(part, w, b))
         xp = source.place.xp
         if not bool(xp.all(xp.isfinite(Z))):

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.data import Source
 from xlogreg.logistic import Loss
-from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_terms, pass_terms
+from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_terms, pass_terms, recession_terms
 
 __all__ = ["Evaluation", "Objective"]
 
 
+RECESSION = 1e-4  # moves to the wrong side, against the mean move, that are held to be vanishing
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -111,6 +112,14 @@ class Objective:
         A, S, v = self.source.sum(kronecker_terms, self._for_samples(theta), self.loss)
         scale = xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0)[:, :, 0] * self.free[:, :, 0]
         return A / self.source.total_weight, S / v * scale * xp.matrix_transpose(scale)
+
+    def recedes(self, step: Array) -> bool:
+        """Whether the step (n_x + 1, 1, k) moves, as good as, no sample to the wrong side of the hyperplane: one pass.
+
+        Along it the cost falls for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
+        """
+        worse, all_moves = self.source.sum(recession_terms, self._for_samples(step))
+        return float(worse[0]) <= RECESSION**2 * float(all_moves[0]) / self.source.m
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""

@@ -198,10 +198,11 @@ def judge(problem: Problem, result: Result, options: Options) -> tuple[dict[str,
     cost = float(proof.here.value[0])
     gap = math.nan if proof.gap is None else float(proof.gap[0])
     known, tol = proof.known if math.isfinite(gap) else "", _tol(problem, options)
+    complete = bool(proof.here.separated[0])
     if reason == "separated":
-        gap, known = cost, "separated"  # the infimum is 0
+        gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
     converged = reason == "converged" or gap <= tol * cost
-    _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged)
+    _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, complete)
     total = problem.source.total_weight
     converged = bool(converged and reason != "separated")
     outcome = {
@@ -233,13 +234,18 @@ def _proof(problem: Problem, result: Result) -> Certificate:
     return proof
 
 
-def _warn(problem: Problem, result: Result, options: Options, relative: float, tol: float, converged: bool) -> None:
+def _warn(
+    problem: Problem, result: Result, options: Options, relative: float, tol: float, converged: bool, complete: bool
+) -> None:
     reason, steps = result.reason, result.iterations
     if reason == "separated":
+        how = "with every sample on its own side" if complete else "along which no sample moves to the wrong side"
+        w = np.max(np.abs(result.theta[:-1, 0, :]), axis=1)  # of features of one variance
+        strongest = np.argsort(-w)[:3].tolist() if isinstance(problem.engine, Coordinates) else []
+        features = f" (strongest in the features {', '.join(map(str, strongest))})" if strongest else ""
         warn(
             "a hyperplane separates the classes, so the unpenalised cost has no minimum: the longer w, the lower. "
-            f"Stopped after {steps} steps with a vector that has every sample on its own side; "
-            "use l2 > 0 for parameters that mean something",
+            f"Stopped after {steps} steps at a vector {how}{features}; use l2 > 0 for parameters that mean something",
             SeparationWarning,
         )
     elif reason == "diverged":

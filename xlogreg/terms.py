@@ -20,6 +20,7 @@ __all__ = [
     "kronecker_terms",
     "moment_terms",
     "pass_terms",
+    "recession_terms",
     "report_terms",
     "split",
     "spread_terms",
@@ -156,6 +157,27 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
     first = D @ xp.matrix_transpose(weight)
     return first, (D * D) @ xp.matrix_transpose(weight), Y @ xp.matrix_transpose(weight)
+
+
+def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
+    """How a step moves samples towards the wrong side: sums of max(v, 0)^2 and of v^2, of one model.
+
+    v is the change of the score of the nearest wrong class against that of the right one: (1 - 2y) dz for two
+    classes. A step that moves no sample to the wrong side, and some away from it, can be repeated for ever.
+    """
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    D = model_scores(X, step)[0, :, :]
+    if D.shape[0] == 1:
+        V = (1.0 - 2.0 * Y) * D
+    else:
+        own = xp.sum(Y * D, axis=0, keepdims=True)
+        reach = xp.max(xp.abs(D))
+        V = xp.max(D - Y * (4.0 * reach), axis=0, keepdims=True) - own
+    V = xp.astype(V, step.dtype, copy=False)
+    V = V if weight is None else xp.where(weight > 0, V, xp.zeros_like(V))
+    worse = xp.maximum(V, 0.0)
+    return xp.reshape(xp.sum(worse * worse), (1,)), xp.reshape(xp.sum(V * V), (1,))
 
 
 def kronecker_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:

@@ -42,6 +42,11 @@ class Span:
     scale: np.ndarray
     user: Coordinates
 
+    @property
+    def center(self) -> np.ndarray:
+        """What X is shifted by (n_x, 1)."""
+        return self.user.center
+
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """w (n_x, k) and b (k, 1) for X as it came: one pass."""
         place = self.source.place
