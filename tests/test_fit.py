@@ -111,7 +111,7 @@ def test_breast_cancer_agrees_with_scikit_learn(solver):
     X, Y = load_breast_cancer(return_X_y=True)
     m = len(Y)
     judge = LogisticRegression(C=1 / (1e-2 * m), solver="newton-cholesky", tol=1e-12)
-    model = xlogreg.fit(X, Y, samples="rows", l2=1e-2, solver=solver)
+    model = xlogreg.fit(X, Y, samples="rows", l2=1e-2, solver=solver, tol=1e-14)
     np.testing.assert_allclose(model.predict_proba(X), judge.fit(X, Y).predict_proba(X), atol=1e-6)
     Xs = (X - X.mean(axis=0)) / X.std(axis=0)
     model = xlogreg.fit(X, Y, samples="rows", l2=1e-2, standardize=True, solver=solver)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.backends import HOST, Array, to_host
-from xlogreg.data import InMemory
+from xlogreg.data import InMemory, host_center
 from xlogreg.terms import spread_terms
 
 __all__ = ["Coordinates", "Spread", "measure_spread"]
@@ -58,7 +58,8 @@ def measure_spread(source: InMemory) -> Spread:
     """From all samples, in one pass; NaN where X holds values that are not finite."""
     with source.place.computing():
         first = source.X[:1, :].T if source.rows else source.X[:, :1]
-        origin = to_host(first).astype(np.float64)
+        source = source.centered(to_host(first))
+    origin = host_center(source)
     D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
     with np.errstate(all="ignore"):
         return Spread(origin + D, np.maximum(D2 - D * D, 0.0), Y)

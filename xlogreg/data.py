@@ -38,6 +38,7 @@ class Source(Protocol):
     def dtype(self) -> str: ...
     @property
     def total_weight(self) -> float: ...
+    def uncentered(self) -> "Source": ...
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """ONE pass: function(block, *arguments) of every block, added in a fixed tree.
 
@@ -89,9 +90,18 @@ class InMemory:
     def m(self) -> int:
         return self.X.shape[0] if self.rows else self.X.shape[1]
 
+    @property
+    def converts(self) -> bool:
+        """Whether blocks are computed from X, not cut out of it."""
+        return self.center is not None or dtype_name(self.X) != self.dtype
+
     def centered(self, center: Array) -> "InMemory":
         """The same samples, as X - center."""
         return dataclasses.replace(self, center=self.place.put(center, self.dtype))
+
+    def uncentered(self) -> "InMemory":
+        """The same samples, as X."""
+        return dataclasses.replace(self, center=None)
 
     def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
         """About ``count`` samples at random, reweighted so that each class has its share of all samples again.
@@ -148,7 +158,7 @@ class InMemory:
         itemsize = 8 if self.dtype == "float64" else 4
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
         count = math.ceil(self.m * self.n_x * itemsize / limit)  # of equal size, as far as they can be
-        if not self.place.small_blocks and self.center is None and dtype_name(self.X) == self.dtype:
+        if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies there, and nothing is to be converted
         size = math.ceil(self.m / max(1, min(count, self.m)))
         return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
@@ -197,7 +207,8 @@ class InMemory:
                 with self.place.computing():
                     return function(self.block(*span), *sent)
 
-            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS
+            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there
+            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and self.converts
             return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 
 

@@ -13,7 +13,7 @@ __all__ = ["covariance", "null_log_likelihood"]
 def null_log_likelihood(problem: Problem) -> float:
     """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
     shares = problem.source.shares()
-    if np.all(problem.objective.free > 0):
+    if problem.objective.free[-1, 0, 0] > 0:
         return float(np.sum(shares * np.log(shares)))
     return -float(np.log(shares.shape[0]))
 
@@ -35,7 +35,7 @@ def covariance(problem: Problem, here: Evaluation, converged: bool) -> np.ndarra
     H = here.hessian[0][np.ix_(free, free)]
     scale = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
     rank = int(np.linalg.matrix_rank(H / np.outer(scale, scale), hermitian=True))
-    full = H.shape[0] if k == 1 else H.shape[0] // k * (k - 1)
+    full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, k - 1)
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
     inverse = np.zeros_like(here.hessian[0])

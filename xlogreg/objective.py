@@ -49,6 +49,9 @@ class Objective:
         What the penalty on the square of each row of u is multiplied by.
     free : array (n_x + 1, 1, 1)
         1 for the rows of theta that may move, 0 for the others (the bias, when there is none).
+    center : array (n_x, 1, 1), or None
+        What the source is centred by, where rounding allows to have it in the parameters instead of in X: the
+        sums of a gradient are then taken over the X that lies there, without touching every number of it.
     separable : bool
         Whether separated classes mean that there is no minimum: hard labels, and no penalty.
 
@@ -65,6 +68,7 @@ class Objective:
     penalty: Array
     free: Array
     separable: bool
+    center: Array | None = None
 
     @property
     def noise(self) -> float:
@@ -79,13 +83,23 @@ class Objective:
     def on(self, place: Place) -> "Objective":
         """The same objective for a theta that lives on ``place``."""
         moved = {
-            name: place.put(getattr(self, name), place.widest) for name in ("l2", "inverse_scale", "penalty", "free")
+            name: place.put(getattr(self, name), place.widest)
+            for name in ("l2", "inverse_scale", "penalty", "free", "center")
+            if getattr(self, name) is not None
         }
         return dataclasses.replace(self, **moved)
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass."""
-        return self._finish(theta, *self.source.sum(pass_terms, self._for_samples(theta), self.loss))
+        source, parameters, center = self.source, self._for_samples(theta), self.center
+        if center is None:
+            return self._finish(theta, *source.sum(pass_terms, parameters, self.loss))
+        xp = array_namespace(theta)
+        W, b = parameters[:-1, :, :], parameters[-1:, :, :]
+        parameters = xp.concat([W, b - xp.sum(W * center, axis=0, keepdims=True)], axis=0)
+        losses, dTheta, unsettled = source.uncentered().sum(pass_terms, parameters, self.loss)
+        dW, db = dTheta[:-1, :, :], dTheta[-1:, :, :]
+        return self._finish(theta, losses, xp.concat([dW - center * db, db], axis=0), unsettled)
 
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""

@@ -1,5 +1,6 @@
 """What a fit minimises: the objective, the coordinates that its solver works in, and where it starts."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = ["Problem", "choose_solver", "pose"]
 
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation minutes
 KRONECKER_LIMIT = 3000  # features, whose second moment has to be decomposed
+FOLD = 1e4  # means, in standard deviations, up to which float64 may subtract them from the score instead of from X
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
@@ -95,20 +97,26 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     if solver != "gd" and spread is not None and options.bias:
         start[-1, 0, :] = _log_odds(spread)
     column = (source.n_x, 1, 1)
+    moving = np.ones(source.n_x)
+    if engine is inner and spread is not None:  # a feature that is constant has the weight zero, to the bit
+        moving = (spread.variance + (spread.mean - inner.center) ** 2 > 0)[:, 0].astype(float)
     objective = Objective(
         source,
         loss,
         l2=np.full((1, 1, 1), float(options.l2)),
         inverse_scale=np.reshape(1.0 / engine.scale, column),
         penalty=np.reshape(penalty, column),
-        free=np.concatenate([np.ones(column), np.full((1, 1, 1), float(options.bias))]),
+        free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
         separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
     )
+    if source.center is not None and source.dtype == "float64" and np.max(np.abs(inner.center) / inner.scale) < FOLD:
+        objective = dataclasses.replace(objective, center=np.reshape(inner.center, column))
     if given is not None:
         plain, start = start, inner.theta_of(*given)
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
+    start = start * objective.free
     return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
 
 

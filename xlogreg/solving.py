@@ -39,7 +39,8 @@ def solve(problem: Problem, options: Options) -> Result:
         result = SOLVERS[problem.solver](problem, options, max_iter, monitor)
     if line is not None:
         line.close(result.iterations)
-    return dataclasses.replace(result, theta=as_host(result.theta), costs=as_host(result.costs)[:, 0])
+    theta = as_host(result.theta) * problem.objective.free
+    return dataclasses.replace(result, theta=theta, costs=as_host(result.costs)[:, 0])
 
 
 def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:

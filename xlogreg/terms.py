@@ -146,17 +146,16 @@ def moment_terms(block: Block, V: Array) -> tuple[Array]:
 
 
 def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
-    """Weighted sums of X - origin and of its square (n_x, 1), and of Y (k, 1), in origin's dtype.
+    """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype.
 
-    An origin near the data keeps the variance from drowning in the square of the mean.
+    Of an X that is centred near its mean, or the variance drowns in the square of the mean.
     """
     X, Y, weight, _ = block
     xp = array_namespace(X)
-    D, Y = (xp.astype(part, origin.dtype, copy=False) for part in (X, Y))
-    D = D - origin
+    X, Y = (xp.astype(part, origin.dtype, copy=False) for part in (X, Y))
     weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
-    first = D @ xp.matrix_transpose(weight)
-    return first, (D * D) @ xp.matrix_transpose(weight), Y @ xp.matrix_transpose(weight)
+    weight = xp.matrix_transpose(weight)
+    return X @ weight, (X * X) @ weight, Y @ weight
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
