@@ -63,7 +63,7 @@ class FitInfo:
     def __str__(self) -> str:
         fields = dataclasses.asdict(self)
         texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in fields.items()}
-        return "\n".join(f"{name:14}{text}" for name, text in texts.items())
+        return "\n".join(f"{name:20}{text}" for name, text in texts.items())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,185 @@
+"""The sums that one block adds, against NumPy written out once more, on every namespace."""
+
+import numpy as np
+import pytest
+from reference import loop_gradients
+
+from xlogreg.backends import to_host
+from xlogreg.data import InMemory, tree_sum
+from xlogreg.logistic import LOSSES
+from xlogreg.terms import (
+    Block,
+    bias_terms,
+    class_numbers,
+    expansion_terms,
+    kronecker_terms,
+    moment_terms,
+    pass_terms,
+    recession_terms,
+    report_terms,
+    spread_terms,
+)
+
+N_X, M, G = 3, 12, 2
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((N_X, M))
+LABELS = np.arange(M) % 3
+WEIGHT = np.linspace(0.0, 2.0, M)[None, :]
+
+
+def pose(k, weighted=True):
+    """Y (k, m), weights, theta (n_x + 1, G, k), and the loss."""
+    Y = np.eye(3)[:, LABELS] if k == 3 else (LABELS > 0)[None, :].astype(float)
+    theta = np.random.default_rng(k).standard_normal((N_X + 1, G, k))
+    return Y, WEIGHT if weighted else None, theta, LOSSES["cross_entropy" if k == 3 else "log_loss"]
+
+
+def block_of(where, Y, weight):
+    return Block(where.asarray(X), where.asarray(Y), None if weight is None else where.asarray(weight), 0)
+
+
+def probabilities(theta):
+    """A (k, m) of one model, theta (n_x + 1, k)."""
+    Z = theta[:-1].T @ X + theta[-1:].T
+    E = np.exp(Z - Z.max(axis=0))
+    return E / E.sum(axis=0) if len(Z) > 1 else 1 / (1 + np.exp(-Z))
+
+
+def sums(Y, weight, theta):
+    """Losses, gradients and Hessian of one model, sample by sample."""
+    k = Y.shape[0]
+    A, s = probabilities(theta), np.ones(M) if weight is None else weight[0]
+    losses, gradient, H = 0.0, np.zeros((N_X + 1, k)), np.zeros(((N_X + 1) * k,) * 2)
+    for i in range(M):
+        a, y, x = A[:, i], Y[:, i], np.append(X[:, i], 1.0)
+        losses -= s[i] * np.sum(y * np.log(a) + ((1 - y) * np.log(1 - a) if k == 1 else 0.0))
+        gradient += s[i] * np.outer(x, a - y)
+        curve = np.diag(a) - np.outer(a, a)
+        H += s[i] * np.kron(np.outer(x, x), curve)
+    return losses, gradient, H
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("k", [1, 3])
+def test_each_sum_is_that_of_the_samples_one_by_one(where, k, weighted):
+    Y, weight, theta, loss = pose(k, weighted)
+    block, parameters = block_of(where, Y, weight), where.asarray(theta)
+    expected = [sums(Y, weight, theta[:, j]) for j in range(G)]
+    losses, dTheta, _, H = expansion_terms(block, parameters, loss)
+    where.check(losses, [value for value, _, _ in expected])
+    where.check(dTheta, np.stack([gradient for _, gradient, _ in expected], axis=1))
+    where.check(H, np.stack([hessian for _, _, hessian in expected]))
+    *first, C = bias_terms(block, parameters, loss)
+    where.check(C, [hessian[-k:, -k:] for _, _, hessian in expected])
+    for ours, again in zip(first, pass_terms(block, parameters, loss), strict=True):
+        where.check(ours, to_host(again))
+    for array, original in zip((*block[:3], parameters), (X, Y, weight, theta), strict=True):
+        if original is not None:  # nothing was written into
+            np.testing.assert_array_equal(to_host(array), original.astype(where.dtype))
+
+
+def test_a_pass_over_one_model_is_the_explicit_loop_over_samples_and_features(where):
+    Y, _, theta, loss = pose(1)
+    one = theta[:, :1]
+    J, dw, db = loop_gradients(X.tolist(), Y[0].tolist(), one[:-1, 0, 0].tolist(), float(one[-1, 0, 0]))
+    losses, dTheta, _ = pass_terms(block_of(where, Y, None), where.asarray(one), loss)
+    where.check(losses, [J * M])
+    where.check(dTheta, np.reshape([*dw, db], (N_X + 1, 1, 1)) * M)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_samples_on_their_own_side_are_settled_and_those_without_weight_too(where, k):
+    Y, weight, theta, loss = pose(k)
+    expected = []
+    for j in range(G):
+        A = probabilities(theta[:, j])
+        right = np.sum(Y * A, axis=0) if k == 3 else np.where(Y[0] == 1, A[0], 1 - A[0])
+        expected.append(float(np.sum((right <= 0.5) & (weight[0] > 0))))
+    assert min(expected) > 0
+    where.check(pass_terms(block_of(where, Y, weight), where.asarray(theta), loss)[2], expected)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_scores_of_ten_thousand_leave_every_sum_finite(where, k):
+    Y, weight, theta, loss = pose(k)
+    for part in expansion_terms(block_of(where, Y, weight), where.asarray(theta * 1e4), loss):
+        assert np.all(np.isfinite(to_host(part)))
+
+
+def test_the_sums_run_under_jit_with_weights_and_several_models():
+    jax = pytest.importorskip("jax")
+    Y, weight, theta, loss = pose(3)
+    compiled = jax.jit(lambda X, Y, weight, theta: expansion_terms(Block(X, Y, weight, 0), theta, loss))
+    expected = expansion_terms(Block(X, Y, weight, 0), theta, loss)
+    for ours, theirs in zip(compiled(X, Y, weight, theta), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_moments_are_those_of_the_features_with_a_row_of_ones(where, weighted):
+    Y, weight, _, _ = pose(1, weighted)
+    block, s = block_of(where, Y, weight), np.ones(M) if weight is None else weight[0]
+    ones = np.concatenate([X, np.ones((1, M))])
+    V = np.arange(1.0, N_X + 2)[:, None]
+    where.check(moment_terms(block, where.asarray(V))[0], (ones * s) @ ones.T @ V)
+    first, second, targets = spread_terms(block, where.asarray(np.zeros((N_X, 1))))
+    where.check(first, (X @ s)[:, None])
+    where.check(second, (X**2 @ s)[:, None])
+    where.check(targets, [[Y[0] @ s]])
+
+
+def test_kronecker_parts_are_exact_where_all_samples_have_the_same_probabilities(where):
+    Y, weight, theta, loss = pose(3)
+    same = theta[:, :1].copy()
+    same[:-1] = 0.0  # no feature counts
+    A, S, v = (to_host(part) for part in kronecker_terms(block_of(where, Y, weight), where.asarray(same), loss))
+    product = np.kron(S, A) / v[0, 0]
+    np.testing.assert_allclose(product, sums(Y, weight, same[:, 0])[2], atol=100 * where.tolerance)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_recession_looks_at_the_nearest_wrong_class(where, k):
+    Y, weight, theta, _ = pose(k)
+    step = theta[:, :1]
+    D = step[:-1, 0].T @ X + step[-1:, 0].T
+    if k == 1:
+        v = np.where(Y[0] == 1, -D[0], D[0])
+    else:
+        v = np.asarray([max(np.delete(D[:, i], LABELS[i])) - D[LABELS[i], i] for i in range(M)])
+    v = v * (weight[0] > 0)
+    worse, all_of_it = recession_terms(block_of(where, Y, weight), where.asarray(step))
+    where.check(worse, [np.sum(np.maximum(v, 0) ** 2)])
+    where.check(all_of_it, [np.sum(v**2)])
+
+
+def test_a_report_counts_weights_by_true_and_predicted_class(where):
+    Y, weight, theta, loss = pose(3)
+    losses, confusion = report_terms(block_of(where, Y, weight), where.asarray(theta[:, 0]), loss)
+    predicted, expected = probabilities(theta[:, 0]).argmax(axis=0), np.zeros((3, 3))
+    for i in range(M):
+        expected[LABELS[i], predicted[i]] += weight[0, i]
+    where.check(confusion, expected)
+    where.check(losses, [sums(Y, weight, theta[:, 0])[0]])
+
+
+def test_of_classes_that_tie_the_first_is_predicted(where):
+    Z = where.asarray([[1.0, 0.0, 2.0], [1.0, 3.0, 2.0], [0.0, 3.0, 2.0]])
+    where.check(class_numbers(Z), [[0, 1, 0]], dtype="int32")
+    where.check(class_numbers(where.asarray([[-1.0, 0.0, 1.0]])), [[0, 0, 1]], dtype="int32")
+
+
+def test_a_tree_adds_arrays_and_changes_none_of_them():
+    terms = [(np.full(2, float(n)), np.asarray([n])) for n in range(7)]
+    floats, integers = tree_sum(iter(terms))
+    assert (floats.tolist(), integers.tolist()) == ([21.0, 21.0], [21])
+    assert [term[1][0] for term in terms] == list(range(7))
+
+
+def test_the_sums_of_a_source_come_home_to_the_parameters(where):
+    Y, weight, theta, loss = pose(1)
+    put = where.place.put
+    source = InMemory(put(X, where.dtype), put(Y, where.dtype), put(weight, where.dtype), where.place, where.dtype, 1.0)
+    there = source.sum(pass_terms, put(theta, where.place.widest), loss)
+    for ours, part in zip(source.sum(pass_terms, theta, loss), there, strict=True):
+        assert type(ours) is np.ndarray
+        where.check(part, ours, dtype=where.place.widest)
