@@ -32,6 +32,7 @@ BAD = [
     ("X of strings", {"X": X.astype(str)}, TypeError, "X must hold numbers"),
     ("X of objects", {"X": X.astype(object)}, TypeError, "X must hold numbers; got ndarray of object"),
     ("X ragged", {"X": [[1.0, 2.0], [3.0]]}, ValueError, "X is ragged"),
+    ("X masked", {"X": np.ma.masked_less(X, 0)}, TypeError, "X is a masked array.*fill or drop"),
     ("X None", {"X": None}, TypeError, "X must hold numbers; got NoneType"),
     ("X as rows", {"X": X.T}, ValueError, r"Y has the shape \(40,\), but X holds 3 samples.*use samples='rows'"),
     ("X as columns", {"samples": "rows"}, ValueError, "did you pass samples as columns\\? use samples='columns'"),

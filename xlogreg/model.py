@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.backends import Array, name_of, place_of, place_on, to_host
+from xlogreg.backends import LIBRARIES, Array, name_of, place_of, place_on, to_host, why_unusable
 from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
+from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import LOSSES, scores
 from xlogreg.reports import FitInfo, Report, StandardErrors
@@ -142,7 +143,7 @@ class Model:
         Z = self._scores(X)
         place = place_of(Z)
         numbers = class_numbers(Z)[0, :]
-        if self.classes.dtype.kind == "U":
+        if self.classes.dtype.kind in "US":
             labels = self.classes[to_host(numbers)]
         else:
             labels = place.xp.take(place.put(self.classes), numbers, axis=0)
@@ -167,6 +168,8 @@ class Model:
         total = total_of(weight, m)
         source = dataclasses.replace(source, Y=numbers, weight=weight, n_classes=n_classes, total_weight=total)
         losses, confusion = (to_host(part) for part in source.sum(report_terms, self._theta(), LOSSES[self.loss]))
+        if not np.isfinite(losses[0]):
+            refuse_nonfinite(source)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
     @property
@@ -218,7 +221,17 @@ class Model:
             "numpy", "cupy", "torch", "jax" or "array-api-strict".
         device : optional
             As `fit` takes it; the library's default without.
+
+        Raises
+        ------
+        ValueError, BackendUnavailableError
+            For a backend that does not exist, or does not work here.
         """
+        if backend not in LIBRARIES:
+            raise ValueError(f"backend must be one of {', '.join(map(repr, LIBRARIES))}, not {backend!r}")
+        reason = why_unusable(backend, device)
+        if reason:
+            raise BackendUnavailableError(f"backend={backend!r} is not usable on this machine: {reason}")
         place = place_on(backend, device)
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
