@@ -85,10 +85,12 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
         return _from_labels(Y, complete=False).Y
     if dtype_name(Y) == "bool":
         Y = xp.astype(Y, xp.uint8)
+    number_type = float if not text and xp.isdtype(Y.dtype, "real floating") else int
     numbers, known = xp.zeros(Y.shape, dtype=xp.int32, device=device_of(Y)), 0
     for number, label in enumerate(classes.tolist()):
-        # labels are whole, also where they came as floats
-        same = (label if text or xp.isdtype(Y.dtype, "real floating") else int(label)) == Y
+        # labels are whole numbers, also where they came as bools or floats
+        wanted = label if text else number_type(label)
+        same = wanted == Y
         numbers = numbers + number * xp.astype(same, xp.int32)
         known = known + xp.astype(same, xp.int32)
     if not bool(xp.all(known == 1)):
