@@ -18,7 +18,8 @@ MODULES = {
 LAYERS = [
     ["version", "exceptions", "libraries", "options", "reports", "threads"],
     ["backends"],
-    ["placement", "logistic"],
+    ["placement", "losses"],
+    ["logistic"],
     ["terms"],
     ["labels", "data"],
     ["coordinates", "objective"],
@@ -87,7 +88,7 @@ def test_only_one_file_names_an_array_library(module):
     assert not names & set(ARRAY_LIBRARIES)
 
 
-@pytest.mark.parametrize("module", ["xlogreg.logistic", "xlogreg.terms"])
+@pytest.mark.parametrize("module", ["xlogreg.losses", "xlogreg.logistic", "xlogreg.terms"])
 def test_the_math_names_no_library_and_makes_no_host_value(module):
     tree = ast.parse(MODULES[module].read_text())
     imported = {name.partition(".")[0] for name in imports_of(MODULES[module])}

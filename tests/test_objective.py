@@ -8,7 +8,7 @@ import pytest
 from xlogreg.backends import HOST, to_host
 from xlogreg.certificate import certify
 from xlogreg.data import InMemory, tree_sum
-from xlogreg.logistic import LOSSES
+from xlogreg.losses import LOSSES
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Dense, Diagonal
 from xlogreg.solvers import descent

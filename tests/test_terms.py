@@ -6,7 +6,7 @@ from reference import loop_gradients
 
 from xlogreg.backends import to_host
 from xlogreg.data import InMemory, tree_sum
-from xlogreg.logistic import LOSSES
+from xlogreg.losses import LOSSES
 from xlogreg.terms import (
     Block,
     bias_terms,

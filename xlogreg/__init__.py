@@ -11,18 +11,8 @@ from xlogreg.exceptions import (
     XlogregWarning,
 )
 from xlogreg.fitting import fit
-from xlogreg.logistic import (
-    cost,
-    cross_entropy,
-    curvature,
-    forward,
-    gradients,
-    log_loss,
-    sigmoid,
-    softmax,
-    squared_error,
-    update,
-)
+from xlogreg.logistic import cost, curvature, forward, gradients, update
+from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
 from xlogreg.model import Model
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.version import __version__ as __version__

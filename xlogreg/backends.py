@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Array = Any  # an array of any library that follows the array API standard
+_names: dict[type, str] = {}
 
 
 def dtype_name(array: Array) -> str:
@@ -48,8 +49,12 @@ def to_host(array: Array) -> np.ndarray:
 
 def name_of(array: Array) -> str:
     """Backend name of an array's library."""
+    kind = type(array)
+    if kind in _names:
+        return _names[kind]
     for name, library in LIBRARIES.items():
         if library.owns(array):
+            _names[kind] = name
             return name
     raise TypeError(f"{type(array).__name__} is no array of {', '.join(LIBRARIES)}")
 
@@ -148,7 +153,7 @@ HOST = Place("numpy", "cpu")
 
 def place_of(array: Array) -> Place:
     """Where an array lives."""
-    return Place(name_of(array), device_of(array))
+    return HOST if type(array) is np.ndarray else Place(name_of(array), device_of(array))
 
 
 def place_on(name: str, device: Any = None) -> Place:
@@ -225,10 +230,8 @@ def _status(name: str) -> BackendStatus:
 
 
 def cholesky(A: Array) -> Array | None:
-    """Lower Cholesky factor, or None where A is not numerically positive definite, on every library."""
-    xp = array_namespace(A)
+    """Lower Cholesky factor; None, or NaN on its diagonal, where A is not numerically positive definite."""
     try:
-        L = xp.linalg.cholesky(A)
+        return array_namespace(A).linalg.cholesky(A)
     except Exception:  # NumPy, PyTorch and CuPy each raise a class of their own; JAX returns NaN
         return None
-    return L if bool(xp.all(xp.isfinite(L))) else None

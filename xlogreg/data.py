@@ -134,9 +134,20 @@ class InMemory:
             weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
             return dataclasses.replace(drawn, weight=weight, total_weight=total_of(weight, 0))
 
+    def settled(self) -> "InMemory":
+        """The same samples as they are computed with, where one block holds them all: converted once, not in each pass.
+
+        What does not fit a block stays as it is.
+        """
+        if not self.converts or len(self.spans()) > 1:
+            return self
+        with self.place.computing():
+            X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
+        return dataclasses.replace(self, X=X, rows=False, center=None)
+
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of these samples, in the computing dtype."""
-        xp, Y = self.place.xp, self.Y[:, start:stop]
+        xp, Y = self.place.xp, self.Y if stop - start == self.m else self.Y[:, start:stop]
         if self.n_classes is not None:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
@@ -198,17 +209,19 @@ class InMemory:
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
+        spans = self.spans()
         with self.place.computing():
-            widest = self.place.widest
-            sent = [self.place.put(a, widest) if is_array(a) else a for a in arguments]
-            spans = self.spans()
+            sent = arguments
+            if home != self.place or self.place.widest != "float64":
+                sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
+            if len(spans) == 1:
+                return home.bring(function(self.block(*spans[0]), *sent))
 
             def term(span: tuple[int, int]) -> tuple[Array, ...]:
-                with self.place.computing():
+                with self.place.computing():  # which a thread does not inherit
                     return function(self.block(*span), *sent)
 
-            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there
-            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and self.converts
+            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS
             return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 
 

@@ -208,10 +208,11 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
     if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
         edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]
         return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y)
-    values = xp.unique_values(Y)
+    values = xp.sort(xp.unique_values(Y))  # the standard leaves the order open
     classes = np.asarray([_as_label(values[i]) for i in range(values.shape[0])], dtype=_label_dtype(Y))
     if place_of(Y).offers("int64"):
-        numbers = xp.unique_inverse(Y).inverse_indices
+        found = xp.unique_inverse(Y)
+        numbers = xp.take(xp.argsort(xp.argsort(found.values)), xp.reshape(found.inverse_indices, (-1,)))
     else:  # which is what unique_inverse would answer in
         numbers = sum(xp.astype(values[i] < Y, xp.int32) for i in range(values.shape[0]))
     return _from_values(classes, xp.reshape(numbers, (1, -1)))

@@ -8,13 +8,22 @@ from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace
 
 __all__ = ["LIBRARIES", "Library", "array_namespace", "device_name", "device_of", "is_array", "move", "namespace_of"]
 
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
 move = array_api_compat.to_device
+_namespaces: dict[type, Any] = {np.ndarray: np}  # NumPy 2 follows the standard by itself
+
+
+def array_namespace(array: Any) -> Any:
+    """The namespace of an array, by its type: asked for dozens of times in each step of a small fit."""
+    kind = type(array)
+    if kind not in _namespaces:
+        xp = array_api_compat.array_namespace(array)
+        _namespaces[kind] = np if array_api_compat.is_numpy_namespace(xp) else xp
+    return _namespaces[kind]
 
 
 class Library(NamedTuple):
@@ -157,8 +166,8 @@ LIBRARIES = {
 
 def namespace_of(name: str) -> Any:
     """The namespace of a library that is not in sight of an array."""
-    if name == "numpy":  # by name, since NumPy's namespace takes longer to import than all of xlogreg
-        return importlib.import_module("array_api_compat.numpy")
+    if name == "numpy":
+        return np
     module = importlib.import_module(LIBRARIES[name].module)
     return array_namespace((module.numpy if name == "jax" else module).empty(0))
 

@@ -11,63 +11,17 @@ under ``jax.jit`` and on a remote worker unchanged.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from xlogreg.backends import Array, array_namespace, device_of
+from xlogreg.backends import Array, array_namespace
+from xlogreg.losses import LOSSES, sigmoid
 
-__all__ = [
-    "LOSSES",
-    "Loss",
-    "cost",
-    "cross_entropy",
-    "curvature",
-    "forward",
-    "gradients",
-    "log_loss",
-    "sigmoid",
-    "softmax",
-    "squared_error",
-    "update",
-]
-
-
-def sigmoid(Z: Array) -> Array:
-    """Logistic function 1 / (1 + exp(-z)), element by element (notes 1.2).
-
-    Z is of real floats, of any shape; the result, like Z, is in [0, 1]: no overflow, and exact in both tails.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sigmoid(np.asarray([[-1e4, 0.0, 1e4]]))
-    array([[0. , 0.5, 1. ]])
-    """
-    xp = array_namespace(Z)
-    # both exponents are <= 0, so both exps are in (0, 1]: no overflow and no mask
-    return xp.exp(xp.minimum(Z, 0.0)) / (1.0 + xp.exp(-xp.abs(Z)))
-
-
-def softmax(Z: Array) -> Array:
-    """Probabilities exp(z_j) / sum_i exp(z_i) over the classes, the last axis but one.
-
-    Z and the result are (..., K, m); every column of the result sums to one.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> softmax(np.asarray([[0.0, 1e4], [0.0, 0.0]]))
-    array([[0.5, 1. ],
-           [0.5, 0. ]])
-    """
-    xp = array_namespace(Z)
-    E = xp.exp(Z - xp.max(Z, axis=-2, keepdims=True))  # in [0, 1], at least one of them 1
-    return E / xp.sum(E, axis=-2, keepdims=True)
+__all__ = ["backward", "cost", "curvature", "forward", "gradients", "scores", "update"]
 
 
 def scores(X: Array, W: Array, b: Array) -> Array:
     """Linear part of the forward pass, Z = W'X + b (k, m) (notes 2.3)."""
-    xp = array_namespace(X)
-    return xp.matrix_transpose(W) @ X + b
+    return W.T @ X + b
 
 
 def forward(X: Array, W: Array, b: Array, link: Callable[[Array], Array] = sigmoid) -> tuple[Array, Array]:
@@ -100,111 +54,6 @@ def forward(X: Array, W: Array, b: Array, link: Callable[[Array], Array] = sigmo
     return Z, link(Z)
 
 
-def log_loss(Z: Array, Y: Array) -> Array:
-    """Log loss -(y log a + (1 - y) log(1 - a)) of each sample, a = sigmoid(z) (notes 1.3).
-
-    Computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1.
-
-    Parameters
-    ----------
-    Z : array (..., 1, m)
-        Scores; the result has their shape.
-    Y : array, broadcastable to Z
-        Labels in {0, 1}, or probabilities in [0, 1].
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> log_loss(np.asarray([[0.0, 1e4]]), np.asarray([[1.0, 0.0]])).round(4)
-    array([[6.931e-01, 1.000e+04]])
-    """
-    xp = array_namespace(Z)
-    # maximum(z, 0) - y z first: for a sample on its own side they cancel exactly and leave the tail
-    return xp.maximum(Z, 0.0) - Y * Z + xp.log1p(xp.exp(-xp.abs(Z)))
-
-
-def cross_entropy(Z: Array, Y: Array) -> Array:
-    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z).
-
-    Parameters
-    ----------
-    Z : array (..., K, m)
-        Scores; the result is (..., 1, m).
-    Y : array, broadcastable to Z
-        One-hot columns, or probabilities whose columns sum to one.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> cross_entropy(np.asarray([[0.0, 9.0], [0.0, 0.0]]), np.asarray([[1.0, 0.0], [0.0, 1.0]])).round(4)
-    array([[0.6931, 9.0001]])
-    """
-    xp = array_namespace(Z)
-    S = Z - xp.max(Z, axis=-2, keepdims=True)
-    top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
-    # log sum exp(s) as log1p of the other terms: keeps the tail of a sample on its own side
-    rest = xp.sum(xp.exp(S) - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
-    return xp.log1p(rest) - xp.sum(Y * S, axis=-2, keepdims=True)
-
-
-def squared_error(Z: Array, Y: Array) -> Array:
-    """Squared error (a - y)^2 / 2 of each sample, a = sigmoid(z) (notes 1.3).
-
-    Its cost is not convex in (w, b), which is why the log loss is preferred: gradient descent may
-    stop at a plateau that is no minimum.
-
-    Z, Y and the result are (..., 1, m).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> squared_error(np.asarray([[0.0]]), np.asarray([[1.0]]))
-    array([[0.125]])
-    """
-    return 0.5 * (sigmoid(Z) - Y) ** 2
-
-
-def _residual(A: Array, Y: Array) -> Array:
-    return A - Y
-
-
-def _residual_squared_error(A: Array, Y: Array) -> Array:
-    return (A - Y) * A * (1.0 - A)
-
-
-def _curvature_sigmoid(A: Array) -> Array:
-    xp = array_namespace(A)
-    return xp.expand_dims(A * (1.0 - A), axis=-2)
-
-
-def _curvature_softmax(A: Array) -> Array:
-    xp = array_namespace(A)
-    identity = xp.eye(A.shape[-2], dtype=A.dtype, device=device_of(A))
-    return xp.expand_dims(A, axis=-2) * (xp.expand_dims(identity, axis=-1) - xp.expand_dims(A, axis=-3))
-
-
-class Loss(NamedTuple):
-    """A loss as data: everything that the engine needs to know of it."""
-
-    name: str
-    link: Callable[[Array], Array]  # Z -> A
-    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m)
-    derivative: Callable[[Array, Array], Array]  # A, Y -> dZ (..., k, m)
-    curvature: Callable[[Array], Array] | None  # A -> (..., k, k, m); None where the cost is not convex
-    bound: float  # no eigenvalue of the second derivative in Z exceeds it
-
-
-LOSSES = {
-    loss.name: loss
-    for loss in (
-        Loss("log_loss", sigmoid, log_loss, _residual, _curvature_sigmoid, 1 / 4),
-        Loss("cross_entropy", softmax, cross_entropy, _residual, _curvature_softmax, 1 / 2),
-        # 0.0771 = max |a^2 (1 - a) (2 - 3 a)| on [0, 1], the second derivative at y = 0
-        Loss("squared_error", sigmoid, squared_error, _residual_squared_error, None, 0.0771),
-    )
-}
-
-
 def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
     """Cost J: the mean of the losses over the samples (notes 1.3).
 
@@ -227,8 +76,7 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
 
 def backward(X: Array, dZ: Array, dtype: Any = None) -> tuple[Array, Array]:
     """Linear part of the backward pass, sums over the samples: X dZ' (n_x, k), sum dZ (k, 1)."""
-    xp = array_namespace(X)
-    return X @ xp.matrix_transpose(dZ), xp.sum(dZ, axis=-1, keepdims=True, dtype=dtype)
+    return X @ dZ.T, array_namespace(X).sum(dZ, axis=-1, keepdims=True, dtype=dtype)
 
 
 def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Array, Array]:

@@ -10,7 +10,8 @@ from xlogreg.backends import LIBRARIES, Array, name_of, place_of, place_on, to_h
 from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
-from xlogreg.logistic import LOSSES, scores
+from xlogreg.logistic import scores
+from xlogreg.losses import LOSSES
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.terms import class_numbers, report_terms
 

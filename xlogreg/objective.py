@@ -8,12 +8,13 @@ Nothing above this file needs to know.
 """
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.data import Source
-from xlogreg.logistic import Loss
+from xlogreg.losses import Loss
 from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_terms, pass_terms, recession_terms
 
 __all__ = ["Evaluation", "Objective"]
@@ -70,6 +71,22 @@ class Objective:
     separable: bool
     center: Array | None = None
 
+    @functools.cached_property
+    def rows(self) -> Array:
+        """What theta is multiplied by to get parameters for the X of the source (n_x + 1, 1, 1)."""
+        xp = array_namespace(self.free)
+        return self.free * xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0)
+
+    @functools.cached_property
+    def ridge(self) -> Array:
+        """The penalty on the square of each row of theta, twice (n_x + 1, g, 1): none on the bias."""
+        xp = array_namespace(self.free)
+        return self.l2 * self.free * xp.concat([self.penalty, xp.zeros_like(self.free[:1, :, :])], axis=0)
+
+    @functools.cached_property
+    def _shifts(self) -> dict[int, Array]:
+        return {}
+
     @property
     def noise(self) -> float:
         """Relative rounding error of values and gradients: the computing dtype's."""
@@ -91,7 +108,7 @@ class Objective:
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass."""
-        source, parameters, center = self.source, self._for_samples(theta), self.center
+        source, parameters, center = self.source, theta * self.rows, self.center
         if center is None:
             return self._finish(theta, *source.sum(pass_terms, parameters, self.loss))
         xp = array_namespace(theta)
@@ -103,68 +120,57 @@ class Objective:
 
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""
-        xp = array_namespace(theta)
-        *terms, H = self.source.sum(expansion_terms, self._for_samples(theta), self.loss)
+        *terms, H = self.source.sum(expansion_terms, theta * self.rows, self.loss)
         k = theta.shape[2]
-        free = _repeat(self.free, k)
-        scale = free * _repeat(xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0), k)
-        ridge = self.l2[0, :, :] * _repeat(xp.concat([self.penalty, 0.0 * self.free[:1, :, :]], axis=0), k)
-        identity = xp.eye(free.shape[1], dtype=theta.dtype, device=device_of(theta))
-        diagonal = ridge * free + (1.0 - free)  # (g, p); a row that may not move gets a 1, and gradient 0
-        H = H / self.source.total_weight * xp.expand_dims(scale, axis=-1) * xp.expand_dims(scale, axis=-2)
-        H = H + identity * xp.expand_dims(diagonal, axis=-1)
+        scale = self.rows[:, 0, :] if k == 1 else _repeat(self.rows, k)
+        H = H * (scale / self.source.total_weight) * scale.T + self.shift(k)
         return self._finish(theta, *terms)._replace(hessian=H)
+
+    def shift(self, k: int) -> Array:
+        """What the penalty adds to Hessians (g, p, p); a row that may not move gets a 1, and gradient 0."""
+        if k not in self._shifts:
+            xp = array_namespace(self.ridge)
+            diagonal = _repeat(self.ridge + (1.0 - self.free), k)
+            identity = xp.eye(diagonal.shape[0], dtype=diagonal.dtype, device=device_of(diagonal))
+            self._shifts[k] = xp.stack([identity * diagonal[:, j : j + 1] for j in range(diagonal.shape[1])])
+        return self._shifts[k]
 
     def expand_bias(self, theta: Array) -> Evaluation:
         """Value, gradient, and the Hessian (g, k, k) of the biases alone: one pass."""
-        *terms, C = self.source.sum(bias_terms, self._for_samples(theta), self.loss)
+        *terms, C = self.source.sum(bias_terms, theta * self.rows, self.loss)
         return self._finish(theta, *terms)._replace(hessian=C / self.source.total_weight)
 
     def kronecker(self, theta: Array) -> tuple[Array, Array]:
         """A (k, k) and S (n_x + 1, n_x + 1) with A (x) S about the Hessian of the losses: one pass."""
-        xp = array_namespace(theta)
-        A, S, v = self.source.sum(kronecker_terms, self._for_samples(theta), self.loss)
-        scale = xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0)[:, :, 0] * self.free[:, :, 0]
-        return A / self.source.total_weight, S / v * scale * xp.matrix_transpose(scale)
+        A, S, v = self.source.sum(kronecker_terms, theta * self.rows, self.loss)
+        scale = self.rows[:, :, 0]
+        return A / self.source.total_weight, S / v * scale * scale.T
 
     def recedes(self, step: Array) -> bool:
         """Whether the step (n_x + 1, 1, k) moves, as good as, no sample to the wrong side of the hyperplane: one pass.
 
         Along it the cost falls for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
         """
-        worse, all_moves = self.source.sum(recession_terms, self._for_samples(step))
+        worse, all_moves = self.source.sum(recession_terms, step * self.rows)
         return float(worse[0]) <= RECESSION**2 * float(all_moves[0]) / self.source.m
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""
-        xp = array_namespace(theta)
-        (product,) = self.source.sum(moment_terms, self._for_samples(theta)[:, :, 0])
-        return self._from_samples(xp.expand_dims(product, axis=-1))
-
-    def _for_samples(self, theta: Array) -> Array:
-        """Parameters for the X of the source."""
-        xp = array_namespace(theta)
-        theta = theta * self.free
-        return xp.concat([theta[:-1, :, :] * self.inverse_scale, theta[-1:, :, :]], axis=0)
-
-    def _from_samples(self, dTheta: Array) -> Array:
-        """Mean gradient in the coordinates of theta, from its sum for the X of the source."""
-        xp = array_namespace(dTheta)
-        dTheta = dTheta / self.source.total_weight * self.free
-        return xp.concat([dTheta[:-1, :, :] * self.inverse_scale, dTheta[-1:, :, :]], axis=0)
+        (product,) = self.source.sum(moment_terms, (theta * self.rows)[:, :, 0])
+        return array_namespace(theta).expand_dims(product, axis=-1) * (self.rows / self.source.total_weight)
 
     def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array) -> Evaluation:
         xp = array_namespace(theta)
-        U = theta[:-1, :, :]
-        pull = self.l2 * self.penalty * U
+        pull = self.ridge * theta
         loss = losses / self.source.total_weight
-        value = loss + 0.5 * xp.sum(U * pull, axis=(0, 2))
-        gradient = self._from_samples(dTheta) + xp.concat([pull, xp.zeros_like(theta[-1:, :, :])], axis=0)
+        value = loss + 0.5 * xp.sum(theta * pull, axis=(0, 2))
+        gradient = dTheta * (self.rows / self.source.total_weight) + pull
         separated = (unsettled == 0) if self.separable else (unsettled < 0)
         return Evaluation(value, loss, gradient, separated)
 
 
 def _repeat(rows: Array, k: int) -> Array:
-    """(n, 1, 1) -> (1, n k): every row k times, the order of theta[:, j, :] flattened."""
+    """(n, g, 1) -> (n k, g): every row k times, the order of theta[:, j, :] flattened."""
     xp = array_namespace(rows)
-    return xp.reshape(xp.broadcast_to(rows[:, :, 0], (rows.shape[0], k)), (1, -1))
+    n, g, _ = rows.shape
+    return xp.reshape(xp.broadcast_to(xp.reshape(rows, (n, 1, g)), (n, k, g)), (n * k, g))

@@ -112,20 +112,19 @@ class Dense:
     def solve(self, gradient: Array) -> Array:
         xp = array_namespace(gradient)
         rows, g, k = gradient.shape
-        R = xp.reshape(xp.permute_dims(gradient, (1, 0, 2)), (g, rows * k, 1))
-        R = xp.stack([self._solve_one(self.hessian[j, :, :], R[j, :, :]) for j in range(g)])
-        return xp.permute_dims(xp.reshape(R, (g, rows, k)), (1, 0, 2))
+        R = [self._solve_one(self.hessian[j, :, :], xp.reshape(gradient[:, j, :], (rows * k, 1))) for j in range(g)]
+        return xp.stack([xp.reshape(r, (rows, k)) for r in R], axis=1)
 
     def _solve_one(self, H: Array, r: Array) -> Array:
         xp = array_namespace(H)
-        if not bool(xp.all(xp.isfinite(H))):  # an overflow: there is no step, and eigh would raise
-            return r * xp.nan
         scale, scaled, definite = _scaled(H, self.precision)
         if definite:
             return scale * xp.linalg.solve(scaled, scale * r)
+        if not bool(xp.all(xp.isfinite(H))):  # an overflow: there is no step, and eigh would raise
+            return r * xp.nan
         values, Q = xp.linalg.eigh(scaled)
         inverse = _pseudo_inverse(values, self.precision)
-        solution = scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (xp.matrix_transpose(Q) @ (scale * r))))
+        solution = scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (Q.T @ (scale * r))))
         left = float(xp.max(xp.abs(r - H @ solution)))
         rounding = 64.0 * self.noise * max(1.0, 2.0 * float(xp.max(xp.linalg.diagonal(H))) ** 0.5)
         return solution if left <= 1e-3 * float(xp.max(xp.abs(r))) + rounding else r * xp.nan
@@ -136,9 +135,8 @@ def _scaled(H: Array, precision: float) -> tuple[Array, Array, bool]:
     xp = array_namespace(H)
     diagonal = xp.linalg.diagonal(H)
     # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
-    scale = xp.where(diagonal > 0, 1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.ones_like(diagonal))), 0.0)
-    scale = xp.expand_dims(scale, axis=-1)
-    scaled = H * scale * xp.matrix_transpose(scale)
+    scale = xp.reshape(1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.inf)), (-1, 1))
+    scaled = H * scale * scale.T
     L = cholesky(scaled)
     # a pivot is the part of a feature that the others do not explain
     definite = L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * precision

@@ -17,7 +17,7 @@ from xlogreg.coordinates import (
 from xlogreg.data import InMemory, host_center, refuse_nonfinite
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
-from xlogreg.logistic import LOSSES
+from xlogreg.losses import LOSSES
 from xlogreg.model import Model
 from xlogreg.objective import Objective
 from xlogreg.options import Options
@@ -96,6 +96,8 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     start = np.zeros((source.n_x + 1, 1, k))
     if solver != "gd" and spread is not None and options.bias:
         start[-1, 0, :] = _log_odds(spread)
+    if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
+        source = source.settled()
     column = (source.n_x, 1, 1)
     moving = np.ones(source.n_x)
     if engine is inner and spread is not None:  # a feature that is constant has the weight zero, to the bit

@@ -6,10 +6,12 @@ theta, which may be wider than that of X: float32 samples, float64 sums. Capital
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from xlogreg.backends import Array, array_namespace, device_of
-from xlogreg.logistic import Loss, backward, curvature, scores
+from xlogreg.logistic import backward, scores
+from xlogreg.losses import Loss
 
 __all__ = [
     "Block",
@@ -56,21 +58,20 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
         Number of samples whose loss is not below log 2. With hard labels: those that are not known to be
         strictly on their own side, so 0 proves that theta separates the classes.
     """
-    X, Y, weight, _ = block
+    Z = model_scores(block.X, theta)
+    return _first_sums(block, theta, *loss.first(Z, block.Y))
+
+
+def _first_sums(block: Block, theta: Array, losses: Array, dZ: Array) -> tuple[Array, Array, Array]:
+    """Sums of losses (g, 1, m), gradients dZ (g, k, m) and unsettled samples."""
+    X, _, weight, _ = block
     xp = array_namespace(X)
     rows, g, k = theta.shape
-    # forward
-    Z = model_scores(X, theta)
-    A = loss.link(Z)
-    # loss
-    losses = loss.value(Z, Y)
     unsettled = losses >= math.log(2.0)
-    dZ = loss.derivative(A, Y)
     if weight is not None:
         losses, dZ, unsettled = weight * losses, weight * dZ, unsettled & (weight > 0)
-    # backward
     dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
-    dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), xp.matrix_transpose(db)], axis=0)
+    dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
     return (
         xp.sum(losses, axis=(1, 2), dtype=theta.dtype),
         xp.reshape(dTheta, (rows, g, k)),
@@ -87,18 +88,20 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     H : array (g, (n_x + 1) k, (n_x + 1) k)
         The order of rows is that of ``theta[:, j, :]`` flattened.
     """
-    X, _, weight, _ = block
+    X, Y, _, _ = block
     xp = array_namespace(X)
-    rows, g, k = theta.shape
-    C = loss_curvature(X, weight, theta, loss)
+    losses, dZ, C = _second(loss)(model_scores(X, theta), Y)
+    C = _weighted(C, block, theta)
     # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
     X = xp.astype(X, theta.dtype, copy=False)
-    hessians = []
-    for model in range(g):
-        pairs = {(i, j): _bordered_gram(X, C[model, i, j, :], i == j) for i in range(k) for j in range(i + 1)}
-        H = xp.stack([xp.stack([pairs[max(i, j), min(i, j)] for j in range(k)]) for i in range(k)])
-        hessians.append(xp.reshape(xp.permute_dims(H, (2, 0, 3, 1)), (rows * k, rows * k)))
-    return (*pass_terms(block, theta, loss), xp.stack(hessians))
+    hessian = _bordered_gram if theta.shape[2] == 1 else _bordered_grams
+    H = [hessian(X, C[model, :, :, :]) for model in range(theta.shape[1])]
+    return (*_first_sums(block, theta, losses, dZ), xp.stack(H))
+
+
+def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array]]:
+    assert loss.second is not None, "only a convex cost is expanded"
+    return loss.second
 
 
 def model_scores(X: Array, theta: Array) -> Array:
@@ -109,31 +112,35 @@ def model_scores(X: Array, theta: Array) -> Array:
     return xp.reshape(scores(X, W, b), (g, k, X.shape[1]))
 
 
-def loss_curvature(X: Array, weight: Array | None, theta: Array, loss: Loss) -> Array:
-    """Weighted curvature (g, k, k, m) of the losses at theta, in theta's dtype."""
-    xp = array_namespace(X)
-    C = curvature(loss.link(model_scores(X, theta)), loss.name)
-    return xp.astype(C if weight is None else weight * C, theta.dtype, copy=False)
+def _weighted(C: Array, block: Block, theta: Array) -> Array:
+    """Curvature (g, k, k, m) with the weights of the samples, in theta's dtype."""
+    C = C if block.weight is None else block.weight * C
+    return array_namespace(C).astype(C, theta.dtype, copy=False)
 
 
-def _bordered_gram(X: Array, curve: Array, positive: bool) -> Array:
-    """[X; 1] diag(curve) [X; 1]' (n_x + 1, n_x + 1), without writing the row of ones."""
+def _bordered_gram(X: Array, C: Array) -> Array:
+    """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), for C (1, 1, m)."""
     xp = array_namespace(X)
-    # a matrix times its own transpose takes half the work, where the library sees it
-    half = X * xp.sqrt(curve) if positive else X * curve
-    top = half @ xp.matrix_transpose(half if positive else X)
-    side = X @ xp.expand_dims(curve, axis=-1)
-    corner = xp.reshape(xp.sum(curve), (1, 1))
-    return xp.concat(
-        [xp.concat([top, side], axis=1), xp.concat([xp.matrix_transpose(side), corner], axis=1)],
-        axis=0,
-    )
+    root = xp.sqrt(C[0, :, :])
+    half = xp.concat([X * root, root], axis=0)
+    return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
+
+
+def _bordered_grams(X: Array, C: Array) -> Array:
+    """The sum of [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), for C (k, k, m)."""
+    xp = array_namespace(X)
+    k, rows = C.shape[0], X.shape[0] + 1
+    bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
+    H = []
+    for output in range(k):
+        part = xp.reshape(xp.expand_dims(C[output, :, :], axis=1) * bordered, (k * rows, X.shape[1]))
+        H.append(xp.reshape(part @ bordered.T, (k, rows, rows)))
+    return xp.reshape(xp.permute_dims(xp.stack(H), (2, 0, 3, 1)), (rows * k, rows * k))
 
 
 def split(theta: Array) -> tuple[Array, Array]:
     """W (n_x, k) and b (k, 1) of theta (n_x + 1, k)."""
-    xp = array_namespace(theta)
-    return theta[:-1, :], xp.matrix_transpose(theta[-1:, :])
+    return theta[:-1, :], theta[-1:, :].T
 
 
 def moment_terms(block: Block, V: Array) -> tuple[Array]:
@@ -154,8 +161,7 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     xp = array_namespace(X)
     X, Y = (xp.astype(part, origin.dtype, copy=False) for part in (X, Y))
     weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
-    weight = xp.matrix_transpose(weight)
-    return X @ weight, (X * X) @ weight, Y @ weight
+    return X @ weight.T, (X * X) @ weight.T, Y @ weight.T
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
@@ -196,18 +202,18 @@ def kronecker_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Arra
     weighted = P if weight is None else P * weight
     v = xp.sum(weighted, axis=0) - xp.sum(weighted * P, axis=0)
     diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
-    A = diagonal - weighted @ xp.matrix_transpose(P)
+    A = diagonal - weighted @ P.T
     # v is a sum of products of probabilities, of which rounding may leave something below 0
-    S = _bordered_gram(X, xp.maximum(v, 0.0), True)
+    S = _bordered_gram(X, xp.reshape(xp.maximum(v, 0.0), (1, 1, -1)))
     total = xp.reshape(xp.sum(v, dtype=theta.dtype), (1, 1))
     return xp.astype(A, theta.dtype, copy=False), xp.astype(S, theta.dtype, copy=False), total
 
 
 def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
     """`pass_terms` and the sum of the curvatures (g, k, k): the Hessian of the biases alone."""
-    X, _, weight, _ = block
-    C = loss_curvature(X, weight, theta, loss)
-    return (*pass_terms(block, theta, loss), array_namespace(X).sum(C, axis=-1))
+    losses, dZ, C = _second(loss)(model_scores(block.X, theta), block.Y)
+    C = _weighted(C, block, theta)
+    return (*_first_sums(block, theta, losses, dZ), array_namespace(C).sum(C, axis=-1))
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
@@ -240,4 +246,4 @@ def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     Y = xp.astype(Y, theta.dtype, copy=False)
     if weight is not None:
         losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
-    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ xp.matrix_transpose(predicted)
+    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T

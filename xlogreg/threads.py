@@ -9,6 +9,7 @@ Needs threadpoolctl; without it, or with one thread, blocks are computed in turn
 
 import contextlib
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,18 @@ def _controller() -> Any:
 
 
 _busy = threading.Lock()  # held while the limit is: it is the process's, and only who set it may lift it
+_pools: dict[int, ThreadPoolExecutor] = {}  # by the number of workers; idle threads cost nothing, new ones 0.1 ms each
+
+
+def _forget() -> None:
+    """In the child of a fork, where the threads of the pools do not exist and the lock may be held for ever."""
+    global _busy
+    _busy = threading.Lock()
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 @contextlib.contextmanager
@@ -53,15 +66,16 @@ def workers() -> int:
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    The pool lives for one call, so that a process that forks in between finds nothing of it. Of several calls at a
-    time one gets the workers, the others compute in turn.
+    Of several calls at a time one gets the workers, the others compute in turn.
     """
-    count = workers()
-    if count == 1 or not _busy.acquire(blocking=False):
+    count, busy = workers(), _busy
+    if count == 1 or not busy.acquire(blocking=False):
         yield from map(function, items)
         return
     try:
-        with _single_threaded_blas(), ThreadPoolExecutor(count, "xlogreg") as pool:
-            yield from pool.map(function, items)
+        if count not in _pools:
+            _pools[count] = ThreadPoolExecutor(count, "xlogreg")
+        with _single_threaded_blas():
+            yield from _pools[count].map(function, items)
     finally:
-        _busy.release()
+        busy.release()

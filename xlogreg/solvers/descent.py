@@ -89,18 +89,20 @@ def minimize(
     lazy, steady, total, length = 0, 0, math.inf, 1.0
     small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
-        if not bool(xp.all(xp.isfinite(here.value))):
+        value = float(xp.sum(here.value))
+        if not math.isfinite(value):
             reason = "diverged"
             break
         step = method.step(here)
         gap = decrement(here.gradient, step)
+        previous, total = total, float(xp.sum(gap))
         if monitor is not None and monitor(iteration, theta, here):
             reason = "callback"
             break
-        if bool(xp.all(here.separated)):
+        if objective.separable and bool(xp.all(here.separated)):
             reason = "separated"
             break
-        if not bool(xp.all(xp.isfinite(gap))):  # the method has no step from here
+        if not math.isfinite(total):  # the method has no step from here
             reason = "precision"
             break
         costs.append(here.value)
@@ -109,8 +111,7 @@ def minimize(
             theta, reason = theta + step, "converged"
             break
         # where rounding of the value hides what is left to gain, only the gap can still be trusted
-        slack = 8.0 * objective.noise * float(xp.sum(here.value))
-        previous, total = total, float(xp.sum(gap))
+        slack = 8.0 * objective.noise * value
         # where separated classes let the cost fall for ever, Newton's decrement ends up falling by e at each full step
         steady = steady + 1 if 0.2 * previous <= total <= 0.55 * previous and length == 1.0 else 0
         if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:

@@ -1,0 +1,215 @@
+"""Links and losses of logistic regression, element by element: what a score z costs, and its derivatives.
+
+Z, Y and A are (..., k, m): the classes are always the last axis but one, the samples the last; k = 1 for two classes
+(sigmoid), k = K for K classes (softmax). Pure functions of arrays, as in `xlogreg.logistic`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xlogreg.backends import Array, array_namespace, device_of
+
+__all__ = ["LOSSES", "Loss", "cross_entropy", "log_loss", "sigmoid", "softmax", "squared_error"]
+
+
+def sigmoid(Z: Array) -> Array:
+    """Logistic function 1 / (1 + exp(-z)), element by element (notes 1.2).
+
+    Z is of real floats, of any shape; the result, like Z, is in [0, 1]: no overflow, and exact in both tails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sigmoid(np.asarray([[-1e4, 0.0, 1e4]]))
+    array([[0. , 0.5, 1. ]])
+    """
+    return _sigmoid(Z, *_decay(Z))
+
+
+def _decay(Z: Array) -> tuple[Array, Array]:
+    """E = exp(-|z|) and U = 1 + E: one exponential, of which probability, loss and curvature are made."""
+    xp = array_namespace(Z)
+    E = xp.exp(-xp.abs(Z))  # in (0, 1], so nothing below overflows
+    return E, 1.0 + E
+
+
+def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
+    xp = array_namespace(Z)
+    return xp.maximum(E, xp.astype(Z >= 0, E.dtype)) / U  # 1 / (1 + e^-z), or e^z / (1 + e^z) for z < 0: no mask
+
+
+def softmax(Z: Array) -> Array:
+    """Probabilities exp(z_j) / sum_i exp(z_i) over the classes, the last axis but one.
+
+    Z and the result are (..., K, m); every column of the result sums to one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softmax(np.asarray([[0.0, 1e4], [0.0, 0.0]]))
+    array([[0.5, 1. ],
+           [0.5, 0. ]])
+    """
+    xp = array_namespace(Z)
+    E = xp.exp(Z - xp.max(Z, axis=-2, keepdims=True))  # in [0, 1], at least one of them 1
+    return E / xp.sum(E, axis=-2, keepdims=True)
+
+
+def log_loss(Z: Array, Y: Array) -> Array:
+    """Log loss -(y log a + (1 - y) log(1 - a)) of each sample, a = sigmoid(z) (notes 1.3).
+
+    Computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1.
+
+    Parameters
+    ----------
+    Z : array (..., 1, m)
+        Scores; the result has their shape.
+    Y : array, broadcastable to Z
+        Labels in {0, 1}, or probabilities in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_loss(np.asarray([[0.0, 1e4]]), np.asarray([[1.0, 0.0]])).round(4)
+    array([[6.931e-01, 1.000e+04]])
+    """
+    return _log_loss(Z, Y, *_decay(Z))
+
+
+def _log_loss(Z: Array, Y: Array, E: Array, U: Array) -> Array:
+    xp = array_namespace(Z)
+    # maximum(z, 0) - y z first: for a sample on its own side they cancel exactly and leave the tail
+    return (xp.maximum(Z, 0.0) - Y * Z) + _log1p(E, U)
+
+
+def _log1p(E: Array, U: Array) -> Array:
+    """log(1 + e) of U = 1 + E as rounded, to full relative accuracy: log1p costs up to four times as much."""
+    return array_namespace(E).log(U) + (E - (U - 1.0)) / U
+
+
+def cross_entropy(Z: Array, Y: Array) -> Array:
+    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z).
+
+    Parameters
+    ----------
+    Z : array (..., K, m)
+        Scores; the result is (..., 1, m).
+    Y : array, broadcastable to Z
+        One-hot columns, or probabilities whose columns sum to one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cross_entropy(np.asarray([[0.0, 9.0], [0.0, 0.0]]), np.asarray([[1.0, 0.0], [0.0, 1.0]])).round(4)
+    array([[0.6931, 9.0001]])
+    """
+    losses, _ = _cross_entropy(Z, Y)
+    return losses
+
+
+def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:
+    """The loss, and softmax(Z)."""
+    xp = array_namespace(Z)
+    S = Z - xp.max(Z, axis=-2, keepdims=True)
+    E = xp.exp(S)
+    top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
+    # log sum exp(s) as log(1 + the other terms): keeps the tail of a sample on its own side
+    rest = xp.sum(E - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
+    return xp.log1p(rest) - xp.sum(Y * S, axis=-2, keepdims=True), E / (1.0 + rest)
+
+
+def squared_error(Z: Array, Y: Array) -> Array:
+    """Squared error (a - y)^2 / 2 of each sample, a = sigmoid(z) (notes 1.3).
+
+    Its cost is not convex in (w, b), which is why the log loss is preferred: gradient descent may
+    stop at a plateau that is no minimum.
+
+    Z, Y and the result are (..., 1, m).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> squared_error(np.asarray([[0.0]]), np.asarray([[1.0]]))
+    array([[0.125]])
+    """
+    return 0.5 * (sigmoid(Z) - Y) ** 2
+
+
+def _residual(A: Array, Y: Array) -> Array:
+    return A - Y
+
+
+def _residual_squared_error(A: Array, Y: Array) -> Array:
+    return (A - Y) * A * (1.0 - A)
+
+
+def _curvature_sigmoid(A: Array) -> Array:
+    xp = array_namespace(A)
+    return xp.expand_dims(A * (1.0 - A), axis=-2)
+
+
+def _curvature_softmax(A: Array) -> Array:
+    xp = array_namespace(A)
+    identity = xp.eye(A.shape[-2], dtype=A.dtype, device=device_of(A))
+    return xp.expand_dims(A, axis=-2) * (xp.expand_dims(identity, axis=-1) - xp.expand_dims(A, axis=-3))
+
+
+def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array]:
+    E, U = _decay(Z)
+    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y
+
+
+def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    E, U = _decay(Z)
+    C = E / (U * U)  # a (1 - a), exact in both tails
+    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y, array_namespace(Z).expand_dims(C, axis=-2)
+
+
+def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:
+    losses, A = _cross_entropy(Z, Y)
+    return losses, A - Y
+
+
+def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    losses, A = _cross_entropy(Z, Y)
+    return losses, A - Y, _curvature_softmax(A)
+
+
+def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array]:
+    A = sigmoid(Z)
+    return 0.5 * (A - Y) ** 2, _residual_squared_error(A, Y)
+
+
+class Loss(NamedTuple):
+    """A loss as data: everything that the engine needs to know of it."""
+
+    name: str
+    link: Callable[[Array], Array]  # Z -> A
+    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m)
+    derivative: Callable[[Array, Array], Array]  # A, Y -> dZ (..., k, m)
+    curvature: Callable[[Array], Array] | None  # A -> (..., k, k, m); None where the cost is not convex
+    first: Callable[[Array, Array], tuple[Array, Array]]  # Z, Y -> losses, dZ
+    second: Callable[[Array, Array], tuple[Array, Array, Array]] | None  # Z, Y -> losses, dZ, curvature
+    bound: float  # no eigenvalue of the second derivative in Z exceeds it
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        Loss("log_loss", sigmoid, log_loss, _residual, _curvature_sigmoid, _first_log_loss, _second_log_loss, 1 / 4),
+        Loss(
+            "cross_entropy",
+            softmax,
+            cross_entropy,
+            _residual,
+            _curvature_softmax,
+            _first_cross_entropy,
+            _second_cross_entropy,
+            1 / 2,
+        ),
+        # 0.0771 = max |a^2 (1 - a) (2 - 3 a)| on [0, 1], the second derivative at y = 0
+        Loss(
+            "squared_error", sigmoid, squared_error, _residual_squared_error, None, _first_squared_error, None, 0.0771
+        ),
+    )
+}
