@@ -30,7 +30,7 @@ LAYERS = [
     ["model"],
     ["problem"],
     ["inference"],
-    ["solving"],
+    ["solving", "judging"],
     ["fitting"],
     [""],
     ["demo"],

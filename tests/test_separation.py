@@ -8,6 +8,7 @@ from scipy.optimize import linprog
 from sklearn.datasets import load_iris
 
 import xlogreg
+from xlogreg import problem as problem_module
 
 
 def separated_by_linear_programming(X, Y):
@@ -85,3 +86,65 @@ def test_soft_targets_are_never_called_separated():
     X = np.asarray([[-2.0, -1.0, 1.0, 2.0]])
     model = xlogreg.fit(X, [[0.01, 0.02, 0.98, 0.99]], targets="probabilities")
     assert model.fit_info.converged
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_float32_gives_the_verdict_of_linear_programming_on_the_rounded_data(seed):
+    for X, Y in small_sets(100, 10 + seed):
+        X = X.astype("float32")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xlogreg.XlogregWarning)
+            verdict = xlogreg.fit(X, Y).fit_info.separation
+        true = separated_by_linear_programming(X.astype(float), Y)
+        assert verdict in (("complete", "quasi-complete") if true else ("none", "undecided")), verdict
+
+
+def many_samples(m=60_000, n_x=8):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_x, m))
+    return X, rng.random(m) < 1 / (1 + np.exp(-X[0] - 0.5 * X[1]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_an_indicator_that_only_one_class_has_is_found_among_many_samples(dtype, solver):
+    X, Y = many_samples()
+    rare = np.zeros((1, X.shape[1]))
+    rare[0, np.nonzero(Y)[0][::700]] = 1.0  # some 40 samples, all of one class
+    with pytest.warns(xlogreg.SeparationWarning, match="strongest in the features 8"):
+        model = xlogreg.fit(np.concatenate([X, rare]).astype(dtype), Y, solver=solver)
+    assert model.fit_info.reason == "separated"
+    assert model.fit_info.separation == "quasi-complete"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_complete_separation_of_many_samples_ends_with_a_vector_that_separates_them(dtype):
+    X, _ = many_samples()
+    X, side = X.astype(dtype), X[0] + X[1]
+    keep = np.abs(side) > 0.05
+    with pytest.warns(xlogreg.SeparationWarning):
+        model = xlogreg.fit(X[:, keep], side[keep] > 0)
+    assert model.fit_info.separation == "complete"
+    assert np.all(model.predict(X[:, keep])[0] == (side[keep] > 0))
+
+
+def test_a_softmax_by_gradients_tells_quasi_separation(monkeypatch):
+    monkeypatch.setattr(problem_module, "NEWTON_WORK", 0.0)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3, 1500))
+    Y = np.argmax(rng.standard_normal((3, 3)) @ X + rng.gumbel(size=(3, 1500)), axis=0)
+    assert xlogreg.fit(X, Y).fit_info.separation == "none"
+    indicator = ((np.arange(1500) % 20 == 0) & (Y == 2)).astype(float)
+    with pytest.warns(xlogreg.SeparationWarning):
+        model = xlogreg.fit(np.concatenate([X, indicator[None, :]]), Y)
+    assert model.fit_info.separation == "quasi-complete"
+
+
+def test_a_fit_that_is_stopped_early_leaves_the_question_open(problem):
+    X, Y = problem
+    indicator = ((np.arange(60) % 7 == 0) & (Y == 1)).astype(float)
+    with pytest.warns(xlogreg.ConvergenceWarning, match="undecided"):
+        model = xlogreg.fit(np.concatenate([X, indicator[None, :]]), Y, max_iter=2)
+    assert model.fit_info.separation == "undecided"
+    assert xlogreg.fit(X, Y).fit_info.separation == "none"
+    assert xlogreg.fit(X, Y, l2=0.1).fit_info.separation == ""

@@ -134,6 +134,14 @@ class InMemory:
             weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
             return dataclasses.replace(drawn, weight=weight, total_weight=total_of(weight, 0))
 
+    @property
+    def effective_samples(self) -> float:
+        """(sum s)^2 / sum s^2 of the weights s; m without (Kish, Survey Sampling, 1965)."""
+        if self.weight is None:
+            return float(self.m)
+        scaled = self.weight * (self.m / self.total_weight)  # whose squares neither overflow nor vanish
+        return self.m**2 / float(self.place.xp.sum(scaled * scaled))
+
     def settled(self) -> "InMemory":
         """The same samples as they are computed with, where one block holds them all: converted once, not in each pass.
 

@@ -29,6 +29,7 @@ START_SAMPLES = 30  # for each parameter, in the subset that gives the start
 HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
 HESSIAN_COST = 1 / 16  # passes that the Hessian of all samples takes for each parameter, in time; measured
 RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
+RIDGE = 0.01  # penalty on a subset of one sample: a hundredth of what its sampling error amounts to
 SLOW = 3.0
 RENEWALS = (1e-2, 1e-4)  # relative gaps at which the Hessian of a softmax is taken anew
 KRONECKER_SAMPLES = 10  # for each feature, at least
@@ -82,15 +83,19 @@ def minimize(
     theta, passes = start, 0.0
     for count, steps in stages[1:] if warm else stages:
         subset = source.sample(count, shares, rng)
-        part = dataclasses.replace(objective, source=subset)
+        ridge = RIDGE / count  # against features of which the subset happens to see too little
+        penalty = objective.l2 * objective.penalty + ridge
+        part = dataclasses.replace(
+            objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
+        )
         found = descent.minimize(part, theta, method=newton, tol=parameters / count, max_iter=steps)
         passes += found.passes * subset.m / source.m
-        if found.reason not in ("converged", "max_iter"):  # separated, say, as all samples need not be
+        if found.reason not in ("converged", "max_iter"):
             theta = start
             break
         theta = theta if warm else found.theta
     else:
-        hessian = _mended(found.last, subset, spread, engine)
+        hessian = _mended(found.last, subset, spread, engine) - (part.shift(1) - objective.shift(1))
         method = QuasiNewton(Inverse.of(hessian, objective.precision), patience=1)
         result = descent.minimize(
             objective, theta, method=method, tol=tol, max_iter=max_iter, slow=SLOW, monitor=monitor

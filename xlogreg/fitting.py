@@ -11,6 +11,7 @@ from xlogreg import labels
 from xlogreg.backends import Array, Place, dtype_name, place_of
 from xlogreg.data import InMemory, total_of
 from xlogreg.exceptions import PrecisionWarning, warn
+from xlogreg.judging import judge
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
 from xlogreg.options import Options, dtype_option
@@ -18,7 +19,7 @@ from xlogreg.placement import choose_place
 from xlogreg.problem import pose
 from xlogreg.progress import State
 from xlogreg.reports import FitInfo
-from xlogreg.solving import judge, solve
+from xlogreg.solving import solve
 
 __all__ = ["fit"]
 
@@ -141,9 +142,9 @@ def fit(
     source = _gather(X, encoded, sample_weight, place, _computing_dtype(X, dtype, place), samples)
     problem = pose(source, encoded, initial, options)
     result = solve(problem, options)
-    outcome, covariance = judge(problem, result, options)
-    w, b = problem.engine.parameters_of(result.theta)
-    center, inner_b = problem.engine.center, result.theta[-1:, 0, :].T
+    verdict = judge(problem, result, options)
+    w, b = problem.engine.parameters_of(verdict.theta)
+    center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
     stored = dtype_name(X) if dtype_name(X) in ROUNDING else source.dtype
     info = FitInfo(
         solver=problem.solver,
@@ -152,7 +153,7 @@ def fit(
         dtype=source.dtype,
         fallback=reason,
         seconds=time.perf_counter() - began,
-        **outcome,
+        **verdict.outcome,
     )
     return Model(
         w=home.put(w, stored),
@@ -162,7 +163,7 @@ def fit(
         loss=problem.objective.loss.name,
         costs=result.costs,
         fit_info=info,
-        covariance=covariance,
+        covariance=verdict.covariance,
         **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
     )
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from xlogreg.coordinates import Coordinates
-from xlogreg.objective import Evaluation
 from xlogreg.preconditioners import Inverse
 from xlogreg.problem import Problem
 
@@ -18,26 +17,30 @@ def null_log_likelihood(problem: Problem) -> float:
     return -float(np.log(shares.shape[0]))
 
 
-def covariance(problem: Problem, here: Evaluation, converged: bool) -> np.ndarray | str:
+def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np.ndarray | str:
     """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or why there is none.
 
     The inverse of the Fisher information s H, H the Hessian of the mean log loss (McCullagh & Nelder 1989,
     section 4.4). For a softmax that of the parameters centred over the classes.
+
+    Parameters
+    ----------
+    problem : Problem
+    inverse : Inverse or None
+        Of the Hessian of all samples at the optimum.
+    converged : bool
     """
     objective, k = problem.objective, problem.start.shape[2]
     if np.any(objective.l2 > 0):
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:
         return "the fit did not converge"
-    if here.hessian is None or not isinstance(problem.engine, Coordinates):
+    if inverse is None or not isinstance(problem.engine, Coordinates):
         return "the fit made no Hessian of all samples; use solver='newton'"
-    free = np.repeat(objective.free[:, 0, 0] > 0, k)
-    H = here.hessian[0][np.ix_(free, free)]
-    scale = np.sqrt(np.maximum(np.diag(H), np.finfo(float).tiny))
-    rank = int(np.linalg.matrix_rank(H / np.outer(scale, scale), hermitian=True))
+    free = np.repeat(objective.free[:, 0, 0], k)
     full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, k - 1)
+    rank = inverse.conditioning[0].rank - int(np.sum(free == 0))
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
-    inverse = np.zeros_like(here.hessian[0])
-    inverse[np.ix_(free, free)] = Inverse.of(H[None], objective.precision).inverse[0]
-    return problem.engine.covariance_of(inverse / problem.source.total_weight)
+    information = inverse.inverse[0] * free * free[:, None]
+    return problem.engine.covariance_of(information / problem.source.total_weight)

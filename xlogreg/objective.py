@@ -19,8 +19,6 @@ from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_t
 
 __all__ = ["Evaluation", "Objective"]
 
-
-RECESSION = 1e-4  # moves to the wrong side, against the mean move, that are held to be vanishing
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -146,13 +144,14 @@ class Objective:
         scale = self.rows[:, :, 0]
         return A / self.source.total_weight, S / v * scale * scale.T
 
-    def recedes(self, step: Array) -> bool:
-        """Whether the step (n_x + 1, 1, k) moves, as good as, no sample to the wrong side of the hyperplane: one pass.
+    def recession(self, step: Array) -> tuple[float, float]:
+        """The largest move of a sample to the wrong side that the step (n_x + 1, 1, k) makes, and the largest of all.
 
-        Along it the cost falls for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
+        Both at most m^(1/4) times too large: one pass. Where the first vanishes the cost falls along the step for
+        ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
         """
-        worse, all_moves = self.source.sum(recession_terms, step * self.rows)
-        return float(worse[0]) <= RECESSION**2 * float(all_moves[0]) / self.source.m
+        wrong, moves = self.source.sum(recession_terms, step * self.rows)
+        return float(wrong[0]) ** 0.25, float(moves[0]) ** 0.25
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""

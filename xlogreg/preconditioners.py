@@ -1,11 +1,29 @@
 """The approximate inverse Hessian that a solver steps with."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from xlogreg.backends import Array, array_namespace, cholesky
 
 __all__ = ["Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner"]
+
+
+class Conditioning(NamedTuple):
+    """What the decomposition of a Hessian tells of the problem.
+
+    Attributes
+    ----------
+    rank : int
+        Directions that the Hessian determines.
+    condition : float
+        Of the Hessian scaled to a unit diagonal; an upper estimate.
+    null : array (n_x + 1, d) or ((n_x + 1) k, d), or None
+        An orthonormal basis of the directions of each column of theta, or of theta flattened, that change no score.
+    """
+
+    rank: int
+    condition: float
+    null: Array | None
 
 
 class Preconditioner(Protocol):
@@ -31,12 +49,14 @@ class Inverse:
     """M^-1 = inverse (g, p, p), p = (n_x + 1) k, held whole: for one Hessian that many gradients meet."""
 
     inverse: Array
+    conditioning: tuple[Conditioning, ...]  # of each model
 
     @classmethod
     def of(cls, hessian: Array, precision: float) -> "Inverse":
         """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular."""
-        xp = array_namespace(hessian)
-        return cls(xp.stack([_invert(hessian[j, :, :], precision) for j in range(hessian.shape[0])]))
+        found = [_invert(hessian[j, :, :], precision) for j in range(hessian.shape[0])]
+        inverses, conditioning = zip(*found, strict=True)
+        return cls(array_namespace(hessian).stack(inverses), conditioning)
 
     def solve(self, gradient: Array) -> Array:
         xp = array_namespace(gradient)
@@ -150,12 +170,19 @@ def _pseudo_inverse(values: Array, precision: float) -> Array:
     return xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
 
 
-def _invert(H: Array, precision: float) -> Array:
+def _invert(H: Array, precision: float) -> tuple[Array, Conditioning]:
     xp = array_namespace(H)
     scale, scaled, definite = _scaled(H, precision)
     if definite:
         inverse = xp.linalg.inv(scaled)
-    else:
-        values, Q = xp.linalg.eigh(scaled)
-        inverse = (Q * xp.expand_dims(_pseudo_inverse(values, precision), axis=0)) @ xp.matrix_transpose(Q)
-    return scale * inverse * xp.matrix_transpose(scale)
+        norms = [float(xp.max(xp.sum(xp.abs(A), axis=0))) for A in (scaled, inverse)]  # 1-norms, as LAPACK's estimate
+        return scale * inverse * scale.T, Conditioning(H.shape[0], norms[0] * norms[1], None)
+    values, Q = xp.linalg.eigh(scaled)
+    kept = _pseudo_inverse(values, precision)
+    inverse = (Q * xp.expand_dims(kept, axis=0)) @ Q.T
+    rank = int(xp.sum(xp.astype(kept > 0, xp.int64)))
+    null = None
+    if rank < H.shape[0]:
+        null, _ = xp.linalg.qr(xp.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])
+    conditioning = Conditioning(rank, float(xp.max(values)) * float(xp.max(kept)), null)
+    return scale * inverse * scale.T, conditioning

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT
 from xlogreg.coordinates import (
     Coordinates,
@@ -25,6 +26,7 @@ from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "pose"]
 
+TOL = {"float64": 1e-12, "float32": 1e-9}
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation minutes
 KRONECKER_LIMIT = 3000  # features, whose second moment has to be decomposed
 FOLD = 1e4  # means, in standard deviations, up to which float64 may subtract them from the score instead of from X
@@ -43,6 +45,14 @@ class Problem(NamedTuple):
     warm: bool  # whether the start is the user's
     solver: str
     passes: int  # made so far
+
+    def tolerance(self, options: Options) -> float:
+        """The relative gap to stop at."""
+        return TOL[self.source.dtype] if options.tol is None else float(options.tol)
+
+    def gradient_norm(self, gradient: Array) -> float:
+        """Of dJ/dw and dJ/db together, in the user's coordinates."""
+        return float(np.linalg.norm(self.engine.gradient_of(as_host(gradient), self.user)))
 
 
 def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | None) -> str:

@@ -35,6 +35,16 @@ class FitInfo:
     gap_known : {"decrement", "bound", "estimate", "separated", ""}
         How the gap is known: half the squared Newton decrement; a proof from the penalty; the decrement
         by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
+    parameter_error : float
+        The gap in units of statistical error, sqrt(2 gap n): about how many standard errors the parameters are off,
+        all of them together. n is the number of samples, with weights (sum s)^2 / sum s^2 (Kish 1965).
+    rank : int or None
+        Directions that the data (and the penalty) determine, of the free parameters; None where no Hessian was made.
+    condition : float
+        Of the Hessian scaled to a unit diagonal: an upper estimate. NaN where none was made.
+    separation : {"none", "complete", "quasi-complete", "undecided", ""}
+        Whether a hyperplane separates the classes, as far as the fit had to find out; "" where it does not matter,
+        with a penalty or soft targets.
     log_likelihood : float
         -s times the mean log loss there, without the penalty (notes 2.8); NaN for the squared error.
     null_log_likelihood : float
@@ -56,6 +66,10 @@ class FitInfo:
     gradient_norm: float
     gap: float
     gap_known: str
+    parameter_error: float
+    rank: int | None
+    condition: float
+    separation: str
     log_likelihood: float
     null_log_likelihood: float
     seconds: float

@@ -9,11 +9,9 @@ import numpy as np
 
 from xlogreg import engine
 from xlogreg.backends import Array
-from xlogreg.certificate import Certificate, certify
+from xlogreg.certificate import EXPANSION_LIMIT, certify
 from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.data import refuse_nonfinite
-from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
-from xlogreg.inference import covariance, null_log_likelihood
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal
@@ -24,10 +22,11 @@ from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["judge", "largest_curvature", "solve"]
+__all__ = ["largest_curvature", "solve"]
 
-TOL = {"float64": 1e-12, "float32": 1e-9}
 POWER_STEPS = 30
+STILL = 0.1  # moves of the scores in the last steps, below which they are held to have come to rest
+NEWTON_STEPS = 8  # in which separation shows, or does not
 
 
 def solve(problem: Problem, options: Options) -> Result:
@@ -39,8 +38,33 @@ def solve(problem: Problem, options: Options) -> Result:
         result = SOLVERS[problem.solver](problem, options, max_iter, monitor)
     if line is not None:
         line.close(result.iterations)
+    if result.last.hessian is None and problem.solver != "gd":
+        result = _receding(problem.objective, result)
     theta = as_host(result.theta) * problem.objective.free
     return dataclasses.replace(result, theta=theta, costs=as_host(result.costs)[:, 0])
+
+
+def _receding(objective: Objective, result: Result) -> Result:
+    """The result, with the reason "separated" where its last steps could be repeated for ever.
+
+    Gradients alone do not show that: along a separating direction the gap falls as if there were a minimum. But the
+    scores still move where a minimum would hold them. Then Newton's method decides.
+    """
+    parameters = result.theta.shape[0] * result.theta.shape[2]
+    if not objective.separable or result.trend is None or result.reason in ("separated", "callback"):
+        return result
+    wrong, moved = objective.recession(result.trend)
+    result = dataclasses.replace(result, passes=result.passes + 1)
+    if moved >= 1.0 and wrong <= descent.RECESSION * moved:
+        return dataclasses.replace(result, reason="separated")
+    if moved < STILL or parameters > EXPANSION_LIMIT:
+        return result
+    more = descent.minimize(objective, result.theta, method=Newton.of(objective), tol=0.0, max_iter=NEWTON_STEPS)
+    if more.reason != "separated":
+        return dataclasses.replace(result, passes=result.passes + more.passes)
+    return dataclasses.replace(
+        more, costs=np.concatenate([result.costs, more.costs]), passes=result.passes + more.passes
+    )
 
 
 def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
@@ -57,7 +81,7 @@ def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | No
         nonlocal passes
         proof = certify(objective, as_host(theta))
         passes += proof.passes
-        return proof.gap is not None and float(proof.gap[0]) <= _tol(problem, options) * float(proof.here.value[0])
+        return proof.gap is not None and float(proof.gap[0]) <= problem.tolerance(options) * float(proof.here.value[0])
 
     result = gradient_descent.minimize(
         objective.on(place),  # theta stays on the device, where nothing has to wait for it
@@ -85,7 +109,7 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
         engine=problem.engine,
         warm=problem.warm,
         rng=np.random.default_rng(options.rng),
-        tol=_tol(problem, options),
+        tol=problem.tolerance(options),
         max_iter=max_iter,
         monitor=monitor,
     )
@@ -98,7 +122,7 @@ def _kronecker(problem: Problem, options: Options, max_iter: int, monitor: Monit
         problem.start,
         shares=None if problem.spread is None else engine.class_shares(problem.spread),
         rng=np.random.default_rng(options.rng),
-        tol=_tol(problem, options),
+        tol=problem.tolerance(options),
         max_iter=max_iter,
         monitor=monitor,
     )
@@ -116,7 +140,7 @@ def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Mo
         problem.objective,
         problem.start,
         method=method,
-        tol=_tol(problem, options),
+        tol=problem.tolerance(options),
         max_iter=max_iter,
         monitor=monitor,
     )
@@ -135,10 +159,6 @@ SOLVERS = {
     "sampled-newton": _sampled_newton,
     "kronecker-lbfgs": _kronecker,
 }
-
-
-def _tol(problem: Problem, options: Options) -> float:
-    return TOL[problem.source.dtype] if options.tol is None else float(options.tol)
 
 
 def largest_curvature(objective: Objective, rng: np.random.Generator) -> tuple[float, int]:
@@ -169,105 +189,10 @@ def _monitor(problem: Problem, callback: Callable[[State], Any] | None, line: Pr
             theta,
             here,
             parameters=lambda theta: problem.engine.parameters_of(as_host(theta)),
-            norm=lambda gradient: _norm(problem, gradient),
+            norm=problem.gradient_norm,
         )
         if line is not None:
             line.show(state)
         return callback is not None and bool(callback(state))
 
     return monitor
-
-
-def _norm(problem: Problem, gradient: Array) -> float:
-    return float(np.linalg.norm(problem.engine.gradient_of(as_host(gradient), problem.user)))
-
-
-def judge(problem: Problem, result: Result, options: Options) -> tuple[dict[str, Any], np.ndarray | str]:
-    """How good the result is, as part of `FitInfo`, and the covariance of the parameters, or why there is none.
-
-    Warns where the result is not what was asked for.
-
-    Raises
-    ------
-    ValueError
-        If the cost is not finite because X is not: names where.
-    """
-    reason = result.reason
-    if reason == "diverged":
-        refuse_nonfinite(problem.source)
-    proof = _proof(problem, result)
-    cost = float(proof.here.value[0])
-    gap = math.nan if proof.gap is None else float(proof.gap[0])
-    known, tol = proof.known if math.isfinite(gap) else "", _tol(problem, options)
-    complete = bool(proof.here.separated[0])
-    if reason == "separated":
-        gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
-    converged = reason == "converged" or gap <= tol * cost
-    _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, complete)
-    total = problem.source.total_weight
-    converged = bool(converged and reason != "separated")
-    outcome = {
-        "converged": converged,
-        "reason": reason,
-        "iterations": result.iterations,
-        "passes": round(problem.passes + result.passes + proof.passes, 2),
-        "cost": cost,
-        "gradient_norm": _norm(problem, proof.here.gradient),
-        "gap": gap,
-        "gap_known": known,
-        "log_likelihood": -total * float(proof.here.loss[0]) if problem.objective.loss.curvature else math.nan,
-        "null_log_likelihood": total * null_log_likelihood(problem),
-    }
-    return outcome, covariance(problem, proof.here, converged)
-
-
-def _proof(problem: Problem, result: Result) -> Certificate:
-    exact = result.reason == "converged" and problem.objective.separable  # for standard errors: at the answer itself
-    if result.last.hessian is not None and not exact:  # Newton's method ends with all that a certificate needs
-        return Certificate(result.last, result.gap, "decrement", 0)
-    if (
-        problem.solver in ("sampled-newton", "kronecker-lbfgs") and result.gap is not None
-    ):  # a Hessian of all samples would cost more
-        return Certificate(result.last, result.gap, "estimate", 0)  # than the fit did
-    proof = certify(problem.objective, result.theta)
-    if proof.gap is None and result.gap is not None:
-        return proof._replace(gap=result.gap, known="estimate")
-    return proof
-
-
-def _warn(
-    problem: Problem, result: Result, options: Options, relative: float, tol: float, converged: bool, complete: bool
-) -> None:
-    reason, steps = result.reason, result.iterations
-    if reason == "separated":
-        how = "with every sample on its own side" if complete else "along which no sample moves to the wrong side"
-        w = np.max(np.abs(result.theta[:-1, 0, :]), axis=1)  # of features of one variance
-        strongest = np.argsort(-w)[:3].tolist() if isinstance(problem.engine, Coordinates) else []
-        features = f" (strongest in the features {', '.join(map(str, strongest))})" if strongest else ""
-        warn(
-            "a hyperplane separates the classes, so the unpenalised cost has no minimum: the longer w, the lower. "
-            f"Stopped after {steps} steps at a vector {how}{features}; use l2 > 0 for parameters that mean something",
-            SeparationWarning,
-        )
-    elif reason == "diverged":
-        remedy = "a smaller learning_rate, or 'auto'" if problem.solver == "gd" else "standardize=True, or no initial"
-        warn(
-            f"{problem.solver} diverged within {steps} steps: the cost grows or overflows; use {remedy}",
-            DivergenceWarning,
-        )
-    elif reason == "max_iter" and not converged and (problem.solver != "gd" or options.tol is not None):
-        warn(
-            f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: the gap is {relative:.1e} "
-            "of the cost, as far as it is known; use a larger max_iter" + _other_solver(problem),
-            ConvergenceWarning,
-        )
-    elif reason == "precision" and not converged and (options.tol is not None or relative > 1e-6):
-        warn(
-            f"rounding errors of {problem.source.dtype} hide any further decrease at a gap of {relative:.1e} of the "
-            f"cost, above tol={tol:g}; use dtype='float64' or a larger tol",
-            ConvergenceWarning,
-        )
-
-
-def _other_solver(problem: Problem) -> str:
-    return ", or solver='auto'" if problem.solver == "gd" and problem.objective.loss.curvature else ""

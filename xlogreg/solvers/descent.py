@@ -5,6 +5,7 @@ features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5).
 a sufficient decrease of the value is all that a step must show (Nocedal & Wright 2006, algorithm 3.1).
 """
 
+import collections
 import math
 from typing import Protocol, Self
 
@@ -18,6 +19,8 @@ ARMIJO = 1e-4
 HALVINGS = 40
 LAZY_STEPS = 3
 STEADY_STEPS = 2
+TREND_STEPS = 3
+RECESSION = 1e-4  # moves to the wrong side, against the largest, that are held to be vanishing
 
 
 class Method(Protocol):
@@ -69,7 +72,7 @@ def minimize(
     start : array (n_x + 1, g, k)
     method : Method
     tol : float
-        Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken.
+        Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken. 0: go on.
     max_iter : int
     slow : float
         Give up with the reason "slow" when the gap was not divided by this in three steps running: the method
@@ -86,6 +89,7 @@ def minimize(
     theta, reason, gap = start, "max_iter", None
     here, passes = method.evaluate(objective, theta), 1
     costs: list[Array] = []
+    path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     lazy, steady, total, length = 0, 0, math.inf, 1.0
     small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
@@ -106,7 +110,8 @@ def minimize(
             reason = "precision"
             break
         costs.append(here.value)
-        small = small + 1 if bool(xp.all(gap <= tol * here.value)) else 0
+        path.append(theta)
+        small = small + 1 if tol > 0 and bool(xp.all(gap <= tol * here.value)) else 0
         if small >= method.patience:
             theta, reason = theta + step, "converged"
             break
@@ -116,7 +121,8 @@ def minimize(
         steady = steady + 1 if 0.2 * previous <= total <= 0.55 * previous and length == 1.0 else 0
         if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:
             passes += 1
-            if objective.recedes(step):
+            wrong, largest = objective.recession(step)
+            if wrong <= RECESSION * largest:
                 theta, reason = theta + step, "separated"
                 break
         lazy = lazy + 1 if total * slow > previous else 0
@@ -140,4 +146,5 @@ def minimize(
             break
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method)
+    trend = theta - path[0] if path else None
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method, trend)

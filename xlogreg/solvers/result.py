@@ -31,6 +31,8 @@ class Result:
         The solver's own estimate of J - min J there, where it has one.
     method : object
         What a second-order method has learnt.
+    trend : array (n_x + 1, g, k), or None
+        How theta moved in the last steps: where the cost falls for ever, the direction along which it does.
     """
 
     theta: Array
@@ -41,3 +43,4 @@ class Result:
     last: Evaluation
     gap: Array | None
     method: Any = None
+    trend: Array | None = None

@@ -1,0 +1,162 @@
+"""Judging what a solver found: the certificate, the statistics, the warnings."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.certificate import Certificate, certify
+from xlogreg.coordinates import Coordinates
+from xlogreg.data import refuse_nonfinite
+from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
+from xlogreg.inference import covariance, null_log_likelihood
+from xlogreg.options import Options
+from xlogreg.preconditioners import Conditioning, Inverse
+from xlogreg.problem import Problem
+from xlogreg.solvers.result import Result
+
+__all__ = ["Verdict", "judge"]
+
+
+class Verdict(NamedTuple):
+    """What is known of a result."""
+
+    theta: np.ndarray  # of minimum norm among those with the same scores
+    outcome: dict[str, Any]  # as part of `FitInfo`
+    covariance: np.ndarray | str  # of the parameters, or why there is none
+
+
+def judge(problem: Problem, result: Result, options: Options) -> Verdict:
+    """How good the result is; warns where it is not what was asked for.
+
+    Raises
+    ------
+    ValueError
+        If the cost is not finite because X is not: names where.
+    """
+    reason, source = result.reason, problem.source
+    if reason == "diverged":
+        refuse_nonfinite(source)
+    proof = _proof(problem, result)
+    inverse = None if proof.here.hessian is None else Inverse.of(proof.here.hessian, problem.objective.precision)
+    conditioning = _conditioning(result, inverse)
+    cost = float(proof.here.value[0])
+    gap = math.nan if proof.gap is None else float(proof.gap[0])
+    known, tol = proof.known if math.isfinite(gap) else "", problem.tolerance(options)
+    complete = bool(proof.here.separated[0])
+    if reason == "separated":
+        gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
+    converged = reason == "converged" or gap <= tol * cost
+    separation = _separation(problem, reason, converged, complete)
+    _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
+    converged = bool(converged and reason != "separated")
+    outcome = {
+        "converged": converged,
+        "reason": reason,
+        "iterations": result.iterations,
+        "passes": round(problem.passes + result.passes + proof.passes, 2),
+        "cost": cost,
+        "gradient_norm": problem.gradient_norm(proof.here.gradient),
+        "gap": gap,
+        "gap_known": known,
+        "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
+        "rank": None if conditioning is None else conditioning.rank - _frozen(problem),
+        "condition": math.nan if conditioning is None else conditioning.condition,
+        "separation": separation,
+        "log_likelihood": -source.total_weight * float(proof.here.loss[0])
+        if problem.objective.loss.curvature
+        else math.nan,
+        "null_log_likelihood": source.total_weight * null_log_likelihood(problem),
+    }
+    theta = _of_minimum_norm(result.theta, None if conditioning is None else conditioning.null)
+    return Verdict(theta * problem.objective.free, outcome, covariance(problem, inverse, converged))
+
+
+def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:
+    """From the Hessian of all samples, else from the one that the solver stepped with."""
+    if inverse is not None:
+        return inverse.conditioning[0]
+    conditioning = getattr(getattr(result.method, "preconditioner", None), "conditioning", None)
+    return None if conditioning is None else conditioning[0]
+
+
+def _frozen(problem: Problem) -> int:
+    return int(np.sum(problem.objective.free == 0)) * problem.start.shape[2]
+
+
+def _of_minimum_norm(theta: np.ndarray, null: np.ndarray | None) -> np.ndarray:
+    """theta (n_x + 1, 1, k) without its part in the directions that change no score."""
+    if null is None:
+        return theta
+    flat = theta.reshape(null.shape[0], -1)
+    return (flat - null @ (null.T @ flat)).reshape(theta.shape)
+
+
+def _separation(problem: Problem, reason: str, converged: bool, complete: bool) -> str:
+    if not problem.objective.separable:
+        return ""
+    if complete:
+        return "complete"
+    if reason == "separated":
+        return "quasi-complete"
+    return "none" if converged else "undecided"
+
+
+def _proof(problem: Problem, result: Result) -> Certificate:
+    exact = result.reason == "converged" and problem.objective.separable  # for standard errors: at the answer itself
+    if result.last.hessian is not None and not exact:  # Newton's method ends with all that a certificate needs
+        return Certificate(result.last, result.gap, "decrement", 0)
+    if (
+        problem.solver in ("sampled-newton", "kronecker-lbfgs") and result.gap is not None
+    ):  # a Hessian of all samples would cost more
+        return Certificate(result.last, result.gap, "estimate", 0)  # than the fit did
+    proof = certify(problem.objective, result.theta)
+    if proof.gap is None and result.gap is not None:
+        return proof._replace(gap=result.gap, known="estimate")
+    return proof
+
+
+def _warn(
+    problem: Problem, result: Result, options: Options, relative: float, tol: float, converged: bool, separation: str
+) -> None:
+    reason, steps = result.reason, result.iterations
+    undecided = ""
+    if separation == "undecided":
+        undecided = ". Whether the classes are separated, so that there is no minimum without l2 > 0, is undecided"
+    if reason == "separated":
+        how = (
+            "with every sample on its own side"
+            if separation == "complete"
+            else "along which no sample moves to the wrong side"
+        )
+        direction = result.theta if separation == "complete" or result.trend is None else result.trend
+        w = np.max(np.abs(direction[:-1, 0, :]), axis=1)  # of features of one variance
+        strongest = np.argsort(-w)[:3].tolist() if isinstance(problem.engine, Coordinates) else []
+        features = f" (strongest in the features {', '.join(map(str, strongest))})" if strongest else ""
+        warn(
+            "a hyperplane separates the classes, so the unpenalised cost has no minimum: the longer w, the lower. "
+            f"Stopped after {steps} steps at a vector {how}{features}; use l2 > 0 for parameters that mean something",
+            SeparationWarning,
+        )
+    elif reason == "diverged":
+        remedy = "a smaller learning_rate, or 'auto'" if problem.solver == "gd" else "standardize=True, or no initial"
+        warn(
+            f"{problem.solver} diverged within {steps} steps: the cost grows or overflows; use {remedy}",
+            DivergenceWarning,
+        )
+    elif reason == "max_iter" and not converged and (problem.solver != "gd" or options.tol is not None):
+        warn(
+            f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: the gap is {relative:.1e} "
+            "of the cost, as far as it is known; use a larger max_iter" + _other_solver(problem) + undecided,
+            ConvergenceWarning,
+        )
+    elif reason == "precision" and not converged and (options.tol is not None or relative > 1e-6):
+        warn(
+            f"rounding errors of {problem.source.dtype} hide any further decrease at a gap of {relative:.1e} of the "
+            f"cost, above tol={tol:g}; use dtype='float64' or a larger tol{undecided}",
+            ConvergenceWarning,
+        )
+
+
+def _other_solver(problem: Problem) -> str:
+    return ", or solver='auto'" if problem.solver == "gd" and problem.objective.loss.curvature else ""
