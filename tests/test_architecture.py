@@ -26,7 +26,7 @@ LAYERS = [
     ["wide"],
     ["preconditioners", "progress", "solvers.result"],
     ["solvers.gradient_descent", "solvers.descent", "solvers.newton", "solvers.quasi_newton", "solvers"],
-    ["certificate", "engine"],
+    ["certificate", "engine", "spectral"],
     ["model"],
     ["problem"],
     ["inference"],

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import demo
 from xlogreg.cli import main
+
+
+@pytest.fixture
+def demo():
+    """The module; its data need scikit-learn and Pillow, its pictures Matplotlib."""
+    for needed in ("sklearn", "PIL", "matplotlib"):
+        pytest.importorskip(needed)
+    return pytest.importorskip("xlogreg.demo")
 
 
 def run(*arguments):
@@ -16,7 +23,7 @@ def run(*arguments):
 
 
 @pytest.mark.skipif(xlogreg.available_backends()["cupy"].usable, reason="CuPy works here")
-def test_the_demo_shows_both_solvers_on_both_data_sets(tmp_path):
+def test_the_demo_shows_both_solvers_on_both_data_sets(tmp_path, demo):
     done = run("demo", "--backend", "cupy", "--save-dir", str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("BackendFallbackWarning") == 1
@@ -33,20 +40,21 @@ def test_the_demo_shows_both_solvers_on_both_data_sets(tmp_path):
 
 
 def test_info_tells_versions_threads_and_backends(capsys):
+    pytest.importorskip("threadpoolctl")
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     for text in ("xlogreg", "python", "numpy", "BLAS", "threads", "cupy", "array-api-strict", "usable"):
         assert text in shown
 
 
-def test_errors_are_one_line_and_exit_code_1(capsys):
+def test_errors_are_one_line_and_exit_code_1(capsys, demo):
     assert main(["demo", "--backend", "nope"]) == 1
     shown = capsys.readouterr()
     assert shown.err.startswith("xlogreg demo: backend 'nope' is unknown; usable on this machine: 'numpy'")
     assert len(shown.err.splitlines()) == 1
 
 
-def test_a_missing_extra_is_named(capsys, monkeypatch):
+def test_a_missing_extra_is_named(capsys, monkeypatch, demo):
     monkeypatch.delitem(sys.modules, "xlogreg.demo")
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert main(["demo"]) == 1
@@ -67,7 +75,7 @@ def test_the_version_is_the_packages(capsys):
     assert capsys.readouterr().out == f"xlogreg {xlogreg.__version__}\n"
 
 
-def test_train_and_test_patches_share_no_pixel():
+def test_train_and_test_patches_share_no_pixel(demo):
     # the same cuts, of a picture whose pixels are their own numbers
     numbers = np.arange(427 * 640 * 3).reshape(427, 640, 3)
     train = demo.cut_patches(numbers, 105, demo.TRAIN_COLUMNS, np.random.default_rng(0))
@@ -76,7 +84,7 @@ def test_train_and_test_patches_share_no_pixel():
     assert not np.isin(test, train).any()
 
 
-def test_pictures_are_flattened_as_in_the_notes():
+def test_pictures_are_flattened_as_in_the_notes(demo):
     problem = demo.load_pictures()
     assert problem.X_train.shape == (12288, 209)
     assert problem.X_test.shape == (12288, 50)
@@ -84,8 +92,8 @@ def test_pictures_are_flattened_as_in_the_notes():
     assert set(problem.Y_train.tolist()) == {"temple", "flower"}
 
 
-@pytest.mark.parametrize("load", [demo.load_table, demo.load_pictures])
-def test_without_a_penalty_the_classes_of_the_demo_are_separated(load):
-    problem = load()
+@pytest.mark.parametrize("load", ["load_table", "load_pictures"])
+def test_without_a_penalty_the_classes_of_the_demo_are_separated(load, demo):
+    problem = getattr(demo, load)()
     with pytest.warns(xlogreg.SeparationWarning):
         xlogreg.fit(problem.X_train, problem.Y_train, standardize=problem.standardize)

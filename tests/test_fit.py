@@ -5,8 +5,6 @@ import warnings
 import numpy as np
 import pytest
 from reference import loop_descent
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris
-from sklearn.linear_model import LogisticRegression
 
 import xlogreg
 from xlogreg.backends import to_host
@@ -108,9 +106,10 @@ def test_soft_targets_give_back_the_parameters_that_made_them(where64, solver, k
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_breast_cancer_agrees_with_scikit_learn(solver):
-    X, Y = load_breast_cancer(return_X_y=True)
+    X, Y = pytest.importorskip("sklearn.datasets").load_breast_cancer(return_X_y=True)
     m = len(Y)
-    judge = LogisticRegression(C=1 / (1e-2 * m), solver="newton-cholesky", tol=1e-12)
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    judge = linear_model.LogisticRegression(C=1 / (1e-2 * m), solver="newton-cholesky", tol=1e-12)
     model = xlogreg.fit(X, Y, samples="rows", l2=1e-2, solver=solver, tol=1e-14)
     np.testing.assert_allclose(model.predict_proba(X), judge.fit(X, Y).predict_proba(X), atol=1e-6)
     Xs = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -123,10 +122,11 @@ def test_breast_cancer_agrees_with_scikit_learn(solver):
     np.testing.assert_allclose(model.predict_proba(Xs), judge.predict_proba(Xs), atol=1e-7)
 
 
-@pytest.mark.parametrize("load", [load_iris, load_digits])
+@pytest.mark.parametrize("load", ["load_iris", "load_digits"])
 def test_softmax_agrees_with_scikit_learn(load):
-    X, Y = load(return_X_y=True)
-    judge = LogisticRegression(C=1 / (1e-2 * len(Y)), solver="newton-cg", tol=1e-10, max_iter=1000).fit(X, Y)
+    X, Y = getattr(pytest.importorskip("sklearn.datasets"), load)(return_X_y=True)
+    options = {"C": 1 / (1e-2 * len(Y)), "solver": "newton-cg", "tol": 1e-10, "max_iter": 1000}
+    judge = pytest.importorskip("sklearn.linear_model").LogisticRegression(**options).fit(X, Y)
     for solver in ("newton", "lbfgs"):
         model = xlogreg.fit(X, Y, samples="rows", l2=1e-2, solver=solver)
         np.testing.assert_allclose(model.predict_proba(X), judge.predict_proba(X), atol=1e-5)

@@ -2,31 +2,14 @@
 
 import numpy as np
 import pytest
+import reference_data
 
 import xlogreg
-
-# Spector & Mazzeo (1980): grade point average, score, new teaching method -> better grade; after Greene, table 21.1
-SPECTOR = """
-2.66 20 0 0  2.89 22 0 0  3.28 24 0 0  2.92 12 0 0  4.00 21 0 1  2.86 17 0 0  2.76 17 0 0  2.87 21 0 0
-3.03 25 0 0  3.92 29 0 1  2.63 20 0 0  3.32 23 0 0  3.57 23 0 0  3.26 25 0 1  3.53 26 0 0  2.74 19 0 0
-2.75 25 0 0  2.83 19 0 0  3.12 23 1 0  3.16 25 1 1  2.06 22 1 0  3.62 28 1 1  2.89 14 1 0  3.51 26 1 0
-3.54 24 1 1  2.83 27 1 1  3.39 17 1 1  2.67 24 1 0  3.65 21 1 1  4.00 23 1 1  3.10 21 1 0  2.39 19 1 1
-"""
-# launch temperature in F, and whether any O-ring was in distress, of 23 shuttle flights (Dalal, Fowlkes & Hoadley 1989)
-O_RINGS = """
-66 0  70 1  69 0  68 0  67 0  72 0  73 0  70 0  57 1  63 1  70 1  78 0  67 0  53 1  67 0  75 0  70 0  81 0  76 0  79 0
-75 1  76 0  58 1
-"""
-
-
-def table(text, columns):
-    return np.asarray(text.split(), dtype=float).reshape(-1, columns)
 
 
 @pytest.fixture(scope="module")
 def spector():
-    data = table(SPECTOR, 4)
-    return data[:, :3].T, data[:, 3]
+    return reference_data.spector()
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
@@ -45,8 +28,7 @@ def test_spector_has_the_published_standard_errors(spector):
 
 
 def test_the_o_ring_data_have_the_coefficients_of_fifty_digits():
-    data = table(O_RINGS, 2)
-    model = xlogreg.fit(data[:, :1].T, data[:, 1])
+    model = xlogreg.fit(*reference_data.o_rings())
     np.testing.assert_allclose(model.b, [[15.042901647702441]], rtol=1e-12)
     np.testing.assert_allclose(model.w, [[-0.23216274421859647]], rtol=1e-12)
 

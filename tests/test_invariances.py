@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import xlogreg
 from xlogreg.backends import HOST, place_on, to_host
+
+hypothesis = pytest.importorskip("hypothesis")
+given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
+arrays = pytest.importorskip("hypothesis.extra.numpy").arrays
 
 # shapes are fixed and values drawn: JAX compiles anew for every shape
 N_X, M = 3, 40

@@ -7,7 +7,7 @@ import pytest
 
 from xlogreg.backends import HOST, to_host
 from xlogreg.certificate import certify
-from xlogreg.data import InMemory, tree_sum
+from xlogreg.data import InMemory
 from xlogreg.losses import LOSSES
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Dense, Diagonal
@@ -15,6 +15,7 @@ from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.terms import pass_terms
+from xlogreg.threads import tree_sum
 
 
 def make(X, Y, place=HOST, dtype="float64", *, weight=None, l2=(0.3,), bias=True, center=None, scale=None, **source):

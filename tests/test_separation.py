@@ -4,8 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
-from sklearn.datasets import load_iris
 
 import xlogreg
 from xlogreg import problem as problem_module
@@ -13,6 +11,7 @@ from xlogreg import problem as problem_module
 
 def separated_by_linear_programming(X, Y):
     """Whether some hyperplane has no sample strictly on its wrong side and some sample strictly off it."""
+    linprog = pytest.importorskip("scipy.optimize").linprog
     rows = np.concatenate([X, np.ones((1, X.shape[1]))]).T * (2 * Y - 1)[:, None]
     answer = linprog(-rows.sum(axis=0), A_ub=-rows, b_ub=np.zeros(len(Y)), bounds=[(-1, 1)] * rows.shape[1])
     return -answer.fun > 1e-7
@@ -76,7 +75,7 @@ def test_nearly_separated_classes_have_an_optimum():
 
 
 def test_overlapping_irises_are_not_called_separated():
-    X, Y = load_iris(return_X_y=True)
+    X, Y = pytest.importorskip("sklearn.datasets").load_iris(return_X_y=True)
     assert xlogreg.fit(X[Y > 0].T, Y[Y > 0]).fit_info.converged
     with pytest.warns(xlogreg.SeparationWarning):
         xlogreg.fit(X.T, Y == 0)

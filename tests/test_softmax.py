@@ -5,7 +5,7 @@ import pytest
 
 import xlogreg
 from xlogreg import problem as posing
-from xlogreg.preconditioners import Kronecker
+from xlogreg.preconditioners import Basis, Kronecker
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ OPTIONS = {
 def test_it_finds_the_optimum_of_newton(case, always):
     X, Y = draw()
     model, expected = xlogreg.fit(X, Y, **OPTIONS[case]), xlogreg.fit(X, Y, solver="newton", **OPTIONS[case])
-    assert model.fit_info.solver == "kronecker-lbfgs"
+    assert model.fit_info.solver == "spectral-lbfgs"
     assert model.fit_info.converged
     assert model.fit_info.passes < 80
     assert model.fit_info.cost == pytest.approx(expected.fit_info.cost, rel=1e-10)
@@ -48,7 +48,7 @@ def test_it_is_the_same_on_every_namespace(where, three_classes, always):
     model = xlogreg.fit(
         where.asarray(X), where.place.put(Y, "int32"), l2=1e-3, tol=1e-14 if where.dtype == "float64" else None
     )
-    assert model.fit_info.solver == "kronecker-lbfgs"
+    assert model.fit_info.solver == "spectral-lbfgs"
     tolerance = 1e-6 if where.dtype == "float64" else 1e-3
     where.check(model.predict_proba(where.asarray(X)), expected.predict_proba(X), rtol=tolerance)
 
@@ -83,10 +83,17 @@ def test_solve_inverts_the_kronecker_product():
     P = rng.dirichlet(np.ones(4), 50).T
     A = np.diag(P.mean(axis=1)) - P @ P.T / 50
     F = rng.standard_normal((6, 30))
-    S, penalty, l2 = F @ F.T / 30, rng.uniform(0.5, 2.0, (5, 1)), 0.1
-    solver = Kronecker.of(A, S, l2, penalty, 2e-16)
+    S, T2, l2 = F @ F.T / 30, np.append(rng.uniform(0.5, 2.0, 5), 1e-3)[:, None], 0.1
     G = rng.standard_normal((6, 1, 4))
     G = G - G.mean(axis=2, keepdims=True)  # as every gradient of a softmax is
+    values, U = np.linalg.eigh(S / np.sqrt(T2 * T2.T))
+    a, Q = np.linalg.eigh(A)
+    solver = Kronecker.of(Basis(np.sqrt(T2), U, values), a, Q, values[:, None] * a, l2, 2e-16)
     x = solver.solve(G)[:, 0, :]
-    T2 = np.concatenate([penalty, [[1e-3]]])
+    np.testing.assert_allclose(S @ x @ A + l2 * T2 * x, G[:, 0, :], atol=1e-11)
+    assert solver.conditioning[0].rank == 18
+    kept, tail = U[:, 3:], 0.05
+    truncated = Kronecker.of(Basis(np.sqrt(T2), kept, values[3:], tail), a, Q, values[3:, None] * a, l2, 2e-16)
+    x = truncated.solve(G)[:, 0, :]
+    S = np.sqrt(T2 * T2.T) * ((kept * values[3:]) @ kept.T)
     np.testing.assert_allclose(S @ x @ A + l2 * T2 * x, G[:, 0, :], atol=1e-11)

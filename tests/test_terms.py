@@ -5,20 +5,23 @@ import pytest
 from reference import loop_gradients
 
 from xlogreg.backends import to_host
-from xlogreg.data import InMemory, tree_sum
+from xlogreg.data import InMemory
 from xlogreg.losses import LOSSES
 from xlogreg.terms import (
     Block,
     bias_terms,
     class_numbers,
+    class_terms,
+    diagonal_terms,
     expansion_terms,
-    kronecker_terms,
     moment_terms,
     pass_terms,
     recession_terms,
     report_terms,
+    second_moment_terms,
     spread_terms,
 )
+from xlogreg.threads import tree_sum
 
 N_X, M, G = 3, 12, 2
 RNG = np.random.default_rng(11)
@@ -129,13 +132,26 @@ def test_moments_are_those_of_the_features_with_a_row_of_ones(where, weighted):
     where.check(targets, [[Y[0] @ s]])
 
 
-def test_kronecker_parts_are_exact_where_all_samples_have_the_same_probabilities(where):
-    Y, weight, theta, loss = pose(3)
-    same = theta[:, :1].copy()
-    same[:-1] = 0.0  # no feature counts
-    A, S, v = (to_host(part) for part in kronecker_terms(block_of(where, Y, weight), where.asarray(same), loss))
-    product = np.kron(S, A) / v[0, 0]
-    np.testing.assert_allclose(product, sums(Y, weight, same[:, 0])[2], atol=100 * where.tolerance)
+@pytest.mark.parametrize("k", [1, 3])
+def test_the_curvature_along_a_basis_is_the_diagonal_of_the_rotated_hessian(where, k):
+    Y, weight, theta, _ = pose(k)
+    rng = np.random.default_rng(0)
+    L, Q = rng.standard_normal((N_X + 1, N_X + 1)), np.linalg.qr(rng.standard_normal((k, k)))[0]
+    P = probabilities(theta[:, 0])
+    rotated = L.T @ np.concatenate([X, np.ones((1, M))])
+    block = Block(where.asarray(rotated), where.asarray(P), where.asarray(weight), 0)
+    R = np.kron(L, Q)
+    expected = np.diag(R.T @ sums(Y, weight, theta[:, 0])[2] @ R).reshape(N_X + 1, k)
+    where.check(diagonal_terms(block, where.asarray(Q))[0], expected, rtol=20 * where.tolerance)
+    curvatures = np.einsum("ks,ls,s->kl", P, -P, weight[0]) + np.diag(P @ weight[0])
+    where.check(class_terms(block, where.asarray(Q))[0], curvatures)
+
+
+def test_the_second_moment_has_a_row_for_the_bias(where):
+    Y, weight, _, _ = pose(1)
+    bordered = np.concatenate([X, np.ones((1, M))])
+    (S,) = second_moment_terms(block_of(where, Y, weight), where.asarray(np.zeros((1, 1))))
+    where.check(S, (bordered * weight) @ bordered.T)
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import importlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ __all__ = [
     "is_array",
     "place_of",
     "place_on",
+    "squares",
     "to_host",
 ]
 
@@ -80,7 +81,7 @@ class Place:
         """The library's dtype of that name."""
         return getattr(self.xp, name)
 
-    @property
+    @functools.cached_property
     def widest(self) -> str:
         """The dtype that sums are accumulated in: float64 where the device has it, else float32."""
         return "float64" if self.offers("float64") else "float32"
@@ -127,17 +128,20 @@ class Place:
         parts = [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
         return tuple(self.xp.reshape(part, array.shape) for part, array in zip(parts, arrays, strict=True))
 
-    @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self) -> contextlib.AbstractContextManager:
         """Entered while arrays of this place are computed with.
 
         Keeps NumPy's floating-point warnings out: values that are not finite are looked for, and named,
         by us. Makes the device current, switches recording of gradients off and matrix products in less
         than float32 as well, where a library has such things.
         """
-        library = LIBRARIES[self.name]
-        with np.errstate(all="ignore"), library.context(importlib.import_module(library.module), self.device):
-            yield
+        library, quiet = LIBRARIES[self.name], np.errstate(all="ignore")
+        if library.context is None:
+            return quiet
+        stack = contextlib.ExitStack()
+        stack.enter_context(quiet)
+        stack.enter_context(library.context(importlib.import_module(library.module), self.device))
+        return stack
 
     def __str__(self) -> str:
         return f"{self.name} on {self.device_name}"
@@ -235,3 +239,8 @@ def cholesky(A: Array) -> Array | None:
         return array_namespace(A).linalg.cholesky(A)
     except Exception:  # NumPy, PyTorch and CuPy each raise a class of their own; JAX returns NaN
         return None
+
+
+def squares(X: Array, weight: Array) -> Array:
+    """Sums (n_x, 1) of the squares of X (n_x, m), weighted by weight (1, m)."""
+    return LIBRARIES[name_of(X)].squares(X, weight)

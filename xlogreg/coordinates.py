@@ -4,15 +4,20 @@ The score is one number in any of them: z = w'x + b = u'x~ + v with w = u / scal
 All on the host in float64.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 
-from xlogreg.backends import HOST, Array, to_host
+from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory, host_center
 from xlogreg.terms import spread_terms
 
-__all__ = ["Coordinates", "Spread", "measure_spread"]
+__all__ = ["Coordinates", "Spread", "lacking_variance", "measure_spread"]
+
+
+DROWNING = {"float32": 1e4, "float64": 1e8}  # squares of means against variances
+LACKING = 0.1  # of the variance: heavy tails lack half of it in most subsets, but are saturated there
 
 
 class Coordinates(NamedTuple):
@@ -47,22 +52,34 @@ class Coordinates(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Weighted mean and variance of the features (n_x, 1), and mean of the targets (k, 1)."""
+    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and the passes that took."""
 
     mean: np.ndarray
     variance: np.ndarray
     targets: np.ndarray
+    passes: int
 
 
-def measure_spread(source: InMemory) -> Spread:
-    """From all samples, in one pass; NaN where X holds values that are not finite."""
-    with source.place.computing():
-        first = source.X[:1, :].T if source.rows else source.X[:, :1]
-        source = source.centered(to_host(first))
-    origin = host_center(source)
+def measure_spread(source: InMemory, exact: bool = False) -> Spread:
+    """From all samples, in one pass, or in two where a mean is so large that it drowns the variance.
+
+    NaN where X holds values that are not finite. Without ``exact`` variances may be off by 1e-3 in float32, which is
+    as good as any for a scale that only the engine sees.
+    """
+    spread = _spread_about(source, np.zeros((source.n_x, 1)))
+    with np.errstate(all="ignore"):
+        drowning = spread.mean**2 > DROWNING[source.dtype] * spread.variance
+    if np.any(drowning) or exact:
+        centered = source.centered(spread.mean)
+        spread = _spread_about(centered, host_center(centered))
+        spread = spread._replace(passes=2)
+    return spread
+
+
+def _spread_about(source: InMemory, origin: np.ndarray) -> Spread:
     D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
     with np.errstate(all="ignore"):
-        return Spread(origin + D, np.maximum(D2 - D * D, 0.0), Y)
+        return Spread(origin + D, np.maximum(D2 - D * D, 0.0), Y, 1)
 
 
 def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:
@@ -84,6 +101,18 @@ def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bo
     center = spread.mean if bias else user.center
     curvature = spread.variance + (spread.mean - center) ** 2 + ridge * user.scale**2
     return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
+
+
+def lacking_variance(subset: InMemory, spread: Spread, engine: Coordinates) -> np.ndarray:
+    """What a subset lacks of the second moment of each feature (n_x,), in engine coordinates.
+
+    A feature that differs from its mean in a few samples only may be constant in the subset. Of the others nothing:
+    what chance adds would hide the small eigenvalues of correlated features.
+    """
+    seen = measure_spread(dataclasses.replace(subset, center=None))
+    moments = (s.variance + (s.mean - engine.center) ** 2 for s in (spread, seen))
+    whole, part = ((moment / engine.scale**2)[:, 0] for moment in moments)
+    return np.where(part < LACKING * whole, whole - part, 0.0)
 
 
 def as_host(array: Array) -> np.ndarray:

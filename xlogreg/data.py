@@ -6,21 +6,22 @@ blocks are and where they live is its own affair, so memory maps, parts and clus
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, is_array, place_of, to_host
+from xlogreg.logistic import scores
 from xlogreg.terms import Block
-from xlogreg.threads import map_blocks
+from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of", "tree_sum"]
+__all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of"]
 
-SMALL_BLOCK_BYTES = 4 * 2**20  # the temporaries of a block stay in cache, Python's overhead stays small
+SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
-LEAST_BLOCKS = 4  # that are worth the start of threads
+LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
 RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
 
@@ -103,6 +104,14 @@ class InMemory:
         """The same samples, as X."""
         return dataclasses.replace(self, center=None)
 
+    def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
+        """Disjoint random subsets of about so many samples each, see `sample`."""
+        length = int(np.clip(min(counts) * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
+        order = rng.permutation(math.ceil(self.m / length))
+        stops = np.cumsum([math.ceil(count / length) for count in counts]).tolist()
+        pairs = zip([0, *stops], stops, strict=False)
+        return [self._drawn(np.sort(order[start:stop]) * length, length, shares) for start, stop in pairs]
+
     def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
         """About ``count`` samples at random, reweighted so that each class has its share of all samples again.
 
@@ -115,10 +124,10 @@ class InMemory:
             Of the classes (both of two), by weight.
         rng : numpy.random.Generator
         """
+        return self.samples((count,), shares, rng)[0]
+
+    def _drawn(self, starts: np.ndarray, length: int, shares: np.ndarray) -> "InMemory":
         xp, place = self.place.xp, self.place
-        length = int(np.clip(count * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
-        runs = math.ceil(self.m / length)
-        starts = np.sort(rng.choice(runs, min(runs, math.ceil(count / length)), replace=False)) * length
         index = (starts[:, None] + np.arange(length)).ravel()
         index = place.put(index[index < self.m])
         with place.computing():
@@ -152,6 +161,11 @@ class InMemory:
         with self.place.computing():
             X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
         return dataclasses.replace(self, X=X, rows=False, center=None)
+
+    def projected(self, basis: np.ndarray, bias: np.ndarray) -> "InMemory":
+        """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
+        W, b = self.place.put(basis, self.dtype), self.place.put(bias, self.dtype)
+        return dataclasses.replace(self, X=map_samples(self, lambda X: scores(X, W, b.T)), rows=False, center=None)
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of these samples, in the computing dtype."""
@@ -194,25 +208,30 @@ class InMemory:
         weight = None if self.weight is None else self.weight[:, start:stop]
         return Block(X, self.targets(start, stop), weight, start)
 
-    def products(self, inverse_scale: np.ndarray) -> Array:
-        """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in the widest float of the place: one pass.
+    def products(self, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
+        """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
 
         Some features at a time, so that wide data of a small dtype never become a whole float copy.
         """
-        place, xp = self.place, self.place.xp
-        scale = place.put(inverse_scale, place.widest)
-        step = max(1, SMALL_BLOCK_BYTES // (8 * self.m))
+        parts = self._scaled_features(inverse_scale, dtype or self.place.widest)
+        return tree_sum((X.T @ X,) for X in parts)[0]
 
-        def term(start: int) -> tuple[Array]:
+    def combined(self, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
+        """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
+        alpha = self.place.put(alpha, self.dtype)
+        return np.concatenate([to_host(X @ alpha) for X in self._scaled_features(inverse_scale, self.dtype)])
+
+    def _scaled_features(self, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
+        """(X - center) * inverse_scale, some features at a time, (n, m) each."""
+        place, xp = self.place, self.place.xp
+        scale = place.put(inverse_scale, dtype)
+        step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * self.m))
+        for start in range(0, self.n_x, step):
             part = slice(start, min(start + step, self.n_x))
-            X = xp.matrix_transpose(self.X[:, part]) if self.rows else self.X[part, :]
-            X = xp.astype(X, place.dtype(place.widest), copy=False)
+            X = xp.astype(self.X[:, part].T if self.rows else self.X[part, :], place.dtype(dtype), copy=False)
             if self.center is not None:
                 X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
-            X = X * scale[part, :]
-            return (xp.matrix_transpose(X) @ X,)
-
-        return tree_sum(term(start) for start in range(0, self.n_x, step))[0]
+            yield X * scale[part, :]
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
@@ -229,7 +248,8 @@ class InMemory:
                 with self.place.computing():  # which a thread does not inherit
                     return function(self.block(*span), *sent)
 
-            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS
+            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there
+            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and self.converts
             return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 
 
@@ -239,31 +259,6 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     with place.computing():
         parts = [function(place.convert(source.raw(*span), source.dtype, source.center)) for span in source.spans()]
         return parts[0] if len(parts) == 1 else place.xp.concat(parts, axis=-1)
-
-
-def tree_sum(terms: Iterable[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """Sum of tuples of arrays, added pairwise in a tree that depends on their number only.
-
-    Errors grow with the logarithm of the number of terms, and only as many sums are held at a time.
-
-    Examples
-    --------
-    >>> tree_sum((number, 2 * number) for number in range(5))
-    (10, 20)
-    """
-    partial: list[tuple[int, tuple[Array, ...]]] = []  # (how many terms, their sum), ever smaller
-    for term in terms:
-        partial.append((1, term))
-        while len(partial) > 1 and partial[-1][0] == partial[-2][0]:
-            _merge(partial)
-    while len(partial) > 1:
-        _merge(partial)
-    return partial[0][1]
-
-
-def _merge(partial: list[tuple[int, tuple[Array, ...]]]) -> None:
-    (count, right), (more, left) = partial.pop(), partial.pop()
-    partial.append((count + more, tuple(a + b for a, b in zip(left, right, strict=True))))
 
 
 def refuse_nonfinite(source: InMemory) -> None:

@@ -14,16 +14,16 @@ import dataclasses
 
 import numpy as np
 
-from xlogreg.coordinates import Coordinates, Spread, measure_spread
+from xlogreg.coordinates import Coordinates, Spread, lacking_variance
 from xlogreg.data import InMemory
-from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Inverse, Kronecker
+from xlogreg.objective import Objective
+from xlogreg.preconditioners import Inverse
 from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["class_shares", "minimize", "minimize_classes", "subset_pays"]
+__all__ = ["class_shares", "minimize", "subset_pays"]
 
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
 HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
@@ -31,9 +31,6 @@ HESSIAN_COST = 1 / 16  # passes that the Hessian of all samples takes for each p
 RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
 RIDGE = 0.01  # penalty on a subset of one sample: a hundredth of what its sampling error amounts to
 SLOW = 3.0
-RENEWALS = (1e-2, 1e-4)  # relative gaps at which the Hessian of a softmax is taken anew
-KRONECKER_SAMPLES = 10  # for each feature, at least
-KRONECKER_PASSES = 2.0  # gradients of all samples that taking it may cost in time
 
 
 def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
@@ -95,7 +92,9 @@ def minimize(
             break
         theta = theta if warm else found.theta
     else:
-        hessian = _mended(found.last, subset, spread, engine) - (part.shift(1) - objective.shift(1))
+        hessian = np.asarray(found.last.hessian) - (part.shift(1) - objective.shift(1))
+        lacking = hessian[0, -1, -1] * lacking_variance(subset, spread, engine)  # times the mean curvature
+        hessian = hessian + np.diag(np.append(lacking, 0.0))
         method = QuasiNewton(Inverse.of(hessian, objective.precision), patience=1)
         result = descent.minimize(
             objective, theta, method=method, tol=tol, max_iter=max_iter, slow=SLOW, monitor=monitor
@@ -108,45 +107,6 @@ def minimize(
     return dataclasses.replace(rest, passes=rest.passes + passes)
 
 
-def minimize_classes(
-    objective: Objective,
-    source: InMemory,
-    start: np.ndarray,
-    *,
-    shares: np.ndarray | None,
-    rng: np.random.Generator,
-    tol: float,
-    max_iter: int,
-    monitor: Monitor | None = None,
-) -> Result:
-    """Minimise for K classes: L-BFGS whose initial Hessian is A (x) S + l2, taken anew as the gap falls.
-
-    Parameters are those of `minimize`; shares (K,) are those of the classes, None where no subset may be drawn.
-    """
-    k, parameters = start.shape[2], start.shape[0]
-    count = max(int(KRONECKER_PASSES * 4 * source.m * k / parameters), KRONECKER_SAMPLES * parameters)
-    theta, passes, steps = start, 0.0, 0
-    costs: list[np.ndarray] = []
-    pairs: tuple = ()
-    for target in (*(gap for gap in RENEWALS if gap > tol), tol):
-        part = source
-        if shares is not None and 2 * count < source.m:
-            part = source.sample(count, shares, rng)
-        A, S = dataclasses.replace(objective, source=part).kronecker(theta)
-        l2, penalty = float(objective.l2[0, 0, 0]), objective.penalty[:, :, 0]
-        method = QuasiNewton(Kronecker.of(A, S, l2, penalty, objective.precision), pairs)
-        result = descent.minimize(
-            objective, theta, method=method, tol=target, max_iter=max_iter - steps, monitor=monitor
-        )
-        theta, pairs, steps = result.theta, result.method.pairs, steps + result.iterations
-        passes += result.passes + part.m / source.m
-        costs.append(result.costs)
-        if result.reason != "converged" or steps >= max_iter:
-            break
-    reason = result.reason if target == tol or result.reason != "converged" else "max_iter"
-    return dataclasses.replace(result, reason=reason, iterations=steps, passes=passes, costs=np.concatenate(costs))
-
-
 def class_shares(spread: Spread) -> np.ndarray:
     """Share of every class (K,), both of two."""
     shares = spread.targets[:, 0]
@@ -157,21 +117,3 @@ def _hessian_samples(m: int, parameters: int) -> int:
     """As many as cost about the time of one gradient of all samples, within reason."""
     affordable = int(m / (HESSIAN_COST * parameters))
     return min(max(START_SAMPLES * parameters, affordable), HESSIAN_SAMPLES * parameters, m // 2)
-
-
-def _mended(at: Evaluation, subset: InMemory, spread: Spread, engine: Coordinates) -> np.ndarray:
-    """The subset's Hessian, with the variance of features that the subset happens to lack added to its diagonal.
-
-    A feature that differs from its mean in a few samples only may be constant in the subset.
-    """
-    seen = measure_spread(dataclasses.replace(subset, center=None))
-    whole, part = (_second_moment(moments, engine)[:, 0] / engine.scale[:, 0] ** 2 for moments in (spread, seen))
-    # of the others nothing: what chance adds would hide the small eigenvalues of correlated features
-    lacking = np.where(part < 0.5 * whole, whole - part, 0.0)
-    hessian = np.asarray(at.hessian)
-    mean_curvature = hessian[0, -1, -1]
-    return hessian + np.diag(np.append(mean_curvature * lacking, 0.0))
-
-
-def _second_moment(spread: Spread, engine: Coordinates) -> np.ndarray:
-    return spread.variance + (spread.mean - engine.center) ** 2

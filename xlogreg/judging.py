@@ -77,7 +77,7 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
     if inverse is not None:
         return inverse.conditioning[0]
     conditioning = getattr(getattr(result.method, "preconditioner", None), "conditioning", None)
-    return None if conditioning is None else conditioning[0]
+    return conditioning[0] if conditioning else None
 
 
 def _frozen(problem: Problem) -> int:
@@ -107,7 +107,7 @@ def _proof(problem: Problem, result: Result) -> Certificate:
     if result.last.hessian is not None and not exact:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
     if (
-        problem.solver in ("sampled-newton", "kronecker-lbfgs") and result.gap is not None
+        problem.solver in ("sampled-newton", "spectral-lbfgs") and result.gap is not None
     ):  # a Hessian of all samples would cost more
         return Certificate(result.last, result.gap, "estimate", 0)  # than the fit did
     proof = certify(problem.objective, result.theta)

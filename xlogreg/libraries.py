@@ -33,10 +33,11 @@ class Library(NamedTuple):
     owns: Callable[[Any], bool]
     device: Callable[[Any, Any], Any]  # module, what the user named (or None) -> a device of the library
     fetch: Callable[[Any], np.ndarray]  # array -> NumPy
-    context: Callable[[Any, Any], contextlib.AbstractContextManager]  # module, device -> entered while computing
+    context: Callable[[Any, Any], contextlib.AbstractContextManager] | None  # module, device -> entered to compute
     # device -> whether blocks of the size of a CPU's cache pay: slices are views there, and calls cheap
     small_blocks: Callable[[Any], bool]
     convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
+    squares: Callable[[Any, Any], Any]  # X (n_x, m), weight (1, m) -> weighted sums of squares (n_x, 1)
     remedy: str
 
 
@@ -80,10 +81,6 @@ def _strict_fetch(array: Any) -> np.ndarray:
     return np.asarray(array.to_device(module.Device("CPU_DEVICE")))
 
 
-def _no_context(module: Any, device: Any) -> contextlib.AbstractContextManager:
-    return contextlib.nullcontext()
-
-
 def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
     X = xp.astype(X, dtype, copy=False)
     return X if center is None else X - center
@@ -109,15 +106,27 @@ def _numpy_convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None
     return out
 
 
+def _squares(X: Any, weight: Any) -> Any:
+    return (X * X) @ weight.T
+
+
+def _numpy_squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Without a temporary of the size of X, where the samples of a feature lie side by side."""
+    if X.strides[1] != X.itemsize:
+        return _squares(X, weight)
+    return np.vecdot(X, X if np.all(weight == 1) else X * weight)[:, None]
+
+
 LIBRARIES = {
     "numpy": Library(
         "numpy",
         array_api_compat.is_numpy_array,
         _numpy_device,
         np.asarray,
-        _no_context,
+        None,
         lambda device: True,
         _numpy_convert,
+        _numpy_squares,
         "",
     ),
     "cupy": Library(
@@ -128,6 +137,7 @@ LIBRARIES = {
         lambda module, device: device,
         lambda device: False,
         _convert,
+        _squares,
         "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
     ),
     "torch": Library(
@@ -138,6 +148,7 @@ LIBRARIES = {
         lambda module, device: module.no_grad(),
         lambda device: device.type == "cpu",
         _convert,
+        _squares,
         "install the PyTorch build for your device, see pytorch.org",
     ),
     "jax": Library(
@@ -149,6 +160,7 @@ LIBRARIES = {
         lambda module, device: module.default_matmul_precision("highest"),
         lambda device: False,
         _convert,
+        _squares,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
     "array-api-strict": Library(
@@ -156,9 +168,10 @@ LIBRARIES = {
         lambda array: type(array).__module__.startswith("array_api_strict"),
         _strict_device,
         _strict_fetch,
-        _no_context,
+        None,
         lambda device: True,
         _convert,
+        _squares,
         "pip install array-api-strict",
     ),
 }

@@ -162,7 +162,7 @@ def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array]:
 def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     E, U = _decay(Z)
     C = E / (U * U)  # a (1 - a), exact in both tails
-    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y, array_namespace(Z).expand_dims(C, axis=-2)
+    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y, C[..., None, :, :]
 
 
 def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:

@@ -15,7 +15,14 @@ from typing import NamedTuple
 from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.data import Source
 from xlogreg.losses import Loss
-from xlogreg.terms import bias_terms, expansion_terms, kronecker_terms, moment_terms, pass_terms, recession_terms
+from xlogreg.terms import (
+    bias_terms,
+    expansion_terms,
+    moment_terms,
+    pass_terms,
+    recession_terms,
+    second_moment_terms,
+)
 
 __all__ = ["Evaluation", "Objective"]
 
@@ -138,11 +145,11 @@ class Objective:
         *terms, C = self.source.sum(bias_terms, theta * self.rows, self.loss)
         return self._finish(theta, *terms)._replace(hessian=C / self.source.total_weight)
 
-    def kronecker(self, theta: Array) -> tuple[Array, Array]:
-        """A (k, k) and S (n_x + 1, n_x + 1) with A (x) S about the Hessian of the losses: one pass."""
-        A, S, v = self.source.sum(kronecker_terms, theta * self.rows, self.loss)
+    def second_moment(self) -> Array:
+        """Of the features in the coordinates of theta and a one (n_x + 1, n_x + 1), by weight: one pass."""
+        (S,) = self.source.sum(second_moment_terms, self.rows)
         scale = self.rows[:, :, 0]
-        return A / self.source.total_weight, S / v * scale * scale.T
+        return S / self.source.total_weight * scale * scale.T
 
     def recession(self, step: Array) -> tuple[float, float]:
         """The largest move of a sample to the wrong side that the step (n_x + 1, 1, k) makes, and the largest of all.

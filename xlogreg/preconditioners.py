@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from xlogreg.backends import Array, array_namespace, cholesky
 
-__all__ = ["Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner"]
+__all__ = ["Basis", "Conditioning", "Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner"]
 
 
 class Conditioning(NamedTuple):
@@ -65,47 +65,86 @@ class Inverse:
         return xp.permute_dims(xp.reshape(self.inverse @ R, (g, rows, k)), (1, 0, 2))
 
 
-@dataclass(frozen=True)
-class Kronecker:
-    """M = A (x) S + l2 diag(penalty), for one model of k outputs; exact where all samples have the same p.
-
-    With T = diag(penalty)^1/2, T^-1 S T^-1 = U diag(s) U' and A = Q diag(a) Q':
-    M^-1 G = T^-1 U [(U' T^-1 G Q) / (s a' + l2)] Q' T^-1, for every l2 from the same two decompositions.
+class Basis(NamedTuple):
+    """Orthonormal directions of theta's rows, in units of T: T^-1 S T^-1 = U diag(values) U' + tail.
 
     Attributes
     ----------
-    left : array (n_x + 1, n_x + 1)
-        T^-1 U.
-    right : array (k, k)
-        Q.
-    spectrum : array (n_x + 1, k)
-        s a' + l2; infinite where there is nothing to solve for: along the constant over the classes, which
-        changes no probability, and where features are collinear.
+    T : array (n_x + 1, 1)
+    U : array (n_x + 1, r)
+    values : array (r,)
+    tail : float
+        What is assumed of the second moment in all directions outside of U.
     """
 
-    left: Array
+    T: Array
+    U: Array
+    values: Array
+    tail: float = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing outside of U."""
+        return self.U.shape[0] == self.U.shape[1]
+
+
+@dataclass(frozen=True)
+class Kronecker:
+    """M = the diagonal of the Hessian in the coordinates of a basis U and of the classes' Q, for one model.
+
+    M^-1 G = T^-1 {U [(U' T^-1 G Q) / spectrum] + (1 - U U') T^-1 G Q / tail} Q'. With spectrum = s a' + l2 that is the
+    inverse of A (x) S + l2 T^2, A = Q diag(a) Q'; with the true diagonal it is closer to the Hessian's than that
+    (the eigenvalue correction of George et al., NeurIPS 2018).
+
+    Attributes
+    ----------
+    basis : Basis
+    right : array (k, k)
+        Q.
+    spectrum : array (r, k)
+        Infinite where there is nothing to solve for: along the constant over the classes, which changes no
+        probability, and where features are collinear.
+    tail : array (1, k)
+        The same outside of U.
+    conditioning : tuple of Conditioning
+    """
+
+    basis: Basis
     right: Array
     spectrum: Array
+    tail: Array
+    conditioning: tuple[Conditioning, ...]
 
     @classmethod
-    def of(cls, A: Array, S: Array, l2: float, penalty: Array, precision: float) -> "Kronecker":
-        """From A (k, k), S (n_x + 1, n_x + 1) and the penalty (n_x, 1) of the features."""
-        xp = array_namespace(A)
-        # the bias is not penalised: give it a penalty that hardly counts, so that T has an inverse
-        T = xp.sqrt(xp.concat([penalty, 1e-3 * xp.ones_like(penalty[:1, :])], axis=0))
-        s, U = xp.linalg.eigh(S / T / xp.matrix_transpose(T))
-        k = A.shape[0]
-        center = xp.eye(k, dtype=A.dtype) - 1.0 / k
-        a, Q = xp.linalg.eigh(center @ A @ center)  # rounding must not turn the null vector into a direction
-        product = xp.maximum(xp.expand_dims(s, axis=-1), 0.0) * xp.expand_dims(xp.maximum(a, 0.0), axis=0)
-        null = xp.expand_dims(a, axis=0) <= k * precision * float(xp.max(a))
-        dead = product + l2 <= S.shape[0] * precision * float(xp.max(product))
-        return cls(U / T, Q, xp.where(null | dead, xp.inf, product + l2))
+    def of(cls, basis: Basis, a: Array, Q: Array, diagonal: Array, l2: float, precision: float) -> "Kronecker":
+        """From the diagonal (r, k) of the losses' Hessian, and the mean curvatures a (k,) of the classes Q (k, k)."""
+        xp = array_namespace(a)
+        k, a = a.shape[0], xp.maximum(a, 0.0)
+        null = (
+            xp.reshape(a <= k * precision * float(xp.max(a)), (1, k))
+            if k > 1
+            else xp.zeros_like(xp.reshape(a, (1, k)), dtype=xp.bool)
+        )
+        collinear = basis.values <= basis.values.shape[0] * precision * float(xp.max(basis.values))
+        tail = xp.maximum(xp.reshape(a, (1, k)) * basis.tail, l2)
+        spectrum = diagonal + tail
+        dead = xp.reshape(collinear, (-1, 1)) & (spectrum <= l2 + precision * float(xp.max(diagonal)))
+        spectrum = xp.where(null | dead | (spectrum <= 0), xp.inf, spectrum)
+        finite = xp.isfinite(spectrum)
+        smallest, largest = float(xp.min(spectrum)), float(xp.max(xp.where(finite, spectrum, 0.0)))
+        rank = int(xp.sum(xp.astype(finite, xp.int64)))
+        directions = None
+        if l2 == 0 and bool(xp.any(collinear)):
+            directions, _ = xp.linalg.qr((basis.U / basis.T)[:, : int(xp.sum(xp.astype(collinear, xp.int64)))])
+        conditioning = (Conditioning(rank, largest / smallest, directions),) if basis.whole else ()
+        return cls(basis, Q, spectrum, xp.where(null | (tail <= 0), xp.inf, tail), conditioning)
 
     def solve(self, gradient: Array) -> Array:
-        xp = array_namespace(gradient)
-        G = xp.matrix_transpose(self.left) @ gradient[:, 0, :] @ self.right
-        return xp.expand_dims(self.left @ (G / self.spectrum) @ xp.matrix_transpose(self.right), axis=1)
+        T, U, _, _ = self.basis
+        R = (gradient[:, 0, :] / T) @ self.right
+        C = U.T @ R
+        R = U @ (C / self.spectrum) if self.basis.whole else R / self.tail + U @ (C / self.spectrum - C / self.tail)
+        return array_namespace(gradient).expand_dims((R @ self.right.T) / T, axis=1)
 
 
 @dataclass(frozen=True)

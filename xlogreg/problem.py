@@ -27,9 +27,9 @@ from xlogreg.wide import Span, reduce_wide, reduction_pays
 __all__ = ["Problem", "choose_solver", "pose"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}
-NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation minutes
-KRONECKER_LIMIT = 3000  # features, whose second moment has to be decomposed
-FOLD = 1e4  # means, in standard deviations, up to which float64 may subtract them from the score instead of from X
+NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
+# means, in standard deviations, up to which they may be subtracted from the score instead of from X
+FOLD = {"float64": 1e4, "float32": 2.0}
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
@@ -68,9 +68,9 @@ def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | N
     if spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
         return "sampled-newton"
     # Newton's method takes m p^2 operations a step, a gradient 4 m p
-    if outputs > 1 and source.n_x <= KRONECKER_LIMIT and source.m * parameters**2 > NEWTON_WORK:
-        return "kronecker-lbfgs"
-    return "newton" if parameters <= EXPANSION_LIMIT else "lbfgs"
+    if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
+        return "spectral-lbfgs"
+    return "newton"
 
 
 def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> Problem:
@@ -80,10 +80,11 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     given = None if initial is None else _parameters(initial, source.n_x, k)
-    spread = measure_spread(source) if options.solver != "gd" or options.standardize is True else None
+    exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
+    spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         refuse_nonfinite(source)
-    passes = int(spread is not None)
+    passes = 0 if spread is None else spread.passes
     user = user_coordinates(source.n_x, options.standardize, spread)
     ridge = options.l2 / loss.bound
     inner = user  # gradient descent: exactly the notes' iterates
@@ -121,7 +122,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
         separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
     )
-    if source.center is not None and source.dtype == "float64" and np.max(np.abs(inner.center) / inner.scale) < FOLD:
+    if source.center is not None and np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype]:
         objective = dataclasses.replace(objective, center=np.reshape(inner.center, column))
     if given is not None:
         plain, start = start, inner.theta_of(*given)

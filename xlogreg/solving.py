@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg import engine
+from xlogreg import engine, spectral
 from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT, certify
 from xlogreg.coordinates import Coordinates, as_host
@@ -115,18 +115,20 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
     )
 
 
-def _kronecker(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
-    result = engine.minimize_classes(
+def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+    result = spectral.minimize(
         problem.objective,
         problem.source,
         problem.start,
         shares=None if problem.spread is None else engine.class_shares(problem.spread),
+        spread=problem.spread,
+        engine=problem.engine,
         rng=np.random.default_rng(options.rng),
         tol=problem.tolerance(options),
         max_iter=max_iter,
         monitor=monitor,
     )
-    return _centered(result)
+    return result if result.theta.shape[2] == 1 else _centered(result)
 
 
 def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
@@ -157,7 +159,7 @@ SOLVERS = {
     "newton": _newton,
     "lbfgs": _lbfgs,
     "sampled-newton": _sampled_newton,
-    "kronecker-lbfgs": _kronecker,
+    "spectral-lbfgs": _spectral,
 }
 
 

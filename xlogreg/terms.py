@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xlogreg.backends import Array, array_namespace, device_of
+from xlogreg.backends import Array, array_namespace, device_of, squares
 from xlogreg.logistic import backward, scores
 from xlogreg.losses import Loss
 
@@ -17,13 +17,15 @@ __all__ = [
     "Block",
     "bias_terms",
     "class_numbers",
+    "class_terms",
     "combine_terms",
+    "diagonal_terms",
     "expansion_terms",
-    "kronecker_terms",
     "moment_terms",
     "pass_terms",
     "recession_terms",
     "report_terms",
+    "second_moment_terms",
     "split",
     "spread_terms",
 ]
@@ -73,9 +75,9 @@ def _first_sums(block: Block, theta: Array, losses: Array, dZ: Array) -> tuple[A
     dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
     return (
-        xp.sum(losses, axis=(1, 2), dtype=theta.dtype),
+        xp.sum(losses, axis=-1, dtype=theta.dtype)[:, 0],
         xp.reshape(dTheta, (rows, g, k)),
-        xp.sum(xp.astype(unsettled, theta.dtype), axis=(1, 2)),
+        xp.sum(xp.astype(unsettled, theta.dtype), axis=-1)[:, 0],
     )
 
 
@@ -153,15 +155,12 @@ def moment_terms(block: Block, V: Array) -> tuple[Array]:
 
 
 def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
-    """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype.
-
-    Of an X that is centred near its mean, or the variance drowns in the square of the mean.
-    """
+    """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype."""
     X, Y, weight, _ = block
     xp = array_namespace(X)
-    X, Y = (xp.astype(part, origin.dtype, copy=False) for part in (X, Y))
-    weight = xp.ones_like(Y[:1, :]) if weight is None else xp.astype(weight, origin.dtype, copy=False)
-    return X @ weight.T, (X * X) @ weight.T, Y @ weight.T
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    sums = X @ weight.T, squares(X, weight), Y @ weight.T
+    return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
@@ -186,28 +185,34 @@ def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
     return xp.reshape(xp.sum(worse**4), (1,)), xp.reshape(xp.sum(V**4), (1,))
 
 
-def kronecker_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """The parts of a Hessian A (x) S of one model of k outputs, as sums.
-
-    Returns
-    -------
-    A : array (k, k)
-        Of the curvatures diag(p) - p p'.
-    S : array (n_x + 1, n_x + 1)
-        Of v [x; 1] [x; 1]' with v = 1 - |p|^2: samples whose class is certain curve nothing.
-    v : array (1, 1)
-    """
+def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
+    """[X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
     X, _, weight, _ = block
     xp = array_namespace(X)
-    P = loss.link(model_scores(X, theta))[0, :, :]
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    return (xp.astype(_bordered_gram(X, weight[None, :, :]), origin.dtype, copy=False),)
+
+
+def class_terms(block: Block, origin: Array) -> tuple[Array]:
+    """The sum of the curvatures diag(p) - p p' (k, k), for a block whose Y are the probabilities p of a model."""
+    _, P, weight, _ = block
+    xp = array_namespace(P)
     weighted = P if weight is None else P * weight
-    v = xp.sum(weighted, axis=0) - xp.sum(weighted * P, axis=0)
     diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
-    A = diagonal - weighted @ P.T
-    # v is a sum of products of probabilities, of which rounding may leave something below 0
-    S = _bordered_gram(X, xp.reshape(xp.maximum(v, 0.0), (1, 1, -1)))
-    total = xp.reshape(xp.sum(v, dtype=theta.dtype), (1, 1))
-    return xp.astype(A, theta.dtype, copy=False), xp.astype(S, theta.dtype, copy=False), total
+    return (xp.astype(diagonal - weighted @ P.T, origin.dtype, copy=False),)
+
+
+def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
+    """The diagonal (r, k) of the Hessian in the coordinates of a block's features X (r, m) and of the classes' right.
+
+    Of sample x it is x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y are the probabilities p of a model.
+    """
+    X, P, weight, _ = block
+    xp = array_namespace(X)
+    Q = xp.astype(right, X.dtype, copy=False)
+    F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # a variance, of which rounding may leave less than 0
+    F = F if weight is None else F * weight
+    return (xp.astype((X * X) @ F.T, right.dtype, copy=False),)
 
 
 def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:

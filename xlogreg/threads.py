@@ -1,4 +1,4 @@
-"""Blocks over the cores of the host: one worker thread for each thread that BLAS may use.
+"""Blocks over the cores of the host, and their sums added up: one worker thread for each thread that BLAS may use.
 
 Array expressions on whole blocks leave all cores but one idle wherever no BLAS call is running. So the blocks are
 spread over workers, and BLAS is held to one thread inside each. The number of workers is that of BLAS's threads:
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["map_blocks", "workers"]
+__all__ = ["map_blocks", "tree_sum", "workers"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -79,3 +79,28 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Ite
             yield from _pools[count].map(function, items)
     finally:
         busy.release()
+
+
+def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Sum of tuples of arrays, added pairwise in a tree that depends on their number only.
+
+    Errors grow with the logarithm of the number of terms, and only as many sums are held at a time.
+
+    Examples
+    --------
+    >>> tree_sum((number, 2 * number) for number in range(5))
+    (10, 20)
+    """
+    partial: list[tuple[int, tuple[Any, ...]]] = []  # (how many terms, their sum), ever smaller
+    for term in terms:
+        partial.append((1, term))
+        while len(partial) > 1 and partial[-1][0] == partial[-2][0]:
+            _merge(partial)
+    while len(partial) > 1:
+        _merge(partial)
+    return partial[0][1]
+
+
+def _merge(partial: list[tuple[int, tuple[Any, ...]]]) -> None:
+    (count, right), (more, left) = partial.pop(), partial.pop()
+    partial.append((count + more, tuple(a + b for a, b in zip(left, right, strict=True))))

@@ -10,8 +10,6 @@ from xlogreg.preconditioners import Preconditioner
 
 __all__ = ["QuasiNewton"]
 
-MEMORY = 20
-
 
 @dataclass(frozen=True)
 class QuasiNewton:
@@ -22,10 +20,17 @@ class QuasiNewton:
     preconditioner : Preconditioner
     pairs : tuple of pairs of arrays
         How theta moved and how the gradient changed, the newest last; models of a batch share them.
+    memory : int
+        How many of them are kept.
+    rescaling : float
+        The power of the newest pair's curvature by which the preconditioner is rescaled: 1 for one that may be off as
+        a whole, less for one that is right in most directions.
     """
 
     preconditioner: Preconditioner
     pairs: tuple[tuple[Array, Array], ...] = ()
+    memory: int = 20
+    rescaling: float = 1.0
     patience: int = 2  # the pairs know the curvature only where they have been
     endurance: int = 15
 
@@ -40,7 +45,7 @@ class QuasiNewton:
         r = self.preconditioner.solve(q)
         if self.pairs:  # the newest curvature, measured by the preconditioner's
             s, y = self.pairs[-1]
-            r = r * (_dot(s, y) / _dot(y, self.preconditioner.solve(y)))
+            r = r * (_dot(s, y) / _dot(y, self.preconditioner.solve(y))) ** self.rescaling
         for (s, y), weight in zip(self.pairs, reversed(weights), strict=True):
             r = r + s * (weight - _dot(y, r) / _dot(s, y))
         return -r
@@ -49,7 +54,7 @@ class QuasiNewton:
         # convex: s'y >= 0, and a pair whose curvature drowns in rounding errors teaches nothing
         if float(_dot(moved, change)) <= 1e-14 * float(_dot(moved, moved) * _dot(change, change)) ** 0.5:
             return self
-        return dataclasses.replace(self, pairs=(*self.pairs[-MEMORY + 1 :], (moved, change)))
+        return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], (moved, change)))
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -1,0 +1,188 @@
+"""The default way for softmax models and for many features: gradients of all samples, curvature along a fixed basis.
+
+L-BFGS on all samples. Its initial Hessian is diagonal in directions u_i (x) q_j: the u_i are the principal axes of the
+features, from a random subset, once; the q_j those of the mean curvature of the classes, taken anew as the gap falls,
+and with them the diagonal. Up to WHOLE_LIMIT features the axes are all of them and the diagonal is the true one, from
+a second subset, which the first has not adapted to; beyond, they are the span of the subset, and what is outside of it
+gets the curvature at which the subset's own is half noise.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from xlogreg.backends import to_host
+from xlogreg.coordinates import Coordinates, Spread, as_host, lacking_variance
+from xlogreg.data import InMemory, map_samples
+from xlogreg.logistic import scores
+from xlogreg.objective import Objective
+from xlogreg.preconditioners import Basis, Kronecker
+from xlogreg.solvers import descent
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+from xlogreg.terms import class_terms, diagonal_terms
+
+__all__ = ["minimize"]
+
+WHOLE_LIMIT = 2500  # features whose second moment is held and decomposed
+RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
+AXES_SAMPLES = 10  # for each feature, at least, in the subset of the axes
+AXES_PASSES = 2.0  # gradients of all samples that the axes may cost in time
+DIAGONAL_SAMPLES = 2000  # at least, in the subset of the diagonal
+SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset whose span stands for many features
+SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
+BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
+MEMORY = 100  # pairs at most
+
+
+def minimize(
+    objective: Objective,
+    source: InMemory,
+    start: np.ndarray,
+    *,
+    shares: np.ndarray | None,
+    spread: Spread | None,
+    engine: object,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+) -> Result:
+    """Minimise; theta on the host, one model of k outputs.
+
+    Parameters
+    ----------
+    objective : Objective
+    source : InMemory
+        Its samples.
+    start : ndarray (n_x + 1, 1, k)
+    shares : ndarray (K,), or None
+        Of the classes; None where no subset may be drawn.
+    spread : Spread, or None
+        Of all samples, in the coordinates of X.
+    engine : Coordinates, or others
+        Those of theta.
+    rng : numpy.random.Generator
+    tol, max_iter, monitor
+        As for `descent.minimize`.
+
+    Returns
+    -------
+    Result
+        ``passes`` counts work on subsets as its share.
+    """
+    k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
+    if source.n_x <= WHOLE_LIMIT:
+        first, second = _subsets(source, k, shares, rng)
+        basis = _axes(objective, first, spread, engine)
+        left = (basis.U / basis.T) * objective.rows[:, 0, :]
+        rotated = second.projected(left[:-1], left[-1:])
+    else:
+        basis, second = _span(objective, source, shares, rng, l2)
+        first, rotated = second, None
+    passes = first.m / source.m
+    room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X
+    memory = min(max(room, 20), MEMORY)
+    theta, steps, pairs = start, 0, ()
+    costs: list[np.ndarray] = []
+    for target in (*(gap for gap in RENEWALS if gap > tol), tol):
+        preconditioner = _renewed(objective, basis, second, rotated, theta, l2)
+        method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target == tol else 1)
+        result = descent.minimize(
+            objective, theta, method=method, tol=target, max_iter=max_iter - steps, monitor=monitor
+        )
+        theta, pairs, steps = result.theta, result.method.pairs, steps + result.iterations
+        passes += result.passes + second.m / source.m
+        costs.append(result.costs)
+        if result.reason != "converged" or steps >= max_iter:
+            break
+    reason = result.reason if target == tol or result.reason != "converged" else "max_iter"
+    return dataclasses.replace(result, reason=reason, iterations=steps, passes=passes, costs=np.concatenate(costs))
+
+
+def _subsets(
+    source: InMemory, k: int, shares: np.ndarray | None, rng: np.random.Generator
+) -> tuple[InMemory, InMemory]:
+    """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
+    rows = source.n_x + 1
+    first = max(AXES_SAMPLES * rows, int(AXES_PASSES * 4 * source.m * k / rows))
+    second = max(DIAGONAL_SAMPLES, first // 2)
+    if shares is None or first + second > source.m:
+        return source, source
+    axes, diagonal = source.samples((first, second), shares, rng)
+    return axes, diagonal
+
+
+def _units(objective: Objective, l2: float) -> np.ndarray:
+    """T (n_x + 1, 1): the square roots of the penalties, which only have to be right where they count."""
+    penalty = objective.penalty[:, :, 0] if l2 > 0 else np.ones_like(objective.penalty[:, :, 0])
+    least = 1e-12 / l2 if l2 > 0 else 0.0
+    return np.sqrt(np.concatenate([np.maximum(penalty, least), [[BIAS_PENALTY]]]))
+
+
+def _axes(objective: Objective, subset: InMemory, spread: Spread | None, engine: object) -> Basis:
+    """All principal axes, of the second moment of a subset."""
+    T = _units(objective, float(objective.l2[0, 0, 0]))
+    S = dataclasses.replace(objective, source=subset, center=None).second_moment()
+    if spread is not None and isinstance(engine, Coordinates):
+        S = S + np.diag(np.append(lacking_variance(subset, spread, engine), 0.0))
+    values, U = np.linalg.eigh(S / T / T.T)
+    return Basis(T, U, values)
+
+
+def _span(
+    objective: Objective, source: InMemory, shares: np.ndarray | None, rng: np.random.Generator, l2: float
+) -> tuple[Basis, InMemory]:
+    """The span of a subset, of as many samples as the data have directions that count against the penalty."""
+    T = _units(objective, l2)
+    scale = objective.rows[:-1, 0, :] / T[:-1]
+    root = math.sqrt(source.m)
+    least, most = (min(int(factor * root), source.m // 8, source.n_x // 2) for factor in SPAN_SAMPLES)
+    count, chosen = least, 0
+    while count > chosen:
+        chosen = count
+        subset = source if shares is None else source.sample(count, shares, rng)
+        G = as_host(subset.products(scale, subset.dtype)) / subset.m
+        values, V = np.linalg.eigh(G)
+        values = np.maximum(values, 0.0)
+        tail = _half_noise(values)
+        # the curvature of a loss is at most its bound, so these are all that the gradient can tell from the penalty
+        directions = float(np.sum(values / (values + max(l2 / objective.loss.bound, tail))))
+        if shares is not None and chosen == least and SPAN_DIRECTIONS * directions > 1.5 * least:
+            count = min(int(SPAN_DIRECTIONS * directions), most)
+    kept = values > 1e-6 * values[-1]
+    U = subset.combined(V[:, kept] / np.sqrt(subset.m * values[kept]), scale)
+    bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
+    bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
+    return Basis(T, bordered, np.append(values[kept], 1.0 / BIAS_PENALTY), tail), subset
+
+
+def _half_noise(values: np.ndarray) -> float:
+    """t with sum s / (s + t) = half of their number: what a subset's principal axes are worth, in the mean."""
+    low, high = 1e-12 * float(values[-1]), float(values[-1])
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if np.sum(values / (values + middle)) > len(values) / 2 else (low, middle)
+    return high
+
+
+def _renewed(
+    objective: Objective, basis: Basis, subset: InMemory, rotated: InMemory | None, theta: np.ndarray, l2: float
+) -> Kronecker:
+    """The preconditioner for the curvature of the classes at theta."""
+    place, total = subset.place, subset.total_weight
+    parameters = (theta * objective.rows)[:, 0, :]
+    W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
+    P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
+    (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, theta)
+    k = A.shape[0]
+    center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
+    a, Q = np.linalg.eigh(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
+    if rotated is None:
+        diagonal = basis.values[:, None] * np.maximum(a, 0.0)
+    else:
+        (D,) = dataclasses.replace(rotated, Y=P, n_classes=None).sum(diagonal_terms, Q)
+        diagonal = to_host(D) / total
+    precision = max(objective.precision, objective.noise / basis.values.shape[0])
+    return Kronecker.of(basis, a, Q, diagonal, l2, precision)
