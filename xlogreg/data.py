@@ -14,13 +14,14 @@ import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, is_array, place_of, to_host
 from xlogreg.logistic import scores
-from xlogreg.terms import Block
+from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
 __all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
+GATHERED_BYTES = 64 * 2**20  # of a subset that is copied out of X once, not in every pass over it
 LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
 RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
@@ -40,6 +41,7 @@ class Source(Protocol):
     @property
     def total_weight(self) -> float: ...
     def uncentered(self) -> "Source": ...
+    def shares(self) -> np.ndarray: ...
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """ONE pass: function(block, *arguments) of every block, added in a fixed tree.
 
@@ -70,6 +72,8 @@ class InMemory:
         Number of classes that the class numbers in Y stand for; they become one-hot columns by block.
     center : array (n_x, 1), or None
         Subtracted from every block of X before anything is computed with it.
+    index : array (m,), or None
+        Which samples of X are meant; they are fetched block by block. Y and weight hold no others.
     """
 
     X: Array
@@ -82,6 +86,7 @@ class InMemory:
     n_classes: int | None = None
     center: Array | None = None
     block_bytes: int | None = None
+    index: Array | None = None
 
     @property
     def n_x(self) -> int:
@@ -89,7 +94,7 @@ class InMemory:
 
     @property
     def m(self) -> int:
-        return self.X.shape[0] if self.rows else self.X.shape[1]
+        return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
 
     @property
     def converts(self) -> bool:
@@ -131,12 +136,13 @@ class InMemory:
         index = (starts[:, None] + np.arange(length)).ravel()
         index = place.put(index[index < self.m])
         with place.computing():
-            X = xp.take(self.X, index, axis=0 if self.rows else 1)
             Y = xp.take(self.Y, index, axis=1)
             weight = xp.ones_like(Y[:1, :]) if self.weight is None else xp.take(self.weight, index, axis=1)
             weight = xp.astype(weight, place.dtype(self.dtype), copy=False)
-            drawn = dataclasses.replace(self, X=X, Y=Y, weight=None)
-            hot = drawn.targets(0, X.shape[0 if self.rows else 1])
+            drawn = dataclasses.replace(self, Y=Y, weight=None, index=index)
+            if drawn.m * drawn.n_x * 8 <= GATHERED_BYTES:
+                drawn = dataclasses.replace(drawn, X=xp.take(self.X, index, axis=0 if self.rows else 1), index=None)
+            hot = drawn.targets(0, index.shape[0])
             hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
             mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
             factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
@@ -186,11 +192,11 @@ class InMemory:
         mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
         return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
 
-    def spans(self) -> list[tuple[int, int]]:
-        """Start and stop of each block."""
+    def spans(self, temporaries: int = 1) -> list[tuple[int, int]]:
+        """Start and stop of each block, for a function that makes so many temporaries of its size."""
         itemsize = 8 if self.dtype == "float64" else 4
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
-        count = math.ceil(self.m * self.n_x * itemsize / limit)  # of equal size, as far as they can be
+        count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies there, and nothing is to be converted
         size = math.ceil(self.m / max(1, min(count, self.m)))
@@ -198,8 +204,12 @@ class InMemory:
 
     def raw(self, start: int, stop: int) -> Array:
         """X (n_x, stop - start) of these samples, in X's own dtype."""
+        xp = self.place.xp
+        if self.index is not None:
+            X = xp.take(self.X, self.index[start:stop], axis=0 if self.rows else 1)
+            return X.T if self.rows else X
         if self.rows:  # cut before it is transposed: some libraries copy what they transpose
-            return self.place.xp.matrix_transpose(self.X[start:stop, :])
+            return self.X[start:stop, :].T
         return self.X if stop - start == self.m else self.X[:, start:stop]
 
     def block(self, start: int, stop: int) -> Block:
@@ -228,7 +238,8 @@ class InMemory:
         step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * self.m))
         for start in range(0, self.n_x, step):
             part = slice(start, min(start + step, self.n_x))
-            X = xp.astype(self.X[:, part].T if self.rows else self.X[part, :], place.dtype(dtype), copy=False)
+            X = self.X[:, part].T if self.rows else self.X[part, :]
+            X = xp.astype(X if self.index is None else xp.take(X, self.index, axis=1), place.dtype(dtype), copy=False)
             if self.center is not None:
                 X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
             yield X * scale[part, :]
@@ -236,7 +247,7 @@ class InMemory:
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans()
+        spans = self.spans(TEMPORARIES.get(function, 1))
         with self.place.computing():
             sent = arguments
             if home != self.place or self.place.widest != "float64":

@@ -11,6 +11,7 @@ classes and start values of the user go to Newton's method at once.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -77,34 +78,39 @@ def minimize(
     """
     parameters, shares, newton = start.shape[0], class_shares(spread), Newton.of(objective)
     stages = [(START_SAMPLES * parameters, 20), (_hessian_samples(source.m, parameters), 2)]
-    theta, passes = start, 0.0
-    for count, steps in stages[1:] if warm else stages:
+    stages = stages[1:] if warm else stages[: 1 + (stages[1][0] > 1.5 * stages[0][0])]
+    theta, passes, hessian = start, 0.0, None
+    for count, steps in stages:
         subset = source.sample(count, shares, rng)
-        ridge = RIDGE / count  # against features of which the subset happens to see too little
-        penalty = objective.l2 * objective.penalty + ridge
-        part = dataclasses.replace(
-            objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
-        )
-        found = descent.minimize(part, theta, method=newton, tol=parameters / count, max_iter=steps)
+        found = _minimize_subset(objective, subset, theta, parameters / count, steps)
         passes += found.passes * subset.m / source.m
         if found.reason not in ("converged", "max_iter"):
-            theta = start
+            theta, hessian = start, None
             break
         theta = theta if warm else found.theta
-    else:
-        hessian = np.asarray(found.last.hessian) - (part.shift(1) - objective.shift(1))
+        hessian = np.asarray(found.last.hessian) - np.diag(np.append(np.full(source.n_x, RIDGE / subset.m), 0.0))
+    run: dict[str, Any] = {"tol": tol, "monitor": monitor}
+    before = None
+    if hessian is not None:
         lacking = hessian[0, -1, -1] * lacking_variance(subset, spread, engine)  # times the mean curvature
         hessian = hessian + np.diag(np.append(lacking, 0.0))
         method = QuasiNewton(Inverse.of(hessian, objective.precision), patience=1)
-        result = descent.minimize(
-            objective, theta, method=method, tol=tol, max_iter=max_iter, slow=SLOW, monitor=monitor
-        )
-        result = dataclasses.replace(result, passes=result.passes + passes)
-        if result.reason != "slow":
-            return result
-        theta, passes, max_iter = result.theta, result.passes, max_iter - result.iterations
-    rest = descent.minimize(objective, theta, method=newton, tol=tol, max_iter=max_iter, monitor=monitor)
-    return dataclasses.replace(rest, passes=rest.passes + passes)
+        before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
+        before = dataclasses.replace(before, passes=before.passes + passes)
+        if before.reason != "slow":
+            return before
+        theta, max_iter = before.theta, max_iter - before.iterations
+    rest = descent.minimize(objective, theta, method=newton, max_iter=max_iter, **run)
+    return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
+
+
+def _minimize_subset(objective: Objective, subset: InMemory, start: np.ndarray, tol: float, max_iter: int) -> Result:
+    """Newton's method on a subset, with a penalty against features of which it happens to see too little."""
+    penalty = objective.l2 * objective.penalty + RIDGE / subset.m
+    part = dataclasses.replace(
+        objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
+    )
+    return descent.minimize(part, start, method=Newton.of(objective), tol=tol, max_iter=max_iter)
 
 
 def class_shares(spread: Spread) -> np.ndarray:

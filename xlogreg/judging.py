@@ -46,7 +46,9 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     complete = bool(proof.here.separated[0])
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
-    converged = reason == "converged" or gap <= tol * cost
+    # a gap that is proved decides; after the last step there is none, but for the one before
+    proved = known in ("decrement", "bound") and proof.passes > 0 and result.last.hessian is None
+    converged = gap <= tol * cost or (reason == "converged" and not (proved and known == "decrement"))
     separation = _separation(problem, reason, converged, complete)
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
     converged = bool(converged and reason != "separated")

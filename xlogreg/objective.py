@@ -16,7 +16,7 @@ from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.data import Source
 from xlogreg.losses import Loss
 from xlogreg.terms import (
-    bias_terms,
+    correlation_terms,
     expansion_terms,
     moment_terms,
     pass_terms,
@@ -140,10 +140,12 @@ class Objective:
             self._shifts[k] = xp.stack([identity * diagonal[:, j : j + 1] for j in range(diagonal.shape[1])])
         return self._shifts[k]
 
-    def expand_bias(self, theta: Array) -> Evaluation:
-        """Value, gradient, and the Hessian (g, k, k) of the biases alone: one pass."""
-        *terms, C = self.source.sum(bias_terms, theta * self.rows, self.loss)
-        return self._finish(theta, *terms)._replace(hessian=C / self.source.total_weight)
+    def correlations(self) -> tuple[Array, Array]:
+        """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass."""
+        xp = array_namespace(self.rows)
+        x, xy = self.source.sum(correlation_terms, self.rows)
+        scale = self.rows[:-1, :, :] / self.source.total_weight
+        return xp.expand_dims(x, axis=1) * scale, xp.expand_dims(xy, axis=1) * scale
 
     def second_moment(self) -> Array:
         """Of the features in the coordinates of theta and a one (n_x + 1, n_x + 1), by weight: one pass."""

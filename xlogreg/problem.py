@@ -129,6 +129,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
+            given = given if costs[0] <= costs[1] else None
     start = start * objective.free
     return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
 

@@ -84,21 +84,21 @@ def minimize(
     passes = first.m / source.m
     room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X
     memory = min(max(room, 20), MEMORY)
-    theta, steps, pairs = start, 0, ()
-    costs: list[np.ndarray] = []
+    whole: Result | None = None
+    theta, pairs = start, ()
     for target in (*(gap for gap in RENEWALS if gap > tol), tol):
         preconditioner = _renewed(objective, basis, second, rotated, theta, l2)
         method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target == tol else 1)
-        result = descent.minimize(
-            objective, theta, method=method, tol=target, max_iter=max_iter - steps, monitor=monitor
-        )
-        theta, pairs, steps = result.theta, result.method.pairs, steps + result.iterations
-        passes += result.passes + second.m / source.m
-        costs.append(result.costs)
-        if result.reason != "converged" or steps >= max_iter:
+        left_over = max_iter - (0 if whole is None else whole.iterations)
+        result = descent.minimize(objective, theta, method=method, tol=target, max_iter=left_over, monitor=monitor)
+        theta, pairs = result.theta, result.method.pairs
+        passes += second.m / source.m
+        whole = result if whole is None else whole.followed_by(result)
+        if result.reason != "converged" or whole.iterations >= max_iter:
             break
-    reason = result.reason if target == tol or result.reason != "converged" else "max_iter"
-    return dataclasses.replace(result, reason=reason, iterations=steps, passes=passes, costs=np.concatenate(costs))
+    assert whole is not None
+    reason = "max_iter" if target > tol and result.reason == "converged" else result.reason
+    return dataclasses.replace(whole, reason=reason, passes=whole.passes + passes)
 
 
 def _subsets(

@@ -14,11 +14,12 @@ from xlogreg.logistic import backward, scores
 from xlogreg.losses import Loss
 
 __all__ = [
+    "TEMPORARIES",
     "Block",
-    "bias_terms",
     "class_numbers",
     "class_terms",
     "combine_terms",
+    "correlation_terms",
     "diagonal_terms",
     "expansion_terms",
     "moment_terms",
@@ -215,11 +216,13 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
     return (xp.astype((X * X) @ F.T, right.dtype, copy=False),)
 
 
-def bias_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
-    """`pass_terms` and the sum of the curvatures (g, k, k): the Hessian of the biases alone."""
-    losses, dZ, C = _second(loss)(model_scores(block.X, theta), block.Y)
-    C = _weighted(C, block, theta)
-    return (*_first_sums(block, theta, losses, dZ), array_namespace(C).sum(C, axis=-1))
+def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Weighted sums of x (n_x, 1) and of x y' (n_x, k), in origin's dtype."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(Y[:1, :]) if weight is None else weight
+    sums = X @ weight.T, X @ (weight * Y).T
+    return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
@@ -253,3 +256,7 @@ def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     if weight is not None:
         losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
     return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T
+
+
+# functions that make so many temporaries of the size of a block, some of them in twice the precision
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {expansion_terms: 4, second_moment_terms: 2}

@@ -1,10 +1,11 @@
 """What every solver returns."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xlogreg.backends import Array
+from xlogreg.backends import Array, array_namespace
 from xlogreg.objective import Evaluation
 
 __all__ = ["Monitor", "Result"]
@@ -44,3 +45,12 @@ class Result:
     gap: Array | None
     method: Any = None
     trend: Array | None = None
+
+    def followed_by(self, other: "Result") -> "Result":
+        """Both as one run: where the other stopped, with the steps, passes and costs of the two."""
+        return dataclasses.replace(
+            other,
+            iterations=self.iterations + other.iterations,
+            passes=self.passes + other.passes,
+            costs=array_namespace(self.costs).concat([self.costs, other.costs], axis=0),
+        )
