@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.backends import HOST, LIBRARIES, place_of, place_on, to_host
+from xlogreg import backends
+from xlogreg.backends import HOST, LIBRARIES, available_backends, dtype_name, place_of, place_on, to_host
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -148,15 +149,25 @@ def test_small_arrays_come_home_in_one_transfer(where):
 
 
 def test_probing_computes_and_does_not_trust_the_import(monkeypatch):
-    from xlogreg import backends
-
     broken = LIBRARIES["numpy"]._replace(fetch=lambda array: np.asarray(7.0))
     monkeypatch.setitem(backends.LIBRARIES, "numpy", broken)
     assert backends.why_unusable("numpy") == "computed 7.0 where 8 is right"
 
 
 def test_a_named_place_is_the_place_of_its_arrays(where):
-    device = where.place.device if where.place.name == "torch" else where.place.device_name
-    if where.place.name == "jax":
-        device = "cpu:0"
-    assert place_on(where.place.name, device) == where.place
+    for device in (where.place.device, where.place.device_name):
+        assert place_on(where.place.name, device) == where.place
+
+
+@pytest.mark.parametrize("name", ["torch", "array-api-strict"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_copy_in_pieces_is_the_copy(name, order, monkeypatch):
+    if not available_backends()[name].usable:
+        pytest.skip(f"{name} is not here")
+    monkeypatch.setattr(backends, "PIECE_BYTES", 200)
+    monkeypatch.setattr(backends.Place, "small_blocks", False)
+    host = np.asarray(np.arange(140, dtype=">f4").reshape(20, 7), order=order)[::-1, :]
+    host.flags.writeable = False
+    array = place_on(name).put(host)
+    np.testing.assert_array_equal(to_host(array), host)
+    assert dtype_name(array) == "float32"

@@ -243,7 +243,7 @@ def test_many_features_are_fitted_without_a_hessian():
     X = rng.standard_normal((1200, 900))
     Y = X[0] + rng.standard_normal(900) > 0
     auto = xlogreg.fit(X, Y, l2=0.1)
-    assert auto.fit_info.solver == "lbfgs"
+    assert auto.fit_info.solver == "spectral-lbfgs"
     assert auto.fit_info.gap_known == "bound"
     assert auto.fit_info.gap < 1e-8 * auto.fit_info.cost
     newton = xlogreg.fit(X, Y, l2=0.1, solver="newton")

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Array = Any  # an array of any library that follows the array API standard
+PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
 _names: dict[type, str] = {}
 
 
@@ -104,15 +105,30 @@ class Place:
                 host = host.astype(dtype)
             if self.name == "numpy":
                 return host
-            # what other libraries refuse or warn of: foreign byte order, negative strides, read-only memory
-            native = np.require(host, host.dtype.newbyteorder("="), ["W"])
-            native = native if min(native.strides, default=0) >= 0 else native.copy()
-            narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
-            if narrow is not None and not self.offers(native.dtype.name):
-                native = native.astype(narrow)
             with self.computing():
-                array = self.xp.asarray(native, device=self.device)
+                array = self._copied(host)
         return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
+
+    def _copied(self, host: np.ndarray) -> Array:
+        """The array here; to a device in pieces, so that no second full copy is made on the way there."""
+        if host.nbytes <= PIECE_BYTES or self.small_blocks or not LIBRARIES[self.name].fills or host.ndim != 2:
+            return self.xp.asarray(self._native(host), device=self.device)
+        sample = self._copied(host[:1, :1])
+        array = self.xp.empty(host.shape, dtype=sample.dtype, device=self.device)
+        axis = 0 if host.flags.c_contiguous else 1  # a piece is contiguous
+        step = max(1, PIECE_BYTES * host.shape[axis] // host.nbytes)
+        for start in range(0, host.shape[axis], step):
+            part = slice(start, min(start + step, host.shape[axis]))
+            at = (part, slice(None)) if axis == 0 else (slice(None), part)
+            array[at] = self.xp.asarray(self._native(host[at]), device=self.device)
+        return array
+
+    def _native(self, host: np.ndarray) -> np.ndarray:
+        """Without what other libraries refuse or warn of: foreign byte order, negative strides, read-only memory."""
+        native = np.require(host, host.dtype.newbyteorder("="), ["W"])
+        native = native if min(native.strides, default=0) >= 0 else native.copy()
+        narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
+        return native if narrow is None or self.offers(native.dtype.name) else native.astype(narrow)
 
     def convert(self, X: Array, dtype: str, center: Array | None) -> Array:
         """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""

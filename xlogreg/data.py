@@ -266,10 +266,17 @@ class InMemory:
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     """function(X of a block) (k, samples) of every block, side by side (k, m)."""
-    place = source.place
+    place, spans = source.place, source.spans()
+
+    def part(span: tuple[int, int]) -> Array:
+        with place.computing():
+            return function(place.convert(source.raw(*span), source.dtype, source.center))
+
+    if len(spans) == 1:
+        return part(spans[0])
+    parts = list((map_blocks if place == HOST and len(spans) >= LEAST_BLOCKS else map)(part, spans))
     with place.computing():
-        parts = [function(place.convert(source.raw(*span), source.dtype, source.center)) for span in source.spans()]
-        return parts[0] if len(parts) == 1 else place.xp.concat(parts, axis=-1)
+        return place.xp.concat(parts, axis=-1)
 
 
 def refuse_nonfinite(source: InMemory) -> None:

@@ -37,6 +37,7 @@ class Library(NamedTuple):
     # device -> whether blocks of the size of a CPU's cache pay: slices are views there, and calls cheap
     small_blocks: Callable[[Any], bool]
     convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
+    fills: bool  # whether parts of an array can be written into, as a copy in pieces does
     squares: Callable[[Any, Any], Any]  # X (n_x, m), weight (1, m) -> weighted sums of squares (n_x, 1)
     remedy: str
 
@@ -48,8 +49,8 @@ def _numpy_device(module: Any, name: Any) -> str:
 
 
 def _cupy_device(module: Any, name: Any) -> Any:
-    if name is None:
-        return module.cuda.Device()
+    if name is None or isinstance(name, module.cuda.Device):
+        return name or module.cuda.Device()
     return module.cuda.Device(int(str(name).removeprefix("cuda").removeprefix(":") or 0))
 
 
@@ -126,6 +127,7 @@ LIBRARIES = {
         None,
         lambda device: True,
         _numpy_convert,
+        True,
         _numpy_squares,
         "",
     ),
@@ -137,6 +139,7 @@ LIBRARIES = {
         lambda module, device: device,
         lambda device: False,
         _convert,
+        True,
         _squares,
         "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
     ),
@@ -148,6 +151,7 @@ LIBRARIES = {
         lambda module, device: module.no_grad(),
         lambda device: device.type == "cpu",
         _convert,
+        True,
         _squares,
         "install the PyTorch build for your device, see pytorch.org",
     ),
@@ -160,6 +164,7 @@ LIBRARIES = {
         lambda module, device: module.default_matmul_precision("highest"),
         lambda device: False,
         _convert,
+        False,
         _squares,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
@@ -171,6 +176,7 @@ LIBRARIES = {
         None,
         lambda device: True,
         _convert,
+        True,
         _squares,
         "pip install array-api-strict",
     ),
@@ -187,4 +193,8 @@ def namespace_of(name: str) -> Any:
 
 def device_name(name: str, device: Any) -> str:
     """The device as a user would name it."""
+    if name == "cupy":
+        return f"cuda:{device.id}"
+    if name == "jax":
+        return f"{device.platform}:{device.id}"
     return str(device._device if name == "array-api-strict" else device)

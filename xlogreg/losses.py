@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from xlogreg.backends import Array, array_namespace, device_of
 
-__all__ = ["LOSSES", "Loss", "cross_entropy", "log_loss", "sigmoid", "softmax", "squared_error"]
+__all__ = ["LOSSES", "Loss", "both_classes", "cross_entropy", "log_loss", "sigmoid", "softmax", "squared_error"]
 
 
 def sigmoid(Z: Array) -> Array:
@@ -31,6 +31,13 @@ def _decay(Z: Array) -> tuple[Array, Array]:
     xp = array_namespace(Z)
     E = xp.exp(-xp.abs(Z))  # in (0, 1], so nothing below overflows
     return E, 1.0 + E
+
+
+def both_classes(Z: Array) -> Array:
+    """Probabilities (2, m) of the two classes, 1 - a and a, each exact in its tail, for scores Z (1, m)."""
+    xp = array_namespace(Z)
+    E, U = _decay(Z)
+    return xp.concat([_sigmoid(-Z, E, U), _sigmoid(Z, E, U)], axis=0)
 
 
 def _sigmoid(Z: Array, E: Array, U: Array) -> Array:

@@ -1,21 +1,24 @@
 """The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from xlogreg.backends import LIBRARIES, Array, name_of, place_of, place_on, to_host, why_unusable
+from xlogreg.backends import LIBRARIES, Array, dtype_name, name_of, place_of, place_on, to_host, why_unusable
 from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import scores
-from xlogreg.losses import LOSSES
+from xlogreg.losses import LOSSES, both_classes
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.terms import class_numbers, report_terms
 
 __all__ = ["Model"]
+
+SCORES_BYTES = 2**19  # of a block of scores whose temporaries stay in a core's cache
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,7 +116,8 @@ class Model:
         array([[0.5],
                [0.5]])
         """
-        return self._per_class(X, LOSSES[self.loss].link)
+        link = LOSSES[self.loss].link
+        return self._per_class(X, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of `predict_proba`, accurate where a probability is too small for its dtype."""
@@ -123,7 +127,7 @@ class Model:
             # -log of the probability of class j is the loss of a sample labelled j
             xp = place_of(Z).xp
             if Z.shape[0] == 1:
-                return -loss.value(Z, xp.ones_like(Z))
+                return -xp.concat([loss.value(Z, xp.zeros_like(Z)), loss.value(Z, xp.ones_like(Z))], axis=0)
             top = xp.max(Z, axis=0, keepdims=True)
             return Z - top - xp.log(xp.sum(xp.exp(Z - top), axis=0, keepdims=True))
 
@@ -254,18 +258,20 @@ class Model:
     def _scores(self, X: Any) -> Array:
         source = self._source(X)
         w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
+        if not source.converts:  # nothing of the size of X is made: the library's own product, of all of it
+            source = dataclasses.replace(source, block_bytes=2**62)
         Z = map_samples(source, lambda part: scores(part, w, b))
         xp = source.place.xp
         if not bool(xp.all(xp.isfinite(Z))):
             refuse_nonfinite(source)
         return Z
 
-    def _per_class(self, X: Any, function: Any) -> Array:
+    def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:
+        """function of the scores Z (k, samples), block by block."""
         Z = self._scores(X)
         place = place_of(Z)
-        with place.computing():
-            A = place.xp.concat([function(-Z), function(Z)], axis=0) if Z.shape[0] == 1 else function(Z)
-        return place.xp.matrix_transpose(A) if self.samples == "rows" else A
+        A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
+        return A.T if self.samples == "rows" else A
 
 
 def _abridged(classes: np.ndarray) -> str:
