@@ -244,8 +244,8 @@ def test_many_features_are_fitted_without_a_hessian():
     Y = X[0] + rng.standard_normal(900) > 0
     auto = xlogreg.fit(X, Y, l2=0.1)
     assert auto.fit_info.solver == "spectral-lbfgs"
-    assert auto.fit_info.gap_known == "bound"
-    assert auto.fit_info.gap < 1e-8 * auto.fit_info.cost
+    assert auto.fit_info.gap_known == "estimate"
+    assert xlogreg.fit(X, Y, l2=0.1, solver="lbfgs").fit_info.gap_known == "bound"
     newton = xlogreg.fit(X, Y, l2=0.1, solver="newton")
     np.testing.assert_allclose(auto.predict_proba(X), newton.predict_proba(X), atol=1e-6)
 

@@ -24,7 +24,6 @@ __all__ = [
     "Place",
     "array_namespace",
     "available_backends",
-    "cholesky",
     "device_of",
     "dtype_name",
     "is_array",
@@ -247,14 +246,6 @@ def _status(name: str) -> BackendStatus:
     except Exception:  # not installed, or not importable: the reason says which
         version = ""
     return BackendStatus(not reason, version, "" if reason else place_on(name).device_name, reason)
-
-
-def cholesky(A: Array) -> Array | None:
-    """Lower Cholesky factor; None, or NaN on its diagonal, where A is not numerically positive definite."""
-    try:
-        return array_namespace(A).linalg.cholesky(A)
-    except Exception:  # NumPy, PyTorch and CuPy each raise a class of their own; JAX returns NaN
-        return None
 
 
 def squares(X: Array, weight: Array) -> Array:

@@ -59,6 +59,12 @@ class Spread(NamedTuple):
     targets: np.ndarray
     passes: int
 
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of every class (K,), both of two, by weight."""
+        shares = self.targets[:, 0]
+        return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares
+
 
 def measure_spread(source: InMemory, exact: bool = False) -> Spread:
     """From all samples, in one pass, or in two where a mean is so large that it drowns the variance.

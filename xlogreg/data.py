@@ -5,6 +5,7 @@ blocks are and where they live is its own affair, so memory maps, parts and clus
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -212,6 +213,14 @@ class InMemory:
             return self.X[start:stop, :].T
         return self.X if stop - start == self.m else self.X[:, start:stop]
 
+    @functools.cached_property
+    def _at_hand(self) -> Block | None:
+        """All samples, where they are one small block that is used as it lies there: many passes over little data."""
+        small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
+        if not small or self.converts or self.index is not None or self.block_bytes is not None:
+            return None
+        return self.block(0, self.m)
+
     def block(self, start: int, stop: int) -> Block:
         """These samples; X may be overwritten by the next block of the same thread."""
         X = self.place.convert(self.raw(start, stop), self.dtype, self.center)
@@ -246,12 +255,13 @@ class InMemory:
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
+        if self._at_hand is not None and type(arguments[0]) is np.ndarray and self.place == HOST:
+            with HOST.computing():
+                return function(self._at_hand, *arguments)
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
         spans = self.spans(TEMPORARIES.get(function, 1))
         with self.place.computing():
-            sent = arguments
-            if home != self.place or self.place.widest != "float64":
-                sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
+            sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
 

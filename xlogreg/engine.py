@@ -24,7 +24,7 @@ from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["class_shares", "minimize", "subset_pays"]
+__all__ = ["minimize", "subset_pays"]
 
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
 HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
@@ -36,7 +36,7 @@ SLOW = 3.0
 
 def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
     """Whether the samples are many enough, of every class, for a subset to stand for them."""
-    rarest = float(np.min(class_shares(spread))) * source.m
+    rarest = float(np.min(spread.shares)) * source.m
     return source.m >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
 
 
@@ -76,7 +76,7 @@ def minimize(
     Result
         ``passes`` counts work on subsets as its share.
     """
-    parameters, shares, newton = start.shape[0], class_shares(spread), Newton.of(objective)
+    parameters, shares, newton = start.shape[0], spread.shares, Newton.of(objective)
     stages = [(START_SAMPLES * parameters, 20), (_hessian_samples(source.m, parameters), 2)]
     stages = stages[1:] if warm else stages[: 1 + (stages[1][0] > 1.5 * stages[0][0])]
     theta, passes, hessian = start, 0.0, None
@@ -111,12 +111,6 @@ def _minimize_subset(objective: Objective, subset: InMemory, start: np.ndarray, 
         objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
     )
     return descent.minimize(part, start, method=Newton.of(objective), tol=tol, max_iter=max_iter)
-
-
-def class_shares(spread: Spread) -> np.ndarray:
-    """Share of every class (K,), both of two."""
-    shares = spread.targets[:, 0]
-    return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares
 
 
 def _hessian_samples(m: int, parameters: int) -> int:

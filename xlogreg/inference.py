@@ -11,7 +11,7 @@ __all__ = ["covariance", "null_log_likelihood"]
 
 def null_log_likelihood(problem: Problem) -> float:
     """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
-    shares = problem.source.shares()
+    shares = problem.source.shares() if problem.spread is None else problem.spread.shares
     if problem.objective.free[-1, 0, 0] > 0:
         return float(np.sum(shares * np.log(shares)))
     return -float(np.log(shares.shape[0]))

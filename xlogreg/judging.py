@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.certificate import Certificate, certify
+from xlogreg.certificate import EXPANSION_LIMIT, Certificate, certify
 from xlogreg.coordinates import Coordinates
 from xlogreg.data import refuse_nonfinite
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
@@ -16,6 +16,8 @@ from xlogreg.problem import Problem
 from xlogreg.solvers.result import Result
 
 __all__ = ["Verdict", "judge"]
+
+INFERENCE_WORK = 2e9  # operations of the Hessian of all samples that standard errors are worth unasked
 
 
 class Verdict(NamedTuple):
@@ -46,9 +48,9 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     complete = bool(proof.here.separated[0])
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
-    # a gap that is proved decides; after the last step there is none, but for the one before
-    proved = known in ("decrement", "bound") and proof.passes > 0 and result.last.hessian is None
-    converged = gap <= tol * cost or (reason == "converged" and not (proved and known == "decrement"))
+    # the Hessian of all samples decides where it was made for that; the bound is a proof, but a loose one
+    decided = known == "decrement" and proof.passes > 0 and result.last.hessian is None
+    converged = gap <= tol * cost or (reason == "converged" and not decided)
     separation = _separation(problem, reason, converged, complete)
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
     converged = bool(converged and reason != "separated")
@@ -105,13 +107,16 @@ def _separation(problem: Problem, reason: str, converged: bool, complete: bool) 
 
 
 def _proof(problem: Problem, result: Result) -> Certificate:
-    exact = result.reason == "converged" and problem.objective.separable  # for standard errors: at the answer itself
-    if result.last.hessian is not None and not exact:  # Newton's method ends with all that a certificate needs
+    p = problem.start.size
+    # where standard errors mean something they are wanted, at the answer itself; unless they cost more than the fit
+    exact = result.reason == "converged" and problem.objective.separable
+    exact = exact and (
+        problem.solver == "newton" or (p <= EXPANSION_LIMIT and problem.source.m * p * p <= INFERENCE_WORK)
+    )
+    if not exact and result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
-    if (
-        problem.solver in ("sampled-newton", "spectral-lbfgs") and result.gap is not None
-    ):  # a Hessian of all samples would cost more
-        return Certificate(result.last, result.gap, "estimate", 0)  # than the fit did
+    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs") and result.gap is not None:
+        return Certificate(result.last, result.gap, "estimate", 0)
     proof = certify(problem.objective, result.theta)
     if proof.gap is None and result.gap is not None:
         return proof._replace(gap=result.gap, known="estimate")

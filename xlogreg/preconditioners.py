@@ -1,9 +1,9 @@
-"""The approximate inverse Hessian that a solver steps with."""
+"""The approximate inverse Hessian that a solver steps with; all on the host, where second-order solvers keep theta."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from xlogreg.backends import Array, array_namespace, cholesky
+import numpy as np
 
 __all__ = ["Basis", "Conditioning", "Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner"]
 
@@ -23,13 +23,13 @@ class Conditioning(NamedTuple):
 
     rank: int
     condition: float
-    null: Array | None
+    null: np.ndarray | None
 
 
 class Preconditioner(Protocol):
     """M^-1 times a gradient, model by model."""
 
-    def solve(self, gradient: Array) -> Array:
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
         """M^-1 gradient, for a gradient (n_x + 1, g, k)."""
         ...
 
@@ -38,9 +38,9 @@ class Preconditioner(Protocol):
 class Diagonal:
     """M = diag(curvature), curvature broadcastable to theta."""
 
-    curvature: Array
+    curvature: np.ndarray
 
-    def solve(self, gradient: Array) -> Array:
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
         return gradient / self.curvature
 
 
@@ -48,21 +48,19 @@ class Diagonal:
 class Inverse:
     """M^-1 = inverse (g, p, p), p = (n_x + 1) k, held whole: for one Hessian that many gradients meet."""
 
-    inverse: Array
+    inverse: np.ndarray
     conditioning: tuple[Conditioning, ...]  # of each model
 
     @classmethod
-    def of(cls, hessian: Array, precision: float) -> "Inverse":
+    def of(cls, hessian: np.ndarray, precision: float) -> "Inverse":
         """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular."""
-        found = [_invert(hessian[j, :, :], precision) for j in range(hessian.shape[0])]
-        inverses, conditioning = zip(*found, strict=True)
-        return cls(array_namespace(hessian).stack(inverses), conditioning)
+        inverses, conditioning = zip(*(_invert(H, precision) for H in hessian), strict=True)
+        return cls(np.stack(inverses), conditioning)
 
-    def solve(self, gradient: Array) -> Array:
-        xp = array_namespace(gradient)
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
         rows, g, k = gradient.shape
-        R = xp.reshape(xp.permute_dims(gradient, (1, 0, 2)), (g, rows * k, 1))
-        return xp.permute_dims(xp.reshape(self.inverse @ R, (g, rows, k)), (1, 0, 2))
+        R = gradient.transpose(1, 0, 2).reshape(g, rows * k, 1)
+        return (self.inverse @ R).reshape(g, rows, k).transpose(1, 0, 2)
 
 
 class Basis(NamedTuple):
@@ -77,9 +75,9 @@ class Basis(NamedTuple):
         What is assumed of the second moment in all directions outside of U.
     """
 
-    T: Array
-    U: Array
-    values: Array
+    T: np.ndarray
+    U: np.ndarray
+    values: np.ndarray
     tail: float = 0.0
 
     @property
@@ -110,41 +108,37 @@ class Kronecker:
     """
 
     basis: Basis
-    right: Array
-    spectrum: Array
-    tail: Array
+    right: np.ndarray
+    spectrum: np.ndarray
+    tail: np.ndarray
     conditioning: tuple[Conditioning, ...]
 
     @classmethod
-    def of(cls, basis: Basis, a: Array, Q: Array, diagonal: Array, l2: float, precision: float) -> "Kronecker":
+    def of(
+        cls, basis: Basis, a: np.ndarray, Q: np.ndarray, diagonal: np.ndarray, l2: float, precision: float
+    ) -> "Kronecker":
         """From the diagonal (r, k) of the losses' Hessian, and the mean curvatures a (k,) of the classes Q (k, k)."""
-        xp = array_namespace(a)
-        k, a = a.shape[0], xp.maximum(a, 0.0)
-        null = (
-            xp.reshape(a <= k * precision * float(xp.max(a)), (1, k))
-            if k > 1
-            else xp.zeros_like(xp.reshape(a, (1, k)), dtype=xp.bool)
-        )
-        collinear = basis.values <= basis.values.shape[0] * precision * float(xp.max(basis.values))
-        tail = xp.maximum(xp.reshape(a, (1, k)) * basis.tail, l2)
+        k, a = a.shape[0], np.maximum(a, 0.0)
+        null = (a <= k * precision * a.max())[None, :] if k > 1 else np.zeros((1, 1), dtype=bool)
+        collinear = basis.values <= basis.values.shape[0] * precision * basis.values.max()
+        tail = np.maximum(a[None, :] * basis.tail, l2)
         spectrum = diagonal + tail
-        dead = xp.reshape(collinear, (-1, 1)) & (spectrum <= l2 + precision * float(xp.max(diagonal)))
-        spectrum = xp.where(null | dead | (spectrum <= 0), xp.inf, spectrum)
-        finite = xp.isfinite(spectrum)
-        smallest, largest = float(xp.min(spectrum)), float(xp.max(xp.where(finite, spectrum, 0.0)))
-        rank = int(xp.sum(xp.astype(finite, xp.int64)))
-        directions = None
-        if l2 == 0 and bool(xp.any(collinear)):
-            directions, _ = xp.linalg.qr((basis.U / basis.T)[:, : int(xp.sum(xp.astype(collinear, xp.int64)))])
-        conditioning = (Conditioning(rank, largest / smallest, directions),) if basis.whole else ()
-        return cls(basis, Q, spectrum, xp.where(null | (tail <= 0), xp.inf, tail), conditioning)
+        dead = collinear[:, None] & (spectrum <= l2 + precision * diagonal.max())
+        spectrum = np.where(null | dead | (spectrum <= 0), np.inf, spectrum)
+        conditioning: tuple[Conditioning, ...] = ()
+        if basis.whole:
+            finite = spectrum[np.isfinite(spectrum)]
+            directions = (basis.U / basis.T)[:, collinear] if l2 == 0 and collinear.any() else None
+            axes = None if directions is None else np.linalg.qr(directions)[0]
+            conditioning = (Conditioning(finite.size, float(finite.max() / finite.min()), axes),)
+        return cls(basis, Q, spectrum, np.where(null | (tail <= 0), np.inf, tail), conditioning)
 
-    def solve(self, gradient: Array) -> Array:
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
         T, U, _, _ = self.basis
         R = (gradient[:, 0, :] / T) @ self.right
         C = U.T @ R
         R = U @ (C / self.spectrum) if self.basis.whole else R / self.tail + U @ (C / self.spectrum - C / self.tail)
-        return array_namespace(gradient).expand_dims((R @ self.right.T) / T, axis=1)
+        return ((R @ self.right.T) / T)[:, None, :]
 
 
 @dataclass(frozen=True)
@@ -164,64 +158,56 @@ class Dense:
         Relative rounding error of the gradient's.
     """
 
-    hessian: Array
+    hessian: np.ndarray
     precision: float
     noise: float
 
-    def solve(self, gradient: Array) -> Array:
-        xp = array_namespace(gradient)
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
         rows, g, k = gradient.shape
-        R = [self._solve_one(self.hessian[j, :, :], xp.reshape(gradient[:, j, :], (rows * k, 1))) for j in range(g)]
-        return xp.stack([xp.reshape(r, (rows, k)) for r in R], axis=1)
+        R = [self._solve_one(self.hessian[j], gradient[:, j, :].reshape(-1, 1)).reshape(rows, k) for j in range(g)]
+        return R[0][:, None, :] if g == 1 else np.stack(R, axis=1)
 
-    def _solve_one(self, H: Array, r: Array) -> Array:
-        xp = array_namespace(H)
+    def _solve_one(self, H: np.ndarray, r: np.ndarray) -> np.ndarray:
         scale, scaled, definite = _scaled(H, self.precision)
         if definite:
-            return scale * xp.linalg.solve(scaled, scale * r)
-        if not bool(xp.all(xp.isfinite(H))):  # an overflow: there is no step, and eigh would raise
-            return r * xp.nan
-        values, Q = xp.linalg.eigh(scaled)
+            return scale * np.linalg.solve(scaled, scale * r)
+        if not np.isfinite(H).all():  # an overflow: there is no step, and eigh would raise
+            return r * np.nan
+        values, Q = np.linalg.eigh(scaled)
         inverse = _pseudo_inverse(values, self.precision)
-        solution = scale * (Q @ (xp.expand_dims(inverse, axis=-1) * (Q.T @ (scale * r))))
-        left = float(xp.max(xp.abs(r - H @ solution)))
-        rounding = 64.0 * self.noise * max(1.0, 2.0 * float(xp.max(xp.linalg.diagonal(H))) ** 0.5)
-        return solution if left <= 1e-3 * float(xp.max(xp.abs(r))) + rounding else r * xp.nan
+        solution = scale * (Q @ (inverse[:, None] * (Q.T @ (scale * r))))
+        left = np.abs(r - H @ solution).max()
+        rounding = 64.0 * self.noise * max(1.0, 2.0 * float(H.diagonal().max()) ** 0.5)
+        return solution if left <= 1e-3 * np.abs(r).max() + rounding else r * np.nan
 
 
-def _scaled(H: Array, precision: float) -> tuple[Array, Array, bool]:
+def _scaled(H: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray, bool]:
     """The scale (p, 1) that gives H a unit diagonal, H so scaled, and whether that is safely positive definite."""
-    xp = array_namespace(H)
-    diagonal = xp.linalg.diagonal(H)
+    diagonal = H.diagonal()
     # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
-    scale = xp.reshape(1.0 / xp.sqrt(xp.where(diagonal > 0, diagonal, xp.inf)), (-1, 1))
+    scale = (1.0 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf)))[:, None]
     scaled = H * scale * scale.T
-    L = cholesky(scaled)
+    try:
+        pivot = float(np.linalg.cholesky(scaled).diagonal().min()) ** 2
+    except np.linalg.LinAlgError:
+        pivot = 0.0
     # a pivot is the part of a feature that the others do not explain
-    definite = L is not None and float(xp.min(xp.linalg.diagonal(L))) ** 2 > 1e4 * H.shape[0] * precision
-    return scale, scaled, definite
+    return scale, scaled, pivot > 1e4 * H.shape[0] * precision
 
 
-def _pseudo_inverse(values: Array, precision: float) -> Array:
+def _pseudo_inverse(values: np.ndarray, precision: float) -> np.ndarray:
     """1 / values of the eigenvalues that are more than rounding errors, 0 of the others."""
-    xp = array_namespace(values)
-    cutoff = values.shape[0] * precision * float(xp.max(values))
-    return xp.where(values > cutoff, 1.0 / xp.where(values > cutoff, values, xp.ones_like(values)), 0.0)
+    return 1.0 / np.where(values > values.shape[0] * precision * values.max(), values, np.inf)
 
 
-def _invert(H: Array, precision: float) -> tuple[Array, Conditioning]:
-    xp = array_namespace(H)
+def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
     scale, scaled, definite = _scaled(H, precision)
     if definite:
-        inverse = xp.linalg.inv(scaled)
-        norms = [float(xp.max(xp.sum(xp.abs(A), axis=0))) for A in (scaled, inverse)]  # 1-norms, as LAPACK's estimate
+        inverse = np.linalg.inv(scaled)
+        norms = [float(np.abs(A).sum(axis=0).max()) for A in (scaled, inverse)]  # 1-norms, as LAPACK's estimate
         return scale * inverse * scale.T, Conditioning(H.shape[0], norms[0] * norms[1], None)
-    values, Q = xp.linalg.eigh(scaled)
+    values, Q = np.linalg.eigh(scaled)
     kept = _pseudo_inverse(values, precision)
-    inverse = (Q * xp.expand_dims(kept, axis=0)) @ Q.T
-    rank = int(xp.sum(xp.astype(kept > 0, xp.int64)))
-    null = None
-    if rank < H.shape[0]:
-        null, _ = xp.linalg.qr(xp.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])
-    conditioning = Conditioning(rank, float(xp.max(values)) * float(xp.max(kept)), null)
-    return scale * inverse * scale.T, conditioning
+    rank = int(np.sum(kept > 0))
+    null = np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])[0] if rank < len(H) else None
+    return scale * ((Q * kept) @ Q.T) * scale.T, Conditioning(rank, float(values.max() * kept.max()), null)

@@ -119,7 +119,7 @@ def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monito
         problem.objective,
         problem.source,
         problem.start,
-        shares=None if problem.spread is None else engine.class_shares(problem.spread),
+        shares=None if problem.spread is None else problem.spread.shares,
         spread=problem.spread,
         engine=problem.engine,
         rng=np.random.default_rng(options.rng),

@@ -99,7 +99,7 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     X = xp.astype(X, theta.dtype, copy=False)
     hessian = _bordered_gram if theta.shape[2] == 1 else _bordered_grams
     H = [hessian(X, C[model, :, :, :]) for model in range(theta.shape[1])]
-    return (*_first_sums(block, theta, losses, dZ), xp.stack(H))
+    return (*_first_sums(block, theta, losses, dZ), H[0][None, ...] if len(H) == 1 else xp.stack(H))
 
 
 def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array]]:

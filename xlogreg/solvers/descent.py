@@ -9,7 +9,8 @@ import collections
 import math
 from typing import Protocol, Self
 
-from xlogreg.backends import Array, array_namespace
+import numpy as np
+
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
 
@@ -36,27 +37,27 @@ class Method(Protocol):
         """How many steps may pass without the gap's halving before rounding errors are held to be all that is left."""
         ...
 
-    def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
+    def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
         """The objective at theta, with as many derivatives as `step` needs: one pass."""
         ...
 
-    def step(self, here: Evaluation) -> Array:
+    def step(self, here: Evaluation) -> np.ndarray:
         """-B^-1 g, for an approximate Hessian B."""
         ...
 
-    def learn(self, moved: Array, change: Array) -> Self:
+    def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
         """The method that also knows that moving theta so changed the gradient so."""
         ...
 
 
-def decrement(gradient: Array, step: Array) -> Array:
+def decrement(gradient: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Half the squared Newton decrement of each model (g,): the gap that the step promises to close."""
-    return -0.5 * array_namespace(step).sum(gradient * step, axis=(0, 2))
+    return -0.5 * (gradient * step).sum(axis=(0, 2))
 
 
 def minimize(
     objective: Objective,
-    start: Array,
+    start: np.ndarray,
     *,
     method: Method,
     tol: float,
@@ -69,7 +70,8 @@ def minimize(
     Parameters
     ----------
     objective : Objective
-    start : array (n_x + 1, g, k)
+    start : ndarray (n_x + 1, g, k)
+        On the host, as all that this loop computes with.
     method : Method
     tol : float
         Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken. 0: go on.
@@ -85,25 +87,24 @@ def minimize(
         Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
         "diverged" (the cost is not finite), "max_iter", "slow" or "callback".
     """
-    xp = array_namespace(start)
     theta, reason, gap = start, "max_iter", None
     here, passes = method.evaluate(objective, theta), 1
-    costs: list[Array] = []
-    path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
+    costs: list[np.ndarray] = []
+    path: collections.deque[np.ndarray] = collections.deque(maxlen=TREND_STEPS)
     lazy, steady, total, length = 0, 0, math.inf, 1.0
     small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
-        value = float(xp.sum(here.value))
+        value = float(here.value.sum())
         if not math.isfinite(value):
             reason = "diverged"
             break
         step = method.step(here)
         gap = decrement(here.gradient, step)
-        previous, total = total, float(xp.sum(gap))
+        previous, total = total, float(gap.sum())
         if monitor is not None and monitor(iteration, theta, here):
             reason = "callback"
             break
-        if objective.separable and bool(xp.all(here.separated)):
+        if objective.separable and bool(here.separated.all()):
             reason = "separated"
             break
         if not math.isfinite(total):  # the method has no step from here
@@ -111,7 +112,7 @@ def minimize(
             break
         costs.append(here.value)
         path.append(theta)
-        small = small + 1 if tol > 0 and bool(xp.all(gap <= tol * here.value)) else 0
+        small = small + 1 if tol > 0 and bool((gap <= tol * here.value).all()) else 0
         if small >= method.patience:
             theta, reason = theta + step, "converged"
             break
@@ -138,7 +139,7 @@ def minimize(
             length = 0.5**halving
             trial = theta + length * step
             there, passes = method.evaluate(objective, trial), passes + 1
-            gain = float(xp.sum(here.value - there.value))
+            gain = float((here.value - there.value).sum())
             if gain >= 2.0 * ARMIJO * length * total - (slack if blind else 0.0):
                 break
         else:
@@ -147,4 +148,4 @@ def minimize(
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
     trend = theta - path[0] if path else None
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method, trend)
+    return Result(theta, reason, len(costs), passes, np.stack([*costs, here.value])[:-1, :], here, gap, method, trend)

@@ -34,6 +34,7 @@ class Newton:
         return objective.expand(theta)
 
     def step(self, here: Evaluation) -> Array:
+        assert here.hessian is not None
         return -Dense(here.hessian, self.precision, self.noise).solve(here.gradient)
 
     def learn(self, moved: Array, change: Array) -> Self:
