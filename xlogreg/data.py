@@ -243,7 +243,7 @@ class InMemory:
     def _scaled_features(self, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
         """(X - center) * inverse_scale, some features at a time, (n, m) each."""
         place, xp = self.place, self.place.xp
-        scale = place.put(inverse_scale, dtype)
+        scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
         step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * self.m))
         for start in range(0, self.n_x, step):
             part = slice(start, min(start + step, self.n_x))
@@ -251,7 +251,7 @@ class InMemory:
             X = xp.astype(X if self.index is None else xp.take(X, self.index, axis=1), place.dtype(dtype), copy=False)
             if self.center is not None:
                 X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
-            yield X * scale[part, :]
+            yield X * scale[part, :] if scaled else X
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""

@@ -101,7 +101,8 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         scale = np.ones_like(spectrum)
         if options.solver != "gd":
             scale = np.sqrt(spectrum / source.total_weight + ridge)
-        engine, source = Span(source, basis, scale[:, None], unit), reduced
+        whole = source.uncentered() if options.solver != "gd" and _folds(source, inner) else source
+        engine, source = Span(whole, basis, scale[:, None], unit), reduced
         penalty, passes = scale**-2, passes + 2  # the second is that of Span.parameters_of
     solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
     start = np.zeros((source.n_x + 1, 1, k))
@@ -122,7 +123,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
         free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
         separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
     )
-    if source.center is not None and np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype]:
+    if source.center is not None and _folds(source, inner):
         objective = dataclasses.replace(objective, center=np.reshape(inner.center, column))
     if given is not None:
         plain, start = start, inner.theta_of(*given)
@@ -132,6 +133,11 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
             given = given if costs[0] <= costs[1] else None
     start = start * objective.free
     return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
+
+
+def _folds(source: InMemory, inner: Coordinates) -> bool:
+    """Whether the centre may be subtracted from sums over X instead of from X."""
+    return bool(np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype])
 
 
 def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ class Span:
     Attributes
     ----------
     source : InMemory
-        The samples as they came, centred.
+        The samples as they came, centred; or not, where the mean may as well be subtracted from their combinations.
     basis : array (m, r)
         V diag(lambda)^-1/2, where the samples are.
     scale : ndarray (r, 1)
@@ -50,8 +50,11 @@ class Span:
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """w (n_x, k) and b (k, 1) for X as it came: one pass."""
         place = self.source.place
-        combined = self.source.sum(combine_terms, self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest))
-        w = as_host(combined[0]) / self.user.scale**2
+        alpha = self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest)
+        combined = as_host(self.source.sum(combine_terms, alpha)[0])
+        if self.source.center is None:
+            combined = combined - self.center * np.sum(as_host(alpha), axis=0)
+        w = combined / self.user.scale**2
         return w, theta[-1:, 0, :].T - w.T @ self.user.center
 
     def gradient_of(self, dTheta: np.ndarray, other: object) -> np.ndarray:
