@@ -22,7 +22,7 @@ LAYERS = [
     ["logistic"],
     ["terms"],
     ["labels", "data"],
-    ["coordinates", "objective"],
+    ["coordinates", "nonfinite", "objective"],
     ["wide"],
     ["preconditioners", "progress", "solvers.result"],
     ["solvers.gradient_descent", "solvers.descent", "solvers.newton", "solvers.quasi_newton", "solvers"],

@@ -208,3 +208,46 @@ def test_without_threadpoolctl_blocks_are_computed_in_turn(monkeypatch):
     X, Y = draw()
     assert threads.workers() == 1
     assert xlogreg.fit(X, Y).fit_info.converged
+
+
+def test_scales_from_1e_minus_150_to_1e150_change_no_probability():
+    X, Y = draw()
+    scale = np.logspace(-150, 150, 20)[:, None]
+    plain, scaled = xlogreg.fit(X, Y), xlogreg.fit(X * scale, Y)
+    assert scaled.fit_info.converged
+    assert scaled.fit_info.passes <= plain.fit_info.passes + 2
+    np.testing.assert_allclose(scaled.predict_proba(X * scale), plain.predict_proba(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton"])
+def test_of_collinear_features_the_answer_of_minimum_norm_is_given_whatever_the_seed(solver):
+    X, Y = draw()
+    X = np.concatenate([X, X[:1] + X[1:2], np.full((1, 30_000), 3.0)])
+    S = (X - X.mean(axis=1, keepdims=True))[:21] / X.std(axis=1, keepdims=True)[:21]
+    null = np.linalg.svd(S @ S.T)[0][:, -1]  # of the standardised features
+    models = [xlogreg.fit(X, Y, solver=solver, rng=seed) for seed in range(3)]
+    for model in models:
+        assert model.fit_info.rank == 21  # 20 features and the bias
+        assert abs(null @ (model.w[:21, 0] * X.std(axis=1)[:21])) < 1e-10
+        np.testing.assert_allclose(model.w, models[0].w, atol=1e-6)
+
+
+def test_soft_targets_of_a_model_have_that_model_as_their_optimum():
+    X, _ = draw()
+    w = np.linspace(-1, 1, 20)[:, None]
+    model = xlogreg.fit(X, xlogreg.sigmoid(w.T @ X - 0.5), targets="probabilities")
+    assert model.fit_info.solver == "sampled-newton"
+    np.testing.assert_allclose(model.w, w, atol=1e-5)
+    np.testing.assert_allclose(model.b, [[-0.5]], atol=1e-5)
+
+
+def test_parameter_error_counts_standard_errors():
+    X, Y = draw(m=6000, n_x=4)
+    best = xlogreg.fit(X, Y, tol=1e-15)
+    rough = xlogreg.fit(X, Y, solver="gd", learning_rate=1.0, max_iter=30)
+    errors = (rough.w - best.w) / best.standard_errors().w
+    assert 0.3 < rough.fit_info.parameter_error / np.linalg.norm(errors) < 3
+    assert best.fit_info.parameter_error < 1e-4
+    weighted = xlogreg.fit(X, Y, sample_weight=np.where(np.arange(6000) < 3000, 1.0, 1e-9), tol=1e-2)
+    expected = np.sqrt(2 * weighted.fit_info.gap * 3000)
+    assert weighted.fit_info.parameter_error == pytest.approx(expected, rel=1e-6)

@@ -201,3 +201,17 @@ def test_the_sums_of_a_source_come_home_to_the_parameters(where):
     for ours, part in zip(source.sum(pass_terms, theta, loss), there, strict=True):
         assert type(ours) is np.ndarray
         where.check(part, ours, dtype=where.place.widest)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_compiled_sums_are_those_that_were_not_compiled_tails_included(where, k):
+    Y, weight, theta, loss = pose(k)
+    block, parameters = block_of(where, Y, weight), where.asarray(20.0 * theta)
+    for function in (pass_terms, expansion_terms):
+        compiled = where.place.compiled(function, (parameters, loss))
+        for ours, expected in zip(compiled(block, parameters, loss), function(block, parameters, loss), strict=True):
+            where.check(ours, to_host(expected), atol=1e-12 if where.dtype == "float64" else 1e-4)
+    sure = Block(where.asarray([[1.0]]), where.asarray([[1.0]]), None, 0)
+    theta = where.asarray([[[40.0]], [[0.0]]])
+    losses = where.place.compiled(pass_terms, (theta, LOSSES["log_loss"]))(sure, theta, LOSSES["log_loss"])[0]
+    where.check(losses, [np.exp(-40.0)], atol=0.0)

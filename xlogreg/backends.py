@@ -8,7 +8,7 @@ import contextlib
 import functools
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ __all__ = [
     "device_of",
     "dtype_name",
     "is_array",
+    "log1p",
     "place_of",
     "place_on",
     "squares",
@@ -132,6 +133,14 @@ class Place:
     def convert(self, X: Array, dtype: str, center: Array | None) -> Array:
         """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
         return LIBRARIES[self.name].convert(self.xp, X, self.dtype(dtype), center)
+
+    def compiled(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """The function of a block and these arguments, compiled where the library can and it is worth it.
+
+        That is where it ends in a constant, the loss: those functions make dozens of small steps of each block.
+        """
+        compile = LIBRARIES[self.name].compile
+        return function if compile is None or is_array(arguments[-1]) else compile(function)
 
     def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         """Small arrays of one other place and dtype, brought here in one transfer, in `widest`."""
@@ -251,3 +260,8 @@ def _status(name: str) -> BackendStatus:
 def squares(X: Array, weight: Array) -> Array:
     """Sums (n_x, 1) of the squares of X (n_x, m), weighted by weight (1, m)."""
     return LIBRARIES[name_of(X)].squares(X, weight)
+
+
+def log1p(E: Array) -> Array:
+    """log(1 + e) of e in [0, 1], element by element, to full relative accuracy."""
+    return LIBRARIES[name_of(E)].log1p(E)

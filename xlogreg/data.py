@@ -18,7 +18,7 @@ from xlogreg.logistic import scores
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["InMemory", "Source", "host_center", "map_samples", "refuse_nonfinite", "total_of"]
+__all__ = ["InMemory", "Source", "host_center", "map_samples", "total_of"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
@@ -262,6 +262,7 @@ class InMemory:
         spans = self.spans(TEMPORARIES.get(function, 1))
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
+            function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
 
@@ -287,39 +288,6 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     parts = list((map_blocks if place == HOST and len(spans) >= LEAST_BLOCKS else map)(part, spans))
     with place.computing():
         return place.xp.concat(parts, axis=-1)
-
-
-def refuse_nonfinite(source: InMemory) -> None:
-    """Say where X holds values that cannot be computed with; returns if there are none.
-
-    Raises
-    ------
-    ValueError
-        Names the first such value by row and column of X as it was handed in, and how many there are.
-    """
-    xp = source.place.xp
-    dtype = source.place.dtype(source.dtype)
-    count, first = 0, None
-    with source.place.computing():
-        for start, stop in source.spans():
-            part = source.raw(start, stop)
-            X = to_host(xp.astype(part, dtype, copy=False))
-            bad = ~np.isfinite(X)
-            here = int(np.sum(bad))
-            if here and first is None:
-                at = np.unravel_index(np.argmax(bad), bad.shape)
-                first = int(at[0]), start + int(at[1]), float(X[at]), dtype_name(part)
-            count += here
-    if first is None:
-        return
-    feature, sample, value, stored = first
-    row, column = (sample, feature) if source.rows else (feature, sample)
-    where = f"the first is {value} at row {row}, column {column}"
-    overflow = f" in {source.dtype}, computed from {stored}" if stored != source.dtype else ""
-    raise ValueError(
-        f"X holds {count} value{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not finite (NaN or infinity)"
-        f"{overflow}: {where}; remove or impute {'them' if count > 1 else 'it'} first"
-    )
 
 
 def host_center(source: InMemory) -> Array:

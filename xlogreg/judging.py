@@ -7,9 +7,9 @@ import numpy as np
 
 from xlogreg.certificate import EXPANSION_LIMIT, Certificate, certify
 from xlogreg.coordinates import Coordinates
-from xlogreg.data import refuse_nonfinite
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
 from xlogreg.inference import covariance, null_log_likelihood
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.options import Options
 from xlogreg.preconditioners import Conditioning, Inverse
 from xlogreg.problem import Problem

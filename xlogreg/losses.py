@@ -7,7 +7,7 @@ Z, Y and A are (..., k, m): the classes are always the last axis but one, the sa
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xlogreg.backends import Array, array_namespace, device_of
+from xlogreg.backends import Array, array_namespace, device_of, log1p
 
 __all__ = ["LOSSES", "Loss", "both_classes", "cross_entropy", "log_loss", "sigmoid", "softmax", "squared_error"]
 
@@ -80,18 +80,13 @@ def log_loss(Z: Array, Y: Array) -> Array:
     >>> log_loss(np.asarray([[0.0, 1e4]]), np.asarray([[1.0, 0.0]])).round(4)
     array([[6.931e-01, 1.000e+04]])
     """
-    return _log_loss(Z, Y, *_decay(Z))
+    return _log_loss(Z, Y, _decay(Z)[0])
 
 
-def _log_loss(Z: Array, Y: Array, E: Array, U: Array) -> Array:
+def _log_loss(Z: Array, Y: Array, E: Array) -> Array:
     xp = array_namespace(Z)
     # maximum(z, 0) - y z first: for a sample on its own side they cancel exactly and leave the tail
-    return (xp.maximum(Z, 0.0) - Y * Z) + _log1p(E, U)
-
-
-def _log1p(E: Array, U: Array) -> Array:
-    """log(1 + e) of U = 1 + E as rounded, to full relative accuracy: log1p costs up to four times as much."""
-    return array_namespace(E).log(U) + (E - (U - 1.0)) / U
+    return (xp.maximum(Z, 0.0) - Y * Z) + log1p(E)
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:
@@ -163,13 +158,13 @@ def _curvature_softmax(A: Array) -> Array:
 
 def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array]:
     E, U = _decay(Z)
-    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y
+    return _log_loss(Z, Y, E), _sigmoid(Z, E, U) - Y
 
 
 def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     E, U = _decay(Z)
     C = E / (U * U)  # a (1 - a), exact in both tails
-    return _log_loss(Z, Y, E, U), _sigmoid(Z, E, U) - Y, C[..., None, :, :]
+    return _log_loss(Z, Y, E), _sigmoid(Z, E, U) - Y, C[..., None, :, :]
 
 
 def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:

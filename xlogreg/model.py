@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import LIBRARIES, Array, dtype_name, name_of, place_of, place_on, to_host, why_unusable
-from xlogreg.data import InMemory, map_samples, refuse_nonfinite, total_of
+from xlogreg.data import InMemory, map_samples, total_of
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.terms import class_numbers, report_terms
 

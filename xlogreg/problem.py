@@ -15,11 +15,12 @@ from xlogreg.coordinates import (
     measure_spread,
     user_coordinates,
 )
-from xlogreg.data import InMemory, host_center, refuse_nonfinite
+from xlogreg.data import InMemory, host_center
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.losses import LOSSES
 from xlogreg.model import Model
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.wide import Span, reduce_wide, reduction_pays

@@ -11,7 +11,7 @@ from xlogreg import engine, spectral
 from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT, certify
 from xlogreg.coordinates import Coordinates, as_host
-from xlogreg.data import refuse_nonfinite
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal

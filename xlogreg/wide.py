@@ -13,7 +13,8 @@ import numpy as np
 
 from xlogreg.backends import Array
 from xlogreg.coordinates import Coordinates, as_host
-from xlogreg.data import InMemory, refuse_nonfinite
+from xlogreg.data import InMemory
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.terms import combine_terms
 
 __all__ = ["Span", "reduce_wide", "reduction_pays"]
