@@ -9,6 +9,7 @@ gets the curvature at which the subset's own is half noise.
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,7 @@ SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset 
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
 BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
 MEMORY = 100  # pairs at most
+SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
 
 
 def minimize(
@@ -73,42 +75,54 @@ def minimize(
         ``passes`` counts work on subsets as its share.
     """
     k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
-    if source.n_x <= WHOLE_LIMIT:
-        first, second = _subsets(source, k, shares, rng)
-        basis = _axes(objective, first, spread, engine)
-        left = (basis.U / basis.T) * objective.rows[:, 0, :]
-        rotated = second.projected(left[:-1], left[-1:])
-    else:
-        basis, second = _span(objective, source, shares, rng, l2)
-        first, rotated = second, None
-    passes = first.m / source.m
     room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X
     memory = min(max(room, 20), MEMORY)
+    found = _axes if _cheap(source, k) else _span
+    basis, second, rotated, passes = found(objective, source, shares, rng, spread, engine)
     whole: Result | None = None
     theta, pairs = start, ()
-    for target in (*(gap for gap in RENEWALS if gap > tol), tol):
+    targets = [*(gap for gap in RENEWALS if gap > tol), tol]
+    while targets:
+        target = targets[0]
         preconditioner = _renewed(objective, basis, second, rotated, theta, l2)
         method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target == tol else 1)
-        left_over = max_iter - (0 if whole is None else whole.iterations)
-        result = descent.minimize(objective, theta, method=method, tol=target, max_iter=left_over, monitor=monitor)
+        result = descent.minimize(
+            objective,
+            theta,
+            method=method,
+            tol=target,
+            max_iter=max_iter - (0 if whole is None else whole.iterations),
+            slow=0.0 if basis.whole or source.n_x > WHOLE_LIMIT else SLOW,
+            monitor=monitor,
+        )
         theta, pairs = result.theta, result.method.pairs
         passes += second.m / source.m
         whole = result if whole is None else whole.followed_by(result)
-        if result.reason != "converged" or whole.iterations >= max_iter:
+        if result.reason == "converged":
+            targets.pop(0)
+        if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
             break
+        if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then
+            basis, second, rotated, more = _axes(objective, source, shares, rng, spread, engine)
+            passes += more
     assert whole is not None
-    reason = "max_iter" if target > tol and result.reason == "converged" else result.reason
+    reason = "max_iter" if targets and result.reason in ("converged", "slow") else result.reason
     return dataclasses.replace(whole, reason=reason, passes=whole.passes + passes)
 
 
-def _subsets(
-    source: InMemory, k: int, shares: np.ndarray | None, rng: np.random.Generator
-) -> tuple[InMemory, InMemory]:
+def _cheap(source: InMemory, k: int) -> bool:
+    """Whether all axes cost no more time than a few dozen gradients of all samples."""
+    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= 4 * source.m * k
+
+
+def _subsets(source: InMemory, shares: np.ndarray | None, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
     """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
-    rows = source.n_x + 1
+    if shares is None:
+        return source, source
+    rows, k = source.n_x + 1, len(shares) if len(shares) > 2 else 1
     first = max(AXES_SAMPLES * rows, int(AXES_PASSES * 4 * source.m * k / rows))
     second = max(DIAGONAL_SAMPLES, first // 2)
-    if shares is None or first + second > source.m:
+    if first + second > source.m:
         return source, source
     axes, diagonal = source.samples((first, second), shares, rng)
     return axes, diagonal
@@ -121,20 +135,44 @@ def _units(objective: Objective, l2: float) -> np.ndarray:
     return np.sqrt(np.concatenate([np.maximum(penalty, least), [[BIAS_PENALTY]]]))
 
 
-def _axes(objective: Objective, subset: InMemory, spread: Spread | None, engine: object) -> Basis:
+class Axes(NamedTuple):
+    """A basis, the subset that tells the curvature of the classes, that subset in the basis, and the passes it took."""
+
+    basis: Basis
+    subset: InMemory
+    rotated: InMemory | None
+    passes: float
+
+
+def _axes(
+    objective: Objective,
+    source: InMemory,
+    shares: np.ndarray | None,
+    rng: np.random.Generator,
+    spread: Spread | None,
+    engine: object,
+) -> Axes:
     """All principal axes, of the second moment of a subset."""
+    first, second = _subsets(source, shares, rng)
     T = _units(objective, float(objective.l2[0, 0, 0]))
-    S = dataclasses.replace(objective, source=subset, center=None).second_moment()
+    S = dataclasses.replace(objective, source=first, center=None).second_moment()
     if spread is not None and isinstance(engine, Coordinates):
-        S = S + np.diag(np.append(lacking_variance(subset, spread, engine), 0.0))
+        S = S + np.diag(np.append(lacking_variance(first, spread, engine), 0.0))
     values, U = np.linalg.eigh(S / T / T.T)
-    return Basis(T, U, values)
+    left = (U / T) * objective.rows[:, 0, :]
+    return Axes(Basis(T, U, values), second, second.projected(left[:-1], left[-1:]), first.m / source.m)
 
 
 def _span(
-    objective: Objective, source: InMemory, shares: np.ndarray | None, rng: np.random.Generator, l2: float
-) -> tuple[Basis, InMemory]:
+    objective: Objective,
+    source: InMemory,
+    shares: np.ndarray | None,
+    rng: np.random.Generator,
+    spread: Spread | None,
+    engine: object,
+) -> Axes:
     """The span of a subset, of as many samples as the data have directions that count against the penalty."""
+    l2 = float(objective.l2[0, 0, 0])
     T = _units(objective, l2)
     scale = objective.rows[:-1, 0, :] / T[:-1]
     root = math.sqrt(source.m)
@@ -155,7 +193,9 @@ def _span(
     U = subset.combined(V[:, kept] / np.sqrt(subset.m * values[kept]), scale)
     bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
     bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
-    return Basis(T, bordered, np.append(values[kept], 1.0 / BIAS_PENALTY), tail), subset
+    return Axes(
+        Basis(T, bordered, np.append(values[kept], 1.0 / BIAS_PENALTY), tail), subset, None, subset.m / source.m
+    )
 
 
 def _half_noise(values: np.ndarray) -> float:
