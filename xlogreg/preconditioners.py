@@ -1,5 +1,6 @@
 """The approximate inverse Hessian that a solver steps with; all on the host, where second-order solvers keep theta."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -132,6 +133,12 @@ class Kronecker:
             axes = None if directions is None else np.linalg.qr(directions)[0]
             conditioning = (Conditioning(finite.size, float(finite.max() / finite.min()), axes),)
         return cls(basis, Q, spectrum, np.where(null | (tail <= 0), np.inf, tail), conditioning)
+
+    def cautious(self, l2: float) -> "Kronecker":
+        """The same with no more curvature than l2 outside of U."""
+        added = np.where(np.isfinite(self.tail), self.tail, 0.0)
+        lower = np.where(np.isfinite(self.tail), l2, np.inf)
+        return dataclasses.replace(self, spectrum=self.spectrum - added + l2, tail=lower)
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         T, U, _, _ = self.basis

@@ -20,6 +20,7 @@ from xlogreg.logistic import scores
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Basis, Kronecker
 from xlogreg.solvers import descent
+from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 from xlogreg.terms import class_terms, diagonal_terms
@@ -35,6 +36,7 @@ SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset 
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
 BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
 MEMORY = 100  # pairs at most
+PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
 SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
 
 
@@ -81,11 +83,12 @@ def minimize(
     basis, second, rotated, passes = found(objective, source, shares, rng, spread, engine)
     whole: Result | None = None
     theta, pairs = start, ()
+    proofs: list[np.ndarray] = []
     targets = [*(gap for gap in RENEWALS if gap > tol), tol]
     while targets:
         target = targets[0]
         preconditioner = _renewed(objective, basis, second, rotated, theta, l2)
-        method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target == tol else 1)
+        method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target <= tol else 1)
         result = descent.minimize(
             objective,
             theta,
@@ -100,6 +103,13 @@ def minimize(
         whole = result if whole is None else whole.followed_by(result)
         if result.reason == "converged":
             targets.pop(0)
+            if not targets and not basis.whole and l2 > 0:
+                # outside of the span the preconditioner may hold more curvature than there is: judge by the penalty
+                cautious = decrement(result.last.gradient, -preconditioner.cautious(l2).solve(result.last.gradient))
+                whole = dataclasses.replace(whole, gap=cautious)
+                if cautious[0] > tol * result.last.value[0] and len(proofs) < PROOFS:
+                    proofs.append(cautious)
+                    targets.append(0.5 * target * float(tol * result.last.value[0] / cautious[0]))
         if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
             break
         if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then

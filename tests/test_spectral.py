@@ -1,0 +1,91 @@
+"""Many features, and softmax models: L-BFGS along the axes of a subset."""
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg import spectral
+from xlogreg.spectral import _half_noise
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few features count as many, so that small problems go the way of large ones."""
+    monkeypatch.setattr(spectral, "WHOLE_LIMIT", 20)
+    monkeypatch.setattr("xlogreg.problem.EXPANSION_LIMIT", 20)
+    monkeypatch.setattr("xlogreg.judging.EXPANSION_LIMIT", 20)
+
+
+def draw(m=3000, n_x=60, k=1, seed=0):
+    """Features of the singular values 1/i, shifted and scaled; m > n_x, too few samples for subsets of 60 n_x."""
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.standard_normal((n_x, n_x)))
+    X = (Q / np.arange(1, n_x + 1)) @ rng.standard_normal((n_x, m))
+    Z = rng.standard_normal((k, n_x)) @ X
+    Z *= 2 / Z.std(axis=1, keepdims=True)
+    Y = rng.random(m) < 1 / (1 + np.exp(-Z[0])) if k == 1 else np.argmax(Z + rng.gumbel(size=Z.shape), axis=0)
+    return X * 10.0 ** rng.uniform(-3, 3, (n_x, 1)) + 5.0, Y.astype(int)
+
+
+OPTIONS = {
+    "no penalty": {},
+    "penalty": {"l2": 1e-3},
+    "standardised": {"l2": 1e-3, "standardize": True},
+    "no bias": {"l2": 1e-3, "bias": False, "standardize": True},
+    "weights": {"l2": 1e-3, "standardize": True, "sample_weight": np.linspace(0.0, 2.0, 3000)},
+    "rows": {"l2": 1e-3, "standardize": True, "samples": "rows"},
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+@pytest.mark.parametrize("k", [1, 3])
+def test_many_features_have_the_optimum_of_newton(case, k, few):
+    X, Y = draw(k=k)
+    X = X.T if case == "rows" else X
+    model, expected = xlogreg.fit(X, Y, **OPTIONS[case]), xlogreg.fit(X, Y, solver="newton", **OPTIONS[case])
+    assert model.fit_info.solver == "spectral-lbfgs"
+    assert model.fit_info.converged
+    assert model.fit_info.passes < 250  # of features whose penalties differ by 1e12; the span holds two thirds of them
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-5)
+
+
+def test_many_features_are_the_same_on_every_namespace(where, few):
+    X, Y = draw()
+    X = (X - 5.0) / X.std(axis=1, keepdims=True)
+    expected = xlogreg.fit(X, Y, l2=1e-3, solver="newton")
+    model = xlogreg.fit(where.asarray(X), where.place.put(Y, "int32"), l2=1e-3)
+    assert model.fit_info.solver == "spectral-lbfgs"
+    tolerance = 1e-5 if where.dtype == "float64" else 1e-3
+    where.check(model.predict_proba(where.asarray(X)), expected.predict_proba(X), rtol=tolerance)
+
+
+@pytest.mark.slow
+def test_where_the_span_of_a_subset_says_too_little_all_axes_are_taken(monkeypatch):
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.standard_normal((1100, 1100)))
+    X = (Q * np.logspace(0, -2, 1100)) @ rng.standard_normal((1100, 5000))
+    w = rng.standard_normal(1100) @ X
+    Y = (rng.random(5000) < 1 / (1 + np.exp(-2 * w / w.std()))).astype(int)
+    taken = []
+    axes = spectral._axes
+    monkeypatch.setattr(spectral, "_axes", lambda *arguments: taken.append(1) or axes(*arguments))
+    model = xlogreg.fit(X, Y, l2=1 / 5000)
+    assert model.fit_info.solver == "spectral-lbfgs"
+    assert model.fit_info.converged
+    assert taken == [1]
+    assert model.fit_info.passes < 60
+    assert model.fit_info.iterations == len(model.costs)
+
+
+def test_half_of_the_axes_are_noise_above_the_tail():
+    values = np.logspace(-4, 2, 200)
+    t = _half_noise(values)
+    assert np.sum(values / (values + t)) == pytest.approx(100, rel=1e-6)
+
+
+def test_the_last_step_may_be_the_one_that_converges():
+    X, Y = draw(k=4, m=4000)
+    model = xlogreg.fit(X, Y, l2=1e-2)
+    assert model.fit_info.solver == "spectral-lbfgs"
+    again = xlogreg.fit(X, Y, l2=1e-2, max_iter=model.fit_info.iterations)
+    assert again.fit_info.converged
