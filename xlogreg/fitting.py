@@ -74,8 +74,9 @@ def fit(
         Whether to compute where X lives, with a `BackendFallbackWarning`, if the backend or the device does
         not work on this machine. False: `BackendUnavailableError`.
     solver : {"auto", "gd", "newton", "lbfgs"}
-        "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to
-        some 1,000 parameters), "lbfgs" gradients only. "auto" chooses by the number of parameters.
+        "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to 5,000
+        parameters), "lbfgs" gradients only. "auto" chooses among Newton's method and L-BFGS with the curvature of
+        a random subset: a handful of passes whatever the data, see docs/engine.md.
     loss : {"log_loss", "squared_error"}
         The squared error is for two classes and for "gd" only; its cost is not convex.
     l2 : float
@@ -93,14 +94,15 @@ def fit(
     learning_rate : float or "auto"
         For "gd". "auto" is 1/L, L the largest curvature of J that the data allow.
     max_iter : int, optional
-        1000 for "gd", 100 for "newton", 2000 for "lbfgs".
+        1000 for "gd", 100 for "newton", 2000 for the others.
     tol : float, optional
         Stop when the gap J - min J is at most ``tol * J``. 1e-12 in float64, 1e-9 in float32; "gd" makes
         ``max_iter`` steps unless tol is given.
     initial : Model or (w, b), optional
         Where to start, for X as handed in. "gd" starts at zero otherwise.
     rng : int or numpy.random.Generator
-        For what is random: the start of the power iteration behind ``learning_rate="auto"``.
+        For what is random: the subsets of "auto", and the start of the power iteration behind
+        ``learning_rate="auto"``. The same number gives the same bits.
     callback : callable, optional
         Called with a `State` before each update; return True to stop.
     verbose : int

@@ -48,9 +48,8 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     complete = bool(proof.here.separated[0])
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
-    # the Hessian of all samples decides where it was made for that; the bound is a proof, but a loose one
-    decided = known == "decrement" and proof.passes > 0 and result.last.hessian is None
-    converged = gap <= tol * cost or (reason == "converged" and not decided)
+    # the bound is a proof, but a loose one: it does not contradict the solver
+    converged = gap <= tol * cost or (reason == "converged" and known not in ("decrement", "estimate"))
     separation = _separation(problem, reason, converged, complete)
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
     converged = bool(converged and reason != "separated")
@@ -155,6 +154,12 @@ def _warn(
         warn(
             f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: the gap is {relative:.1e} "
             "of the cost, as far as it is known; use a larger max_iter" + _other_solver(problem) + undecided,
+            ConvergenceWarning,
+        )
+    elif reason == "converged" and not converged:
+        warn(
+            f"{problem.solver} stopped after {steps} steps at a gap of {relative:.1e} of the cost, as far as it is "
+            f"known, above tol={tol:g}: it knows too little of the curvature; use solver='newton'{undecided}",
             ConvergenceWarning,
         )
     elif reason == "precision" and not converged and (options.tol is not None or relative > 1e-6):

@@ -29,8 +29,7 @@ __all__ = ["minimize"]
 
 WHOLE_LIMIT = 2500  # features whose second moment is held and decomposed
 RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
-AXES_SAMPLES = 10  # for each feature, at least, in the subset of the axes
-AXES_PASSES = 2.0  # gradients of all samples that the axes may cost in time
+AXES_SAMPLES = 10  # for each feature, in the subset of the axes
 DIAGONAL_SAMPLES = 2000  # at least, in the subset of the diagonal
 SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset whose span stands for many features
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
@@ -129,8 +128,7 @@ def _subsets(source: InMemory, shares: np.ndarray | None, rng: np.random.Generat
     """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
     if shares is None:
         return source, source
-    rows, k = source.n_x + 1, len(shares) if len(shares) > 2 else 1
-    first = max(AXES_SAMPLES * rows, int(AXES_PASSES * 4 * source.m * k / rows))
+    first = AXES_SAMPLES * (source.n_x + 1)
     second = max(DIAGONAL_SAMPLES, first // 2)
     if first + second > source.m:
         return source, source
