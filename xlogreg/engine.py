@@ -27,8 +27,8 @@ from xlogreg.solvers.result import Monitor, Result
 __all__ = ["minimize", "subset_pays"]
 
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
-HESSIAN_SAMPLES = 300  # at most, in the one that gives the Hessian
-HESSIAN_COST = 1 / 16  # passes that the Hessian of all samples takes for each parameter, in time; measured
+HESSIAN_SAMPLES = (300, 1000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
+HESSIAN_SHARE = 32  # and no more than this share of all samples, for each parameter: the time of a gradient or two
 RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
 RIDGE = 0.01  # penalty on a subset of one sample: a hundredth of what its sampling error amounts to
 SLOW = 3.0
@@ -114,6 +114,6 @@ def _minimize_subset(objective: Objective, subset: InMemory, start: np.ndarray, 
 
 
 def _hessian_samples(m: int, parameters: int) -> int:
-    """As many as cost about the time of one gradient of all samples, within reason."""
-    affordable = int(m / (HESSIAN_COST * parameters))
-    return min(max(START_SAMPLES * parameters, affordable), HESSIAN_SAMPLES * parameters, m // 2)
+    """As many as cost about the time of a gradient or two of all samples, within reason."""
+    most = int(np.clip(3e4 / parameters, *HESSIAN_SAMPLES)) * parameters
+    return min(max(START_SAMPLES * parameters, HESSIAN_SHARE * m // parameters), most, m // 2)
