@@ -251,3 +251,84 @@ def test_parameter_error_counts_standard_errors():
     weighted = xlogreg.fit(X, Y, sample_weight=np.where(np.arange(6000) < 3000, 1.0, 1e-9), tol=1e-2)
     expected = np.sqrt(2 * weighted.fit_info.gap * 3000)
     assert weighted.fit_info.parameter_error == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+@pytest.mark.parametrize("scale", [1e-25, 1e18])
+def test_float32_data_of_any_unit_have_the_same_optimum(scale, samples):
+    X, Y = draw(m=4000, n_x=5)
+    X = np.asarray(X * scale, dtype="float32")
+    model = xlogreg.fit(X.T if samples == "rows" else X, Y, samples=samples)
+    assert model.fit_info.converged
+    expected = xlogreg.fit(X.astype("float64") / scale, Y)
+    assert model.fit_info.cost == pytest.approx(expected.fit_info.cost, rel=1e-6)
+
+
+def test_data_whose_squares_overflow_are_refused():
+    X, Y = draw(m=1000, n_x=2)
+    for scale in (1e160, 1e300):
+        with pytest.raises(ValueError, match="squares of its values overflow"):
+            xlogreg.fit(X * scale, Y)
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+def test_constant_float32_features_have_the_weight_zero_to_the_bit(samples):
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        X = rng.standard_normal((int(rng.integers(30_000, 90_000)), 3)).astype("float32")
+        X[:, 1] = rng.uniform(-20, 20)
+        Y = rng.random(len(X)) < 1 / (1 + np.exp(-X[:, 0]))
+        model = xlogreg.fit(X if samples == "rows" else X.T.copy(), Y, samples=samples)
+        assert model.w[1, 0] == 0.0
+        assert model.fit_info.rank == 3
+
+
+def test_ranks_are_those_of_the_data_whatever_the_solver():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((5, 3000))
+    X[3], X[4] = 2.0, X[0]
+    Y = np.argmax(rng.standard_normal((3, 5)) @ X + rng.gumbel(size=(3, 3000)), axis=0)
+    for l2 in (0.0, 0.1):
+        for labels, rank in ((Y > 0, 4), (Y, 8)):
+            ranks = {
+                solver: xlogreg.fit(X, labels, l2=l2, solver=solver).fit_info.rank for solver in ("auto", "newton")
+            }
+            assert set(ranks.values()) == {rank}
+
+
+def test_the_gap_of_a_fit_that_is_stopped_is_that_of_its_answer():
+    X, Y = draw(m=300, n_x=4)
+    best = xlogreg.fit(X, Y, tol=1e-14)
+    for max_iter in (1, 2):
+        with pytest.warns(xlogreg.ConvergenceWarning):
+            model = xlogreg.fit(X, Y, solver="newton", max_iter=max_iter)
+        assert model.fit_info.gap == pytest.approx(model.fit_info.cost - best.fit_info.cost, rel=0.3)
+        assert model.evaluate(X, Y).log_loss == pytest.approx(model.fit_info.cost, rel=1e-12)
+
+
+def test_callbacks_count_on_over_the_stages_of_a_fit(monkeypatch):
+    monkeypatch.setattr("xlogreg.problem.NEWTON_WORK", 0.0)
+    X, Y = draw(m=3000, n_x=4)
+    seen = []
+    model = xlogreg.fit(X, Y + (X[2] > 1), callback=lambda state: seen.append(state.iteration))
+    assert model.fit_info.solver == "spectral-lbfgs"
+    assert seen == list(range(len(seen)))
+
+
+def test_samples_without_weight_are_not_what_a_subset_is_drawn_for():
+    rng = np.random.default_rng(0)
+    X, weight = rng.standard_normal((1500, 400)), np.zeros(400)
+    weight[rng.choice(400, 60, replace=False)] = 1.0
+    Y = np.arange(400) % 3
+    for seed in range(2):
+        model = xlogreg.fit(
+            X, Y, l2=1e-2, sample_weight=weight, rng=seed, initial=(np.zeros((1500, 3)), np.zeros((3, 1)))
+        )
+        assert model.fit_info.solver == "spectral-lbfgs"
+        assert model.fit_info.converged
+
+
+def test_few_samples_of_many_features_need_no_subset():
+    X = np.random.default_rng(0).standard_normal((1200, 7))
+    start = (np.zeros((1200, 1)), np.zeros((1, 1)))
+    assert xlogreg.fit(X, [0, 1, 0, 1, 1, 0, 1], l2=0.1, initial=start).fit_info.converged

@@ -16,7 +16,8 @@ from xlogreg.terms import spread_terms
 __all__ = ["Coordinates", "Spread", "lacking_variance", "measure_spread"]
 
 
-DROWNING = {"float32": 1e4, "float64": 1e8}  # squares of means against variances
+DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
+ROUNDED = 1e-10  # of the second moment, up to which a variance is rounding
 LACKING = 0.1  # of the variance: heavy tails lack half of it in most subsets, but are saturated there
 
 
@@ -67,25 +68,26 @@ class Spread(NamedTuple):
 
 
 def measure_spread(source: InMemory, exact: bool = False) -> Spread:
-    """From all samples, in one pass, or in two where a mean is so large that it drowns the variance.
+    """From all samples, in one pass, or in two where a mean drowns the variance, or a square overflows or vanishes.
 
-    NaN where X holds values that are not finite. Without ``exact`` variances may be off by 1e-3 in float32, which is
-    as good as any for a scale that only the engine sees.
+    NaN or infinite where X holds values that are not finite, or whose squares are not. The first pass may be off by a
+    tenth in float32, which is as good as any for a scale that only the engine sees; ``exact`` wants the second.
     """
     spread = _spread_about(source, np.zeros((source.n_x, 1)))
     with np.errstate(all="ignore"):
-        drowning = spread.mean**2 > DROWNING[source.dtype] * spread.variance
-    if np.any(drowning) or exact:
-        centered = source.centered(spread.mean)
-        spread = _spread_about(centered, host_center(centered))
-        spread = spread._replace(passes=2)
+        told = np.isfinite(spread.variance) & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
+    if exact or not np.all(told):
+        wide = source.widened()  # rounding would pass for variance
+        wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
+        spread = _spread_about(wide, host_center(wide))._replace(passes=2)
     return spread
 
 
 def _spread_about(source: InMemory, origin: np.ndarray) -> Spread:
     D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
     with np.errstate(all="ignore"):
-        return Spread(origin + D, np.maximum(D2 - D * D, 0.0), Y, 1)
+        variance = D2 - D * D
+        return Spread(origin + D, np.where((variance <= ROUNDED * D2) & np.isfinite(D2), 0.0, variance), Y, 1)
 
 
 def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:

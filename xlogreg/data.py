@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, is_array, place_of, to_host
+from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.logistic import scores
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
@@ -110,8 +110,14 @@ class InMemory:
         """The same samples, as X."""
         return dataclasses.replace(self, center=None)
 
+    def widened(self) -> "InMemory":
+        """The same samples, computed with in the widest float of the place."""
+        weight = None if self.weight is None else self.place.put(self.weight, self.place.widest)
+        return dataclasses.replace(self, dtype=self.place.widest, weight=weight)
+
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
-        """Disjoint random subsets of about so many samples each, see `sample`."""
+        """Disjoint random subsets of about so many samples each, see `sample`; of more where weights count little."""
+        counts = tuple(min(self.m, math.ceil(count * self.m / self.effective_samples)) for count in counts)
         length = int(np.clip(min(counts) * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
         order = rng.permutation(math.ceil(self.m / length))
         stops = np.cumsum([math.ceil(count / length) for count in counts]).tolist()
@@ -150,13 +156,14 @@ class InMemory:
             weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
             return dataclasses.replace(drawn, weight=weight, total_weight=total_of(weight, 0))
 
-    @property
+    @functools.cached_property
     def effective_samples(self) -> float:
         """(sum s)^2 / sum s^2 of the weights s; m without (Kish, Survey Sampling, 1965)."""
         if self.weight is None:
             return float(self.m)
-        scaled = self.weight * (self.m / self.total_weight)  # whose squares neither overflow nor vanish
-        return self.m**2 / float(self.place.xp.sum(scaled * scaled))
+        with self.place.computing():
+            scaled = self.weight * (self.m / self.total_weight)  # whose squares neither overflow nor vanish
+            return self.m**2 / float(self.place.xp.sum(scaled * scaled))
 
     def settled(self) -> "InMemory":
         """The same samples as they are computed with, where one block holds them all: converted once, not in each pass.
@@ -185,10 +192,11 @@ class InMemory:
         """Share of every class (K,), both of two, by weight; without a look at X."""
         xp = self.place.xp
         with self.place.computing():
-            weight = xp.ones((1, self.m), dtype=self.place.dtype(self.dtype), device=self.place.device)
-            weight = weight if self.weight is None else self.weight
+            widest = self.place.dtype(self.place.widest)
+            weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
+            weight = weight if self.weight is None else xp.astype(self.weight, widest)
             mass = tree_sum(
-                (self.targets(*span) @ xp.matrix_transpose(weight[:, span[0] : span[1]]),) for span in self.spans()
+                (xp.astype(self.targets(*span), widest) @ weight[:, span[0] : span[1]].T,) for span in self.spans()
             )[0]
         mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
         return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
@@ -255,7 +263,7 @@ class InMemory:
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
-        if self._at_hand is not None and type(arguments[0]) is np.ndarray and self.place == HOST:
+        if self.place == HOST and type(arguments[0]) is np.ndarray and self._at_hand is not None:
             with HOST.computing():
                 return function(self._at_hand, *arguments)
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
@@ -300,4 +308,7 @@ def host_center(source: InMemory) -> Array:
 
 def total_of(weight: Array | None, m: int) -> float:
     """Sum of the sample weights; m without."""
-    return float(m) if weight is None else float(array_namespace(weight).sum(weight))
+    if weight is None:
+        return float(m)
+    place = place_of(weight)
+    return float(place.xp.sum(weight, dtype=place.dtype(place.widest)))

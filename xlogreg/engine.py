@@ -36,8 +36,8 @@ SLOW = 3.0
 
 def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
     """Whether the samples are many enough, of every class, for a subset to stand for them."""
-    rarest = float(np.min(spread.shares)) * source.m
-    return source.m >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
+    rarest = float(np.min(spread.shares)) * source.effective_samples
+    return source.effective_samples >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
 
 
 def minimize(
@@ -94,7 +94,7 @@ def minimize(
     if hessian is not None:
         lacking = hessian[0, -1, -1] * lacking_variance(subset, spread, engine)  # times the mean curvature
         hessian = hessian + np.diag(np.append(lacking, 0.0))
-        method = QuasiNewton(Inverse.of(hessian, objective.precision), patience=1)
+        method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
         before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
         before = dataclasses.replace(before, passes=before.passes + passes)
         if before.reason != "slow":

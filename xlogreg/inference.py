@@ -39,7 +39,7 @@ def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np
         return "the fit made no Hessian of all samples; use solver='newton'"
     free = np.repeat(objective.free[:, 0, 0], k)
     full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, k - 1)
-    rank = inverse.conditioning[0].rank - int(np.sum(free == 0))
+    rank = inverse.conditioning[0].rank
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
     information = inverse.inverse[0] * free * free[:, None]

@@ -40,7 +40,9 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     if reason == "diverged":
         refuse_nonfinite(source)
     proof = _proof(problem, result)
-    inverse = None if proof.here.hessian is None else Inverse.of(proof.here.hessian, problem.objective.precision)
+    inverse, objective = None, problem.objective
+    if proof.here.hessian is not None:
+        inverse = Inverse.of(proof.here.hessian, objective.precision, objective.shift(result.theta.shape[2]))
     conditioning = _conditioning(result, inverse)
     cost = float(proof.here.value[0])
     gap = math.nan if proof.gap is None else float(proof.gap[0])
@@ -63,7 +65,7 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
         "gap": gap,
         "gap_known": known,
         "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
-        "rank": None if conditioning is None else conditioning.rank - _frozen(problem),
+        "rank": None if conditioning is None else conditioning.rank,
         "condition": math.nan if conditioning is None else conditioning.condition,
         "separation": separation,
         "log_likelihood": -source.total_weight * float(proof.here.loss[0])
@@ -81,10 +83,6 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
         return inverse.conditioning[0]
     conditioning = getattr(getattr(result.method, "preconditioner", None), "conditioning", None)
     return conditioning[0] if conditioning else None
-
-
-def _frozen(problem: Problem) -> int:
-    return int(np.sum(problem.objective.free == 0)) * problem.start.shape[2]
 
 
 def _of_minimum_norm(theta: np.ndarray, null: np.ndarray | None) -> np.ndarray:
@@ -114,7 +112,8 @@ def _proof(problem: Problem, result: Result) -> Certificate:
     )
     if not exact and result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
-    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs") and result.gap is not None:
+    known = result.gap is not None and result.reason in ("converged", "precision")
+    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs") and known:
         return Certificate(result.last, result.gap, "estimate", 0)
     proof = certify(problem.objective, result.theta)
     if proof.gap is None and result.gap is not None:
@@ -162,7 +161,7 @@ def _warn(
             f"known, above tol={tol:g}: it knows too little of the curvature; use solver='newton'{undecided}",
             ConvergenceWarning,
         )
-    elif reason == "precision" and not converged and (options.tol is not None or relative > 1e-6):
+    elif reason == "precision" and not converged and (options.tol is not None or not relative <= 1e-6):
         warn(
             f"rounding errors of {problem.source.dtype} hide any further decrease at a gap of {relative:.1e} of the "
             f"cost, above tol={tol:g}; use dtype='float64' or a larger tol{undecided}",

@@ -15,7 +15,7 @@ class Conditioning(NamedTuple):
     Attributes
     ----------
     rank : int
-        Directions that the Hessian determines.
+        Directions that the data determine.
     condition : float
         Of the Hessian scaled to a unit diagonal; an upper estimate.
     null : array (n_x + 1, d) or ((n_x + 1) k, d), or None
@@ -53,9 +53,15 @@ class Inverse:
     conditioning: tuple[Conditioning, ...]  # of each model
 
     @classmethod
-    def of(cls, hessian: np.ndarray, precision: float) -> "Inverse":
-        """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular."""
+    def of(cls, hessian: np.ndarray, precision: float, shift: np.ndarray | None = None) -> "Inverse":
+        """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular.
+
+        ``shift`` (g, p, p) is the part of them that is not the data's, and does not count in the rank.
+        """
         inverses, conditioning = zip(*(_invert(H, precision) for H in hessian), strict=True)
+        if shift is not None and shift.any():
+            ranks = (_rank(H, precision) for H in hessian - shift)
+            conditioning = tuple(c._replace(rank=rank) for c, rank in zip(conditioning, ranks, strict=True))
         return cls(np.stack(inverses), conditioning)
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
@@ -91,9 +97,9 @@ class Basis(NamedTuple):
 class Kronecker:
     """M = the diagonal of the Hessian in the coordinates of a basis U and of the classes' Q, for one model.
 
-    M^-1 G = T^-1 {U [(U' T^-1 G Q) / spectrum] + (1 - U U') T^-1 G Q / tail} Q'. With spectrum = s a' + l2 that is the
-    inverse of A (x) S + l2 T^2, A = Q diag(a) Q'; with the true diagonal it is closer to the Hessian's than that
-    (the eigenvalue correction of George et al., NeurIPS 2018).
+    M^-1 G = T^-1 {U [(U' T^-1 G Q) / spectrum] + (1 - U U') T^-1 G Q / tail} Q'. With a whole basis and the spectrum
+    s a' + l2 that is the inverse of A (x) S + l2 T^2, A = Q diag(a) Q'; with the true diagonal it is closer to the
+    Hessian's than that (the eigenvalue correction of George et al., NeurIPS 2018).
 
     Attributes
     ----------
@@ -131,7 +137,9 @@ class Kronecker:
             finite = spectrum[np.isfinite(spectrum)]
             directions = (basis.U / basis.T)[:, collinear] if l2 == 0 and collinear.any() else None
             axes = None if directions is None else np.linalg.qr(directions)[0]
-            conditioning = (Conditioning(finite.size, float(finite.max() / finite.min()), axes),)
+            conditioning = (
+                Conditioning(finite.size, float(finite.max(initial=0.0) / finite.min(initial=np.inf)), axes),
+            )
         return cls(basis, Q, spectrum, np.where(null | (tail <= 0), np.inf, tail), conditioning)
 
     def cautious(self, l2: float) -> "Kronecker":
@@ -218,3 +226,8 @@ def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
     rank = int(np.sum(kept > 0))
     null = np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])[0] if rank < len(H) else None
     return scale * ((Q * kept) @ Q.T) * scale.T, Conditioning(rank, float(values.max() * kept.max()), null)
+
+
+def _rank(H: np.ndarray, precision: float) -> int:
+    _, scaled, definite = _scaled(H, precision)
+    return len(H) if definite else int(np.sum(_pseudo_inverse(np.linalg.eigvalsh(scaled), precision) > 0))

@@ -85,6 +85,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         refuse_nonfinite(source)
+        raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     passes = 0 if spread is None else spread.passes
     user = user_coordinates(source.n_x, options.standardize, spread)
     ridge = options.l2 / loss.bound
@@ -114,7 +115,8 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     column = (source.n_x, 1, 1)
     moving = np.ones(source.n_x)
     if engine is inner and spread is not None:  # a feature that is constant has the weight zero, to the bit
-        moving = (spread.variance + (spread.mean - inner.center) ** 2 > 0)[:, 0].astype(float)
+        shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
+        moving = (spread.variance + shifted > 0)[:, 0].astype(float)
     objective = Objective(
         source,
         loss,

@@ -39,7 +39,7 @@ class FitInfo:
         The gap in units of statistical error, sqrt(2 gap n): about how many standard errors the parameters are off,
         all of them together. n is the number of samples, with weights (sum s)^2 / sum s^2 (Kish 1965).
     rank : int or None
-        Directions that the data (and the penalty) determine, of the free parameters; None where no Hessian was made.
+        Directions that the data determine, of the parameters; None where no Hessian was made.
     condition : float
         Of the Hessian scaled to a unit diagonal: an upper estimate. NaN where none was made.
     separation : {"none", "complete", "quasi-complete", "undecided", ""}

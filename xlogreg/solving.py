@@ -1,6 +1,7 @@
 """Running the solver of a problem, and judging what it found."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -61,9 +62,12 @@ def _receding(objective: Objective, result: Result) -> Result:
     if moved < STILL or parameters > EXPANSION_LIMIT:
         return result
     more = descent.minimize(objective, result.theta, method=Newton.of(objective), tol=0.0, max_iter=NEWTON_STEPS)
+    result = dataclasses.replace(result, passes=result.passes + more.passes)
     if more.reason != "separated":
-        return dataclasses.replace(result, passes=result.passes + more.passes)
-    return result.followed_by(more)
+        return result
+    return dataclasses.replace(
+        result, reason="separated", theta=more.theta, last=more.last, gap=more.gap, trend=more.trend
+    )
 
 
 def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
@@ -115,11 +119,11 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
 
 
 def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+    assert problem.spread is not None
     result = spectral.minimize(
         problem.objective,
         problem.source,
         problem.start,
-        shares=None if problem.spread is None else problem.spread.shares,
         spread=problem.spread,
         engine=problem.engine,
         rng=np.random.default_rng(options.rng),
@@ -210,9 +214,11 @@ def _monitor(problem: Problem, callback: Callable[[State], Any] | None, line: Pr
     if callback is None and line is None:
         return None
 
+    count = itertools.count()  # over the stages of a solver
+
     def monitor(iteration: int, theta: Array, here: Evaluation) -> bool:
         state = State(
-            iteration,
+            next(count),
             theta,
             here,
             parameters=lambda theta: problem.engine.parameters_of(as_host(theta)),

@@ -44,8 +44,7 @@ def minimize(
     source: InMemory,
     start: np.ndarray,
     *,
-    shares: np.ndarray | None,
-    spread: Spread | None,
+    spread: Spread,
     engine: object,
     rng: np.random.Generator,
     tol: float,
@@ -60,9 +59,7 @@ def minimize(
     source : InMemory
         Its samples.
     start : ndarray (n_x + 1, 1, k)
-    shares : ndarray (K,), or None
-        Of the classes; None where no subset may be drawn.
-    spread : Spread, or None
+    spread : Spread
         Of all samples, in the coordinates of X.
     engine : Coordinates, or others
         Those of theta.
@@ -79,7 +76,7 @@ def minimize(
     room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X
     memory = min(max(room, 20), MEMORY)
     found = _axes if _cheap(source, k) else _span
-    basis, second, rotated, passes = found(objective, source, shares, rng, spread, engine)
+    basis, second, rotated, passes = found(objective, source, spread, engine, rng)
     whole: Result | None = None
     theta, pairs = start, ()
     proofs: list[np.ndarray] = []
@@ -112,7 +109,7 @@ def minimize(
         if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
             break
         if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then
-            basis, second, rotated, more = _axes(objective, source, shares, rng, spread, engine)
+            basis, second, rotated, more = _axes(objective, source, spread, engine, rng)
             passes += more
     assert whole is not None
     reason = "max_iter" if targets and result.reason in ("converged", "slow") else result.reason
@@ -121,16 +118,14 @@ def minimize(
 
 def _cheap(source: InMemory, k: int) -> bool:
     """Whether all axes cost no more time than a few dozen gradients of all samples."""
-    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= 4 * source.m * k
+    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= 4 * source.effective_samples * k
 
 
-def _subsets(source: InMemory, shares: np.ndarray | None, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
+def _subsets(source: InMemory, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
     """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
-    if shares is None:
-        return source, source
     first = AXES_SAMPLES * (source.n_x + 1)
     second = max(DIAGONAL_SAMPLES, first // 2)
-    if first + second > source.m:
+    if first + second > source.effective_samples:
         return source, source
     axes, diagonal = source.samples((first, second), shares, rng)
     return axes, diagonal
@@ -152,53 +147,42 @@ class Axes(NamedTuple):
     passes: float
 
 
-def _axes(
-    objective: Objective,
-    source: InMemory,
-    shares: np.ndarray | None,
-    rng: np.random.Generator,
-    spread: Spread | None,
-    engine: object,
-) -> Axes:
+def _axes(objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
     """All principal axes, of the second moment of a subset."""
-    first, second = _subsets(source, shares, rng)
+    first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.l2[0, 0, 0]))
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
-    if spread is not None and isinstance(engine, Coordinates):
+    if isinstance(engine, Coordinates):
         S = S + np.diag(np.append(lacking_variance(first, spread, engine), 0.0))
     values, U = np.linalg.eigh(S / T / T.T)
     left = (U / T) * objective.rows[:, 0, :]
     return Axes(Basis(T, U, values), second, second.projected(left[:-1], left[-1:]), first.m / source.m)
 
 
-def _span(
-    objective: Objective,
-    source: InMemory,
-    shares: np.ndarray | None,
-    rng: np.random.Generator,
-    spread: Spread | None,
-    engine: object,
-) -> Axes:
+def _span(objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
     """The span of a subset, of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.l2[0, 0, 0])
     T = _units(objective, l2)
     scale = objective.rows[:-1, 0, :] / T[:-1]
-    root = math.sqrt(source.m)
-    least, most = (min(int(factor * root), source.m // 8, source.n_x // 2) for factor in SPAN_SAMPLES)
+    effective = source.effective_samples
+    least, most = (
+        max(1, min(int(factor * math.sqrt(effective)), int(effective) // 8, source.n_x // 2)) for factor in SPAN_SAMPLES
+    )
     count, chosen = least, 0
     while count > chosen:
         chosen = count
-        subset = source if shares is None else source.sample(count, shares, rng)
-        G = as_host(subset.products(scale, subset.dtype)) / subset.m
+        subset = source.sample(count, spread.shares, rng)
+        root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
+        G = as_host(subset.products(scale, subset.dtype)) * root * root.T
         values, V = np.linalg.eigh(G)
         values = np.maximum(values, 0.0)
         tail = _half_noise(values)
         # the curvature of a loss is at most its bound, so these are all that the gradient can tell from the penalty
         directions = float(np.sum(values / (values + max(l2 / objective.loss.bound, tail))))
-        if shares is not None and chosen == least and SPAN_DIRECTIONS * directions > 1.5 * least:
+        if chosen == least and SPAN_DIRECTIONS * directions > 1.5 * least:
             count = min(int(SPAN_DIRECTIONS * directions), most)
     kept = values > 1e-6 * values[-1]
-    U = subset.combined(V[:, kept] / np.sqrt(subset.m * values[kept]), scale)
+    U = subset.combined(root * V[:, kept] / np.sqrt(values[kept]), scale)
     bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
     bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
     return Axes(

@@ -117,8 +117,13 @@ def model_scores(X: Array, theta: Array) -> Array:
 
 def _weighted(C: Array, block: Block, theta: Array) -> Array:
     """Curvature (g, k, k, m) with the weights of the samples, in theta's dtype."""
-    C = C if block.weight is None else block.weight * C
-    return array_namespace(C).astype(C, theta.dtype, copy=False)
+    xp = array_namespace(C)
+    C = xp.astype(C if block.weight is None else block.weight * C, theta.dtype, copy=False)
+    if C.shape[-2] == 1:
+        return C
+    # the constant over the classes is no direction: to the rounding of theta's dtype, not of X's
+    identity = xp.eye(C.shape[-2], dtype=C.dtype, device=device_of(C))
+    return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
 
 
 def _bordered_gram(X: Array, C: Array) -> Array:

@@ -51,7 +51,8 @@ class Span:
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """w (n_x, k) and b (k, 1) for X as it came: one pass."""
         place = self.source.place
-        alpha = self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest)
+        with place.computing():
+            alpha = self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest)
         combined = as_host(self.source.sum(combine_terms, alpha)[0])
         if self.source.center is None:
             combined = combined - self.center * np.sum(as_host(alpha), axis=0)

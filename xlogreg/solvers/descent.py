@@ -101,6 +101,10 @@ def minimize(
         step = method.step(here)
         gap = decrement(here.gradient, step)
         previous, total = total, float(gap.sum())
+        lazy = lazy + 1 if total * slow > previous else 0
+        if lazy >= LAZY_STEPS:
+            reason = "slow"
+            break
         if monitor is not None and monitor(iteration, theta, here):
             reason = "callback"
             break
@@ -126,10 +130,6 @@ def minimize(
             if wrong <= RECESSION * largest:
                 theta, reason = theta + step, "separated"
                 break
-        lazy = lazy + 1 if total * slow > previous else 0
-        if lazy >= LAZY_STEPS:
-            reason = "slow"
-            break
         blind = total <= slack
         idle, halved = (0, total) if total <= 0.5 * halved else (idle + 1, halved)
         if blind and idle >= method.endurance:
@@ -147,5 +147,7 @@ def minimize(
             break
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
+    else:
+        gap = decrement(here.gradient, method.step(here)) if np.isfinite(here.value).all() else gap
     trend = theta - path[0] if path else None
     return Result(theta, reason, len(costs), passes, np.stack([*costs, here.value])[:-1, :], here, gap, method, trend)
