@@ -11,6 +11,7 @@ import numpy as np
 
 from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory, host_center
+from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.terms import spread_terms
 
 __all__ = ["Coordinates", "Spread", "lacking_variance", "measure_spread"]
@@ -76,6 +77,8 @@ def measure_spread(source: InMemory, exact: bool = False) -> Spread:
     spread = _spread_about(source, np.zeros((source.n_x, 1)))
     with np.errstate(all="ignore"):
         told = np.isfinite(spread.variance) & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
+    if not np.all(np.isfinite(spread.variance)):
+        refuse_nonfinite(source)  # as it is computed with; if it is finite, its squares are not
     if exact or not np.all(told):
         wide = source.widened()  # rounding would pass for variance
         wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))

@@ -20,7 +20,6 @@ from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.losses import LOSSES
 from xlogreg.model import Model
-from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.wide import Span, reduce_wide, reduction_pays
@@ -84,7 +83,6 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
-        refuse_nonfinite(source)
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     passes = 0 if spread is None else spread.passes
     user = user_coordinates(source.n_x, options.standardize, spread)
