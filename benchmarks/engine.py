@@ -106,7 +106,7 @@ def pictures() -> Case:
 
 
 LBFGS = (Rival("lbfgs", 1e-8, 1),)
-WIDE = (Rival("newton-cg", 1e-8), Rival("lbfgs", 1e-8, 1), Rival("newton-cholesky", 1e-8, 1))
+WIDE = (Rival("newton-cg", 1e-8), Rival("lbfgs", 1e-8, 1))  # newton-cholesky takes minutes
 SMALL = (Rival("newton-cholesky", 1e-8), Rival("newton-cg", 1e-8), Rival("lbfgs", 1e-8))
 CASES: dict[str, Callable[[], Case]] = {
     "500k x 100 f64, condition 1": lambda: conditioned(500_000, 100, 1, bar="passes 2.5 / 4.5 / 6.5"),
@@ -231,9 +231,12 @@ def at_gap(case: Case, gap: float, lowest: float, repeats: int) -> float | None:
     """Seconds that we take to a gap that the rival stopped at, where that is far from the minimum."""
     if gap < 1e-8:
         return None
-    fits = [timed(lambda: xlogreg.fit(case.X, case.Y, l2=case.l2, tol=gap / lowest)) for _ in range(repeats)]
-    assert judged(case, fits[0][1].w, fits[0][1].b) - lowest <= gap
-    return min(seconds for seconds, _ in fits)
+    tol = gap / lowest
+    while True:
+        fits = [timed(lambda: xlogreg.fit(case.X, case.Y, l2=case.l2, tol=tol)) for _ in range(repeats)]  # noqa: B023
+        if judged(case, fits[0][1].w, fits[0][1].b) - lowest <= gap:
+            return min(seconds for seconds, _ in fits)
+        tol /= 3.0
 
 
 def show(name: str, row: dict) -> None:
