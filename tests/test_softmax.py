@@ -97,3 +97,14 @@ def test_solve_inverts_the_kronecker_product():
     x = truncated.solve(G)[:, 0, :]
     S = np.sqrt(T2 * T2.T) * ((kept * values[3:]) @ kept.T)
     np.testing.assert_allclose(S @ x @ A + l2 * T2 * x, G[:, 0, :], atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_penalty_curves_every_direction_however_the_units_differ(dtype, always):
+    rng = np.random.default_rng(0)
+    S = rng.standard_normal((30, 15_000))
+    Y = np.argmax(rng.standard_normal((5, 30)) @ S / 3 + rng.gumbel(size=(5, 15_000)), axis=0)
+    X = (S * np.logspace(-2, 3, 30)[:, None] + 2020.0).astype(dtype)
+    model, expected = xlogreg.fit(X, Y, l2=1e-4), xlogreg.fit(X.astype("float64"), Y, l2=1e-4, solver="newton")
+    assert model.fit_info.solver == "spectral-lbfgs"
+    assert model.fit_info.cost == pytest.approx(expected.fit_info.cost, rel=1e-6 if dtype == "float32" else 1e-10)

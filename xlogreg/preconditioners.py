@@ -131,14 +131,16 @@ class Kronecker:
         tail = np.maximum(a[None, :] * basis.tail, l2)
         spectrum = diagonal + tail
         dead = collinear[:, None] & (spectrum <= l2 + precision * diagonal.max())
-        spectrum = np.where(null | dead | (spectrum <= 0), np.inf, spectrum)
+        known = ~(null | dead)
+        # with a penalty every direction is curved, however little of it the data determine
+        spectrum = np.where(null | (dead & (l2 == 0)) | (spectrum <= 0), np.inf, spectrum)
         conditioning: tuple[Conditioning, ...] = ()
         if basis.whole:
             finite = spectrum[np.isfinite(spectrum)]
             directions = (basis.U / basis.T)[:, collinear] if l2 == 0 and collinear.any() else None
             axes = None if directions is None else np.linalg.qr(directions)[0]
             conditioning = (
-                Conditioning(finite.size, float(finite.max(initial=0.0) / finite.min(initial=np.inf)), axes),
+                Conditioning(int(known.sum()), float(finite.max(initial=0.0) / finite.min(initial=np.inf)), axes),
             )
         return cls(basis, Q, spectrum, np.where(null | (tail <= 0), np.inf, tail), conditioning)
 
