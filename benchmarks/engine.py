@@ -11,6 +11,7 @@ gap" is the ratio of the times to that gap.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -233,7 +234,8 @@ def at_gap(case: Case, gap: float, lowest: float, repeats: int) -> float | None:
         return None
     tol = gap / lowest
     while True:
-        fits = [timed(lambda: xlogreg.fit(case.X, case.Y, l2=case.l2, tol=tol)) for _ in range(repeats)]  # noqa: B023
+        fit = functools.partial(xlogreg.fit, case.X, case.Y, l2=case.l2, tol=tol)
+        fits = [timed(fit) for _ in range(repeats)]
         if judged(case, fits[0][1].w, fits[0][1].b) - lowest <= gap:
             return min(seconds for seconds, _ in fits)
         tol /= 3.0

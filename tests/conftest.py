@@ -80,11 +80,11 @@ def where64(request):
 def _where(request):
     name, backend, device, dtype = request.param
     if not STATUS[backend].usable:
-        pytest.skip(f"{backend}: {STATUS[backend].reason}")
+        pytest.skip(f"{backend} does not work here: {STATUS[backend].reason}")
     try:
         place = place_on(backend, device)
     except Exception as error:  # each library has its own class for a device that is not there
-        pytest.skip(f"{backend} on {device}: {error}")
+        pytest.skip(f"{backend} has no working device {device} here: {error}")
     return Where(name, place, dtype)
 
 

@@ -99,6 +99,11 @@ def test_the_math_names_no_library_and_makes_no_host_value(module):
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.AugAssign)], "arrays are never written into"
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if "solvers" in name] + ["xlogreg.objective"])
+def test_objective_and_solvers_speak_the_namespace_of_theta_alone(module):
+    assert "numpy" not in imports_of(MODULES[module])
+
+
 def test_no_file_is_longer_than_a_reader_can_hold():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
     assert max(lengths.values()) <= 320, lengths

@@ -137,7 +137,7 @@ def test_softmax_agrees_with_scikit_learn(load):
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
 def test_storage_types_are_computed_in_float(dtype, backend):
     if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(xlogreg.available_backends()[backend].reason)
+        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
     rng = np.random.default_rng(0)
     X = rng.integers(0, 2 if dtype == "bool" else 30, (3, 80)).astype(dtype)
     Y = rng.random(80) < 1 / (1 + np.exp(-(X[0].astype(float) - X[1])))

@@ -104,7 +104,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax", "array-api-strict"])
 def test_layout_does_not_matter_and_X_is_not_changed(layout, backend):
     if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(xlogreg.available_backends()[backend].reason)
+        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
     X, Y, _ = draw_problem(0)
     laid = LAYOUTS[layout](X)
     np.testing.assert_allclose(probabilities(laid, Y, backend=backend), probabilities(X, Y), atol=1e-10)
@@ -118,7 +118,7 @@ def test_layout_does_not_matter_and_X_is_not_changed(layout, backend):
 @pytest.mark.parametrize("backend", ["torch", "jax", "array-api-strict"])
 def test_the_backend_does_not_matter(backend):
     if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(xlogreg.available_backends()[backend].reason)
+        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
     place = place_on(backend)
     for seed in range(10):
         X, Y, _ = draw_problem(seed)

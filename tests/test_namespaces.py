@@ -11,7 +11,7 @@ BACKENDS = ("numpy", "torch", "jax", "array-api-strict")
 
 def place_or_skip(backend, device=None):
     if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend}: {xlogreg.available_backends()[backend].reason}")
+        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
     return place_on(backend, device)
 
 

@@ -53,24 +53,8 @@ def minimize(
 ) -> Result:
     """Minimise; theta on the host, one model of k outputs.
 
-    Parameters
-    ----------
-    objective : Objective
-    source : InMemory
-        Its samples.
-    start : ndarray (n_x + 1, 1, k)
-    spread : Spread
-        Of all samples, in the coordinates of X.
-    engine : Coordinates, or others
-        Those of theta.
-    rng : numpy.random.Generator
-    tol, max_iter, monitor
-        As for `descent.minimize`.
-
-    Returns
-    -------
-    Result
-        ``passes`` counts work on subsets as its share.
+    Parameters are those of `xlogreg.engine.minimize`, for a start (n_x + 1, 1, k); the coordinates of theta may be of
+    another kind than `Coordinates`. The passes of the result count work on subsets as its share.
     """
     k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
     room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X

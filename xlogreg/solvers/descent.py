@@ -9,8 +9,7 @@ import collections
 import math
 from typing import Protocol, Self
 
-import numpy as np
-
+from xlogreg.backends import Array, array_namespace
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
 
@@ -37,27 +36,27 @@ class Method(Protocol):
         """How many steps may pass without the gap's halving before rounding errors are held to be all that is left."""
         ...
 
-    def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
+    def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
         """The objective at theta, with as many derivatives as `step` needs: one pass."""
         ...
 
-    def step(self, here: Evaluation) -> np.ndarray:
+    def step(self, here: Evaluation) -> Array:
         """-B^-1 g, for an approximate Hessian B."""
         ...
 
-    def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
+    def learn(self, moved: Array, change: Array) -> Self:
         """The method that also knows that moving theta so changed the gradient so."""
         ...
 
 
-def decrement(gradient: np.ndarray, step: np.ndarray) -> np.ndarray:
+def decrement(gradient: Array, step: Array) -> Array:
     """Half the squared Newton decrement of each model (g,): the gap that the step promises to close."""
-    return -0.5 * (gradient * step).sum(axis=(0, 2))
+    return -0.5 * array_namespace(step).sum(gradient * step, axis=(0, 2))
 
 
 def minimize(
     objective: Objective,
-    start: np.ndarray,
+    start: Array,
     *,
     method: Method,
     tol: float,
@@ -70,8 +69,7 @@ def minimize(
     Parameters
     ----------
     objective : Objective
-    start : ndarray (n_x + 1, g, k)
-        On the host, as all that this loop computes with.
+    start : array (n_x + 1, g, k)
     method : Method
     tol : float
         Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken. 0: go on.
@@ -87,20 +85,21 @@ def minimize(
         Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
         "diverged" (the cost is not finite), "max_iter", "slow" or "callback".
     """
+    xp = array_namespace(start)
     theta, reason, gap = start, "max_iter", None
     here, passes = method.evaluate(objective, theta), 1
-    costs: list[np.ndarray] = []
-    path: collections.deque[np.ndarray] = collections.deque(maxlen=TREND_STEPS)
+    costs: list[Array] = []
+    path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     lazy, steady, total, length = 0, 0, math.inf, 1.0
     small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
-        value = float(here.value.sum())
+        value = float(xp.sum(here.value))
         if not math.isfinite(value):
             reason = "diverged"
             break
         step = method.step(here)
         gap = decrement(here.gradient, step)
-        previous, total = total, float(gap.sum())
+        previous, total = total, float(xp.sum(gap))
         lazy = lazy + 1 if total * slow > previous else 0
         if lazy >= LAZY_STEPS:
             reason = "slow"
@@ -108,7 +107,7 @@ def minimize(
         if monitor is not None and monitor(iteration, theta, here):
             reason = "callback"
             break
-        if objective.separable and bool(here.separated.all()):
+        if objective.separable and bool(xp.all(here.separated)):
             reason = "separated"
             break
         if not math.isfinite(total):  # the method has no step from here
@@ -116,7 +115,7 @@ def minimize(
             break
         costs.append(here.value)
         path.append(theta)
-        small = small + 1 if tol > 0 and bool((gap <= tol * here.value).all()) else 0
+        small = small + 1 if tol > 0 and bool(xp.all(gap <= tol * here.value)) else 0
         if small >= method.patience:
             theta, reason = theta + step, "converged"
             break
@@ -139,7 +138,7 @@ def minimize(
             length = 0.5**halving
             trial = theta + length * step
             there, passes = method.evaluate(objective, trial), passes + 1
-            gain = float((here.value - there.value).sum())
+            gain = float(xp.sum(here.value - there.value))
             if gain >= 2.0 * ARMIJO * length * total - (slack if blind else 0.0):
                 break
         else:
@@ -148,6 +147,6 @@ def minimize(
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
     else:
-        gap = decrement(here.gradient, method.step(here)) if np.isfinite(here.value).all() else gap
+        gap = decrement(here.gradient, method.step(here)) if bool(xp.all(xp.isfinite(here.value))) else gap
     trend = theta - path[0] if path else None
-    return Result(theta, reason, len(costs), passes, np.stack([*costs, here.value])[:-1, :], here, gap, method, trend)
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method, trend)
