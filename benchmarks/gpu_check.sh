@@ -26,7 +26,7 @@ cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 export XLA_PYTHON_CLIENT_PREALLOCATE=false # or JAX takes three quarters of the GPU's memory from the others
 
-MISSING=$("$PYTHON" -c 'import numpy, array_api_compat, pytest' 2>&1 | tail -n 1)
+MISSING=$("$PYTHON" -c 'import numpy, array_api_compat, pytest' 2>&1 | tail -n 1 || true)
 if [ -n "$MISSING" ]; then
     echo "gpu_check.sh: $NAME lacks what this needs: $MISSING" >&2
     exit 2
