@@ -5,8 +5,8 @@ Run: python benchmarks/memory.py [--case NAME ...] [--json FILE]
 Each number is the difference of two fresh processes: both make X, Y and a small fit that loads all that is loaded
 once, one of them also does what is measured. "resident" is the peak of the resident memory, which is what a machine
 has to have; "arrays" the peak of what NumPy allocates, by tracemalloc, in a process of its own. What a call returns is
-counted: the probabilities of two classes are two rows of m numbers. The budget is two blocks of 4 MB for each thread,
-a few (n_x + 1)^2, a few rows of m numbers, and what is returned.
+counted: the probabilities of two classes are two rows of m numbers. The budget is two blocks for each thread, a few
+(n_x + 1)^2, one row of m numbers (the targets, the scores), and what is returned.
 """
 
 import argparse
@@ -22,13 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 import xlogreg
+from xlogreg.data import SMALL_BLOCK_BYTES
 from xlogreg.threads import workers
 
 MB = 2**20
-BLOCK_BYTES = 4 * MB
 CHUNK = 1000  # samples made at a time
 SQUARES = 8  # of (n_x + 1)^2 float64: Hessian, its scaled copy, its factor and inverse, sums of two blocks in a thread
-ROWS = 4  # of m numbers of the computing dtype
 
 
 class Case(NamedTuple):
@@ -121,7 +120,7 @@ def budget(case: Case, action: str) -> float:
     """In MB."""
     returned = RETURNED[action] * case.m * (1 if action == "predict" else case.itemsize)
     squares = SQUARES * 8 * (case.n_x + 1) ** 2 if action == "fit" else 0
-    return (workers() * 2 * BLOCK_BYTES + squares + ROWS * case.m * case.itemsize + returned) / MB
+    return (workers() * 2 * SMALL_BLOCK_BYTES + squares + case.m * case.itemsize + returned) / MB
 
 
 def measured(name: str) -> dict:

@@ -9,7 +9,7 @@ import pytest
 
 import xlogreg
 from xlogreg import backends
-from xlogreg.backends import HOST, LIBRARIES, available_backends, dtype_name, place_of, place_on, to_host
+from xlogreg.backends import HOST, LIBRARIES, available_backends, dtype_name, place_of, place_on, squares, to_host
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -171,3 +171,21 @@ def test_a_copy_in_pieces_is_the_copy(name, order, monkeypatch):
     array = place_on(name).put(host)
     np.testing.assert_array_equal(to_host(array), host)
     assert dtype_name(array) == "float32"
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_samples_are_taken_in_runs_and_one_by_one(where, order, axis):
+    X = np.asarray(np.arange(48.0).reshape(6, 8), order=order)
+    index = np.asarray([0, 1, 2, 4, 5])
+    taken = where.place.take(where.asarray(X), where.asarray(index, dtype="int32"), axis)
+    where.check(taken, np.take(X, index, axis=axis))
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_squares_are_summed_in_any_layout(where, order, weighted):
+    rng = np.random.default_rng(0)
+    X = np.asarray(rng.standard_normal((3, 50)), order=order)
+    weight = rng.random((1, 50)) if weighted else np.ones((1, 50))
+    where.check(squares(where.asarray(X), where.asarray(weight)), X**2 @ weight.T)

@@ -6,6 +6,7 @@ from reference import loop_descent, loop_gradients
 
 import xlogreg
 from xlogreg.backends import to_host
+from xlogreg.losses import LOSSES, sum_losses
 
 
 def test_sigmoid_is_the_logistic_function(where):
@@ -61,6 +62,25 @@ def test_cross_entropy_of_two_classes_is_the_log_loss_tails_included(where):
         one_hot = where.asarray(np.concatenate([np.full_like(z, 1 - label), np.full_like(z, label)]))
         expected = to_host(xlogreg.log_loss(where.asarray(z), where.asarray(np.full_like(z, label))))
         where.check(xlogreg.cross_entropy(Z2, one_hot), expected, atol=0)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("own_side", [True, False])
+@pytest.mark.parametrize("loss", ["log_loss", "cross_entropy", "squared_error"])
+def test_the_sum_of_many_losses_is_as_accurate_as_each_of_them(where, loss, own_side, weighted):
+    rng = np.random.default_rng(2)
+    Y = rng.integers(0, 2, (1, 9001)).astype(where.dtype)
+    Z = rng.uniform(-30, 30, (2, 1, 9001))  # two models
+    Z = (Z if not own_side else np.abs(Z) * (2 * Y - 1)).astype(where.dtype)
+    exact = {"squared_error": 0.5 * (1 / (1 + np.exp(-Z)) - Y) ** 2}
+    exact = exact.get(loss, np.maximum(Z, 0.0) - Y * Z + np.log1p(np.exp(-np.abs(Z.astype(np.float64)))))
+    weight = rng.random((1, 9001)).astype(where.dtype) if weighted else None
+    expected = np.sum(exact if weight is None else weight * exact, axis=(1, 2))
+    if loss == "cross_entropy":
+        Z, Y = np.concatenate([0 * Z, Z], axis=1), np.concatenate([1 - Y, Y])
+    excess, tail, _ = LOSSES[loss].first(where.asarray(Z), where.asarray(Y))
+    weight = None if weight is None else where.asarray(weight)
+    where.check(sum_losses(excess, tail, weight, where.place.dtype(where.dtype)), expected, atol=0)
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "cross_entropy"])

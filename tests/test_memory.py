@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from xlogreg.data import SMALL_BLOCK_BYTES
 from xlogreg.threads import workers
 
 PROGRAM = """
@@ -49,13 +50,9 @@ def resident_peak(shape, action):
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def budget(n_x, m, action):
-    """In MB: two blocks a thread in float64, a subset of 330 samples a parameter, six rows of m numbers, and 8 more.
-
-    A block is 4 MB of the computing dtype; "auto" alone takes a subset; the 8 MB are what allocators keep.
-    """
-    subset = 330 * (n_x + 1) * n_x * 8 if action == "auto" else 0
-    return (workers() * 2 * 8 * MB + subset + 6 * m * 8) / MB + 8
+def budget(m):
+    """In MB: two blocks a thread, two rows of m numbers, and 8 more, which are what allocators keep."""
+    return (workers() * 2 * SMALL_BLOCK_BYTES + 2 * m * 8) / MB + 8
 
 
 pytestmark = [
@@ -76,5 +73,4 @@ pytestmark = [
 )
 def test_a_large_X_is_never_copied(shape, action):
     excess = resident_peak(shape, action) - resident_peak(shape, "nothing")
-    _, n_x, m, _ = shape
-    assert excess < budget(n_x, m, action)
+    assert excess < budget(shape[2])

@@ -92,13 +92,18 @@ def test_a_pass_over_one_model_is_the_explicit_loop_over_samples_and_features(wh
 @pytest.mark.parametrize("k", [1, 3])
 def test_samples_on_their_own_side_are_settled_and_those_without_weight_too(where, k):
     Y, weight, theta, loss = pose(k)
-    expected = []
+    unsettled = []
     for j in range(G):
         A = probabilities(theta[:, j])
         right = np.sum(Y * A, axis=0) if k == 3 else np.where(Y[0] == 1, A[0], 1 - A[0])
-        expected.append(float(np.sum((right <= 0.5) & (weight[0] > 0))))
-    assert min(expected) > 0
-    where.check(pass_terms(block_of(where, Y, weight), where.asarray(theta), loss)[2], expected)
+        unsettled.append((right <= 0.5) & (weight[0] > 0))
+    assert all(np.any(those) for those in unsettled)
+    parameters = where.asarray(theta)
+    where.check(pass_terms(block_of(where, Y, weight), parameters, loss)[2], np.ones(G))
+    for j in range(G):  # without those of one model
+        rest = np.where(unsettled[j], 0.0, weight)
+        expected = [float(np.any(those & ~unsettled[j])) for those in unsettled]
+        where.check(pass_terms(block_of(where, Y, rest), parameters, loss)[2], expected)
 
 
 @pytest.mark.parametrize("k", [1, 3])

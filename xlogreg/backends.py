@@ -7,6 +7,7 @@ and never asks which library it has in hand; what differs between libraries is i
 import contextlib
 import functools
 import importlib
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = [
     "dtype_name",
     "is_array",
     "log1p",
+    "log1p_folds",
     "place_of",
     "place_on",
     "squares",
@@ -129,6 +131,16 @@ class Place:
         native = native if min(native.strides, default=0) >= 0 else native.copy()
         narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
         return native if narrow is None or self.offers(native.dtype.name) else native.astype(narrow)
+
+    def take(self, X: Array, index: Array, axis: int) -> Array:
+        """The elements of X (two axes) at the indices along the axis."""
+        if not self.small_blocks:
+            return self.xp.take(X, index, axis=axis)
+        # runs of neighbours as slices: NumPy's own would copy all of X first where its last axis is not contiguous
+        host = to_host(index)
+        cuts = [0, *(np.flatnonzero(np.diff(host) != 1) + 1).tolist(), host.shape[0]]
+        runs = [slice(host[i], host[j - 1] + 1) for i, j in itertools.pairwise(cuts)]
+        return self.xp.concat([X[run, :] if axis == 0 else X[:, run] for run in runs], axis=axis)
 
     def convert(self, X: Array, dtype: str, center: Array | None) -> Array:
         """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
@@ -263,5 +275,10 @@ def squares(X: Array, weight: Array) -> Array:
 
 
 def log1p(E: Array) -> Array:
-    """log(1 + e) of e in [0, 1], element by element, to full relative accuracy."""
+    """log(1 + e) of e >= 0, element by element, to full relative accuracy."""
     return LIBRARIES[name_of(E)].log1p(E)
+
+
+def log1p_folds(E: Array) -> int:
+    """How often factors 1 + e are worth multiplying in pairs before the logarithm of their product is taken."""
+    return LIBRARIES[name_of(E)].log1p_folds

@@ -4,7 +4,6 @@ The score is one number in any of them: z = w'x + b = u'x~ + v with w = u / scal
 All on the host in float64.
 """
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +11,9 @@ import numpy as np
 from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory, host_center
 from xlogreg.nonfinite import refuse_nonfinite
-from xlogreg.terms import spread_terms
+from xlogreg.terms import size_terms, spread_terms
 
-__all__ = ["Coordinates", "Spread", "lacking_variance", "measure_spread"]
+__all__ = ["Coordinates", "Spread", "measure_spread", "rare_features"]
 
 
 DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
@@ -114,16 +113,19 @@ def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bo
     return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
 
 
-def lacking_variance(subset: InMemory, spread: Spread, engine: Coordinates) -> np.ndarray:
-    """What a subset lacks of the second moment of each feature (n_x,), in engine coordinates.
+def rare_features(subset: InMemory, spread: Spread, engine: Coordinates) -> tuple[np.ndarray, np.ndarray]:
+    """What a subset lacks of the second moment of each feature, and the square of its usual size (n_x,), (n_x,).
 
-    A feature that differs from its mean in a few samples only may be constant in the subset. Of the others nothing:
-    what chance adds would hide the small eigenvalues of correlated features.
+    In engine coordinates, where the moment of all samples is about one. A feature that differs from its mean in a few
+    samples only may be constant in the subset. Of the others nothing is lacking: what chance adds would hide the small
+    eigenvalues of correlated features. The usual size is that in the samples that make up the moment, sum x^4 / sum
+    x^2: 3 of a normal feature, m / n of one that is not zero in n of m samples.
     """
-    seen = measure_spread(dataclasses.replace(subset, center=None))
-    moments = (s.variance + (s.mean - engine.center) ** 2 for s in (spread, seen))
-    whole, part = ((moment / engine.scale**2)[:, 0] for moment in moments)
-    return np.where(part < LACKING * whole, whole - part, 0.0)
+    totals = subset.sum(size_terms, HOST.put(1.0 / engine.scale))
+    second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
+    whole = ((spread.variance + (spread.mean - engine.center) ** 2) / engine.scale**2)[:, 0]
+    lacking = np.where(second < LACKING * whole, whole - second, 0.0)
+    return lacking, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0)
 
 
 def as_host(array: Array) -> np.ndarray:

@@ -22,7 +22,7 @@ __all__ = ["InMemory", "Source", "host_center", "map_samples", "total_of"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
-GATHERED_BYTES = 64 * 2**20  # of a subset that is copied out of X once, not in every pass over it
+GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
 LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
 RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
@@ -148,7 +148,7 @@ class InMemory:
             weight = xp.astype(weight, place.dtype(self.dtype), copy=False)
             drawn = dataclasses.replace(self, Y=Y, weight=None, index=index)
             if drawn.m * drawn.n_x * 8 <= GATHERED_BYTES:
-                drawn = dataclasses.replace(drawn, X=xp.take(self.X, index, axis=0 if self.rows else 1), index=None)
+                drawn = dataclasses.replace(drawn, X=place.take(self.X, index, axis=0 if self.rows else 1), index=None)
             hot = drawn.targets(0, index.shape[0])
             hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
             mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
@@ -203,7 +203,8 @@ class InMemory:
 
     def spans(self, temporaries: int = 1) -> list[tuple[int, int]]:
         """Start and stop of each block, for a function that makes so many temporaries of its size."""
-        itemsize = 8 if self.dtype == "float64" else 4
+        itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
+        temporaries += self.index is not None  # and what is fetched is one
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
         count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
         if not self.place.small_blocks and not self.converts:
@@ -213,9 +214,8 @@ class InMemory:
 
     def raw(self, start: int, stop: int) -> Array:
         """X (n_x, stop - start) of these samples, in X's own dtype."""
-        xp = self.place.xp
         if self.index is not None:
-            X = xp.take(self.X, self.index[start:stop], axis=0 if self.rows else 1)
+            X = self.place.take(self.X, self.index[start:stop], axis=0 if self.rows else 1)
             return X.T if self.rows else X
         if self.rows:  # cut before it is transposed: some libraries copy what they transpose
             return self.X[start:stop, :].T
@@ -256,7 +256,9 @@ class InMemory:
         for start in range(0, self.n_x, step):
             part = slice(start, min(start + step, self.n_x))
             X = self.X[:, part].T if self.rows else self.X[part, :]
-            X = xp.astype(X if self.index is None else xp.take(X, self.index, axis=1), place.dtype(dtype), copy=False)
+            X = xp.astype(
+                X if self.index is None else place.take(X, self.index, axis=1), place.dtype(dtype), copy=False
+            )
             if self.center is not None:
                 X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
             yield X * scale[part, :] if scaled else X

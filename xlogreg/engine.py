@@ -11,11 +11,13 @@ classes and start values of the user go to Newton's method at once.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from xlogreg.coordinates import Coordinates, Spread, lacking_variance
+from xlogreg.backends import Array
+from xlogreg.coordinates import Coordinates, Spread, rare_features
 from xlogreg.data import InMemory
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Inverse
@@ -27,10 +29,12 @@ from xlogreg.solvers.result import Monitor, Result
 __all__ = ["minimize", "subset_pays"]
 
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
-HESSIAN_SAMPLES = (300, 1000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
+HESSIAN_SAMPLES = (300, 2000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
 HESSIAN_SHARE = 32  # and no more than this share of all samples, for each parameter: the time of a gradient or two
 RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
-RIDGE = 0.01  # penalty on a subset of one sample: a hundredth of what its sampling error amounts to
+SUBSET_STEPS = 20
+NEAR = 0.1  # gap, in costs, of which the last step of Newton's method leaves little
+RIDGE = 0.1  # penalty, in samples of the usual size of a feature: far below what its sampling error amounts to
 SLOW = 3.0
 
 
@@ -76,24 +80,27 @@ def minimize(
     Result
         ``passes`` counts work on subsets as its share.
     """
-    parameters, shares, newton = start.shape[0], spread.shares, Newton.of(objective)
-    stages = [(START_SAMPLES * parameters, 20), (_hessian_samples(source.m, parameters), 2)]
-    stages = stages[1:] if warm else stages[: 1 + (stages[1][0] > 1.5 * stages[0][0])]
+    parameters, newton = start.shape[0], Newton.of(objective)
+    large = _hessian_samples(source.m, parameters)
+    small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
+    counts = [large] if warm else [small, large][: 1 + (large > 1.5 * small)]
     theta, passes, hessian = start, 0.0, None
-    for count, steps in stages:
-        subset = source.sample(count, shares, rng)
-        found = _minimize_subset(objective, subset, theta, parameters / count, steps)
+    for count in counts:
+        subset = source.sample(count, spread.shares, rng)
+        lacking, size = rare_features(subset, spread, engine)
+        ridge = RIDGE * size / subset.m
+        found = _minimize_subset(objective, subset, theta, hessian, ridge, math.inf if warm else parameters / small)
         passes += found.passes * subset.m / source.m
         if found.reason not in ("converged", "max_iter"):
             theta, hessian = start, None
             break
         theta = theta if warm else found.theta
-        hessian = np.asarray(found.last.hessian) - np.diag(np.append(np.full(source.n_x, RIDGE / subset.m), 0.0))
+        hessian = np.asarray(found.last.hessian)
+        curvature = hessian[0, -1, -1]  # the mean of the samples'
+        hessian = hessian + np.diag(np.append(curvature * lacking - ridge, 0.0))
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
     before = None
     if hessian is not None:
-        lacking = hessian[0, -1, -1] * lacking_variance(subset, spread, engine)  # times the mean curvature
-        hessian = hessian + np.diag(np.append(lacking, 0.0))
         method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
         before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
         before = dataclasses.replace(before, passes=before.passes + passes)
@@ -104,16 +111,26 @@ def minimize(
     return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
 
 
-def _minimize_subset(objective: Objective, subset: InMemory, start: np.ndarray, tol: float, max_iter: int) -> Result:
-    """Newton's method on a subset, with a penalty against features of which it happens to see too little."""
-    penalty = objective.l2 * objective.penalty + RIDGE / subset.m
+def _minimize_subset(
+    objective: Objective, subset: InMemory, theta: np.ndarray, hessian: Array | None, ridge: np.ndarray, tol: float
+) -> Result:
+    """Newton's method on a subset, with a penalty (n_x,) against features of which it happens to see too little.
+
+    From the Hessian of a smaller subset, one step with that: the one taken here is better taken at the minimum.
+    """
+    penalty = objective.l2 * objective.penalty + ridge[:, None, None]
     part = dataclasses.replace(
         objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
     )
-    return descent.minimize(part, start, method=Newton.of(objective), tol=tol, max_iter=max_iter)
+    newton: dict[str, Any] = {"method": Newton.of(objective), "max_iter": SUBSET_STEPS}
+    if hessian is None:
+        return descent.minimize(part, theta, tol=tol, **newton)
+    method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
+    nearer = descent.minimize(part, theta, method=method, tol=math.inf, max_iter=1)
+    return nearer.followed_by(descent.minimize(part, nearer.theta, tol=NEAR, **newton))
 
 
 def _hessian_samples(m: int, parameters: int) -> int:
     """As many as cost about the time of a gradient or two of all samples, within reason."""
-    most = int(np.clip(3e4 / parameters, *HESSIAN_SAMPLES)) * parameters
+    most = int(np.clip(2e6 / parameters**2, *HESSIAN_SAMPLES)) * parameters
     return min(max(START_SAMPLES * parameters, HESSIAN_SHARE * m // parameters), most, m // 2)

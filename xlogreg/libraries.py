@@ -40,7 +40,8 @@ class Library(NamedTuple):
     convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
     fills: bool  # whether parts of an array can be written into, as a copy in pieces does
     squares: Callable[[Any, Any], Any]  # X (n_x, m), weight (1, m) -> weighted sums of squares (n_x, 1)
-    log1p: Callable[[Any], Any]  # log(1 + e) of e in [0, 1], to full relative accuracy
+    log1p: Callable[[Any], Any]  # log(1 + e) of e >= 0, to full relative accuracy
+    log1p_folds: int  # how often to multiply factors in pairs before their logarithm is taken
     # function of a block, arrays and one constant -> the same function, compiled; None where that cannot be
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None
     remedy: str
@@ -126,10 +127,10 @@ def _squares(X: Any, weight: Any) -> Any:
 
 
 def _numpy_squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Without a temporary of the size of X, where the samples of a feature lie side by side."""
-    if X.strides[1] != X.itemsize:
-        return _squares(X, weight)
-    return np.vecdot(X, X if np.all(weight == 1) else X * weight)[:, None]
+    """In the order that the samples lie in, so that at most the weights make a temporary of the size of X."""
+    weighted = X if np.all(weight == 1) else X * weight
+    across = X.strides[1] == X.itemsize
+    return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
 
 @functools.cache
@@ -152,6 +153,7 @@ LIBRARIES = {
         True,
         _numpy_squares,
         _numpy_log1p,
+        3,  # at most (1 + e)^8, far from an overflow
         None,
         "",
     ),
@@ -166,6 +168,7 @@ LIBRARIES = {
         True,
         _squares,
         _log1p,
+        0,
         None,
         "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
     ),
@@ -180,6 +183,7 @@ LIBRARIES = {
         True,
         _squares,
         _log1p,
+        0,
         None,
         "install the PyTorch build for your device, see pytorch.org",
     ),
@@ -195,6 +199,7 @@ LIBRARIES = {
         False,
         _squares,
         _log1p,
+        0,
         _jax_compile,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
@@ -209,6 +214,7 @@ LIBRARIES = {
         True,
         _squares,
         _log1p,
+        0,
         None,
         "pip install array-api-strict",
     ),

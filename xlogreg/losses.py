@@ -5,11 +5,23 @@ Z, Y and A are (..., k, m): the classes are always the last axis but one, the sa
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from xlogreg.backends import Array, array_namespace, device_of, log1p
+from xlogreg.backends import Array, array_namespace, device_of, log1p, log1p_folds
 
-__all__ = ["LOSSES", "Loss", "both_classes", "cross_entropy", "log_loss", "sigmoid", "softmax", "squared_error"]
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "both_classes",
+    "cross_entropy",
+    "log_loss",
+    "sigmoid",
+    "softmax",
+    "squared_error",
+    "sum_losses",
+]
+
+WORTH_FOLDING = 2000  # terms, below which the calls cost more than the logarithms
 
 
 def sigmoid(Z: Array) -> Array:
@@ -37,7 +49,8 @@ def both_classes(Z: Array) -> Array:
     """Probabilities (2, m) of the two classes, 1 - a and a, each exact in its tail, for scores Z (1, m)."""
     xp = array_namespace(Z)
     E, U = _decay(Z)
-    return xp.concat([_sigmoid(-Z, E, U), _sigmoid(Z, E, U)], axis=0)
+    likely = xp.astype(Z >= 0, E.dtype)
+    return xp.maximum(E, xp.concat([1.0 - likely, likely], axis=0)) / U  # as in `_sigmoid`
 
 
 def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
@@ -80,13 +93,32 @@ def log_loss(Z: Array, Y: Array) -> Array:
     >>> log_loss(np.asarray([[0.0, 1e4]]), np.asarray([[1.0, 0.0]])).round(4)
     array([[6.931e-01, 1.000e+04]])
     """
-    return _log_loss(Z, Y, _decay(Z)[0])
+    return _excess(Z, Y) + log1p(_decay(Z)[0])
 
 
-def _log_loss(Z: Array, Y: Array, E: Array) -> Array:
-    xp = array_namespace(Z)
-    # maximum(z, 0) - y z first: for a sample on its own side they cancel exactly and leave the tail
-    return (xp.maximum(Z, 0.0) - Y * Z) + log1p(E)
+def _excess(Z: Array, Y: Array) -> Array:
+    """The log loss but for its tail log1p(exp(-|z|)): how far z is on the wrong side, exactly 0 on its own."""
+    return array_namespace(Z).maximum(Z, 0.0) - Y * Z
+
+
+def sum_losses(excess: Array, tail: Array, weight: Array | None, dtype: Any) -> Array:
+    """Sum over the samples (...) of the losses excess + log1p(tail), both (..., 1, m), added up in dtype."""
+    xp = array_namespace(tail)
+    if weight is not None:
+        return xp.sum(weight * (excess + log1p(tail)), axis=(-2, -1), dtype=dtype)
+    return xp.sum(excess, axis=(-2, -1), dtype=dtype) + _sum_log1p(tail, dtype, log1p_folds(tail))
+
+
+def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
+    """Sum of log1p(e) over the last two axes; two terms become one, (1 + a)(1 + b) = 1 + (a + b + ab), fold by fold.
+
+    No accuracy is lost, for nothing cancels: e >= 0. A logarithm costs as much as a dozen sums.
+    """
+    xp, half = array_namespace(E), E.shape[-1] // 2
+    if folds == 0 or half < WORTH_FOLDING // 2:
+        return xp.sum(log1p(E), axis=(-2, -1), dtype=dtype)
+    A, B, rest = E[..., :half], E[..., half : 2 * half], E[..., 2 * half :]
+    return _sum_log1p(A + B * (1.0 + A), dtype, folds - 1) + _sum_log1p(rest, dtype, 0)
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:
@@ -105,19 +137,19 @@ def cross_entropy(Z: Array, Y: Array) -> Array:
     >>> cross_entropy(np.asarray([[0.0, 9.0], [0.0, 0.0]]), np.asarray([[1.0, 0.0], [0.0, 1.0]])).round(4)
     array([[0.6931, 9.0001]])
     """
-    losses, _ = _cross_entropy(Z, Y)
-    return losses
+    excess, tail, _ = _cross_entropy(Z, Y)
+    return excess + log1p(tail)
 
 
-def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:
-    """The loss, and softmax(Z)."""
+def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    """Excess and tail of the loss, excess + log1p(tail), and softmax(Z)."""
     xp = array_namespace(Z)
     S = Z - xp.max(Z, axis=-2, keepdims=True)
     E = xp.exp(S)
     top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
     # log sum exp(s) as log(1 + the other terms): keeps the tail of a sample on its own side
     rest = xp.sum(E - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
-    return xp.log1p(rest) - xp.sum(Y * S, axis=-2, keepdims=True), E / (1.0 + rest)
+    return -xp.sum(Y * S, axis=-2, keepdims=True), rest, E / (1.0 + rest)
 
 
 def squared_error(Z: Array, Y: Array) -> Array:
@@ -156,30 +188,31 @@ def _curvature_softmax(A: Array) -> Array:
     return xp.expand_dims(A, axis=-2) * (xp.expand_dims(identity, axis=-1) - xp.expand_dims(A, axis=-3))
 
 
-def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array]:
+def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     E, U = _decay(Z)
-    return _log_loss(Z, Y, E), _sigmoid(Z, E, U) - Y
+    return _excess(Z, Y), E, _sigmoid(Z, E, U) - Y
 
 
-def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
     E, U = _decay(Z)
     C = E / (U * U)  # a (1 - a), exact in both tails
-    return _log_loss(Z, Y, E), _sigmoid(Z, E, U) - Y, C[..., None, :, :]
+    return _excess(Z, Y), E, _sigmoid(Z, E, U) - Y, C[..., None, :, :]
 
 
-def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array]:
-    losses, A = _cross_entropy(Z, Y)
-    return losses, A - Y
+def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    excess, tail, A = _cross_entropy(Z, Y)
+    return excess, tail, A - Y
 
 
-def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    losses, A = _cross_entropy(Z, Y)
-    return losses, A - Y, _curvature_softmax(A)
+def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
+    excess, tail, A = _cross_entropy(Z, Y)
+    return excess, tail, A - Y, _curvature_softmax(A)
 
 
-def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array]:
+def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     A = sigmoid(Z)
-    return 0.5 * (A - Y) ** 2, _residual_squared_error(A, Y)
+    loss = 0.5 * (A - Y) ** 2
+    return loss, array_namespace(Z).zeros_like(loss), _residual_squared_error(A, Y)
 
 
 class Loss(NamedTuple):
@@ -190,8 +223,9 @@ class Loss(NamedTuple):
     value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m)
     derivative: Callable[[Array, Array], Array]  # A, Y -> dZ (..., k, m)
     curvature: Callable[[Array], Array] | None  # A -> (..., k, k, m); None where the cost is not convex
-    first: Callable[[Array, Array], tuple[Array, Array]]  # Z, Y -> losses, dZ
-    second: Callable[[Array, Array], tuple[Array, Array, Array]] | None  # Z, Y -> losses, dZ, curvature
+    # Z, Y -> excess and tail (..., 1, m) of the losses excess + log1p(tail), for `sum_losses`; dZ; curvature
+    first: Callable[[Array, Array], tuple[Array, Array, Array]]
+    second: Callable[[Array, Array], tuple[Array, Array, Array, Array]] | None
     bound: float  # no eigenvalue of the second derivative in Z exceeds it
 
 

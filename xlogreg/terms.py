@@ -5,13 +5,12 @@ never gets a row of ones. Sums, not means, so that blocks add up. They are accum
 theta, which may be wider than that of X: float32 samples, float64 sums. Capitals stand for matrices.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from xlogreg.backends import Array, array_namespace, device_of, squares
 from xlogreg.logistic import backward, scores
-from xlogreg.losses import Loss
+from xlogreg.losses import Loss, sum_losses
 
 __all__ = [
     "TEMPORARIES",
@@ -27,6 +26,7 @@ __all__ = [
     "recession_terms",
     "report_terms",
     "second_moment_terms",
+    "size_terms",
     "split",
     "spread_terms",
 ]
@@ -58,27 +58,27 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     dTheta : array (n_x + 1, g, k)
         Sum of the weighted gradients.
     unsettled : array (g,)
-        Number of samples whose loss is not below log 2. With hard labels: those that are not known to be
-        strictly on their own side, so 0 proves that theta separates the classes.
+        1 if the loss of any sample is not below log 2, else 0. With hard labels 0 proves that theta separates the
+        classes: every sample is strictly on its own side.
     """
     Z = model_scores(block.X, theta)
     return _first_sums(block, theta, *loss.first(Z, block.Y))
 
 
-def _first_sums(block: Block, theta: Array, losses: Array, dZ: Array) -> tuple[Array, Array, Array]:
-    """Sums of losses (g, 1, m), gradients dZ (g, k, m) and unsettled samples."""
+def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array, Array]:
+    """Sums of losses excess + log1p(tail) (g, 1, m) and of gradients dZ (g, k, m), and what is unsettled."""
     X, _, weight, _ = block
     xp = array_namespace(X)
     rows, g, k = theta.shape
-    unsettled = losses >= math.log(2.0)
+    worst = excess + tail  # below 1 where the loss is below log 2: then the excess is 0 for hard labels
     if weight is not None:
-        losses, dZ, unsettled = weight * losses, weight * dZ, unsettled & (weight > 0)
+        dZ, worst = weight * dZ, xp.where(weight > 0, worst, xp.zeros_like(worst))
     dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
     return (
-        xp.sum(losses, axis=-1, dtype=theta.dtype)[:, 0],
+        sum_losses(excess, tail, weight, theta.dtype),
         xp.reshape(dTheta, (rows, g, k)),
-        xp.sum(xp.astype(unsettled, theta.dtype), axis=-1)[:, 0],
+        xp.astype(xp.max(worst, axis=(-2, -1)) >= 1.0, theta.dtype),
     )
 
 
@@ -93,16 +93,16 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     """
     X, Y, _, _ = block
     xp = array_namespace(X)
-    losses, dZ, C = _second(loss)(model_scores(X, theta), Y)
+    *first, C = _second(loss)(model_scores(X, theta), Y)
     C = _weighted(C, block, theta)
     # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
     X = xp.astype(X, theta.dtype, copy=False)
     hessian = _bordered_gram if theta.shape[2] == 1 else _bordered_grams
     H = [hessian(X, C[model, :, :, :]) for model in range(theta.shape[1])]
-    return (*_first_sums(block, theta, losses, dZ), H[0][None, ...] if len(H) == 1 else xp.stack(H))
+    return (*_first_sums(block, theta, *first), H[0][None, ...] if len(H) == 1 else xp.stack(H))
 
 
-def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array]]:
+def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, Array]]:
     assert loss.second is not None, "only a convex cost is expanded"
     return loss.second
 
@@ -167,6 +167,16 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
     sums = X @ weight.T, squares(X, weight), Y @ weight.T
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
+
+
+def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
+    """Weighted sums of the squares and of the fourth powers of X * inverse_scale (n_x, 1), in inverse_scale's dtype."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    S = X * xp.astype(inverse_scale, X.dtype, copy=False)
+    S = S * S
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in (S @ weight.T, squares(S, weight)))
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
@@ -264,4 +274,4 @@ def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
 
 
 # functions that make so many temporaries of the size of a block, some of them in twice the precision
-TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {expansion_terms: 4, second_moment_terms: 2}
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {expansion_terms: 4, second_moment_terms: 2, size_terms: 2}
