@@ -89,3 +89,19 @@ def test_the_last_step_may_be_the_one_that_converges():
     assert model.fit_info.solver == "spectral-lbfgs"
     again = xlogreg.fit(X, Y, l2=1e-2, max_iter=model.fit_info.iterations)
     assert again.fit_info.converged
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+@pytest.mark.parametrize(("k", "m", "span"), [(4, 4000, False), (4, 4000, True), (1, 40_000, False), (1, 3000, True)])
+def test_subsets_are_gathered_or_fetched_block_by_block(request, monkeypatch, k, m, span, samples):
+    if span:
+        request.getfixturevalue("few")
+    X, Y = draw(k=k, m=m)
+    options = {"l2": 1e-2, "standardize": True, "samples": samples}
+    X = X.T if samples == "rows" else X
+    gathered = xlogreg.fit(X, Y, **options)
+    monkeypatch.setattr("xlogreg.data.GATHERED_BYTES", 0)
+    monkeypatch.setattr("xlogreg.data.SMALL_BLOCK_BYTES", 2**18)
+    fetched = xlogreg.fit(X, Y, **options)
+    assert gathered.fit_info.solver == fetched.fit_info.solver
+    np.testing.assert_allclose(fetched.predict_proba(X), gathered.predict_proba(X), atol=1e-6)

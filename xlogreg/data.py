@@ -174,12 +174,14 @@ class InMemory:
             return self
         with self.place.computing():
             X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
-        return dataclasses.replace(self, X=X, rows=False, center=None)
+        return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
 
     def projected(self, basis: np.ndarray, bias: np.ndarray) -> "InMemory":
         """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
         W, b = self.place.put(basis, self.dtype), self.place.put(bias, self.dtype)
-        return dataclasses.replace(self, X=map_samples(self, lambda X: scores(X, W, b.T)), rows=False, center=None)
+        return dataclasses.replace(
+            self, X=map_samples(self, lambda X: scores(X, W, b.T)), rows=False, center=None, index=None
+        )
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of these samples, in the computing dtype."""

@@ -96,5 +96,5 @@ def reduce_wide(source: InMemory, user: Coordinates) -> tuple[InMemory, Array, n
         root = place.put(np.sqrt(spectrum[first:]), place.widest)
         V = V[:, first:]
         R = place.xp.matrix_transpose(V * root)
-        reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None)
+        reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None, index=None)
         return reduced, V / root, spectrum[first:]
