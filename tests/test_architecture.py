@@ -16,12 +16,12 @@ MODULES = {
 }
 # every module may import those above it, never those below
 LAYERS = [
-    ["version", "exceptions", "libraries", "options", "reports", "threads"],
+    ["version", "exceptions", "libraries", "options", "reports", "tables", "threads"],
     ["backends"],
     ["placement", "losses"],
     ["logistic"],
     ["terms"],
-    ["labels", "data"],
+    ["labels", "data", "files"],
     ["nonfinite"],
     ["coordinates", "objective"],
     ["wide"],
@@ -34,7 +34,8 @@ LAYERS = [
     ["solving", "judging"],
     ["fitting"],
     [""],
-    ["demo"],
+    ["demo", "datasets"],
+    ["commands"],
     ["cli"],
     ["__main__"],
 ]

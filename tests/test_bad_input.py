@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import xlogreg
+from xlogreg.backends import to_host
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 40))
@@ -22,6 +23,8 @@ def hot(columns):
 
 
 THREE = np.arange(40) % 3
+MIXED = [0, "dog"] * 20
+DATES = np.full((3, 40), "2020-01-01", dtype="datetime64[D]")
 BAD = [
     # argument, call, error, what the message says
     ("X empty", {"X": np.zeros((3, 0)), "Y": []}, ValueError, r"X is empty: its shape is \(3, 0\)"),
@@ -33,6 +36,18 @@ BAD = [
     ("X of objects", {"X": X.astype(object)}, TypeError, "X must hold numbers; got ndarray of object"),
     ("X ragged", {"X": [[1.0, 2.0], [3.0]]}, ValueError, "X is ragged"),
     ("X masked", {"X": np.ma.masked_less(X, 0)}, TypeError, "X is a masked array.*fill or drop"),
+    ("X of dates", {"X": DATES}, TypeError, r"X must hold numbers; got ndarray of datetime64"),
+    ("X of durations", {"X": DATES - DATES}, TypeError, r"X must hold numbers; got ndarray of timedelta64"),
+    ("X mixed", {"X": [[1.0, "a"], [2.0, "b"]]}, TypeError, "X mixes values of the types float, str"),
+    ("X with None", {"X": [[1.0, None], [2.0, 3.0]]}, TypeError, "X mixes values of the types NoneType, float"),
+    ("X of bytes", {"X": np.full((3, 40), b"1")}, TypeError, "X must hold numbers"),
+    ("X a dict", {"X": {"a": [1.0]}}, TypeError, "X must hold numbers; got dict of object"),
+    ("X a record", {"X": np.zeros((3, 40), dtype=[("a", "f8")])}, TypeError, "X must hold numbers"),
+    ("X 0-d", {"X": 1.0}, ValueError, r"X must have the shape \(n_x, m\), one sample a column; got \(\)"),
+    ("X text", {"X": "data.csv"}, TypeError, "X must hold numbers; got str"),
+    ("X a column of NaN", {"X": spoiled(np.nan, slice(None))}, ValueError, "X holds 3 values .* row 0, column 7"),
+    ("X a feature of NaN", {"X": spoiled(np.nan, 1, slice(None))}, ValueError, "X holds 40 values .* row 1, column 0"),
+    ("one sample", {"X": X[:, :1], "Y": [1]}, ValueError, "Y holds one class only"),
     ("X None", {"X": None}, TypeError, "X must hold numbers; got NoneType"),
     ("X as rows", {"X": X.T}, ValueError, r"Y has the shape \(40,\), but X holds 3 samples.*use samples='rows'"),
     ("X as columns", {"samples": "rows"}, ValueError, "did you pass samples as columns\\? use samples='columns'"),
@@ -43,6 +58,18 @@ BAD = [
     ("Y of one string", {"Y": ["a"] * 40}, ValueError, r"Y holds one class only \('a'\)"),
     ("Y of one bool", {"Y": np.zeros(40, bool)}, ValueError, "Y holds one class only"),
     ("Y continuous", {"Y": RNG.random(40)}, ValueError, "not whole numbers.*targets='probabilities'"),
+    ("Y mixed", {"Y": MIXED}, TypeError, "Y mixes values of the types int, str"),
+    ("Y with None", {"Y": ["cat", None] * 20}, TypeError, "Y mixes values of the types NoneType, str"),
+    ("Y None", {"Y": None}, TypeError, "Y must hold numbers or strings; got NoneType"),
+    ("Y complex", {"Y": Y + 0j}, TypeError, "Y must hold numbers or strings; got ndarray of complex128"),
+    ("Y of dates", {"Y": DATES[0]}, TypeError, "Y must hold numbers or strings; got ndarray of datetime64"),
+    ("Y masked", {"Y": np.ma.masked_less(Y, 0)}, TypeError, "Y is a masked array"),
+    ("Y ragged", {"Y": [[0], [1, 2]] * 20}, ValueError, "Y is ragged"),
+    ("Y 3-d", {"Y": Y[None, None]}, ValueError, r"Y has the shape \(1, 1, 40\)"),
+    ("Y empty", {"Y": []}, ValueError, r"Y has the shape \(0,\)"),
+    ("Y infinite", {"Y": np.where(Y == 1, np.inf, 0.0)}, ValueError, "Y holds values that are not finite"),
+    ("Y -infinite", {"Y": np.where(Y == 1, -np.inf, 0.0)}, ValueError, "Y holds values that are not finite"),
+    ("Y text, targets", {"Y": ["a", "b"] * 20, "targets": "probabilities"}, TypeError, "Y must hold numbers; got list"),
     ("Y NaN", {"Y": np.where(Y == 1, np.nan, 0.0)}, ValueError, "Y holds values that are not finite"),
     ("Y of objects", {"Y": np.asarray([{}] * 40)}, TypeError, "Y must hold numbers or strings"),
     ("Y not one-hot", {"Y": hot(THREE) + hot(THREE[::-1])}, ValueError, "Y has 3 rows.*not one-hot"),
@@ -55,6 +82,11 @@ BAD = [
     ("weight zero", {"sample_weight": np.zeros(40)}, ValueError, "sample_weight is zero for every sample$"),
     ("weight NaN", {"sample_weight": np.full(40, np.nan)}, ValueError, "sample_weight holds values that are not fin"),
     ("weight erases", {"sample_weight": Y * 1.0}, ValueError, "sample_weight is zero for every sample of class 0"),
+    ("weight infinite", {"sample_weight": np.full(40, np.inf)}, ValueError, "sample_weight holds values that are not"),
+    ("weight 2-d", {"sample_weight": np.ones((2, 40))}, ValueError, r"sample_weight must have the shape \(40,\)"),
+    ("weight 0-d", {"sample_weight": 2.0}, ValueError, r"sample_weight must have the shape \(40,\).* got \(\)"),
+    ("weight complex", {"sample_weight": np.ones(40) + 0j}, TypeError, "sample_weight must hold numbers"),
+    ("weight masked", {"sample_weight": np.ma.masked_less(Y, 1)}, TypeError, "sample_weight is a masked array"),
     ("weight text", {"sample_weight": ["a"] * 40}, TypeError, "sample_weight must hold numbers"),
     ("samples", {"samples": "lines"}, ValueError, "samples must be 'columns' or 'rows', not 'lines'"),
     ("targets", {"targets": "soft"}, ValueError, "targets must be 'labels' or 'probabilities', not 'soft'"),
@@ -66,9 +98,35 @@ BAD = [
     ("l2 negative", {"l2": -1.0}, ValueError, "l2 must be a finite number >= 0, not -1.0"),
     ("l2 NaN", {"l2": float("nan")}, ValueError, "l2 must be a finite number >= 0, not nan"),
     ("l2 bool", {"l2": True}, TypeError, "l2 must be a finite number >= 0, not True"),
+    ("l2 infinite", {"l2": np.inf}, ValueError, "l2 must be a finite number >= 0, not inf"),
+    ("l2 None", {"l2": None}, TypeError, "l2 must be a finite number >= 0, not None"),
+    ("l2 array", {"l2": np.ones(2)}, TypeError, "l2 must be a finite number >= 0, not array"),
     ("l2 text", {"l2": "1"}, TypeError, "l2 must be a finite number >= 0, not '1'"),
     ("rate zero", {"solver": "gd", "learning_rate": 0.0}, ValueError, "learning_rate must be 'auto' or a finite numb"),
     ("rate infinite", {"solver": "gd", "learning_rate": np.inf}, ValueError, "learning_rate must be"),
+    ("rate negative", {"solver": "gd", "learning_rate": -1.0}, ValueError, "learning_rate must be"),
+    ("rate NaN", {"solver": "gd", "learning_rate": np.nan}, ValueError, "learning_rate must be"),
+    ("rate bool", {"solver": "gd", "learning_rate": True}, TypeError, "learning_rate must be"),
+    ("rate text", {"solver": "gd", "learning_rate": "fast"}, TypeError, "learning_rate must be 'auto' or a finite num"),
+    ("max_iter negative", {"max_iter": -5}, ValueError, "max_iter must be 1 or more, not -5"),
+    ("max_iter text", {"max_iter": "10"}, TypeError, "max_iter must be a whole number, not '10'"),
+    ("tol NaN", {"tol": np.nan}, ValueError, "tol must be a finite number >= 0, not nan"),
+    ("tol infinite", {"tol": np.inf}, ValueError, "tol must be a finite number >= 0, not inf"),
+    ("tol bool", {"tol": False}, TypeError, "tol must be a finite number >= 0, not False"),
+    ("tol text", {"tol": "1e-6"}, TypeError, "tol must be a finite number >= 0, not '1e-6'"),
+    ("rng text", {"rng": "a"}, TypeError, "rng must be a whole number or a numpy.random.Generator, not 'a'"),
+    ("rng negative", {"rng": -1}, ValueError, "rng must not be negative, not -1"),
+    ("verbose", {"verbose": "yes"}, TypeError, "verbose must be 0 or 1, not 'yes'"),
+    ("solver None", {"solver": None}, ValueError, "solver must be one of"),
+    ("dtype unknown", {"dtype": "float128"}, ValueError, "dtype must be 'float32' or 'float64'"),
+    ("dtype int", {"dtype": int}, ValueError, "dtype must be 'float32' or 'float64'"),
+    ("standardize NaN", {"standardize": np.nan}, ValueError, "standardize must be True, False or a finite number > 0"),
+    (
+        "initial of classes",
+        {"initial": (np.zeros((3, 3)), np.zeros((3, 1)))},
+        ValueError,
+        r"initial must hold w \(3, 1",
+    ),
     ("max_iter zero", {"max_iter": 0}, ValueError, "max_iter must be 1 or more, not 0"),
     ("max_iter 1.5", {"max_iter": 1.5}, TypeError, "max_iter must be a whole number, not 1.5"),
     ("max_iter bool", {"max_iter": True}, TypeError, "max_iter must be a whole number, not True"),
@@ -104,8 +162,111 @@ BAD = [
 
 @pytest.mark.parametrize(("options", "error", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_bad_input_is_refused_in_the_words_of_the_user(options, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         xlogreg.fit(**({"X": X, "Y": Y} | options))
+    assert caught.value.__context__ is None or caught.value.__suppress_context__  # no other error in the way
+    assert "\n" not in str(caught.value)
+
+
+# of the array of a library: each must be refused as NumPy's is
+ARRAYS = {
+    "1-d": (lambda where: {"X": where.asarray(X[0])}, ValueError, "X must have the shape"),
+    "3-d": (lambda where: {"X": where.asarray(X[None])}, ValueError, "X must have the shape"),
+    "empty": (lambda where: {"X": where.asarray(X[:, :0])}, ValueError, "X is empty"),
+    "no features": (lambda where: {"X": where.asarray(X[:0])}, ValueError, "X is empty"),
+    "as rows": (lambda where: {"X": where.asarray(X.T)}, ValueError, "use samples='rows'"),
+    "Y too short": (lambda where: {"Y": where.asarray(Y[:39])}, ValueError, "Y has the shape"),
+    "Y of one class": (lambda where: {"Y": where.asarray(np.ones(40))}, ValueError, "Y holds one class only"),
+    "Y continuous": (lambda where: {"Y": where.asarray(RNG.random(40))}, ValueError, "not whole numbers"),
+    "Y NaN": (lambda where: {"Y": where.asarray(np.full(40, np.nan))}, ValueError, "Y holds values that are not"),
+    "weight negative": (lambda where: {"sample_weight": where.asarray(-np.ones(40))}, ValueError, "be negative"),
+    "weight NaN": (lambda where: {"sample_weight": where.asarray(np.full(40, np.nan))}, ValueError, "not finite"),
+    "weight zero": (lambda where: {"sample_weight": where.asarray(np.zeros(40))}, ValueError, "zero for every sample"),
+    "weight erases": (lambda where: {"sample_weight": where.asarray(Y)}, ValueError, "every sample of class 0"),
+    "initial shape": (lambda where: {"initial": (where.asarray(X), where.asarray(X))}, ValueError, "initial must hold"),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_arrays_of_every_library_are_refused_alike(where, case):
+    bad, error, message = ARRAYS[case]
+    with pytest.raises(error, match=message) as caught:
+        xlogreg.fit(**({"X": where.asarray(X), "Y": Y} | bad(where)))
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def test_complex_arrays_of_every_library_are_refused(where64):
+    with pytest.raises(TypeError, match=r"X must hold numbers; got .* of .*complex128"):
+        xlogreg.fit(where64.asarray(X, dtype="complex128"), Y)
+
+
+def test_targets_and_weights_may_live_elsewhere(where):
+    weight = np.linspace(1.0, 2.0, M)
+    expected = xlogreg.fit(X, Y, sample_weight=weight).w
+    for x, y, s in ((where.asarray(X), Y, weight), (X, where.asarray(Y), where.asarray(weight))):
+        np.testing.assert_allclose(to_host(xlogreg.fit(x, y, sample_weight=s).w), expected, rtol=1e-4)
+
+
+def test_a_model_predicts_arrays_of_any_library(where):
+    model = xlogreg.fit(X, Y)
+    where.check(model.predict_proba(where.asarray(X)), model.predict_proba(X), rtol=1e-4)
+
+
+def test_one_sample_of_a_class_is_enough():
+    model = xlogreg.fit(X, np.arange(40) == 3, l2=0.1)
+    assert model.fit_info.converged
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_matrices_are_refused():
+    with pytest.raises(TypeError, match=r"X is an np\.matrix, which stays two-dimensional; use np\.asarray\(X\)"):
+        xlogreg.fit(np.asmatrix(X), Y)
+
+
+def test_sparse_matrices_are_refused_by_name():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    for sparse in (scipy_sparse.csr_array(X), scipy_sparse.coo_matrix(X)):
+        with pytest.raises(TypeError, match=r"X is a sparse .*, which is not supported yet; use a dense array"):
+            xlogreg.fit(sparse, Y)
+
+
+def test_sparse_tensors_are_refused_by_name():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="X is a sparse Tensor, which is not supported yet"):
+        xlogreg.fit(torch.asarray(X).to_sparse(), Y)
+    jax_sparse = pytest.importorskip("jax.experimental.sparse")
+    with pytest.raises(TypeError, match="X is a sparse BCOO, which is not supported yet"):
+        xlogreg.fit(jax_sparse.BCOO.fromdense(X), Y)
+
+
+def test_traced_arrays_are_refused_with_the_way_out():
+    jax = pytest.importorskip("jax")
+    model = xlogreg.fit(X, Y)
+    for traced in (lambda x: xlogreg.fit(x, Y).w, model.predict_proba, lambda x: model.evaluate(x, Y).accuracy):
+        with pytest.raises(TypeError, match=r"X is traced by .*, so call them outside of it"):
+            jax.jit(traced)(X)
+
+
+@pytest.mark.parametrize("device", ["gpu7", "cuda:99", 3])
+@pytest.mark.parametrize("backend", [None, "numpy", "torch"])
+def test_a_device_that_is_not_there_is_said_or_refused(backend, device):
+    if backend == "torch":
+        pytest.importorskip("torch")
+    with pytest.raises(xlogreg.BackendUnavailableError, match=r"device=.* is not usable on this machine"):
+        xlogreg.fit(X, Y, backend=backend, device=device, fallback=False)
+    with pytest.warns(xlogreg.BackendFallbackWarning, match="is not usable on this machine"):
+        model = xlogreg.fit(X, Y, backend=backend, device=device)
+    assert model.fit_info.backend == "numpy"
+
+
+def test_each_warning_is_a_class_of_ours():
+    ours = [getattr(xlogreg, name) for name in xlogreg.__all__ if name.endswith("Warning")]
+    assert len(ours) == 6
+    assert all(issubclass(warning, xlogreg.XlogregWarning) for warning in ours)
+
+
+def test_the_table_of_bad_input_is_long():
+    assert len(BAD) + len(ARRAYS) >= 80
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -149,9 +310,3 @@ def test_evaluate_refuses_labels_that_the_model_does_not_have():
         model.evaluate(X, ["a"] * M)
     with pytest.raises(ValueError, match=r"Y has the shape \(39,\)"):
         model.evaluate(X, Y[:39])
-
-
-def test_sparse_matrices_are_refused():
-    scipy_sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="X must hold numbers; got csr_array"):
-        xlogreg.fit(scipy_sparse.csr_array(X), Y)

@@ -6,6 +6,7 @@ from xlogreg.exceptions import (
     BackendUnavailableError,
     ConvergenceWarning,
     DivergenceWarning,
+    ModelFileError,
     PrecisionWarning,
     SeparationWarning,
     XlogregWarning,
@@ -13,7 +14,7 @@ from xlogreg.exceptions import (
 from xlogreg.fitting import fit
 from xlogreg.logistic import cost, curvature, forward, gradients, update
 from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
-from xlogreg.model import Model
+from xlogreg.model import Model, load
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.version import __version__ as __version__
 
@@ -25,6 +26,7 @@ __all__ = [
     "DivergenceWarning",
     "FitInfo",
     "Model",
+    "ModelFileError",
     "PrecisionWarning",
     "Report",
     "SeparationWarning",
@@ -37,6 +39,7 @@ __all__ = [
     "fit",
     "forward",
     "gradients",
+    "load",
     "log_loss",
     "sigmoid",
     "softmax",

@@ -1,4 +1,4 @@
-"""The command line: `xlogreg demo`, `xlogreg info`. Each subcommand is one function."""
+"""The command line: `xlogreg fit`, `predict`, `evaluate`, `demo`, `info`. Each subcommand is one function."""
 
 import argparse
 import importlib.metadata
@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from xlogreg.backends import available_backends
 from xlogreg.exceptions import XlogregWarning
@@ -15,7 +16,8 @@ from xlogreg.version import __version__
 
 __all__ = ["main"]
 
-SHOWN = ("numpy", "array-api-compat", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
+EXTRAS = {"demo": "demo"}  # what a command needs to be installed; the others: "cli"
+SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             arguments.run(arguments)
         except ImportError as error:
-            print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[demo]'", file=sys.stderr)
+            extra = EXTRAS.get(arguments.command, "cli")
+            print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
         except (ValueError, TypeError, RuntimeError, OSError) as error:
             print(f"xlogreg {arguments.command}: {error}", file=sys.stderr)
@@ -50,8 +53,72 @@ def _parser() -> argparse.ArgumentParser:
     demo = add("demo", _demo, "train and judge classifiers on real data: gradient descent beside the default solver")
     demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
     demo.add_argument("--save-dir", type=Path, metavar="DIR", help="write pictures of the cost curves there")
+    _add_tables(add)
     add("info", _info, "versions, BLAS, threads, and which backends work on this machine")
     return parser
+
+
+def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
+    table: dict[str, Any] = {
+        "type": Path,
+        "metavar": "TABLE",
+        "help": "a .csv, .parquet, .npy or .npz file; rows are samples",
+    }
+    target: dict[str, Any] = {
+        "required": True,
+        "metavar": "COLUMN",
+        "help": "the column that holds the class of each sample",
+    }
+    ignore: dict[str, Any] = {
+        "action": "append",
+        "default": [],
+        "metavar": "COLUMN",
+        "help": "leave this column out; may be repeated",
+    }
+    as_json: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
+
+    fit = add("fit", _on_tables("fit_table"), "fit a model to a table and write it to a file")
+    fit.add_argument("table", **table)
+    fit.add_argument("--target", **target)
+    fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
+    fit.add_argument("--ignore", **ignore)
+    fit.add_argument("--l2", type=float, default=0.0, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C")
+    fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")
+    fit.add_argument("--seed", type=int, default=0, help="of what is random: the samples to test with")
+    fit.add_argument("--json", **as_json)
+
+    predict = add("predict", _on_tables("predict_table"), "predict the class of each row of a table")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
+    predict.add_argument("table", **table)
+    predict.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="a .csv or .parquet; CSV on the screen without"
+    )
+    predict.add_argument("--ignore", **ignore)
+
+    evaluate = add("evaluate", _on_tables("evaluate_table"), "judge a model on a table whose classes are known")
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
+    evaluate.add_argument("table", **table)
+    evaluate.add_argument("--target", **target)
+    evaluate.add_argument("--ignore", **ignore)
+    evaluate.add_argument("--json", **as_json)
+
+
+def _on_tables(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(arguments: argparse.Namespace) -> None:
+        from xlogreg import commands  # needs polars
+
+        getattr(commands, name)(arguments)
+
+    return run
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0.0 < share < 1.0:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, not {text}")
+    return share
 
 
 def _adder(commands: argparse._SubParsersAction) -> Callable[..., argparse.ArgumentParser]:

@@ -8,6 +8,7 @@ __all__ = [
     "BackendUnavailableError",
     "ConvergenceWarning",
     "DivergenceWarning",
+    "ModelFileError",
     "PrecisionWarning",
     "SeparationWarning",
     "XlogregWarning",
@@ -17,6 +18,10 @@ __all__ = [
 
 class BackendUnavailableError(RuntimeError):
     """The backend or device asked for does not work on this machine, and ``fallback=False``."""
+
+
+class ModelFileError(ValueError):
+    """The file is no model of xlogreg, is damaged, or was written by a newer version."""
 
 
 class XlogregWarning(UserWarning):

@@ -20,6 +20,7 @@ from xlogreg.problem import pose
 from xlogreg.progress import State
 from xlogreg.reports import FitInfo
 from xlogreg.solving import solve
+from xlogreg.tables import open_table
 
 __all__ = ["fit"]
 
@@ -57,7 +58,8 @@ def fit(
     ----------
     X : array (n_x, m)
         Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
-        anything that NumPy makes an array of. Of any real dtype and layout; never changed.
+        anything that NumPy makes an array of. Of any real dtype and layout; never changed. With samples="rows"
+        also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
     Y : array (1, m) or (m,), or (K, m)
         Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
         whatever X is.
@@ -136,6 +138,7 @@ def fit(
     """
     began = time.perf_counter()
     options = Options(solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose)
+    X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
     home = place_of(X)
@@ -166,6 +169,7 @@ def fit(
         costs=result.costs,
         fit_info=info,
         covariance=verdict.covariance,
+        feature_names=names,
         **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
     )
 

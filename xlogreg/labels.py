@@ -3,16 +3,30 @@
 Every error names the argument, what came and what is right. Nothing below this file checks again.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, place_of, to_host
+from xlogreg.libraries import is_sparse, is_traced
+from xlogreg.tables import column_values
 from xlogreg.terms import class_numbers
 
 __all__ = ["Targets", "as_matrix", "as_weight", "computing_dtype", "encode_known", "encode_targets", "erased_class"]
 
 NUMERIC = ("bool", "int", "uint", "float", "bfloat")
+REFUSED: dict[Callable[[Any], bool], str] = {
+    lambda value: isinstance(value, np.ma.MaskedArray): (
+        "a masked array, whose masked values would be used as they are; fill or drop them"
+    ),
+    lambda value: isinstance(value, np.matrix): "an np.matrix, which stays two-dimensional; use np.asarray({name})",
+    is_sparse: "a sparse {type}, which is not supported yet; use a dense array, such as {name}.toarray()",
+    is_traced: (
+        "traced by a transformation such as jit: fitting and checking look at values, so call them outside of it; "
+        "forward, cost, gradients and update run inside"
+    ),
+}
 
 
 class Targets(NamedTuple):
@@ -134,23 +148,35 @@ def erased_class(targets: Targets, weight: Array) -> int | None:
 
 
 def _as_array(value: Any, name: str, text: bool = False) -> Array:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose masked values would be used as they are; fill or drop them")
+    value = value if name == "X" else column_values(value, name)
+    for refused, reason in REFUSED.items():
+        if refused(value):
+            raise TypeError(f"{name} is {reason}".format(name=name, type=type(value).__name__))
     if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
         array = value.detach() if name_of(value) == "torch" else value
         numeric = dtype_name(array).startswith(NUMERIC)
     else:
         try:
             array = np.asarray(value)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # torch raises the latter where Python asks for elements
             raise ValueError(f"{name} is ragged or otherwise no array: {error}") from None
-        if array.dtype == object and all(isinstance(item, str) for item in array.flat):
-            array = array.astype(str)
+        if array.dtype == object or (array.dtype.kind in "US" and not isinstance(value, np.ndarray)):
+            array = _of_one_type(value, array, name)
         numeric = array.dtype.kind in "biuf" or (text and array.dtype.kind in "US")
     if not numeric:
         raise TypeError(
             f"{name} must hold numbers{' or strings' if text else ''}; got {type(value).__name__} of {array.dtype}"
         )
+    return array
+
+
+def _of_one_type(value: Any, array: np.ndarray, name: str) -> np.ndarray:
+    """Strings as an array of them, and not what NumPy makes of a number among them."""
+    kinds = {type(item) for item in np.asarray(value, dtype=object).flat}
+    if all(issubclass(kind, str) for kind in kinds):
+        return array.astype(str)
+    if len(kinds) > 1:
+        raise TypeError(f"{name} mixes values of the types {', '.join(sorted(kind.__name__ for kind in kinds))}")
     return array
 
 

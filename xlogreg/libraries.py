@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 import array_api_compat
 import numpy as np
 
-__all__ = ["LIBRARIES", "Library", "array_namespace", "device_name", "device_of", "is_array", "move", "namespace_of"]
+__all__ = [
+    "LIBRARIES",
+    "Library",
+    "array_namespace",
+    "device_name",
+    "device_of",
+    "is_array",
+    "is_sparse",
+    "is_traced",
+    "move",
+    "namespace_of",
+]
 
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
@@ -259,6 +270,17 @@ def namespace_of(name: str) -> Any:
         return np
     module = importlib.import_module(LIBRARIES[name].module)
     return array_namespace((module.numpy if name == "jax" else module).empty(0))
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether it is a sparse matrix or tensor of any library."""
+    scipy_like = hasattr(value, "tocsr") and hasattr(value, "toarray")
+    return scipy_like or str(getattr(value, "layout", "")).startswith("torch.sparse") or "BCOO" in type(value).__name__
+
+
+def is_traced(value: Any) -> bool:
+    """Whether it stands for the values that a compiled function will be called with."""
+    return "Tracer" in type(value).__name__
 
 
 def device_name(name: str, device: Any) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +12,16 @@ import numpy as np
 from xlogreg.backends import LIBRARIES, Array, dtype_name, name_of, place_of, place_on, to_host, why_unusable
 from xlogreg.data import InMemory, map_samples, total_of
 from xlogreg.exceptions import BackendUnavailableError
+from xlogreg.files import read_model, write_model
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.reports import FitInfo, Report, StandardErrors
+from xlogreg.tables import open_table
 from xlogreg.terms import class_numbers, report_terms
 
-__all__ = ["Model"]
+__all__ = ["Model", "load"]
 
 SCORES_BYTES = 2**19  # of a block of scores whose temporaries stay in a core's cache
 
@@ -45,6 +48,8 @@ class Model:
         Of the parameters, feature by feature and the bias last, from the Fisher information; or why there is none.
     center, centered_b : array (n_x, 1), (k, 1), or None
         Kept where rounding of b would show: predictions are then made of W'(X - center) + centered_b.
+    feature_names : tuple of str, or None
+        Of the columns of the table that was fitted; a table to predict on may have them in another order.
 
     Examples
     --------
@@ -67,6 +72,7 @@ class Model:
     covariance: np.ndarray | str = "it was not computed"
     center: Array | None = None
     centered_b: Array | None = None
+    feature_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         info = self.fit_info
@@ -195,12 +201,7 @@ class Model:
         return -2.0 * self.fit_info.null_log_likelihood
 
     def standard_errors(self) -> StandardErrors:
-        """Standard errors of w and b, from the inverse of the Fisher information.
-
-        Returns
-        -------
-        StandardErrors
-            w (n_x, k) and b (k, 1), in NumPy.
+        """Standard errors of w (n_x, k) and b (k, 1), in NumPy, from the inverse of the Fisher information.
 
         Raises
         ------
@@ -220,14 +221,7 @@ class Model:
         return StandardErrors(errors[:-1], errors[-1:].T)
 
     def to(self, backend: str, device: Any = None) -> "Model":
-        """The same model with its parameters on another backend.
-
-        Parameters
-        ----------
-        backend : str
-            "numpy", "cupy", "torch", "jax" or "array-api-strict".
-        device : optional
-            As `fit` takes it; the library's default without.
+        """The same model with its parameters on another backend, and a device of it, both as `fit` takes them.
 
         Raises
         ------
@@ -243,6 +237,33 @@ class Model:
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
+
+        It is written aside and then moved to ``path``: whatever goes wrong, a model that was there stays whole.
+
+        Parameters
+        ----------
+        path : str or path
+            The name of the file as it is; nothing is appended.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile, numpy as np, xlogreg
+        >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.npz"))
+        ...     again = xlogreg.load(os.path.join(folder, "model.npz"))
+        >>> bool(again.w == model.w)
+        True
+        """
+        write_model(path, {field.name: getattr(self.to("numpy"), field.name) for field in dataclasses.fields(self)})
+
     @property
     def _b(self) -> Array:
         """The bias for X - center."""
@@ -252,6 +273,7 @@ class Model:
         return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
+        X, _ = open_table(X, self.samples, self.feature_names)
         X = as_matrix(X, self.samples, self.w.shape[0])
         rows = self.samples == "rows"
         source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, rows)
@@ -273,6 +295,21 @@ class Model:
         place = place_of(Z)
         A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
         return A.T if self.samples == "rows" else A
+
+
+def load(path: str | os.PathLike) -> Model:
+    """The model in a file that `Model.save` wrote, with its parameters in NumPy; `Model.to` moves them.
+
+    Nothing in the file is executed, and nothing allocated that the file is not large enough for: see SECURITY.md.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is no model, is damaged, or is of a newer version.
+    OSError
+        Where there is no file to read.
+    """
+    return Model(**read_model(path))
 
 
 def _abridged(classes: np.ndarray) -> str:

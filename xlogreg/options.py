@@ -59,6 +59,12 @@ class Options:
             _number("tol", self.tol, zero=True)
         if not isinstance(self.bias, (bool, np.bool_)):
             raise TypeError(f"bias must be True or False, not {self.bias!r}")
+        if isinstance(self.rng, bool) or not isinstance(self.rng, (numbers.Integral, np.random.Generator)):
+            raise TypeError(f"rng must be a whole number or a numpy.random.Generator, not {self.rng!r}")
+        if isinstance(self.rng, numbers.Integral) and self.rng < 0:
+            raise ValueError(f"rng must not be negative, not {self.rng!r}")
+        if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
+            raise TypeError(f"verbose must be 0 or 1, not {self.verbose!r}")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, not {type(self.callback).__name__}")
 

@@ -1,0 +1,143 @@
+"""Tables in files: .csv, .parquet, .npy and .npz. By polars: one package that reads CSV and Parquet, and strictly."""
+
+import csv
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from xlogreg.files import write_atomically
+
+__all__ = ["read_table", "split", "without", "write_table"]
+
+HEAD_BYTES = 2**16  # of a CSV file, in which its separator shows
+SEPARATORS = ",;\t|"
+MISSING = ["NA", "N/A", "null", "NULL"]  # beside empty cells and NaN
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """The table in a file, by its suffix.
+
+    Of an array (m, n) the columns are called by their numbers; a .npz archive holds columns (m,), or tables (m, n)
+    whose columns are called by their name and number.
+
+    Raises
+    ------
+    ValueError
+        For a file that holds no table.
+    OSError
+        Where there is no file to read.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if path.suffix not in READERS:
+        raise ValueError(f"{path}: tables are files of {', '.join(READERS)}, not {path.suffix or 'without a suffix'!r}")
+    if not head.strip():
+        raise ValueError(f"{path} is empty")
+    try:
+        frame = READERS[path.suffix](path, head)
+    except (pl.exceptions.PolarsError, csv.Error, UnicodeDecodeError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} holds no table: {str(error).partition(chr(10))[0]}") from None
+    if frame.height == 0 or frame.width == 0:
+        raise ValueError(f"{path} holds no samples: {frame.width} columns, {frame.height} rows")
+    return frame
+
+
+def _read_csv(path: Path, head: bytes) -> pl.DataFrame:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is encoded in UTF-16; save it in UTF-8")
+    separator = _separator(head)
+    comma = separator != "," and b"." not in head and re.search(rb"\d,\d", head) is not None
+    try:
+        return pl.read_csv(
+            path, separator=separator, decimal_comma=comma, infer_schema_length=None, null_values=MISSING
+        )
+    except pl.exceptions.ComputeError:
+        _refuse_ragged(path, separator)
+        raise
+
+
+def _refuse_ragged(path: Path, separator: str) -> None:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=separator)
+        width = len(next(rows))
+        for row in rows:
+            if len(row) > width:
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, the header has {width}")
+
+
+def _separator(head: bytes) -> str:
+    """That which cuts the names of the columns into most pieces, quoted ones left whole."""
+    text = head.decode("utf-8-sig", errors="replace")
+    counts = {sign: len(next(csv.reader(io.StringIO(text), delimiter=sign))) for sign in SEPARATORS}
+    return max(counts, key=lambda sign: counts[sign])
+
+
+def _read_arrays(path: Path, head: bytes) -> pl.DataFrame:
+    loaded = np.load(path, allow_pickle=False)
+    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    columns: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if array.ndim not in (1, 2) or array.dtype.kind not in "biufU":
+            raise ValueError(f"the array {name!r} of {array.dtype} has the shape {array.shape}, not (m,) or (m, n)")
+        table = {name or "0": array} if array.ndim == 1 else {f"{name}{i}": part for i, part in enumerate(array.T)}
+        columns |= {name: np.ascontiguousarray(part) for name, part in table.items()}
+    if len({len(part) for part in columns.values()}) > 1:
+        raise ValueError("its arrays are not of the same length")
+    return pl.DataFrame(columns)
+
+
+READERS: dict[str, Any] = {
+    ".csv": _read_csv,
+    ".parquet": lambda path, head: pl.read_parquet(path),
+    ".npy": _read_arrays,
+    ".npz": _read_arrays,
+}
+
+
+def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
+    """The table without these columns, which it must have."""
+    for name in names:
+        if name not in frame.columns:
+            some = ", ".join(map(repr, frame.columns[:8])) + (" ..." if frame.width > 8 else "")
+            raise ValueError(f"{path} has no column {name!r}; it has {some}")
+    return frame.drop(names)
+
+
+def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples to train on and to test with: the same share of each class, at random."""
+    test = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        test.append(own[: round(share * len(own))])
+    chosen = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def write_table(columns: dict[str, np.ndarray], path: Path | None) -> None:
+    """As .csv or .parquet; as CSV to standard output without a path. In CSV no cell is a formula to a spreadsheet."""
+    if path is not None and path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{path}: predictions are written as .csv or .parquet")
+    if path is not None and path.suffix == ".parquet":
+        with write_atomically(path) as file:
+            pl.DataFrame(columns).write_parquet(file)
+        return
+    text = pl.DataFrame({_inert(name): _inert_cells(values) for name, values in columns.items()}).write_csv()
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        with write_atomically(path) as file:
+            file.write(text.encode())
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _inert_cells(values: np.ndarray) -> np.ndarray:
+    return np.asarray([_inert(text) for text in values.tolist()]) if values.dtype.kind == "U" else values
