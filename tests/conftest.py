@@ -28,7 +28,12 @@ MATRIX = [
     ("jax", "jax", None, ("float64", "float32")),
     ("cupy", "cupy", None, ("float64", "float32")),
 ]
-CASES = [pytest.param((name, *rest, dtype), id=f"{name}-{dtype}") for name, *rest, dtypes in MATRIX for dtype in dtypes]
+TWICE = ("jax", "float32")  # compiled anew for each shape, as float64 is: left to the slow tests
+CASES = [
+    pytest.param((name, *rest, dtype), id=f"{name}-{dtype}", marks=[pytest.mark.slow] if (name, dtype) == TWICE else [])
+    for name, *rest, dtypes in MATRIX
+    for dtype in dtypes
+]
 STATUS = available_backends()
 
 

@@ -5,9 +5,11 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xlogreg
+from xlogreg.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,6 +31,24 @@ def test_the_code_blocks_of_the_readme_run():
                 assert runner.summarize(verbose=False).failed == 0, "".join(report)
             else:
                 exec(compile(block, f"README block {number}", "exec"), namespace)
+
+
+def test_the_commands_of_the_readme_lead_from_a_table_to_predictions(tmp_path, monkeypatch, capsys):
+    polars = pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    age, dose = rng.uniform(20, 80, 300).round(1), rng.uniform(0, 5, 300).round(2)
+    recovered = np.where(dose - age / 20 + rng.logistic(size=300) > 0, "yes", "no")
+    people = polars.DataFrame({"age": age, "dose": dose, "city": ["Bern"] * 300, "recovered": recovered.tolist()})
+    people.write_csv(tmp_path / "people.csv")
+    people.drop("recovered").write_csv(tmp_path / "new.csv")
+    commands = re.findall(r"^xlogreg (.*)$", README, flags=re.MULTILINE)
+    assert [command.partition(" ")[0] for command in commands] == ["fit", "evaluate", "predict"]
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        assert main(command.split()) == 0, capsys.readouterr().err
+    predictions = polars.read_csv("predictions.csv")
+    assert predictions.columns == ["prediction", "probability_no", "probability_yes"]
+    assert np.mean(predictions["prediction"].to_numpy() == recovered) > 0.7
 
 
 @pytest.mark.parametrize("command", ["xlogreg demo", "pytest"])

@@ -165,8 +165,9 @@ def column_values(Y: Any, name: str) -> Any:
 
 
 def _refuse_other(names: list[str], wanted: tuple[str, ...]) -> None:
-    missing = [repr(name) for name in wanted if name not in set(names)]
-    extra = [repr(name) for name in names if name not in set(wanted)]
+    here, known = set(names), set(wanted)
+    missing = [repr(name) for name in wanted if name not in here]
+    extra = [repr(name) for name in names if name not in known]
     if missing:
         raise ValueError(f"X lacks these columns, which the model was fitted on: {_listed(missing)}")
     if extra:

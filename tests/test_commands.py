@@ -1,0 +1,278 @@
+"""From a table to predictions on the command line, each command in a process of its own, on real files."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg.cli import main
+
+pl = pytest.importorskip("polars")
+datasets = pytest.importorskip("sklearn.datasets")
+
+
+def run(*arguments, folder):
+    command = [sys.executable, "-m", "xlogreg", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+def call(*arguments, folder):
+    """The same in this process, for what is tried many times."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(list(map(str, arguments)))
+        except SystemExit as wrong_usage:
+            code = wrong_usage.code
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def refused(*arguments, folder):
+    """What is said in the one line of an error."""
+    done = call(*arguments, folder=folder)
+    assert done.returncode == 1, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(f"xlogreg {arguments[0]}: ")
+    assert done.stdout == ""
+    return done.stderr.removeprefix(f"xlogreg {arguments[0]}: ").rstrip("\n")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.load_breast_cancer()
+
+
+@pytest.fixture(scope="module")
+def table(data):
+    frame = pl.DataFrame(data.data, schema=[name.replace(" ", "_") for name in data.feature_names])
+    return frame.with_columns(pl.Series("tumour", data.target_names[data.target].tolist()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, table, data):
+    folder = tmp_path_factory.mktemp("tables")
+    table.write_csv(folder / "cells.csv")
+    table.write_parquet(folder / "cells.parquet")
+    np.save(folder / "cells.npy", np.column_stack([data.data, data.target]))
+    np.savez(folder / "cells.npz", cell=data.data, tumour=data.target_names[data.target])
+    return folder
+
+
+FIT = ("--target", "tumour", "--l2", "1e-3", "--standardize")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    done = run("fit", "cells.csv", *FIT, "-o", "cells.model", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "cells.model"
+
+
+def test_fit_writes_the_model_and_reports(folder):
+    done = run("fit", "cells.csv", *FIT, "--test-share", "0.25", "-o", "tested.model", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in (
+        "cells.csv: 427 samples of 30 features, classes benign, malignant",
+        "converged after",
+        "or less above the minimum",
+        "train: accuracy 0.9",
+        "test: accuracy 0.9",
+        "model written to tested.model",
+    ):
+        assert text in done.stdout
+    assert xlogreg.load(folder / "tested.model").samples == "rows"
+
+
+def test_the_model_is_that_of_the_library(model, table, data):
+    loaded = xlogreg.load(model)
+    labels = data.target_names[data.target]
+    expected = xlogreg.fit(data.data, labels, samples="rows", l2=1e-3, standardize=True)
+    np.testing.assert_allclose(loaded.w, expected.w, rtol=1e-7)
+    assert loaded.feature_names == tuple(table.columns[:-1])
+
+
+def test_one_json_object_is_all_that_is_printed(folder):
+    arguments = ("fit", "cells.csv", *FIT, "--test-share", "0.2", "--seed", "3", "--json", "-o", "json.model")
+    said = [json.loads(run(*arguments, folder=folder).stdout) for _ in range(2)]
+    assert said[0]["fit"]["converged"] is True
+    assert said[0]["samples"] + sum(map(sum, said[0]["test"]["confusion"])) == 569
+    assert said[0]["test"] == said[1]["test"]
+
+
+@pytest.mark.parametrize("name", ["cells.parquet", "cells.npz"])
+def test_other_files_hold_the_same_table(folder, model, name):
+    done = call("fit", name, *FIT, "-o", "other.model", folder=folder)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(xlogreg.load(folder / "other.model").w, xlogreg.load(model).w, rtol=1e-9)
+
+
+def test_the_columns_of_an_array_are_called_by_number(folder, model):
+    done = run("fit", "cells.npy", "--target", "30", "--l2", "1e-3", "--standardize", "-o", "npy.model", folder=folder)
+    assert done.returncode == 0, done.stderr
+    again = xlogreg.load(folder / "npy.model")
+    np.testing.assert_allclose(again.w, -xlogreg.load(model).w, rtol=1e-7)  # 0 is malignant there
+    assert again.feature_names[:2] == ("0", "1")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_predictions_are_written_for_every_row(folder, model, data, suffix):
+    done = run("predict", model, "cells.csv", "--ignore", "tumour", "-o", f"out{suffix}", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    read = pl.read_csv if suffix == ".csv" else pl.read_parquet
+    written = read(folder / f"out{suffix}")
+    assert written.columns == ["prediction", "probability_benign", "probability_malignant"]
+    expected = xlogreg.load(model).predict_proba(data.data)
+    np.testing.assert_array_equal(written["probability_malignant"].to_numpy(), expected[:, 1])
+    assert written["prediction"].to_list() == xlogreg.load(model).predict(data.data).tolist()
+
+
+def test_predictions_are_printed_without_a_file(folder, model):
+    done = run("predict", model, "cells.csv", "--ignore", "tumour", folder=folder)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 570
+    assert lines[0] == "prediction,probability_benign,probability_malignant"
+
+
+def test_columns_are_matched_by_name(folder, model, table):
+    table.select(reversed(table.columns)).write_csv(folder / "reversed.csv")
+    shown = [run("evaluate", model, name, "--target", "tumour", folder=folder).stdout for name in
+             ("cells.csv", "reversed.csv")]  # fmt: skip
+    assert shown[0] == shown[1]
+    assert shown[0].startswith("accuracy 0.9")
+    assert json.loads(run("evaluate", model, "cells.csv", "--target", "tumour", "--json", folder=folder).stdout)
+
+
+def test_columns_that_do_not_fit_the_model_are_named(folder, model, table):
+    table.drop("mean_area").write_csv(folder / "fewer.csv")
+    said = refused("evaluate", model, "fewer.csv", "--target", "tumour", folder=folder)
+    assert said == "X lacks these columns, which the model was fitted on: 'mean_area' (--ignore COLUMN leaves one out)"
+    said = refused("predict", model, "cells.csv", folder=folder)
+    assert said.startswith("X has columns that the model was not fitted on: 'tumour'; leave them out (--ignore COLUMN")
+
+
+def test_no_cell_is_a_formula(folder, table):
+    danger = pl.when(pl.col("tumour") == "benign").then(pl.lit("=HYPERLINK(0)")).otherwise(pl.lit("-1"))
+    table.with_columns(danger.alias("tumour")).write_csv(folder / "danger.csv")
+    assert call("fit", "danger.csv", *FIT, "-o", "danger.model", folder=folder).returncode == 0
+    done = run("predict", "danger.model", "danger.csv", "--ignore", "tumour", folder=folder)
+    cells = {line.partition(",")[0] for line in done.stdout.splitlines()[1:]}
+    assert cells == {"'=HYPERLINK(0)", "'-1"}
+
+
+TEXT = {
+    "bom": lambda text: text.encode("utf-8-sig"),
+    "semicolons": lambda text: text.replace(",", ";").encode(),
+    "decimal commas": lambda text: text.replace(",", ";").replace(".", ",").encode(),
+    "tabs": lambda text: text.replace(",", "\t").encode(),
+    "carriage returns": lambda text: text.replace("\n", "\r\n").encode(),
+    "no last line end": lambda text: text.rstrip("\n").encode(),
+    "quotes": lambda text: text.replace("benign", '"benign"').encode(),
+}
+
+
+@pytest.mark.parametrize("case", TEXT)
+def test_the_usual_kinds_of_csv_are_read(folder, model, case):
+    (folder / "kind.csv").write_bytes(TEXT[case]((folder / "cells.csv").read_text()))
+    done = call("fit", "kind.csv", *FIT, "-o", "kind.model", folder=folder)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(xlogreg.load(folder / "kind.model").w, xlogreg.load(model).w)
+
+
+def test_quoted_line_ends_belong_to_their_cell(folder, table):
+    table.with_columns(pl.lit('two\nlines, "quoted"').alias("note")).write_csv(folder / "notes.csv")
+    said = refused("fit", "notes.csv", *FIT, "-o", "notes.model", folder=folder)
+    assert said.startswith("X must hold numbers; these columns do not: 'note' (String); leave them out or encode them")
+    assert call("fit", "notes.csv", *FIT, "--ignore", "note", "-o", "n", folder=folder).returncode == 0
+
+
+def lines(*chosen):
+    return lambda text: "\n".join(text.split("\n")[:1] + [text.split("\n")[i] for i in chosen]).encode()
+
+
+BAD = {
+    "empty": (lambda text: b"", "bad.csv is empty"),
+    "blank": (lambda text: b"\n \n", "bad.csv is empty"),
+    "no rows": (lines(), "bad.csv holds no samples: 31 columns, 0 rows"),
+    "one row": (lines(1), "Y holds one class only ('malignant'); there must be two or more"),
+    "too many cells": (
+        lambda text: text.replace("malignant\n", "malignant,1\n", 3).encode(),
+        "bad.csv holds no table: line 2 has 32 cells, the header has 31",
+    ),
+    "too few cells": (
+        lambda text: (text + "1,2,3\n").encode(),
+        "the column 'tumour' lacks 1 value; remove those samples first: the first is in row 569, counted from 0",
+    ),
+    "missing values": (
+        lambda text: text.replace("17.99,", ",", 1).replace("20.57,", "NA,", 1).encode(),
+        "X lacks values in these columns: 'mean_radius' (2, the first at row 0); remove or impute them first "
+        "(--ignore COLUMN leaves one out)",
+    ),
+    "bytes": (lambda text: bytes(range(256)) * 9, "bad.csv holds no table: 'utf-8' codec can't decode byte 0x80"),
+    "UTF-16": (lambda text: text.encode("utf-16"), "bad.csv holds no table: it is encoded in UTF-16; save it in UTF-8"),
+    "no target": (
+        lambda text: text.replace("tumour", "kind").encode(),
+        "bad.csv has no column 'tumour'; it has 'mean_",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_tables_are_refused_in_one_line(folder, case):
+    change, message = BAD[case]
+    (folder / "bad.csv").write_bytes(change((folder / "cells.csv").read_text()))
+    assert refused("fit", "bad.csv", *FIT, "-o", "bad.model", folder=folder).startswith(message)
+    assert not (folder / "bad.model").exists()
+
+
+def test_an_error_is_one_line_of_the_process_and_exit_code_1(folder):
+    (folder / "bad.csv").write_text("")
+    done = run("fit", "bad.csv", *FIT, "-o", "bad.model", folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "xlogreg fit: bad.csv is empty\n")
+
+
+def test_ten_thousand_columns_are_read(folder):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 10_000)).round(3)
+    frame = pl.DataFrame(X, schema=[f"x{i}" for i in range(10_000)])
+    frame.with_columns(pl.Series("y", (X[:, 0] > 0).astype(int))).write_csv(folder / "wide.csv")
+    done = run("fit", "wide.csv", "--target", "y", "--l2", "1", "-o", "wide.model", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert xlogreg.load(folder / "wide.model").w.shape == (10_000, 1)
+
+
+def test_other_files_are_refused(folder, model):
+    for name, message in (
+        ("nothing.csv", "[Errno 2] No such file or directory: 'nothing.csv'"),
+        ("cells.model", "cells.model: tables are files of .csv, .parquet, .npy, .npz, not '.model'"),
+    ):
+        assert refused("fit", name, *FIT, "-o", "bad.model", folder=folder) == message
+    np.savez(folder / "objects.npz", x=np.asarray([{}], dtype=object))
+    assert "objects.npz holds no table: Object arrays" in refused("fit", "objects.npz", *FIT, "-o", "b", folder=folder)
+    np.savez(folder / "uneven.npz", x=np.ones(3), tumour=np.ones(2))
+    assert "not of the same length" in refused("fit", "uneven.npz", *FIT, "-o", "b", folder=folder)
+    (folder / "broken.parquet").write_bytes(b"PAR1 and no more")
+    assert "broken.parquet holds no table" in refused("fit", "broken.parquet", *FIT, "-o", "b", folder=folder)
+    said = refused("predict", "cells.csv", "cells.csv", folder=folder)
+    assert said.startswith("cells.csv is damaged, or no model file")
+    assert refused("predict", model, "cells.csv", "-o", "x.xls", "--ignore", "tumour", folder=folder).endswith(
+        ".parquet"
+    )
+
+
+def test_options_that_are_wrong_are_errors_or_usage(folder):
+    said = refused("fit", "cells.csv", "--target", "tumour", "--l2", "-1", "-o", "bad.model", folder=folder)
+    assert said == "l2 must be a finite number >= 0, not -1.0"
+    for wrong in (("--test-share", "1.5"), ("--l2", "much"), ("--no-such",)):
+        assert call("fit", "cells.csv", *FIT, "-o", "bad.model", *wrong, folder=folder).returncode == 2
+    assert call("fit", "cells.csv", "-o", "bad.model", folder=folder).returncode == 2  # no target
+
+
+def test_a_fit_without_a_minimum_warns_and_goes_on(folder):
+    done = run("fit", "cells.csv", "--target", "tumour", "-o", "separated.model", folder=folder)
+    assert done.returncode == 0
+    assert done.stderr.startswith("SeparationWarning: ")
