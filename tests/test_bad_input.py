@@ -259,6 +259,16 @@ def test_a_device_that_is_not_there_is_said_or_refused(backend, device):
     assert model.fit_info.backend == "numpy"
 
 
+def test_a_tensor_on_another_device_than_named_is_said_or_refused():
+    torch = pytest.importorskip("torch")
+    options = {"device": "cuda:99"}
+    with pytest.raises(xlogreg.BackendUnavailableError, match="device='cuda:99' is not usable on this machine"):
+        xlogreg.fit(torch.asarray(X), Y, fallback=False, **options)
+    with pytest.warns(xlogreg.BackendFallbackWarning, match="Computing with torch on cpu instead"):
+        model = xlogreg.fit(torch.asarray(X), Y, **options)
+    assert model.fit_info.device == "cpu"
+
+
 def test_each_warning_is_a_class_of_ours():
     ours = [getattr(xlogreg, name) for name in xlogreg.__all__ if name.endswith("Warning")]
     assert len(ours) == 6

@@ -247,7 +247,7 @@ def test_ten_thousand_columns_are_read(folder):
 
 def test_other_files_are_refused(folder, model):
     for name, message in (
-        ("nothing.csv", "[Errno 2] No such file or directory: 'nothing.csv'"),
+        ("nothing.csv", "nothing.csv: No such file or directory"),
         ("cells.model", "cells.model: tables are files of .csv, .parquet, .npy, .npz, not '.model'"),
     ):
         assert refused("fit", name, *FIT, "-o", "bad.model", folder=folder) == message
@@ -264,12 +264,36 @@ def test_other_files_are_refused(folder, model):
     )
 
 
+def test_a_folder_that_is_not_there_is_said_before_the_work(folder, model, monkeypatch):
+    monkeypatch.setattr("xlogreg.commands.read_table", None)
+    assert refused("fit", "cells.csv", *FIT, "-o", "no/m", folder=folder) == "no: No such file or directory"
+    assert refused("predict", model, "cells.csv", "-o", "no/p.csv", folder=folder) == "no: No such file or directory"
+
+
+def test_a_reader_that_has_had_enough_is_no_error(folder, model, table):
+    pl.concat([table.drop("tumour")] * 40).write_csv(folder / "long.csv")
+    command = f"{sys.executable} -m xlogreg predict {model} long.csv | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=folder, check=False)
+    assert (done.stdout, done.stderr) == ("prediction,probability_benign,probability_malignant\n", "")
+
+
+@pytest.mark.parametrize(("error", "line"), [(KeyboardInterrupt(), "interrupted"), (MemoryError(), "out of memory")])
+def test_an_interruption_is_one_line(folder, model, monkeypatch, error, line):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr("xlogreg.commands.read_table", fails)
+    assert refused("predict", model, "cells.csv", folder=folder) == line
+
+
 def test_options_that_are_wrong_are_errors_or_usage(folder):
     said = refused("fit", "cells.csv", "--target", "tumour", "--l2", "-1", "-o", "bad.model", folder=folder)
     assert said == "l2 must be a finite number >= 0, not -1.0"
     for wrong in (("--test-share", "1.5"), ("--l2", "much"), ("--no-such",)):
         assert call("fit", "cells.csv", *FIT, "-o", "bad.model", *wrong, folder=folder).returncode == 2
     assert call("fit", "cells.csv", "-o", "bad.model", folder=folder).returncode == 2  # no target
+    again = call("fit", "cells.csv", *FIT, "--ignore", "tumour", "--ignore", "tumour", "-o", "x", folder=folder)
+    assert again.returncode == 0
 
 
 def test_a_fit_without_a_minimum_warns_and_goes_on(folder):

@@ -29,14 +29,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, category, *_: _say_once(f"{category.__name__}: {message}", said)
         try:
             arguments.run(arguments)
+            sys.stdout.flush()
         except ImportError as error:
             extra = EXTRAS.get(arguments.command, "cli")
             print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
-        except (ValueError, TypeError, RuntimeError, OSError) as error:
-            print(f"xlogreg {arguments.command}: {error}", file=sys.stderr)
+        except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except (ValueError, TypeError, RuntimeError, OSError, MemoryError, KeyboardInterrupt) as error:
+            print(f"xlogreg {arguments.command}: {_line(error)}", file=sys.stderr)
             return 1
     return 0
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or ("out of memory" if isinstance(error, MemoryError) else "interrupted")
 
 
 def _say_once(text: str, said: set[str]) -> None:

@@ -3,8 +3,11 @@
 import argparse
 import contextlib
 import dataclasses
+import errno
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 def fit_table(arguments: argparse.Namespace) -> None:
     """Fit a model to a table, write it, and report on it."""
+    _expect_folder(arguments.output)
     X, Y = _samples(arguments)
     numbers = np.arange(len(Y)), np.arange(0)
     if arguments.test_share is not None:
@@ -51,6 +55,8 @@ def fit_table(arguments: argparse.Namespace) -> None:
 
 def predict_table(arguments: argparse.Namespace) -> None:
     """Write the most probable class and the probability of each, for every row of a table."""
+    if arguments.output is not None:
+        _expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
         X = without(read_table(arguments.table), arguments.ignore, arguments.table)
@@ -65,6 +71,12 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     with _hinting():
         report = model.evaluate(*_samples(arguments))
     print(json.dumps(_plain(report)) if arguments.json else report)
+
+
+def _expect_folder(path: Path) -> None:
+    """Before the work is done, not after."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
 
 
 def _samples(arguments: argparse.Namespace) -> tuple[Any, np.ndarray]:

@@ -106,7 +106,7 @@ def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
         if name not in frame.columns:
             some = ", ".join(map(repr, frame.columns[:8])) + (" ..." if frame.width > 8 else "")
             raise ValueError(f"{path} has no column {name!r}; it has {some}")
-    return frame.drop(names)
+    return frame.drop(set(names))
 
 
 def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
