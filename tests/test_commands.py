@@ -79,7 +79,7 @@ def test_fit_writes_the_model_and_reports(folder):
     for text in (
         "cells.csv: 427 samples of 30 features, classes benign, malignant",
         "converged after",
-        "or less above the minimum",
+        " above the minimum",
         "train: accuracy 0.9",
         "test: accuracy 0.9",
         "model written to tested.model",

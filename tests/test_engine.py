@@ -83,6 +83,7 @@ def test_a_rare_class_is_seen_whole():
 
 def test_a_feature_that_the_subset_misses_still_comes_out_right():
     X, Y = draw(m=100_000)
+    plain = xlogreg.fit(X, Y, l2=1e-6)
     rare = np.zeros(100_000)
     rare[np.random.default_rng(2).choice(100_000, 40, replace=False)] = 1.0
     X = np.concatenate([X, rare[None, :]])
@@ -90,7 +91,7 @@ def test_a_feature_that_the_subset_misses_still_comes_out_right():
     assert model.fit_info.solver == "sampled-newton"
     assert model.fit_info.converged
     np.testing.assert_allclose(model.w, expected.w, atol=1e-4)
-    assert model.fit_info.passes <= 14
+    assert model.fit_info.passes <= plain.fit_info.passes + 4
 
 
 def test_collinear_features_share_the_weight_whatever_the_seed():

@@ -147,3 +147,48 @@ def test_a_fit_that_is_stopped_early_leaves_the_question_open(problem):
     assert model.fit_info.separation == "undecided"
     assert xlogreg.fit(X, Y).fit_info.separation == "none"
     assert xlogreg.fit(X, Y, l2=0.1).fit_info.separation == ""
+
+
+def rare_dummy(seed, pure):
+    """One column that is not zero in a few samples, all of class 1 or of both, and normal ones."""
+    rng = np.random.default_rng(seed)
+    n_x, n = 2 + seed % 4, (2, 5, 10, 20)[seed % 4]
+    X = rng.standard_normal((n_x, 60 * (n_x + 1) * (2, 6, 30)[seed % 3]))
+    X[0] = 0
+    rare = rng.choice(X.shape[1], n, replace=False)
+    X[0, rare] = 1
+    Y = (rng.random(X.shape[1]) < 1 / (1 + np.exp(-X[1:].sum(axis=0)))).astype(int)
+    Y[rare] = 1 if pure else np.arange(n) % 2
+    return X, Y
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-12])
+@pytest.mark.parametrize("pure", [True, False])
+def test_a_rare_category_of_one_class_is_told_from_one_of_both(pure, l2):
+    for seed in range(60):
+        X, Y = rare_dummy(seed, pure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xlogreg.XlogregWarning)
+            model, expected = xlogreg.fit(X, Y, l2=l2), xlogreg.fit(X, Y, l2=l2, solver="newton")
+        if l2 == 0:
+            assert model.fit_info.separation == ("quasi-complete" if pure else "none"), seed
+        if l2 > 0 or not pure:
+            assert model.fit_info.converged
+            assert model.fit_info.cost <= expected.fit_info.cost * (1 + 1e-10), seed
+
+
+def test_labels_that_are_noise_are_never_called_separated():
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        model = xlogreg.fit(rng.standard_normal((1, 2400)), rng.integers(0, 2, 2400))
+        assert model.fit_info.separation == "none"
+
+
+def test_samples_on_the_hyperplane_are_on_no_side(where):
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x = np.concatenate([-rng.uniform(1, 2, 4), rng.uniform(1, 2, 9), [0.0, 0.0]])
+        Y = np.asarray([0] * 4 + [1] * 9 + [0, 1])
+        with pytest.warns(xlogreg.SeparationWarning):
+            info = xlogreg.fit(where.asarray(x[None, :]), Y).fit_info
+        assert info.separation == "quasi-complete"

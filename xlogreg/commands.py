@@ -47,7 +47,8 @@ def fit_table(arguments: argparse.Namespace) -> None:
     classes = ", ".join(map(str, model.classes.tolist()))
     print(f"{arguments.table}: {len(train[1])} samples of {X.width} features, classes {classes}")
     print(f"{info.solver} on {info.backend}: {info.reason} after {info.passes:.4g} passes, {info.seconds:.2g} s")
-    print(f"cost {info.cost:.6g}, which is {info.gap:.1g} or less above the minimum")
+    above = "unknown how far" if np.isnan(info.gap) else f"about {info.gap:.1g}"
+    print(f"cost {info.cost:.6g}, {above} above the minimum")
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")

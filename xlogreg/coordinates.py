@@ -13,12 +13,13 @@ from xlogreg.data import InMemory, host_center
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.terms import size_terms, spread_terms
 
-__all__ = ["Coordinates", "Spread", "measure_spread", "rare_features"]
+__all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread"]
 
 
 DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
 ROUNDED = 1e-10  # of the second moment, up to which a variance is rounding
-LACKING = 0.1  # of the variance: heavy tails lack half of it in most subsets, but are saturated there
+LACKING = 0.1  # of the second moment
+SEEN = 100  # samples that make up the second moment of a feature, at the least, for its curvature to be known
 
 
 class Coordinates(NamedTuple):
@@ -113,19 +114,35 @@ def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bo
     return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
 
 
-def rare_features(subset: InMemory, spread: Spread, engine: Coordinates) -> tuple[np.ndarray, np.ndarray]:
-    """What a subset lacks of the second moment of each feature, and the square of its usual size (n_x,), (n_x,).
+class Moments(NamedTuple):
+    """What a subset knows of each feature (n_x,), in engine coordinates, where its second moment is about one."""
 
-    In engine coordinates, where the moment of all samples is about one. A feature that differs from its mean in a few
-    samples only may be constant in the subset. Of the others nothing is lacking: what chance adds would hide the small
-    eigenvalues of correlated features. The usual size is that in the samples that make up the moment, sum x^4 / sum
-    x^2: 3 of a normal feature, m / n of one that is not zero in n of m samples.
-    """
+    samples: int  # of the subset
+    second: np.ndarray  # moment of the subset
+    whole: np.ndarray  # of all samples
+    size: np.ndarray  # sum x^4 / sum x^2: the square of x where it matters. 3 if normal, m / n if not zero in n of m
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """Features of which the subset has next to nothing, or too few samples that matter: rare, or heavy-tailed."""
+        return (self.second < LACKING * self.whole) | (SEEN * self.size > self.samples)
+
+    def raised(self, H: np.ndarray, curvature: float) -> np.ndarray:
+        """H (n_x + 1, n_x + 1) with what all samples have on the diagonal of unseen features, where that is more.
+
+        In a subset such a feature may be constant, or so far out that the loss is flat. Of the others nothing is
+        raised: what chance adds would hide the small eigenvalues of correlated features.
+        """
+        floor = np.where(self.unseen, curvature * self.whole, 0.0)
+        return H + np.diag(np.append(np.maximum(floor - np.diagonal(H)[:-1], 0.0), 0.0))
+
+
+def measure_moments(subset: InMemory, spread: Spread, engine: Coordinates) -> Moments:
+    """In one pass over the subset."""
     totals = subset.sum(size_terms, HOST.put(1.0 / engine.scale))
     second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
     whole = ((spread.variance + (spread.mean - engine.center) ** 2) / engine.scale**2)[:, 0]
-    lacking = np.where(second < LACKING * whole, whole - second, 0.0)
-    return lacking, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0)
+    return Moments(subset.m, second, whole, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0))
 
 
 def as_host(array: Array) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import Array
-from xlogreg.coordinates import Coordinates, Spread, rare_features
+from xlogreg.coordinates import Coordinates, Spread, measure_moments
 from xlogreg.data import InMemory
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Inverse
@@ -84,20 +84,21 @@ def minimize(
     large = _hessian_samples(source.m, parameters)
     small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
     counts = [large] if warm else [small, large][: 1 + (large > 1.5 * small)]
-    theta, passes, hessian = start, 0.0, None
+    theta, passes, hessian, known = start, 0.0, None, None
     for count in counts:
         subset = source.sample(count, spread.shares, rng)
-        lacking, size = rare_features(subset, spread, engine)
-        ridge = RIDGE * size / subset.m
-        found = _minimize_subset(objective, subset, theta, hessian, ridge, math.inf if warm else parameters / small)
+        moments = measure_moments(subset, spread, engine)
+        ridge = RIDGE * moments.size / subset.m
+        found = _minimize_subset(objective, subset, theta, known, ridge, math.inf if warm else parameters / small)
         passes += found.passes * subset.m / source.m
         if found.reason not in ("converged", "max_iter"):
             theta, hessian = start, None
             break
         theta = theta if warm else found.theta
-        hessian = np.asarray(found.last.hessian)
-        curvature = hessian[0, -1, -1]  # the mean of the samples'
-        hessian = hessian + np.diag(np.append(curvature * lacking - ridge, 0.0))
+        H = np.asarray(found.last.hessian)[0]
+        # where a feature is unseen, a step with it into a subset that sees more would go too far
+        known = None if np.any(moments.unseen) else H[None, ...]
+        hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
     before = None
     if hessian is not None:

@@ -10,10 +10,13 @@ from xlogreg.coordinates import Coordinates
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
 from xlogreg.inference import covariance, null_log_likelihood
 from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Conditioning, Inverse
 from xlogreg.problem import Problem
 from xlogreg.solvers.result import Result
+
+MOVED = 1e-3  # a score, by what is held to change none
 
 __all__ = ["Verdict", "judge"]
 
@@ -48,6 +51,7 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     gap = math.nan if proof.gap is None else float(proof.gap[0])
     known, tol = proof.known if math.isfinite(gap) else "", problem.tolerance(options)
     complete = bool(proof.here.separated[0])
+    theta, more = _of_minimum_norm(objective, result.theta, None if conditioning is None else conditioning.null)
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
     # the bound is a proof, but a loose one: it does not contradict the solver
@@ -59,7 +63,7 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
         "converged": converged,
         "reason": reason,
         "iterations": result.iterations,
-        "passes": round(problem.passes + result.passes + proof.passes, 2),
+        "passes": round(problem.passes + result.passes + proof.passes + more, 2),
         "cost": cost,
         "gradient_norm": problem.gradient_norm(proof.here.gradient),
         "gap": gap,
@@ -73,7 +77,6 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
         else math.nan,
         "null_log_likelihood": source.total_weight * null_log_likelihood(problem),
     }
-    theta = _of_minimum_norm(result.theta, None if conditioning is None else conditioning.null)
     return Verdict(theta * problem.objective.free, outcome, covariance(problem, inverse, converged))
 
 
@@ -85,12 +88,17 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
     return conditioning[0] if conditioning else None
 
 
-def _of_minimum_norm(theta: np.ndarray, null: np.ndarray | None) -> np.ndarray:
-    """theta (n_x + 1, 1, k) without its part in the directions that change no score."""
+def _of_minimum_norm(objective: Objective, theta: np.ndarray, null: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """theta (n_x + 1, 1, k) without its part in the directions that change no score; and the passes that it took."""
     if null is None:
-        return theta
+        return theta, 0
     flat = theta.reshape(null.shape[0], -1)
-    return (flat - null @ (null.T @ flat)).reshape(theta.shape)
+    part = (null @ (null.T @ flat)).reshape(theta.shape)
+    if not objective.separable:
+        return theta - part, 0
+    # far out, where the loss is flat, the Hessian is, too; but there scores do change
+    moved = objective.recession(part)[1]
+    return (theta - part if moved < MOVED else theta), 1
 
 
 def _separation(problem: Problem, reason: str, converged: bool, complete: bool) -> str:

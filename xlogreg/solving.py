@@ -27,7 +27,6 @@ __all__ = ["largest_curvature", "solve"]
 
 POWER_STEPS = 30
 PROOFS = 5  # of convergence by gradients that are tried
-STILL = 0.1  # moves of the scores in the last steps, below which they are held to have come to rest
 NEWTON_STEPS = 8  # in which separation shows, or does not
 
 
@@ -59,7 +58,7 @@ def _receding(objective: Objective, result: Result) -> Result:
     result = dataclasses.replace(result, passes=result.passes + 1)
     if moved >= 1.0 and wrong <= descent.RECESSION * moved:
         return dataclasses.replace(result, reason="separated")
-    if moved < STILL or parameters > EXPANSION_LIMIT:
+    if moved < descent.STILL or parameters > EXPANSION_LIMIT:
         return result
     more = descent.minimize(objective, result.theta, method=Newton.of(objective), tol=0.0, max_iter=NEWTON_STEPS)
     result = dataclasses.replace(result, passes=result.passes + more.passes)

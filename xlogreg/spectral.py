@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.backends import to_host
-from xlogreg.coordinates import Coordinates, Spread, as_host, rare_features
+from xlogreg.coordinates import Coordinates, Spread, as_host, measure_moments
 from xlogreg.data import InMemory, map_samples
 from xlogreg.logistic import scores
 from xlogreg.objective import Objective
@@ -137,7 +137,7 @@ def _axes(objective: Objective, source: InMemory, spread: Spread, engine: object
     T = _units(objective, float(objective.l2[0, 0, 0]))
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
     if isinstance(engine, Coordinates):
-        S = S + np.diag(np.append(rare_features(first, spread, engine)[0], 0.0))
+        S = measure_moments(first, spread, engine).raised(S, 1.0)
     values, U = np.linalg.eigh(S / T / T.T)
     left = (U / T) * objective.rows[:, 0, :]
     return Axes(Basis(T, U, values), second, second.projected(left[:-1], left[-1:]), first.m / source.m)

@@ -70,15 +70,17 @@ def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Arra
     X, _, weight, _ = block
     xp = array_namespace(X)
     rows, g, k = theta.shape
-    worst = excess + tail  # below 1 where the loss is below log 2: then the excess is 0 for hard labels
+    worst = excess, tail  # of hard labels: 0 on their own side, where the tail is below 1 if the loss is below log 2
     if weight is not None:
-        dZ, worst = weight * dZ, xp.where(weight > 0, worst, xp.zeros_like(worst))
+        dZ, present = weight * dZ, xp.astype(weight > 0, excess.dtype)
+        worst = present * excess, present * tail
+    wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
     dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
     return (
         sum_losses(excess, tail, weight, theta.dtype),
         xp.reshape(dTheta, (rows, g, k)),
-        xp.astype(xp.max(worst, axis=(-2, -1)) >= 1.0, theta.dtype),
+        xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype),
     )
 
 

@@ -20,6 +20,7 @@ HALVINGS = 40
 LAZY_STEPS = 3
 STEADY_STEPS = 2
 TREND_STEPS = 3
+STILL = 0.1  # moves of the scores, below which they are held to have come to rest
 RECESSION = 1e-4  # moves to the wrong side, against the largest, that are held to be vanishing
 
 
@@ -126,7 +127,7 @@ def minimize(
         if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:
             passes += 1
             wrong, largest = objective.recession(step)
-            if wrong <= RECESSION * largest:
+            if largest >= STILL and wrong <= RECESSION * largest:
                 theta, reason = theta + step, "separated"
                 break
         blind = total <= slack
