@@ -63,6 +63,12 @@ BAD = [
     ("Y None", {"Y": None}, TypeError, "Y must hold numbers or strings; got NoneType"),
     ("Y complex", {"Y": Y + 0j}, TypeError, "Y must hold numbers or strings; got ndarray of complex128"),
     ("Y of dates", {"Y": DATES[0]}, TypeError, "Y must hold numbers or strings; got ndarray of datetime64"),
+    (
+        "Y of strings, 2-d",
+        {"Y": np.full((2, 40), "a")},
+        ValueError,
+        "Y holds 2 strings for each sample; it must hold one",
+    ),
     ("Y masked", {"Y": np.ma.masked_less(Y, 0)}, TypeError, "Y is a masked array"),
     ("Y ragged", {"Y": [[0], [1, 2]] * 20}, ValueError, "Y is ragged"),
     ("Y 3-d", {"Y": Y[None, None]}, ValueError, r"Y has the shape \(1, 1, 40\)"),
@@ -320,3 +326,22 @@ def test_evaluate_refuses_labels_that_the_model_does_not_have():
         model.evaluate(X, ["a"] * M)
     with pytest.raises(ValueError, match=r"Y has the shape \(39,\)"):
         model.evaluate(X, Y[:39])
+    for several in (np.stack([Y, Y, 1 - Y]), np.full((2, M), "a")):
+        with pytest.raises(ValueError, match=r"Y holds 3 values for each sample|Y holds strings"):
+            model.evaluate(X, several)
+    words = xlogreg.fit(X, np.where(Y, "a", "b"))
+    with pytest.raises(ValueError, match=r"Y holds the label 'c\\nd' \(sample 0\)"):
+        words.evaluate(X, ["c\nd"] * M)
+
+
+@pytest.mark.parametrize(("labels", "wrong"), [((100, 200), -56), ((-1, 1), 255), ((254, 300), 44)])
+def test_labels_do_not_wrap_around_in_a_small_dtype(where, labels, wrong):
+    model = xlogreg.fit(X, np.where(Y, *labels))
+    with pytest.raises(ValueError, match=f"Y holds the label {wrong} "):
+        model.evaluate(where.asarray(X), where.asarray(np.full(M, wrong), dtype="int8" if wrong < 0 else "uint8"))
+
+
+def test_labels_too_large_for_a_library_are_predicted_in_numpy(where):
+    labels = np.where(Y, 2**62, 2**62 + 1)
+    predicted = xlogreg.fit(X, labels).predict(where.asarray(X))
+    assert set(to_host(predicted).ravel().tolist()) == {2**62, 2**62 + 1}

@@ -214,6 +214,11 @@ BAD = {
     ),
     "bytes": (lambda text: bytes(range(256)) * 9, "bad.csv holds no table: 'utf-8' codec can't decode byte 0x80"),
     "UTF-16": (lambda text: text.encode("utf-16"), "bad.csv holds no table: it is encoded in UTF-16; save it in UTF-8"),
+    "only a mark": (lambda text: b"\xef\xbb\xbf", "bad.csv is empty"),
+    "names twice": (
+        lambda text: text.replace("mean_area", "mean_radius").encode(),
+        "bad.csv holds no table: several columns have the name 'mean_radius'",
+    ),
     "no target": (
         lambda text: text.replace("tumour", "kind").encode(),
         "bad.csv has no column 'tumour'; it has 'mean_",
@@ -227,6 +232,57 @@ def test_bad_tables_are_refused_in_one_line(folder, case):
     (folder / "bad.csv").write_bytes(change((folder / "cells.csv").read_text()))
     assert refused("fit", "bad.csv", *FIT, "-o", "bad.model", folder=folder).startswith(message)
     assert not (folder / "bad.model").exists()
+
+
+SMALL = {  # text of a CSV of x and y -> the x that is read, or what is said of it
+    "spaces": ("x, y\n" + "1,0\n2,1\n3,0\n" * 9 + "\n\n", [1.0, 2.0, 3.0]),
+    "dates beside decimal commas": (
+        "day;x;y\n" + "01.02.2020;0,5;0\n31.12.2021;1,25;1\n01.01.2000;2,125;0\n" * 9,
+        [0.5, 1.25, 2.125],
+    ),
+    "thousands": ("x;y\n" + "500;1\n1,001;0\n502;1\n" * 9, "X must hold numbers; these columns do not: 'x'"),
+    "a version": ("x\ty\n" + "1.5.2\t1\n2.5.3\t0\n1\t1\n" * 9, "X must hold numbers; these columns do not: 'x'"),
+    "NaN for a class": ("x,y\n" + "1,a\n2,b\n3,NaN\n" * 9, "the column 'y' lacks 9 values"),
+    "blanks for a class": ("x,y\n" + '1,a\n2,b\n3," "\n' * 9, "the column 'y' lacks 9 values"),
+    "huge integers": ("x,y\n" + "12345678901234567890,0\n2,1\n3,0\n" * 9, [12345678901234567890.0, 2.0, 3.0]),
+    "Latin-1 in a name": ("x\xe4,y\n" + "1,0\n2,1\n3,0\n" * 9, "small.csv holds no table"),
+}
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_cells_are_read_as_they_are_meant_or_refused(folder, case):
+    text, expected = SMALL[case]
+    (folder / "small.csv").write_bytes(text.encode("latin-1"))
+    ignored = ("--ignore", "day") if "day" in text else ()
+    arguments = ("fit", "small.csv", "--target", "y", "--l2", "1", *ignored, "-o", "small.model")
+    if isinstance(expected, str):
+        assert refused(*arguments, folder=folder).startswith(expected)
+        return
+    done = call(*arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
+    same = xlogreg.fit(np.asarray(expected * 9)[:, None], [0, 1, 0] * 9, samples="rows", l2=1.0)
+    np.testing.assert_allclose(xlogreg.load(folder / "small.model").w, same.w, rtol=1e-9)
+
+
+def test_a_name_is_no_pattern(folder):
+    (folder / "data[1].csv").write_text("x,y\n" + "1,0\n2,1\n3,0\n" * 9)
+    (folder / "data1.csv").write_text("z,y\n" + "1,0\n2,1\n3,0\n" * 9)
+    assert call("fit", "data[1].csv", "--target", "y", "--l2", "1", "-o", "d", folder=folder).returncode == 0
+    assert xlogreg.load(folder / "d").feature_names == ("x",)
+
+
+def test_every_class_keeps_a_sample_to_train_on(folder):
+    (folder / "few.csv").write_text("x,y\n" + "1,0\n2,1\n3,0\n" * 9 + "4,2\n")
+    arguments = ("fit", "few.csv", "--target", "y", "--l2", "1", "--test-share", "0.999", "-o", "few")
+    done = call(*arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert xlogreg.load(folder / "few").classes.tolist() == [0, 1, 2]
+
+
+def test_labels_of_bytes_are_written_as_text(folder, data):
+    xlogreg.fit(data.data, np.where(data.target, b"b", b"m"), samples="rows", l2=1e-3).save(folder / "bytes.model")
+    done = call("predict", "bytes.model", "cells.csv", "--ignore", "tumour", folder=folder)
+    assert {line.partition(",")[0] for line in done.stdout.splitlines()[1:]} == {"b", "m"}
 
 
 def test_an_error_is_one_line_of_the_process_and_exit_code_1(folder):
@@ -255,6 +311,12 @@ def test_other_files_are_refused(folder, model):
     assert "objects.npz holds no table: Object arrays" in refused("fit", "objects.npz", *FIT, "-o", "b", folder=folder)
     np.savez(folder / "uneven.npz", x=np.ones(3), tumour=np.ones(2))
     assert "not of the same length" in refused("fit", "uneven.npz", *FIT, "-o", "b", folder=folder)
+    np.savez(folder / "same.npz", x=np.ones((3, 2)), x1=np.ones(3), tumour=np.arange(3))
+    assert "several columns have the name 'x1'" in refused("fit", "same.npz", *FIT, "-o", "b", folder=folder)
+    (folder / "model.npz").write_bytes((folder / "cells.model").read_bytes())
+    assert "'header.json' is no array" in refused("fit", "model.npz", *FIT, "-o", "b", folder=folder)
+    (folder / "cut.npz").write_bytes((folder / "cells.npz").read_bytes()[:-100])
+    assert "cut.npz holds no table" in refused("fit", "cut.npz", *FIT, "-o", "b", folder=folder)
     (folder / "broken.parquet").write_bytes(b"PAR1 and no more")
     assert "broken.parquet holds no table" in refused("fit", "broken.parquet", *FIT, "-o", "b", folder=folder)
     said = refused("predict", "cells.csv", "cells.csv", folder=folder)

@@ -263,12 +263,24 @@ HOSTILE = {
     "classes of another type": (in_header(classes={"dtype": "<i8", "values": ["a", "b"]}), "classes are not all"),
     "classes that overflow": (in_header(classes={"dtype": "|u1", "values": [0, 300]}), "damaged"),
     "classes too long": (in_header(classes={"dtype": "<U1", "values": ["a", "bcd"]}), "longer than"),
+    "classes out of order": (in_header(classes={"dtype": "<i8", "values": [5, 1]}), "classes are not in order"),
+    "classes that round": (in_header(classes={"dtype": "<f4", "values": [1.0, 1.00000001]}), "classes are not of <f4"),
+    "infinite classes": (in_header(classes={"dtype": "<f4", "values": [1e39, 2e39]}), "classes are not of <f4"),
+    "classes with zeros": (in_header(classes={"dtype": "<U9", "values": ["a", "a\0"]}), "classes are not of <U2"),
+    "a label of gigabytes": (
+        in_header(classes={"dtype": "<U999999", "values": [*map(str, range(4000)), "b" * 500_000]}),
+        "with 4001 classes",
+    ),
+    "another field": (in_header(surprise=[[[]]]), "its header has other fields"),
     "too few names": (in_header(feature_names=["a"]), "feature_names are not 3 different names"),
     "names that repeat": (in_header(feature_names=["a", "a", "b"]), "feature_names are not 3 different names"),
     "an unknown loss": (in_header(loss="hinge"), "the loss 'hinge' is unknown"),
     "the loss of more classes": (in_header(loss="cross_entropy"), "with 1 outputs"),
     "samples nowhere": (in_header(samples="diagonal"), "samples is 'diagonal'"),
     "fit_info of other fields": (in_fit_info(surprise=1), "fit_info has other fields"),
+    "a cost of many digits": (in_fit_info(cost=10**400), "fit_info.cost is too large"),
+    "a cost in words": (in_fit_info(cost="1_0"), "fit_info.cost is '1_0'"),
+    "a reason of its own": (in_fit_info(reason="\x1b[2J"), "fit_info.reason is"),
     "fit_info of other types": (in_fit_info(iterations="many"), "fit_info.iterations"),
 }
 
@@ -343,6 +355,45 @@ def test_reading_allocates_no_more_than_a_few_times_the_file(path):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_long_labels_of_many_classes_are_refused_before_they_are_made(tmp_path):
+    X = np.eye(400, 800)[:, np.arange(800) % 400]
+    model = xlogreg.fit(X, np.arange(800) % 400, l2=1.0, max_iter=1, solver="gd")
+    labels = [*sorted(map(str, range(1000, 1399))), "b" * 300_000]
+    model.save(tmp_path / "model")
+    path = tmp_path / "model"
+    path.write_bytes(archive_of(in_header(classes={"dtype": "<U300000", "values": labels})(members(path)).items()))
+    with pytest.raises(ModelFileError, match="its classes are too long"):
+        xlogreg.load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_pipes_devices_and_folders_are_neither_read_nor_replaced(tmp_path, model):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ModelFileError, match="it is no regular file"):
+            xlogreg.load(name)
+        with pytest.raises(OSError, match="is no regular file, and would be replaced by one"):
+            model.save(name)
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        model.save(tmp_path)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_labels_of_any_length_and_type_come_back(tmp_path, monkeypatch):
+    for labels in (np.where(Y, "a", "b").astype("U50"), np.where(Y, b"a", b"b").astype("S50"), Y.astype(np.longdouble)):
+        model = xlogreg.fit(X, labels)
+        model.save(tmp_path / "model")
+        assert xlogreg.load(tmp_path / "model").classes.tolist() == model.classes.tolist()
+    monkeypatch.setattr("xlogreg.files.LABEL_CHARACTERS", 100)
+    with pytest.raises(ValueError, match="too long for a file"):
+        xlogreg.fit(X, np.where(Y, "a" * 60, "b")).save(tmp_path / "long")
+
+
+def test_names_as_long_as_the_file_system_allows(tmp_path, model):
+    model.save(tmp_path / ("漢" * 85))
+    assert xlogreg.load(tmp_path / ("漢" * 85)).classes.tolist() == [0, 1]
 
 
 def test_other_files_are_no_models(tmp_path):

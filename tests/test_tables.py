@@ -166,3 +166,35 @@ def test_decimals_are_numbers():
 def test_a_table_without_columns_is_empty():
     with pytest.raises(ValueError, match="X is empty: it has no columns"):
         fit(polars_frame({}))
+
+
+def test_frames_of_a_subclass_are_matched_by_name_too():
+    pandas = pytest.importorskip("pandas")
+
+    class Mine(pandas.DataFrame):
+        pass
+
+    model = fit(pandas_frame(columns()))
+    expected = model.predict_proba(X)
+    np.testing.assert_allclose(model.predict_proba(Mine(columns((2, 0, 1)))), expected, rtol=1e-9)
+
+
+def test_integers_of_128_bits_are_numbers():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({"n": polars.Series((10 * X[:, 0]).astype(int)).cast(polars.Int128)})
+    np.testing.assert_allclose(fit(table).w, fit((10 * X[:, :1]).astype(int)).w, rtol=1e-9)
+
+
+def test_what_cannot_be_read_is_refused_with_its_type():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"Y is of .*, which cannot be read"):
+        fit(X, pandas.MultiIndex.from_arrays([Y, Y]))
+    with pytest.raises(TypeError, match=r"Y is a polars\.LazyFrame, which holds no values yet: use Y\.collect\(\)"):
+        fit(X, polars_frame({"y": Y}).lazy())
+
+
+@pytest.mark.parametrize("kind", [int, bool, float])
+def test_a_series_of_python_numbers_is_one_of_numbers(kind):
+    pandas = pytest.importorskip("pandas")
+    target = pandas.Series([kind(y) for y in Y], dtype=object)
+    assert fit(X, target).classes.tolist() == [kind(0), kind(1)]

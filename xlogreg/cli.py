@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or ("out of memory" if isinstance(error, MemoryError) else "interrupted")
+        return " ".join(f"{error.filename}: {error.strerror}".split())
+    return " ".join(str(error).split()) or ("out of memory" if isinstance(error, MemoryError) else "interrupted")
 
 
 def _say_once(text: str, said: set[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from xlogreg.datasets import read_table, split, without, write_table
 from xlogreg.fitting import fit
@@ -37,8 +38,8 @@ def fit_table(arguments: argparse.Namespace) -> None:
             backend=arguments.backend,
             rng=arguments.seed,
         )
-    model.save(arguments.output)
     reports = {"train": model.evaluate(*train)} | ({"test": model.evaluate(*test)} if len(test[1]) else {})
+    model.save(arguments.output)
     info = model.fit_info
     if arguments.json:
         said = {"model": str(arguments.output), "samples": len(train[1]), "features": X.width, "fit": _plain(info)}
@@ -78,6 +79,8 @@ def _expect_folder(path: Path) -> None:
     """Before the work is done, not after."""
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
 def _samples(arguments: argparse.Namespace) -> tuple[Any, np.ndarray]:
@@ -85,6 +88,8 @@ def _samples(arguments: argparse.Namespace) -> tuple[Any, np.ndarray]:
     frame = read_table(arguments.table)
     features = without(frame, [arguments.target, *arguments.ignore], arguments.table)
     target = frame[arguments.target]
+    if target.dtype == pl.String:
+        target = target.str.strip_chars().replace("", None)  # a blank cell in quotes
     try:
         return features, np.asarray(column_values(target, f"the column {arguments.target!r}"))
     except ValueError as error:

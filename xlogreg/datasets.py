@@ -1,5 +1,6 @@
 """Tables in files: .csv, .parquet, .npy and .npz. By polars: one package that reads CSV and Parquet, and strictly."""
 
+import codecs
 import csv
 import io
 import re
@@ -16,7 +17,10 @@ __all__ = ["read_table", "split", "without", "write_table"]
 
 HEAD_BYTES = 2**16  # of a CSV file, in which its separator shows
 SEPARATORS = ",;\t|"
-MISSING = ["NA", "N/A", "null", "NULL"]  # beside empty cells and NaN
+MISSING = ["NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "None"]  # beside empty cells
+# of numbers as wholes: 1,5 but not 1,000, which may be a thousand; 1.5 but not 31.12.2020
+DECIMAL_COMMA = re.compile(rb"(?<![\d.,])\d+,(?!\d{3}(?!\d))\d+(?![\d.,])")
+DECIMAL_POINT = re.compile(rb"(?<![\d.,])\d+\.\d+(?![\d.,])")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell
 
 
@@ -35,13 +39,14 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if path.suffix not in READERS:
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
         raise ValueError(f"{path}: tables are files of {', '.join(READERS)}, not {path.suffix or 'without a suffix'!r}")
-    if not head.strip():
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise ValueError(f"{path} is empty")
     try:
-        frame = READERS[path.suffix](path, head)
-    except (pl.exceptions.PolarsError, csv.Error, UnicodeDecodeError, ValueError, EOFError) as error:
+        frame = READERS[suffix](path, head)
+    except Exception as error:  # of polars, csv, zipfile and NumPy, which a damaged file can make raise anything
         raise ValueError(f"{path} holds no table: {str(error).partition(chr(10))[0]}") from None
     if frame.height == 0 or frame.width == 0:
         raise ValueError(f"{path} holds no samples: {frame.width} columns, {frame.height} rows")
@@ -51,15 +56,23 @@ def read_table(path: Path) -> pl.DataFrame:
 def _read_csv(path: Path, head: bytes) -> pl.DataFrame:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("it is encoded in UTF-16; save it in UTF-8")
-    separator = _separator(head)
-    comma = separator != "," and b"." not in head and re.search(rb"\d,\d", head) is not None
+    separator, names = _header(head)
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise ValueError(f"several columns have the name {twice!r}")
+    comma = separator != "," and DECIMAL_COMMA.search(head) is not None and DECIMAL_POINT.search(head) is None
     try:
-        return pl.read_csv(
-            path, separator=separator, decimal_comma=comma, infer_schema_length=None, null_values=MISSING
+        frame = pl.read_csv(
+            path, separator=separator, decimal_comma=comma, infer_schema_length=None, null_values=MISSING, glob=False
         )
     except pl.exceptions.ComputeError:
         _refuse_ragged(path, separator)
         raise
+    if any("\ufffd" in name for name in frame.columns):
+        raise ValueError("the names of its columns are not encoded in UTF-8")
+    while frame.height and frame.width > 1 and all(value is None for value in frame.row(-1)):
+        frame = frame.head(-1)  # blank lines at the end
+    return frame.rename({name: name.strip() for name in frame.columns})
 
 
 def _refuse_ragged(path: Path, separator: str) -> None:
@@ -71,22 +84,29 @@ def _refuse_ragged(path: Path, separator: str) -> None:
                 raise ValueError(f"line {rows.line_num} has {len(row)} cells, the header has {width}")
 
 
-def _separator(head: bytes) -> str:
-    """That which cuts the names of the columns into most pieces, quoted ones left whole."""
-    text = head.decode("utf-8-sig", errors="replace")
-    counts = {sign: len(next(csv.reader(io.StringIO(text), delimiter=sign))) for sign in SEPARATORS}
-    return max(counts, key=lambda sign: counts[sign])
+def _header(head: bytes) -> tuple[str, list[str]]:
+    """The separator, which cuts the names of the columns into most pieces, quoted ones left whole; and the names."""
+    text = head.decode("utf-8-sig", errors="ignore")
+    first = {sign: next(csv.reader(io.StringIO(text), delimiter=sign)) for sign in SEPARATORS}
+    separator = max(first, key=lambda sign: len(first[sign]))
+    return separator, first[separator]
 
 
 def _read_arrays(path: Path, head: bytes) -> pl.DataFrame:
-    loaded = np.load(path, allow_pickle=False)
-    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    with path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     columns: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"the member {name!r} is no array")
         if array.ndim not in (1, 2) or array.dtype.kind not in "biufU":
             raise ValueError(f"the array {name!r} of {array.dtype} has the shape {array.shape}, not (m,) or (m, n)")
         table = {name or "0": array} if array.ndim == 1 else {f"{name}{i}": part for i, part in enumerate(array.T)}
-        columns |= {name: np.ascontiguousarray(part) for name, part in table.items()}
+        for column, part in table.items():
+            if column in columns:
+                raise ValueError(f"several columns have the name {column!r}")
+            columns[column] = np.ascontiguousarray(part)
     if len({len(part) for part in columns.values()}) > 1:
         raise ValueError("its arrays are not of the same length")
     return pl.DataFrame(columns)
@@ -94,7 +114,7 @@ def _read_arrays(path: Path, head: bytes) -> pl.DataFrame:
 
 READERS: dict[str, Any] = {
     ".csv": _read_csv,
-    ".parquet": lambda path, head: pl.read_parquet(path),
+    ".parquet": lambda path, head: pl.read_parquet(path, glob=False),
     ".npy": _read_arrays,
     ".npz": _read_arrays,
 }
@@ -114,7 +134,7 @@ def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[n
     test = []
     for label in np.unique(labels):
         own = rng.permutation(np.flatnonzero(labels == label))
-        test.append(own[: round(share * len(own))])
+        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # one is left to train on
     chosen = np.sort(np.concatenate(test))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
@@ -140,4 +160,5 @@ def _inert(text: str) -> str:
 
 
 def _inert_cells(values: np.ndarray) -> np.ndarray:
+    values = np.char.decode(values, "latin-1") if values.dtype.kind == "S" else values
     return np.asarray([_inert(text) for text in values.tolist()]) if values.dtype.kind == "U" else values

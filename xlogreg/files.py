@@ -4,7 +4,9 @@ Written aside, flushed to disk, then moved over what was there, so that a file i
 with every name, type and size checked against the size of the file before anything is allocated.
 """
 
+import contextlib
 import dataclasses
+import errno
 import io
 import json
 import math
@@ -12,11 +14,11 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import types
 import typing
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,8 +34,16 @@ __all__ = ["read_model", "write_atomically", "write_model"]
 FORMAT = "xlogreg model"
 VERSION = 1
 HEADER = "header.json"
-HEADER_BYTES = 64 * 2**20
+LABEL_CHARACTERS = 2**24  # of all classes, each as long as the longest
+HEADER_BYTES = 16 * 2**20  # which may take 50 times as much while it is read
 ARRAYS = ("w", "b", "costs", "covariance", "center", "centered_b")
+KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
+NOT_FINITE = ("nan", "inf", "-inf")  # of which JSON has only the names
+WORDS = {  # of fit_info, whose other texts are free
+    "reason": ("converged", "max_iter", "precision", "separated", "callback", "diverged"),
+    "gap_known": ("decrement", "bound", "estimate", "separated", ""),
+    "separation": ("none", "complete", "quasi-complete", "undecided", ""),
+}
 OPTIONAL = {"covariance", "center", "centered_b"}
 DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5})")
 
@@ -46,7 +56,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     OSError
         Where the file cannot be written; what was there before is still there.
     """
-    classes = fields["classes"]
+    classes = _storable(fields["classes"])
     text = np.char.decode(classes, "latin-1") if classes.dtype.kind == "S" else classes
     header = {
         "format": FORMAT,
@@ -69,11 +79,28 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
                 )  # dated 1980: same model, same bytes
 
 
-@contextmanager
+def _storable(classes: np.ndarray) -> np.ndarray:
+    """Of a dtype, and of a length, that `read_model` takes."""
+    if classes.dtype.kind in "US":
+        classes = classes.astype(classes.dtype.kind)  # as long as the longest
+        if math.prod(classes.shape) * int(classes.dtype.str[2:]) > LABEL_CHARACTERS:
+            raise ValueError("the labels of the model are too long for a file")
+    elif classes.dtype.kind == "f" and classes.dtype.itemsize > 8:
+        classes = classes.astype(np.float64)  # whole numbers
+    if DTYPE.fullmatch(classes.dtype.str) is None:
+        raise TypeError(f"labels of {classes.dtype} cannot be written; fit labels of another type")
+    return classes
+
+
+@contextlib.contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """A file beside ``path`` to write into, which takes its place once it is whole and on disk, or vanishes."""
-    target = Path(os.path.realpath(path))  # a link stays a link
-    aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
+    if target.is_dir() or not target.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", os.fsdecode(path))
+    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # 255 bytes at the most
     try:
         with open(aside, "xb") as file:
             yield file
@@ -85,12 +112,13 @@ def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the new name is on disk once its folder is
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    if os.name == "posix":  # the new name is on disk once its folder is, which may be one that nobody may read
+        with contextlib.suppress(OSError):
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def read_model(path: str | os.PathLike) -> dict[str, Any]:
@@ -103,8 +131,9 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
     OSError
         Where there is no file to read.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         try:
+            _expect(stat.S_ISREG(os.fstat(file.fileno()).st_mode), "it is no regular file")
             with zipfile.ZipFile(file) as archive:
                 members = _members(archive, os.fstat(file.fileno()).st_size)
                 _expect(members[HEADER].file_size <= HEADER_BYTES, "its header is too long")
@@ -113,6 +142,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
                 version = header.get("version")
                 _expect(type(version) is int and version >= 1, "its format has no version")
                 _expect(version <= VERSION, f"its format is version {version}, newer than {VERSION}: update xlogreg")
+                _expect(header.keys() == KEYS, "its header has other fields")
                 names = [name for name in ARRAYS if f"{name}.npy" in members]
                 arrays = {name: _array(name, archive.read(members[f"{name}.npy"])) for name in names}
             return _fields(header, arrays)
@@ -121,6 +151,11 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
         except Exception as error:  # of zipfile, json and NumPy, which strangers' bytes can make raise anything
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without waiting for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _expect(condition: bool, otherwise: str) -> None:
@@ -159,13 +194,12 @@ def _array(name: str, data: bytes) -> np.ndarray:
 
 def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The fields of a model, which fit together."""
-    classes = _classes(header["classes"])
-    k = 1 if len(classes) == 2 else len(classes)
     w, b, costs = arrays["w"], arrays["b"], arrays["costs"]
-    _expect(
-        w.ndim == 2 and w.shape[0] > 0 and w.shape[1] == k, f"w has the shape {w.shape}, with {len(classes)} classes"
-    )
-    _expect(b.shape == (k, 1), f"b has the shape {b.shape}, with {len(classes)} classes")
+    n_classes = len(header["classes"]["values"])
+    k = 1 if n_classes == 2 else n_classes
+    _expect(w.ndim == 2 and w.shape[0] > 0, f"w has the shape {w.shape}")
+    _expect(w.shape[1] == k, f"w has the shape {w.shape}, with {n_classes} classes")
+    _expect(b.shape == (k, 1), f"b has the shape {b.shape}, with {n_classes} classes")
     _expect(costs.ndim == 1, f"costs has the shape {costs.shape}")
     _expect(("center" in arrays) == ("centered_b" in arrays), "center and centered_b go together")
     parameters = (w.shape[0] + 1) * k
@@ -184,7 +218,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
     return {
         "covariance": header["covariance"],
         **arrays,
-        "classes": classes,
+        "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
         "fit_info": _fit_info(header["fit_info"]),
@@ -198,12 +232,17 @@ def _classes(stored: Any) -> np.ndarray:
     _expect(isinstance(values, list) and len(values) >= 2, "there are fewer than two classes")
     kind = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float), "U": (str,), "S": (str,)}[dtype[1]]
     _expect(all(type(value) in kind for value in values), f"classes are not all of {dtype}")
-    longest = max(len(value) for value in values) if dtype[1] in "US" else 0
-    _expect(longest <= int(dtype[2:]), f"classes are longer than {dtype}")
-    values = [value.encode("latin-1") for value in values] if dtype[1] == "S" else values
-    # the length is that of the longest, not the declared one, which may ask for any amount of memory
-    classes = np.asarray(values, dtype=f"{dtype[1]}{longest}" if longest else dtype)
     _expect(len(set(values)) == len(values), "two classes are the same")
+    if dtype[1] in "US":
+        longest = max(len(value) for value in values)
+        _expect(longest <= int(dtype[2:]), f"classes are longer than {dtype}")
+        _expect(longest * len(values) <= LABEL_CHARACTERS, "its classes are too long")
+        dtype = dtype[:2] + str(max(longest, 1))  # not the declared length, which may ask for any amount of memory
+        values = [value.encode("latin-1") for value in values] if dtype[1] == "S" else values
+    with np.errstate(over="ignore"):
+        classes = np.asarray(values, dtype=dtype)
+    _expect(classes.tolist() == values, f"classes are not of {dtype}")
+    _expect(bool(np.all(classes[1:] > classes[:-1])), "classes are not in order")
     return classes.astype(classes.dtype.newbyteorder("="))
 
 
@@ -213,14 +252,16 @@ def _as_json(value: Any) -> Any:
 
 
 def _fit_info(stored: Any) -> FitInfo:
-    """With the types that its fields declare; of numbers that are not finite, JSON has only the names."""
+    """With the types that its fields declare."""
     hints = typing.get_type_hints(FitInfo)
     _expect(isinstance(stored, dict) and stored.keys() == hints.keys(), "fit_info has other fields")
     values: dict[str, Any] = {}
     for name, hint in hints.items():
         allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         allowed = (*allowed, int) if float in allowed else allowed  # a whole number of passes
-        value = float(stored[name]) if hint is float and isinstance(stored[name], str) else stored[name]
+        value = float(stored[name]) if hint is float and stored[name] in NOT_FINITE else stored[name]
         _expect(type(value) in allowed, f"fit_info.{name} is {str(value)[:20]!r}")
+        _expect(type(value) is not int or abs(value) < 2**63, f"fit_info.{name} is too large")
+        _expect(value in WORDS.get(name, (value,)), f"fit_info.{name} is {str(value)[:20]!r}")
         values[name] = value
     return FitInfo(**values)

@@ -76,6 +76,8 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> T
             raise ValueError(f"{error}{_other_way(samples)}") from None
         raise
     if isinstance(Y, np.ndarray) and Y.dtype.kind in "US":
+        if Y.shape[0] > 1:
+            raise ValueError(f"Y holds {Y.shape[0]} strings for each sample; it must hold one label")
         return _from_values(*_numbered(Y))
     xp = array_namespace(Y)
     if dtype_name(Y) == "bool":
@@ -95,21 +97,27 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
         raise ValueError(
             f"Y holds {'strings' if text else 'numbers'}, the labels of the model are {classes.tolist()[:6]}"
         )
-    if Y.shape[0] == len(classes) and Y.shape[0] > 1:
+    if Y.shape[0] == len(classes) and Y.shape[0] > 1 and not text:
         return _from_labels(Y, complete=False).Y
+    if Y.shape[0] > 1:
+        raise ValueError(f"Y holds {Y.shape[0]} values for each sample, but the model has {len(classes)} classes")
     if dtype_name(Y) == "bool":
         Y = xp.astype(Y, xp.uint8)
-    number_type = float if not text and xp.isdtype(Y.dtype, "real floating") else int
+    floats = not text and xp.isdtype(Y.dtype, "real floating")
+    reach = None if text or floats else xp.iinfo(Y.dtype)
     numbers, known = xp.zeros(Y.shape, dtype=xp.int32, device=device_of(Y)), 0
     for number, label in enumerate(classes.tolist()):
         # labels are whole numbers, also where they came as bools or floats
-        wanted = label if text else number_type(label)
+        wanted = label if text else float(label) if floats else int(label)
+        if reach is not None and not reach.min <= wanted <= reach.max:  # which some libraries would wrap around
+            continue
         same = wanted == Y
         numbers = numbers + number * xp.astype(same, xp.int32)
         known = known + xp.astype(same, xp.int32)
     if not bool(xp.all(known == 1)):
         first = int(np.argmax(to_host(known)[0, :] == 0))
-        raise ValueError(f"Y holds the label {Y[0, first]!s} (sample {first}), which the model does not have")
+        label = to_host(Y)[0, first].item()
+        raise ValueError(f"Y holds the label {label!r} (sample {first}), which the model does not have")
     return numbers
 
 
@@ -251,7 +259,9 @@ def _as_label(value: Array) -> int | float:
 
 def _label_dtype(Y: Array) -> str:
     name = dtype_name(Y)
-    return "float32" if name == "bfloat16" else name
+    if name in (f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)):
+        return name
+    return name if name in ("float16", "float32", "float64") else "float64" if "float" in name else "int64"
 
 
 def _from_probabilities(Y: Array) -> Targets:

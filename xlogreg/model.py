@@ -151,15 +151,16 @@ class Model:
         Returns
         -------
         array (1, m), or (m,) for a model of rows
-            Where X lives; labels that are strings, in NumPy.
+            Where X lives; in NumPy labels that the library has not: strings, or numbers too large for it.
         """
         Z = self._scores(X)
         place = place_of(Z)
         numbers = class_numbers(Z)[0, :]
-        if self.classes.dtype.kind in "US":
+        known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
+        if known is None or not np.array_equal(to_host(known), self.classes):
             labels = self.classes[to_host(numbers)]
         else:
-            labels = place.xp.take(place.put(self.classes), numbers, axis=0)
+            labels = place.xp.take(known, numbers, axis=0)
         return labels if self.samples == "rows" else labels[None, :]
 
     def evaluate(self, X: Any, Y: Any, sample_weight: Any = None) -> Report:

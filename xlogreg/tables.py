@@ -35,6 +35,8 @@ def _pandas_numbers(column: Any) -> np.ndarray:
 
 def _pandas_values(column: Any) -> tuple[np.ndarray, int]:
     missing = int(column.isna().sum())
+    if _pandas_kind(column) == "object" and {type(value) for value in column} in ({int}, {bool}, {float}):
+        return np.asarray(column.tolist()), missing
     if missing or isinstance(column.dtype, np.dtype) or _pandas_kind(column) not in ("number", "bool"):
         return np.asarray(column), missing
     return column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", None)), 0
@@ -47,6 +49,8 @@ def _polars_kind(column: Any) -> str:
 
 
 def _polars_numbers(column: Any) -> np.ndarray:
+    if str(column.dtype) in ("Int128", "UInt128"):
+        column = column.cast(float)
     values = column.to_numpy()
     return values.astype(np.float64) if values.dtype == object else values  # decimals, or bools some of them null
 
@@ -91,8 +95,13 @@ LIBRARIES = {
 }
 
 
-def _library_of(value: Any) -> Library | None:
-    return LIBRARIES.get(type(value).__module__.partition(".")[0])
+def _known_as(value: Any) -> tuple[Library | None, str, str]:
+    """The library of a frame or of a column, its name, and that of the class there; subclasses count as their bases."""
+    for base in type(value).__mro__[:-1]:
+        name = base.__module__.partition(".")[0]
+        if name in LIBRARIES:
+            return LIBRARIES[name], name, base.__name__
+    return None, "", ""
 
 
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
@@ -107,13 +116,13 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     ValueError
         Naming the columns that lack values, have one name, are missing or not wanted.
     """
-    library = _library_of(X)
+    library, module, name = _known_as(X)
+    kind = f"{module}.{name}"
     if library is None:
         return X, None
-    kind = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}"
-    if type(X).__name__ == "LazyFrame":
+    if name == "LazyFrame":
         raise TypeError(f"X is a {kind}, which holds no numbers yet: use X.collect()")
-    if type(X).__name__ not in library.frames:
+    if name not in library.frames:
         return X, None  # one column, of which NumPy makes one axis
     if samples != "rows":
         raise ValueError(f"X is a {kind}, whose samples are its rows: use samples='rows'")
@@ -132,7 +141,9 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
         raise TypeError(f"X must hold numbers; these columns do not: {_listed(wrong)}; leave them out or encode them")
     if not columns:
         raise ValueError("X is empty: it has no columns")
-    parts = [library.numbers(column) for column in columns]
+    parts = [
+        _converted(library.numbers, column, f"the column {n!r} of X") for n, column in zip(names, columns, strict=True)
+    ]
     lacking = {name: np.isnan(part) for name, part in zip(names, parts, strict=True) if part.dtype.kind == "f"}
     lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
     if lacking:
@@ -149,19 +160,28 @@ def column_values(Y: Any, name: str) -> Any:
     ValueError
         If values are missing.
     """
-    library = _library_of(Y)
-    if library is None or type(Y).__name__ == "LazyFrame":
+    library, module, kind = _known_as(Y)
+    if library is None:
         return Y
-    if type(Y).__name__ in library.frames:
-        columns = [library.values(library.column(Y, number)) for number in range(len(library.names(Y)))]
-        values, missing = np.stack([part for part, _ in columns], axis=1), sum(count for _, count in columns)
-    elif hasattr(Y, "to_numpy"):
-        values, missing = library.values(Y)
+    if kind == "LazyFrame":
+        raise TypeError(f"{name} is a {module}.{kind}, which holds no values yet: use {name}.collect()")
+    if kind in library.frames:
+        columns = [library.column(Y, number) for number in range(len(library.names(Y)))]
+        parts = [_converted(library.values, column, name) for column in columns]
+        values, missing = np.stack([part for part, _ in parts], axis=1), sum(count for _, count in parts)
     else:
-        return Y
+        values, missing = _converted(library.values, Y, name)
     if missing:
         raise ValueError(f"{name} lacks {missing} value{'s' * (missing > 1)}; remove those samples first")
     return values
+
+
+def _converted(convert: Callable[[Any], Any], column: Any, name: str) -> Any:
+    try:
+        return convert(column)
+    except Exception as error:  # each library has its own for what has no counterpart in NumPy
+        kind = getattr(column, "dtype", getattr(column, "type", type(column).__name__))
+        raise TypeError(f"{name} is of {kind}, which cannot be read: {str(error).partition(chr(10))[0]}") from None
 
 
 def _refuse_other(names: list[str], wanted: tuple[str, ...]) -> None:
