@@ -294,7 +294,7 @@ def test_an_error_is_one_line_of_the_process_and_exit_code_1(folder):
 def test_ten_thousand_columns_are_read(folder):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 10_000)).round(3)
-    frame = pl.DataFrame(X, schema=[f"x{i}" for i in range(10_000)])
+    frame = pl.DataFrame(X, schema=[f"feature_{i}" for i in range(10_000)])
     frame.with_columns(pl.Series("y", (X[:, 0] > 0).astype(int))).write_csv(folder / "wide.csv")
     done = run("fit", "wide.csv", "--target", "y", "--l2", "1", "-o", "wide.model", folder=folder)
     assert done.returncode == 0, done.stderr

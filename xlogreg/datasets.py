@@ -38,7 +38,7 @@ def read_table(path: Path) -> pl.DataFrame:
         Where there is no file to read.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+        head = file.read(HEAD_BYTES) + file.readline()  # a line that is begun belongs to it
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise ValueError(f"{path}: tables are files of {', '.join(READERS)}, not {path.suffix or 'without a suffix'!r}")
