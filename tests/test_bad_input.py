@@ -73,10 +73,25 @@ BAD = [
     ("Y ragged", {"Y": [[0], [1, 2]] * 20}, ValueError, "Y is ragged"),
     ("Y 3-d", {"Y": Y[None, None]}, ValueError, r"Y has the shape \(1, 1, 40\)"),
     ("Y empty", {"Y": []}, ValueError, r"Y has the shape \(0,\)"),
-    ("Y infinite", {"Y": np.where(Y == 1, np.inf, 0.0)}, ValueError, "Y holds values that are not finite"),
-    ("Y -infinite", {"Y": np.where(Y == 1, -np.inf, 0.0)}, ValueError, "Y holds values that are not finite"),
+    (
+        "Y infinite",
+        {"Y": np.where(Y == 1, np.inf, 0.0)},
+        ValueError,
+        r"Y holds \d+ values that are not finite .*: the first is that of sample \d",
+    ),
+    (
+        "Y -infinite",
+        {"Y": np.where(Y == 1, -np.inf, 0.0)},
+        ValueError,
+        r"Y holds \d+ values that are not finite .*: the first is that of sample \d",
+    ),
     ("Y text, targets", {"Y": ["a", "b"] * 20, "targets": "probabilities"}, TypeError, "Y must hold numbers; got list"),
-    ("Y NaN", {"Y": np.where(Y == 1, np.nan, 0.0)}, ValueError, "Y holds values that are not finite"),
+    (
+        "Y NaN",
+        {"Y": np.where(Y == 1, np.nan, 0.0)},
+        ValueError,
+        r"Y holds \d+ values that are not finite .*: the first is that of sample \d",
+    ),
     ("Y of objects", {"Y": np.asarray([{}] * 40)}, TypeError, "Y must hold numbers or strings"),
     ("Y not one-hot", {"Y": hot(THREE) + hot(THREE[::-1])}, ValueError, "Y has 3 rows.*not one-hot"),
     ("Y one-hot, class absent", {"Y": hot(Y)}, ValueError, "Y has no sample of class 2"),
@@ -86,9 +101,38 @@ BAD = [
     ("weight too short", {"sample_weight": np.ones(39)}, ValueError, r"sample_weight must have the shape \(40,\)"),
     ("weight negative", {"sample_weight": np.full(40, -1.0)}, ValueError, "sample_weight must not be negative.*-1.0"),
     ("weight zero", {"sample_weight": np.zeros(40)}, ValueError, "sample_weight is zero for every sample$"),
-    ("weight NaN", {"sample_weight": np.full(40, np.nan)}, ValueError, "sample_weight holds values that are not fin"),
+    (
+        "weight NaN",
+        {"sample_weight": np.full(40, np.nan)},
+        ValueError,
+        "sample_weight holds 40 values that are not finite",
+    ),
     ("weight erases", {"sample_weight": Y * 1.0}, ValueError, "sample_weight is zero for every sample of class 0"),
-    ("weight infinite", {"sample_weight": np.full(40, np.inf)}, ValueError, "sample_weight holds values that are not"),
+    (
+        "weight infinite",
+        {"sample_weight": np.full(40, np.inf)},
+        ValueError,
+        "sample_weight holds 40 values that are not finite",
+    ),
+    (
+        "weight of one NaN",
+        {"sample_weight": spoiled(np.nan)[1] ** 2},
+        ValueError,
+        "holds 1 value that is .* of sample 7",
+    ),
+    ("weights vanish", {"sample_weight": np.full(40, 1e-320)}, ValueError, r"the sum of sample_weight is \d.*e-319 in"),
+    (
+        "weights overflow",
+        {"sample_weight": np.full(40, 1e308)},
+        ValueError,
+        "the sum of sample_weight is inf in float64, too small",
+    ),
+    (
+        "weights vanish in float32",
+        {"sample_weight": np.full(40, 1e-60), "dtype": "float32"},
+        ValueError,
+        "is 0 in float32, too small or too",
+    ),
     ("weight 2-d", {"sample_weight": np.ones((2, 40))}, ValueError, r"sample_weight must have the shape \(40,\)"),
     ("weight 0-d", {"sample_weight": 2.0}, ValueError, r"sample_weight must have the shape \(40,\).* got \(\)"),
     ("weight complex", {"sample_weight": np.ones(40) + 0j}, TypeError, "sample_weight must hold numbers"),
@@ -184,7 +228,7 @@ ARRAYS = {
     "Y too short": (lambda where: {"Y": where.asarray(Y[:39])}, ValueError, "Y has the shape"),
     "Y of one class": (lambda where: {"Y": where.asarray(np.ones(40))}, ValueError, "Y holds one class only"),
     "Y continuous": (lambda where: {"Y": where.asarray(RNG.random(40))}, ValueError, "not whole numbers"),
-    "Y NaN": (lambda where: {"Y": where.asarray(np.full(40, np.nan))}, ValueError, "Y holds values that are not"),
+    "Y NaN": (lambda where: {"Y": where.asarray(np.full(40, np.nan))}, ValueError, "Y holds 40 values that are not"),
     "weight negative": (lambda where: {"sample_weight": where.asarray(-np.ones(40))}, ValueError, "be negative"),
     "weight NaN": (lambda where: {"sample_weight": where.asarray(np.full(40, np.nan))}, ValueError, "not finite"),
     "weight zero": (lambda where: {"sample_weight": where.asarray(np.zeros(40))}, ValueError, "zero for every sample"),
@@ -332,6 +376,11 @@ def test_evaluate_refuses_labels_that_the_model_does_not_have():
     words = xlogreg.fit(X, np.where(Y, "a", "b"))
     with pytest.raises(ValueError, match=r"Y holds the label 'c\\nd' \(sample 0\)"):
         words.evaluate(X, ["c\nd"] * M)
+
+
+def test_evaluate_refuses_weights_that_vanish():
+    with pytest.raises(ValueError, match=r"the sum of sample_weight is 0 in float32, too small"):
+        xlogreg.fit(X, Y).evaluate(X.astype(np.float32), Y, np.full(M, 1e-60))
 
 
 @pytest.mark.parametrize(("labels", "wrong"), [((100, 200), -56), ((-1, 1), 255), ((254, 300), 44)])

@@ -129,11 +129,11 @@ def test_targets_and_weights_that_are_missing_are_counted(frame):
     table = frame({"y": [0, 1, None] * 20, "s": [1.0, None, 2.0] * 20})
     y, s = ((table.column(name) if hasattr(table, "column_names") else table[name]) for name in ("y", "s"))
     with pytest.raises(
-        ValueError, match=r"Y lacks 20 values; remove those samples first|Y holds values that are not fin"
+        ValueError, match=r"Y lacks 20 values; remove those samples first|Y holds 20 values that are not fin"
     ):
         fit(X, y)
     with pytest.raises(
-        ValueError, match=r"sample_weight lacks 20 values|sample_weight holds values that are not finite"
+        ValueError, match=r"sample_weight lacks 20 values|sample_weight holds 20 values that are not finite"
     ):
         fit(X, Y, sample_weight=s)
 

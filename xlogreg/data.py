@@ -18,7 +18,7 @@ from xlogreg.logistic import scores
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["InMemory", "Source", "host_center", "map_samples", "total_of"]
+__all__ = ["InMemory", "Source", "host_center", "map_samples"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
@@ -154,7 +154,8 @@ class InMemory:
             mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
             factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
             weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
-            return dataclasses.replace(drawn, weight=weight, total_weight=total_of(weight, 0))
+            total = float(xp.sum(weight, dtype=place.dtype(place.widest)))
+            return dataclasses.replace(drawn, weight=weight, total_weight=total)
 
     @functools.cached_property
     def effective_samples(self) -> float:
@@ -308,11 +309,3 @@ def host_center(source: InMemory) -> Array:
     if source.center is None:
         return xp.zeros((source.n_x, 1))
     return xp.astype(to_host(source.center), xp.float64)
-
-
-def total_of(weight: Array | None, m: int) -> float:
-    """Sum of the sample weights; m without."""
-    if weight is None:
-        return float(m)
-    place = place_of(weight)
-    return float(place.xp.sum(weight, dtype=place.dtype(place.widest)))

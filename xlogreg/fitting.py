@@ -9,7 +9,7 @@ import numpy as np
 
 from xlogreg import labels
 from xlogreg.backends import Array, Place, dtype_name, place_of
-from xlogreg.data import InMemory, total_of
+from xlogreg.data import InMemory
 from xlogreg.exceptions import PrecisionWarning, warn
 from xlogreg.judging import judge
 from xlogreg.model import Model
@@ -201,9 +201,12 @@ def _gather(X: Array, encoded: labels.Targets, weight: Any, place: Place, dtype:
     weight = labels.as_weight(weight, m)
     Y = place.put(encoded.Y, "int32" if encoded.numbers else dtype)
     if weight is not None:
-        weight = place.put(weight, dtype)
+        with place.computing():
+            weight = place.put(weight, dtype)
+    total = labels.total_of(weight, m)
+    if weight is not None:
         erased = labels.erased_class(encoded._replace(Y=Y), weight)
         if erased is not None:
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
     n_classes = len(encoded.classes) if encoded.numbers else None
-    return InMemory(place.put(X), Y, weight, place, dtype, total_of(weight, m), samples == "rows", n_classes)
+    return InMemory(place.put(X), Y, weight, place, dtype, total, samples == "rows", n_classes)

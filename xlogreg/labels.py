@@ -13,7 +13,16 @@ from xlogreg.libraries import is_sparse, is_traced
 from xlogreg.tables import column_values
 from xlogreg.terms import class_numbers
 
-__all__ = ["Targets", "as_matrix", "as_weight", "computing_dtype", "encode_known", "encode_targets", "erased_class"]
+__all__ = [
+    "Targets",
+    "as_matrix",
+    "as_weight",
+    "computing_dtype",
+    "encode_known",
+    "encode_targets",
+    "erased_class",
+    "total_of",
+]
 
 NUMERIC = ("bool", "int", "uint", "float", "bfloat")
 REFUSED: dict[Callable[[Any], bool], str] = {
@@ -83,8 +92,7 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> T
     if dtype_name(Y) == "bool":
         encoded = encode_targets(xp.astype(Y, xp.uint8), (n_x, m), "columns", kind)
         return encoded._replace(classes=encoded.classes.astype(bool)) if Y.shape[0] == 1 else encoded
-    if not bool(xp.all(xp.isfinite(Y))):
-        raise ValueError("Y holds values that are not finite (NaN or infinity)")
+    _refuse_nonfinite(Y, "Y")
     return _from_probabilities(Y) if kind == "probabilities" else _from_labels(Y)
 
 
@@ -131,13 +139,27 @@ def as_weight(weight: Any, m: int) -> Array | None:
     xp = array_namespace(weight)
     if dtype_name(weight) == "bool":
         weight = xp.astype(weight, xp.uint8)
-    if not bool(xp.all(xp.isfinite(weight))):
-        raise ValueError("sample_weight holds values that are not finite (NaN or infinity)")
+    _refuse_nonfinite(xp.reshape(weight, (1, m)), "sample_weight")
     if bool(xp.any(weight < 0)):
         raise ValueError(f"sample_weight must not be negative; its smallest value is {float(xp.min(weight))}")
     if not bool(xp.any(weight > 0)):
         raise ValueError("sample_weight is zero for every sample")
     return xp.reshape(weight, (1, m))
+
+
+def total_of(weight: Array | None, m: int) -> float:
+    """Sum of the sample weights, in the dtype that is computed in; m without."""
+    if weight is None:
+        return float(m)
+    place = place_of(weight)
+    with place.computing():  # without a warning for a sum that overflows
+        total = float(place.xp.sum(weight, dtype=place.dtype(place.widest)))
+    if not 1e-300 < total < 1e300:
+        raise ValueError(
+            f"the sum of sample_weight is {total:g} in {dtype_name(weight)}, too small or too large to compute with; "
+            "multiply sample_weight by a number"
+        )
+    return total
 
 
 def erased_class(targets: Targets, weight: Array) -> int | None:
@@ -186,6 +208,19 @@ def _of_one_type(value: Any, array: np.ndarray, name: str) -> np.ndarray:
     if len(kinds) > 1:
         raise TypeError(f"{name} mixes values of the types {', '.join(sorted(kind.__name__ for kind in kinds))}")
     return array
+
+
+def _refuse_nonfinite(values: Array, name: str) -> None:
+    """Of (k, m): says how many are not finite, and of which sample the first is."""
+    xp = array_namespace(values)
+    if bool(xp.all(xp.isfinite(values))):
+        return
+    bad = ~np.isfinite(to_host(values))
+    count, first = int(np.sum(bad)), int(np.argmax(np.any(bad, axis=0)))
+    raise ValueError(
+        f"{name} holds {count} value{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not finite (NaN or infinity): "
+        f"the first is that of sample {first}; leave such samples out"
+    )
 
 
 def _other_way(samples: str) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import LIBRARIES, Array, dtype_name, name_of, place_of, place_on, to_host, why_unusable
-from xlogreg.data import InMemory, map_samples, total_of
+from xlogreg.data import InMemory, map_samples
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.files import read_model, write_model
-from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known
+from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known, total_of
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.nonfinite import refuse_nonfinite
@@ -176,7 +176,8 @@ class Model:
         source = self._source(X)
         m, place = source.m, source.place
         weight = as_weight(sample_weight, m)
-        weight = None if weight is None else place.put(weight, source.dtype)
+        with place.computing():
+            weight = None if weight is None else place.put(weight, source.dtype)
         numbers = place.put(encode_known(Y, m, self.samples, self.classes))
         n_classes = len(self.classes) if len(self.classes) > 2 else None
         total = total_of(weight, m)
