@@ -217,9 +217,9 @@ def _refuse_nonfinite(values: Array, name: str) -> None:
         return
     bad = ~np.isfinite(to_host(values))
     count, first = int(np.sum(bad)), int(np.argmax(np.any(bad, axis=0)))
+    values_are = "values that are" if count > 1 else "value that is"
     raise ValueError(
-        f"{name} holds {count} value{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not finite (NaN or infinity): "
-        f"the first is that of sample {first}; leave such samples out"
+        f"{name} holds {count} {values_are} not finite (NaN or infinity): the first is that of sample {first}"
     )
 
 
