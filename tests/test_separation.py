@@ -1,12 +1,14 @@
 """Separated classes, complete and quasi-complete, are told from optima that are merely far."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import xlogreg
 from xlogreg import problem as problem_module
+from xlogreg.judging import _of_minimum_norm
 
 
 def separated_by_linear_programming(X, Y):
@@ -192,3 +194,19 @@ def test_samples_on_the_hyperplane_are_on_no_side(where):
         with pytest.warns(xlogreg.SeparationWarning):
             info = xlogreg.fit(where.asarray(x[None, :]), Y).fit_info
         assert info.separation == "quasi-complete"
+
+
+@pytest.mark.parametrize(("moved", "flat"), [(1e-9, False), (3.0, True)])
+def test_a_hessian_that_is_flat_far_out_is_not_taken_for_collinear_features(moved, flat):
+    asked = []
+
+    def recession(step):
+        asked.append(step)
+        return 0.0, moved
+
+    theta, null = np.asarray([5.0, 7.0, 1.0]).reshape(3, 1, 1), np.asarray([[0.0], [1.0], [0.0]])
+    objective = SimpleNamespace(separable=True, recession=recession)
+    found, passes, is_flat = _of_minimum_norm(objective, theta, null)
+    assert (passes, is_flat) == (1, flat)
+    assert asked[0].ravel().tolist() == [0.0, 7.0, 0.0]  # the part that would be left out
+    assert found.ravel().tolist() == ([5.0, 7.0, 1.0] if flat else [5.0, 0.0, 1.0])

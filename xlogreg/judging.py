@@ -51,11 +51,12 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     gap = math.nan if proof.gap is None else float(proof.gap[0])
     known, tol = proof.known if math.isfinite(gap) else "", problem.tolerance(options)
     complete = bool(proof.here.separated[0])
-    theta, more = _of_minimum_norm(objective, result.theta, None if conditioning is None else conditioning.null)
+    theta, more, flat = _of_minimum_norm(objective, result.theta, None if conditioning is None else conditioning.null)
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
     # the bound is a proof, but a loose one: it does not contradict the solver
     converged = gap <= tol * cost or (reason == "converged" and known not in ("decrement", "estimate"))
+    converged = bool(converged and not flat)
     separation = _separation(problem, reason, converged, complete)
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
     converged = bool(converged and reason != "separated")
@@ -88,17 +89,20 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
     return conditioning[0] if conditioning else None
 
 
-def _of_minimum_norm(objective: Objective, theta: np.ndarray, null: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """theta (n_x + 1, 1, k) without its part in the directions that change no score; and the passes that it took."""
+def _of_minimum_norm(objective: Objective, theta: np.ndarray, null: np.ndarray | None) -> tuple[np.ndarray, int, bool]:
+    """theta (n_x + 1, 1, k) without its part in the directions that change no score, and the passes that it took.
+
+    Or theta as it is, and True, where those directions do change scores: of samples that lie so far out that the loss
+    is flat, and so the Hessian, which then proves no minimum.
+    """
     if null is None:
-        return theta, 0
+        return theta, 0, False
     flat = theta.reshape(null.shape[0], -1)
     part = (null @ (null.T @ flat)).reshape(theta.shape)
     if not objective.separable:
-        return theta - part, 0
-    # far out, where the loss is flat, the Hessian is, too; but there scores do change
-    moved = objective.recession(part)[1]
-    return (theta - part if moved < MOVED else theta), 1
+        return theta - part, 0, False
+    moves = objective.recession(part)[1] >= MOVED
+    return (theta if moves else theta - part), 1, moves
 
 
 def _separation(problem: Problem, reason: str, converged: bool, complete: bool) -> str:
@@ -161,6 +165,12 @@ def _warn(
         warn(
             f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: the gap is {relative:.1e} "
             "of the cost, as far as it is known; use a larger max_iter" + _other_solver(problem) + undecided,
+            ConvergenceWarning,
+        )
+    elif reason == "converged" and relative <= tol and not converged:
+        warn(
+            f"{problem.solver} stopped after {steps} steps where some samples lie so far out that their loss is flat: "
+            f"the curvature there proves no minimum{undecided}",
             ConvergenceWarning,
         )
     elif reason == "converged" and not converged:
