@@ -84,13 +84,17 @@ def where64(request):
 
 def _where(request):
     name, backend, device, dtype = request.param
+    return Where(name, place_or_skip(backend, device), dtype)
+
+
+def place_or_skip(backend, device=None):
+    """The place of a library; the test is skipped, with the library's own reason, where that does not work."""
     if not STATUS[backend].usable:
-        pytest.skip(f"{backend} does not work here: {STATUS[backend].reason}")
+        pytest.skip(reason=f"{backend} does not work here: {STATUS[backend].reason}")
     try:
-        place = place_on(backend, device)
+        return place_on(backend, device)
     except Exception as error:  # each library has its own class for a device that is not there
-        pytest.skip(f"{backend} has no working device {device} here: {error}")
-    return Where(name, place, dtype)
+        pytest.skip(reason=f"{backend} has no working device {device} here: {error}")
 
 
 @pytest.fixture(scope="session")

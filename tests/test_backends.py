@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import place_or_skip
 
 import xlogreg
 from xlogreg import backends
-from xlogreg.backends import HOST, LIBRARIES, available_backends, dtype_name, place_of, place_on, squares, to_host
+from xlogreg.backends import HOST, LIBRARIES, dtype_name, place_of, place_on, squares, to_host
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -55,8 +56,7 @@ def test_the_fallback_is_where_the_data_are(where, problem):
 
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax", "array-api-strict"])
 def test_a_device_that_is_not_there_falls_back(problem, backend):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
+    place_or_skip(backend)
     with pytest.warns(xlogreg.BackendFallbackWarning, match="device='nowhere:7'"):
         model = xlogreg.fit(*problem, backend=backend, device="nowhere:7")
     assert model.fit_info.backend == "numpy"
@@ -162,8 +162,7 @@ def test_a_named_place_is_the_place_of_its_arrays(where):
 @pytest.mark.parametrize("name", ["torch", "array-api-strict"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_copy_in_pieces_is_the_copy(name, order, monkeypatch):
-    if not available_backends()[name].usable:
-        pytest.skip(f"{name} does not work here: {available_backends()[name].reason}")
+    place_or_skip(name)
     monkeypatch.setattr(backends, "PIECE_BYTES", 200)
     monkeypatch.setattr(backends.Place, "small_blocks", False)
     host = np.asarray(np.arange(140, dtype=">f4").reshape(20, 7), order=order)[::-1, :]

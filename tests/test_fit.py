@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import place_or_skip
 from reference import loop_descent
 
 import xlogreg
@@ -136,8 +137,7 @@ def test_softmax_agrees_with_scikit_learn(load):
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "bool", "int32"])
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
 def test_storage_types_are_computed_in_float(dtype, backend):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
+    place_or_skip(backend)
     rng = np.random.default_rng(0)
     X = rng.integers(0, 2 if dtype == "bool" else 30, (3, 80)).astype(dtype)
     Y = rng.random(80) < 1 / (1 + np.exp(-(X[0].astype(float) - X[1])))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import place_or_skip
 
 import xlogreg
-from xlogreg.backends import HOST, place_on, to_host
+from xlogreg.backends import HOST, to_host
 
 hypothesis = pytest.importorskip("hypothesis")
 given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
@@ -103,8 +104,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("backend", ["numpy", "torch", "jax", "array-api-strict"])
 def test_layout_does_not_matter_and_X_is_not_changed(layout, backend):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
+    place_or_skip(backend)
     X, Y, _ = draw_problem(0)
     laid = LAYOUTS[layout](X)
     np.testing.assert_allclose(probabilities(laid, Y, backend=backend), probabilities(X, Y), atol=1e-10)
@@ -117,9 +117,7 @@ def test_layout_does_not_matter_and_X_is_not_changed(layout, backend):
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "array-api-strict"])
 def test_the_backend_does_not_matter(backend):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
-    place = place_on(backend)
+    place = place_or_skip(backend)
     for seed in range(10):
         X, Y, _ = draw_problem(seed)
         there = to_host(probabilities(place.put(X), place.put(Y)))

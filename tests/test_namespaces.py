@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
+from conftest import place_or_skip
 
 import xlogreg
-from xlogreg.backends import dtype_name, place_on, to_host
+from xlogreg.backends import dtype_name, to_host
 
 BACKENDS = ("numpy", "torch", "jax", "array-api-strict")
-
-
-def place_or_skip(backend, device=None):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here: {xlogreg.available_backends()[backend].reason}")
-    return place_on(backend, device)
 
 
 def numpy_descent(X, Y, rate, iterations, *, weight=None, l2=0.0, bias=True, start=None, squared=False):
