@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -346,6 +348,23 @@ def test_an_interruption_is_one_line(folder, model, monkeypatch, error, line):
 
     monkeypatch.setattr("xlogreg.commands.read_table", fails)
     assert refused("predict", model, "cells.csv", folder=folder) == line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are interrupted in another way here")
+def test_control_c_ends_a_process_with_one_line(folder):
+    program = (
+        "import sys, time, xlogreg.cli, xlogreg.commands\n"
+        "def wait(*_): print('ready', flush=True); time.sleep(60)\n"
+        "xlogreg.commands.read_table = wait\n"
+        "sys.exit(xlogreg.cli.main())\n"
+    )
+    command = [sys.executable, "-c", program, "fit", "cells.csv", *FIT, "-o", "stopped.model"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, cwd=folder) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (1, "xlogreg fit: interrupted\n")
+    assert not (folder / "stopped.model").exists()
 
 
 def test_options_that_are_wrong_are_errors_or_usage(folder):

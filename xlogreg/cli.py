@@ -4,6 +4,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -37,16 +38,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (ValueError, TypeError, RuntimeError, OSError, MemoryError, KeyboardInterrupt) as error:
+        except KeyboardInterrupt:
+            if argv is None:  # the process ends, and polars passes an interrupt on once more
+                try:
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+                except KeyboardInterrupt:
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+            print(f"xlogreg {arguments.command}: interrupted", file=sys.stderr)
+            return 1
+        except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
             print(f"xlogreg {arguments.command}: {_line(error)}", file=sys.stderr)
             return 1
     return 0
 
 
-def _line(error: BaseException) -> str:
+def _line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return " ".join(f"{error.filename}: {error.strerror}".split())
-    return " ".join(str(error).split()) or ("out of memory" if isinstance(error, MemoryError) else "interrupted")
+    return " ".join(str(error).split()) or "out of memory"
 
 
 def _say_once(text: str, said: set[str]) -> None:
