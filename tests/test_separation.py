@@ -202,7 +202,7 @@ def test_a_hessian_that_is_flat_far_out_is_not_taken_for_collinear_features(move
 
     def recession(step):
         asked.append(step)
-        return 0.0, moved
+        return np.asarray([0.0]), np.asarray([moved])
 
     theta, null = np.asarray([5.0, 7.0, 1.0]).reshape(3, 1, 1), np.asarray([[0.0], [1.0], [0.0]])
     objective = SimpleNamespace(separable=True, recession=recession)

@@ -14,6 +14,7 @@ from xlogreg.exceptions import (
 from xlogreg.fitting import fit
 from xlogreg.logistic import cost, curvature, forward, gradients, update
 from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
+from xlogreg.many import fit_many
 from xlogreg.model import Model, load
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.version import __version__ as __version__
@@ -37,6 +38,7 @@ __all__ = [
     "cross_entropy",
     "curvature",
     "fit",
+    "fit_many",
     "forward",
     "gradients",
     "load",

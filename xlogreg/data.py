@@ -7,7 +7,7 @@ blocks are and where they live is its own affair, so memory maps, parts and clus
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,11 +18,12 @@ from xlogreg.logistic import scores
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["InMemory", "Source", "host_center", "map_samples"]
+__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "Source", "host_center", "map_samples"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
 GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
+SCORES_SHARE = 4  # part of a block that the scores of many models may take: one in four
 LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
 RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
@@ -40,7 +41,8 @@ class Source(Protocol):
     @property
     def dtype(self) -> str: ...
     @property
-    def total_weight(self) -> float: ...
+    def total_weight(self) -> float | np.ndarray: ...
+    def keep(self, models: Array) -> "Source": ...
     def uncentered(self) -> "Source": ...
     def shares(self) -> np.ndarray: ...
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
@@ -61,11 +63,12 @@ class InMemory:
     X : array (n_x, m), or (m, n_x) when ``rows``
         Any real dtype, any layout; converted block by block, never written into.
     Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
-        None only where nothing but X is looked at.
-    weight : array (1, m), or None
+        With an axis in front, (t, k, m) or (t, 1, m), where models that share X have their own. None only where
+        nothing but X is looked at.
+    weight : array (1, m), or (t, 1, m), or None
     place, dtype : Place, str
         Where and in what the blocks are computed.
-    total_weight : float
+    total_weight : float, or ndarray (g,) of the models
         Sum of the weights; m without.
     rows : bool
         Whether the samples are the rows of X.
@@ -73,6 +76,8 @@ class InMemory:
         Number of classes that the class numbers in Y stand for; they become one-hot columns by block.
     center : array (n_x, 1), or None
         Subtracted from every block of X before anything is computed with it.
+    target_of, weight_of : ndarray (g,), or None
+        Which of the targets, and of the weights, belong to each of g models, where there are several.
     index : array (m,), or None
         Which samples of X are meant; they are fetched block by block. Y and weight hold no others.
     """
@@ -82,12 +87,14 @@ class InMemory:
     weight: Array | None
     place: Place
     dtype: str
-    total_weight: float
+    total_weight: float | np.ndarray
     rows: bool = False
     n_classes: int | None = None
     center: Array | None = None
     block_bytes: int | None = None
     index: Array | None = None
+    target_of: np.ndarray | None = None
+    weight_of: np.ndarray | None = None
 
     @property
     def n_x(self) -> int:
@@ -109,6 +116,14 @@ class InMemory:
     def uncentered(self) -> "InMemory":
         """The same samples, as X."""
         return dataclasses.replace(self, center=None)
+
+    def keep(self, models: np.ndarray) -> "InMemory":
+        """The same samples for some of the models only, by number."""
+        total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
+        chosen = {
+            name: getattr(self, name)[models] for name in ("target_of", "weight_of") if getattr(self, name) is not None
+        }
+        return dataclasses.replace(self, total_weight=total, **chosen)
 
     def widened(self) -> "InMemory":
         """The same samples, computed with in the widest float of the place."""
@@ -186,7 +201,7 @@ class InMemory:
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of these samples, in the computing dtype."""
-        xp, Y = self.place.xp, self.Y if stop - start == self.m else self.Y[:, start:stop]
+        xp, Y = self.place.xp, self._cut(self.Y, self.target_of, start, stop)
         if self.n_classes is not None:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
@@ -204,14 +219,15 @@ class InMemory:
         mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
         return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
 
-    def spans(self, temporaries: int = 1) -> list[tuple[int, int]]:
-        """Start and stop of each block, for a function that makes so many temporaries of its size."""
+    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[tuple[int, int]]:
+        """Start and stop of each block, for a function that makes so many temporaries of its size, and such scores."""
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # and what is fetched is one
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
         count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies there, and nothing is to be converted
+        count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
         size = math.ceil(self.m / max(1, min(count, self.m)))
         return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
 
@@ -235,44 +251,25 @@ class InMemory:
     def block(self, start: int, stop: int) -> Block:
         """These samples; X may be overwritten by the next block of the same thread."""
         X = self.place.convert(self.raw(start, stop), self.dtype, self.center)
-        weight = None if self.weight is None else self.weight[:, start:stop]
+        weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
+        if weight is not None and dtype_name(weight) != self.dtype:  # counts, and folds
+            weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
         return Block(X, self.targets(start, stop), weight, start)
 
-    def products(self, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
-        """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
-
-        Some features at a time, so that wide data of a small dtype never become a whole float copy.
-        """
-        parts = self._scaled_features(inverse_scale, dtype or self.place.widest)
-        return tree_sum((X.T @ X,) for X in parts)[0]
-
-    def combined(self, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
-        """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
-        alpha = self.place.put(alpha, self.dtype)
-        return np.concatenate([to_host(X @ alpha) for X in self._scaled_features(inverse_scale, self.dtype)])
-
-    def _scaled_features(self, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
-        """(X - center) * inverse_scale, some features at a time, (n, m) each."""
-        place, xp = self.place, self.place.xp
-        scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
-        step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * self.m))
-        for start in range(0, self.n_x, step):
-            part = slice(start, min(start + step, self.n_x))
-            X = self.X[:, part].T if self.rows else self.X[part, :]
-            X = xp.astype(
-                X if self.index is None else place.take(X, self.index, axis=1), place.dtype(dtype), copy=False
-            )
-            if self.center is not None:
-                X = X - xp.astype(self.center[part, :], X.dtype, copy=False)
-            yield X * scale[part, :] if scaled else X
+    def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
+        """Targets or weights of these samples; with an axis in front for models that have their own."""
+        part = values if stop - start == self.m else values[..., start:stop]
+        return part if of is None else self.place.xp.take(part, self.place.put(of), axis=0)
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
-        if self.place == HOST and type(arguments[0]) is np.ndarray and self._at_hand is not None:
+        theta = arguments[0]
+        outputs = math.prod(theta.shape[1:]) if theta.ndim == 3 and theta.shape[1] > 1 else 0  # of many models
+        if self.place == HOST and not outputs and type(theta) is np.ndarray and self._at_hand is not None:
             with HOST.computing():
                 return function(self._at_hand, *arguments)
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans(TEMPORARIES.get(function, 1))
+        spans = self.spans(TEMPORARIES.get(function, 1), outputs)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)
@@ -283,8 +280,8 @@ class InMemory:
                 with self.place.computing():  # which a thread does not inherit
                     return function(self.block(*span), *sent)
 
-            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there
-            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and self.converts
+            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there, by one model
+            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and (self.converts or outputs > 0)
             return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 
 

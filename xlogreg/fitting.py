@@ -1,6 +1,5 @@
 """`fit`: the road from (X, Y) to a Model. Reads like a table of contents; the work is done further down."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,17 +7,12 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.backends import Array, Place, dtype_name, place_of
-from xlogreg.data import InMemory
-from xlogreg.exceptions import PrecisionWarning, warn
+from xlogreg.assembly import erased_class, gather, model_of, settle
 from xlogreg.judging import judge
 from xlogreg.model import Model
-from xlogreg.objective import ROUNDING
-from xlogreg.options import Options, dtype_option
-from xlogreg.placement import choose_place
+from xlogreg.options import Options
 from xlogreg.problem import pose
 from xlogreg.progress import State
-from xlogreg.reports import FitInfo
 from xlogreg.solving import solve
 from xlogreg.tables import open_table
 
@@ -141,72 +135,12 @@ def fit(
     X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
-    home = place_of(X)
-    nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
-    place, reason = choose_place(home, nbytes, backend, device, fallback)
-    source = _gather(X, encoded, sample_weight, place, _computing_dtype(X, dtype, place), samples)
+    setting = settle(X, names, samples, backend, device, dtype, fallback)
+    source = gather(setting, encoded, sample_weight)
+    erased = erased_class(source, encoded)
+    if erased is not None:
+        raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
     problem = pose(source, encoded, initial, options)
     result = solve(problem, options)
     verdict = judge(problem, result, options)
-    w, b = problem.engine.parameters_of(verdict.theta)
-    center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
-    stored = dtype_name(X) if dtype_name(X) in ROUNDING else source.dtype
-    info = FitInfo(
-        solver=problem.solver,
-        backend=place.name,
-        device=place.device_name,
-        dtype=source.dtype,
-        fallback=reason,
-        seconds=time.perf_counter() - began,
-        **verdict.outcome,
-    )
-    return Model(
-        w=home.put(w, stored),
-        b=home.put(b, stored),
-        classes=encoded.classes,
-        samples=samples,
-        loss=problem.objective.loss.name,
-        costs=result.costs,
-        fit_info=info,
-        covariance=verdict.covariance,
-        feature_names=names,
-        **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
-    )
-
-
-def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
-    """Whether w'x + b would lose digits that w'(x - center) keeps: large means, in float32."""
-    return bool(np.max(np.sum(np.abs(w * center), axis=0)) * ROUNDING[dtype] > 1e-6)
-
-
-def _offset(home: Place, center: np.ndarray, b: np.ndarray, dtype: str) -> dict[str, Array]:
-    return {"center": home.put(center, dtype), "centered_b": home.put(b, dtype)}
-
-
-def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
-    asked, natural = dtype_option(dtype), labels.computing_dtype(X)
-    if (asked or natural) == "float32" or place.widest == "float64":
-        return asked or natural
-    remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""
-    if asked:
-        raise ValueError(f"dtype='float64' is not available on {place}{remedy}")
-    if dtype_name(X) == "float64":
-        warn(f"X is float64, but {place} has no float64: computing in float32{remedy}", PrecisionWarning)
-    return "float32"
-
-
-def _gather(X: Array, encoded: labels.Targets, weight: Any, place: Place, dtype: str, samples: str) -> InMemory:
-    """The training samples on the place that computes."""
-    m = encoded.Y.shape[1]
-    weight = labels.as_weight(weight, m)
-    Y = place.put(encoded.Y, "int32" if encoded.numbers else dtype)
-    if weight is not None:
-        with place.computing():
-            weight = place.put(weight, dtype)
-    total = labels.total_of(weight, m)
-    if weight is not None:
-        erased = labels.erased_class(encoded._replace(Y=Y), weight)
-        if erased is not None:
-            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
-    n_classes = len(encoded.classes) if encoded.numbers else None
-    return InMemory(place.put(X), Y, weight, place, dtype, total, samples == "rows", n_classes)
+    return model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)

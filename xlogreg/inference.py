@@ -36,7 +36,7 @@ def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np
     if not converged:
         return "the fit did not converge"
     if inverse is None or not isinstance(problem.engine, Coordinates):
-        return "the fit made no Hessian of all samples; use solver='newton'"
+        return "the fit made no Hessian of all samples; use fit with solver='newton'"
     free = np.repeat(objective.free[:, 0, 0], k)
     full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, k - 1)
     rank = inverse.conditioning[0].rank

@@ -101,7 +101,7 @@ def _of_minimum_norm(objective: Objective, theta: np.ndarray, null: np.ndarray |
     part = (null @ (null.T @ flat)).reshape(theta.shape)
     if not objective.separable:
         return theta - part, 0, False
-    moves = objective.recession(part)[1] >= MOVED
+    moves = float(objective.recession(part)[1][0]) >= MOVED
     return (theta if moves else theta - part), 1, moves
 
 
@@ -118,14 +118,14 @@ def _separation(problem: Problem, reason: str, converged: bool, complete: bool) 
 def _proof(problem: Problem, result: Result) -> Certificate:
     p = problem.start.size
     # where standard errors mean something they are wanted, at the answer itself; unless they cost more than the fit
-    exact = result.reason == "converged" and problem.objective.separable
+    exact = result.reason == "converged" and problem.objective.separable and problem.solver != "batch"
     exact = exact and (
         problem.solver == "newton" or (p <= EXPANSION_LIMIT and problem.source.m * p * p <= INFERENCE_WORK)
     )
     if not exact and result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
     known = result.gap is not None and result.reason in ("converged", "precision")
-    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs") and known:
+    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs", "batch") and known:
         return Certificate(result.last, result.gap, "estimate", 0)
     proof = certify(problem.objective, result.theta)
     if proof.gap is None and result.gap is not None:

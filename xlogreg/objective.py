@@ -38,6 +38,12 @@ class Evaluation(NamedTuple):
     separated: Array  # (g,) bool: every sample strictly on its own side, and no minimum to look for
     hessian: Array | None = None  # (g, (n_x + 1) k, (n_x + 1) k), rows in the order of theta[:, j, :] flattened
 
+    def keep(self, models: Array) -> "Evaluation":
+        """Of some of the models, by number; without the Hessian."""
+        xp = array_namespace(models)
+        value, loss, separated = (xp.take(part, models, axis=0) for part in (self.value, self.loss, self.separated))
+        return Evaluation(value, loss, xp.take(self.gradient, models, axis=1), separated)
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -89,6 +95,12 @@ class Objective:
         return self.l2 * self.free * xp.concat([self.penalty, xp.zeros_like(self.free[:1, :, :])], axis=0)
 
     @functools.cached_property
+    def total(self) -> float | Array:
+        """Sum of the weights; (1, g, 1) where each model has its own."""
+        total = self.source.total_weight
+        return total if isinstance(total, float) else array_namespace(self.l2).reshape(total, (1, -1, 1))
+
+    @functools.cached_property
     def _shifts(self) -> dict[int, Array]:
         return {}
 
@@ -111,6 +123,12 @@ class Objective:
         }
         return dataclasses.replace(self, **moved)
 
+    def keep(self, models: Array) -> "Objective":
+        """The same for some of the models only, by number: those that have converged leave the batch."""
+        xp = array_namespace(self.l2)
+        l2 = self.l2 if self.l2.shape[1] == 1 else xp.take(self.l2, models, axis=1)
+        return dataclasses.replace(self, source=self.source.keep(models), l2=l2)
+
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass."""
         source, parameters, center = self.source, theta * self.rows, self.center
@@ -128,7 +146,7 @@ class Objective:
         *terms, H = self.source.sum(expansion_terms, theta * self.rows, self.loss)
         k = theta.shape[2]
         scale = self.rows[:, 0, :] if k == 1 else _repeat(self.rows, k)
-        H = H * (scale / self.source.total_weight) * scale.T + self.shift(k)
+        H = H * (scale / self.total) * scale.T + self.shift(k)
         return self._finish(theta, *terms)._replace(hessian=H)
 
     def shift(self, k: int) -> Array:
@@ -144,35 +162,35 @@ class Objective:
         """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass."""
         xp = array_namespace(self.rows)
         x, xy = self.source.sum(correlation_terms, self.rows)
-        scale = self.rows[:-1, :, :] / self.source.total_weight
+        scale = self.rows[:-1, :, :] / self.total
         return xp.expand_dims(x, axis=1) * scale, xp.expand_dims(xy, axis=1) * scale
 
     def second_moment(self) -> Array:
         """Of the features in the coordinates of theta and a one (n_x + 1, n_x + 1), by weight: one pass."""
         (S,) = self.source.sum(second_moment_terms, self.rows)
         scale = self.rows[:, :, 0]
-        return S / self.source.total_weight * scale * scale.T
+        return S / self.total * scale * scale.T
 
-    def recession(self, step: Array) -> tuple[float, float]:
-        """The largest move of a sample to the wrong side that the step (n_x + 1, 1, k) makes, and the largest of all.
+    def recession(self, step: Array) -> tuple[Array, Array]:
+        """The largest move of a sample to the wrong side that the step (n_x + 1, g, k) makes, and the largest of all.
 
-        Both at most m^(1/4) times too large: one pass. Where the first vanishes the cost falls along the step for
-        ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
+        Of each model (g,); both at most m^(1/4) times too large: one pass. Where the first vanishes the cost falls
+        along the step for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
         """
         wrong, moves = self.source.sum(recession_terms, step * self.rows)
-        return float(wrong[0]) ** 0.25, float(moves[0]) ** 0.25
+        return wrong**0.25, moves**0.25
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""
         (product,) = self.source.sum(moment_terms, (theta * self.rows)[:, :, 0])
-        return array_namespace(theta).expand_dims(product, axis=-1) * (self.rows / self.source.total_weight)
+        return array_namespace(theta).expand_dims(product, axis=-1) * (self.rows / self.total)
 
     def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array) -> Evaluation:
         xp = array_namespace(theta)
         pull = self.ridge * theta
         loss = losses / self.source.total_weight
         value = loss + 0.5 * xp.sum(theta * pull, axis=(0, 2))
-        gradient = dTheta * (self.rows / self.source.total_weight) + pull
+        gradient = dTheta * (self.rows / self.total) + pull
         separated = (unsettled == 0) if self.separable else (unsettled < 0)
         return Evaluation(value, loss, gradient, separated)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Basis", "Conditioning", "Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner"]
+__all__ = ["Basis", "Conditioning", "Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner", "Shared"]
 
 
 class Conditioning(NamedTuple):
@@ -91,6 +91,40 @@ class Basis(NamedTuple):
     def whole(self) -> bool:
         """Whether there is nothing outside of U."""
         return self.U.shape[0] == self.U.shape[1]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """M_j = curvature_j S + l2_j T^2 of g models of one output: one decomposition of S serves them all.
+
+    M_j^-1 = T^-1 U diag(1 / spectrum_j) U' T^-1, for a whole basis of S.
+
+    Attributes
+    ----------
+    basis : Basis
+    spectrum : array (n_x + 1, g)
+        curvature_j values + l2_j; infinite where there is nothing to solve for.
+    """
+
+    basis: Basis
+    spectrum: np.ndarray
+
+    @classmethod
+    def of(cls, S: np.ndarray, T: np.ndarray, curvature: np.ndarray, l2: np.ndarray, precision: float) -> "Shared":
+        """From S (n_x + 1, n_x + 1), T (n_x + 1, 1), and the curvatures and penalties (g,) of the models."""
+        values, U = np.linalg.eigh(S / T / T.T)
+        values = np.maximum(values, 0.0)
+        collinear = (values <= values.shape[0] * precision * values[-1])[:, None]
+        spectrum = values[:, None] * curvature + l2
+        dead = collinear & (l2 == 0) | (spectrum <= 0)
+        return cls(Basis(T, U, values), np.where(dead, np.inf, spectrum))
+
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
+        T, U, _, _ = self.basis
+        return ((U @ ((U.T @ (gradient[:, :, 0] / T)) / self.spectrum)) / T)[:, :, None]
+
+    def keep(self, models: np.ndarray) -> "Shared":
+        return dataclasses.replace(self, spectrum=self.spectrum[:, models])
 
 
 @dataclass(frozen=True)

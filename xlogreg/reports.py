@@ -21,7 +21,7 @@ class FitInfo:
         Why it is not the backend that was asked for.
     converged : bool
         Whether the gap was driven below tol * cost.
-    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged"}
+    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged", "one class"}
     iterations : int
         Steps of the solver.
     passes : float

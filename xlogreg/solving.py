@@ -54,7 +54,7 @@ def _receding(objective: Objective, result: Result) -> Result:
     parameters = result.theta.shape[0] * result.theta.shape[2]
     if not objective.separable or result.trend is None or result.reason in ("separated", "callback"):
         return result
-    wrong, moved = objective.recession(result.trend)
+    wrong, moved = (float(part[0]) for part in objective.recession(result.trend))
     result = dataclasses.replace(result, passes=result.passes + 1)
     if moved >= 1.0 and wrong <= descent.RECESSION * moved:
         return dataclasses.replace(result, reason="separated")

@@ -24,6 +24,7 @@ from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 from xlogreg.terms import class_terms, diagonal_terms
+from xlogreg.wide import combine_features, multiply_samples
 
 __all__ = ["minimize"]
 
@@ -157,7 +158,7 @@ def _span(objective: Objective, source: InMemory, spread: Spread, engine: object
         chosen = count
         subset = source.sample(count, spread.shares, rng)
         root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
-        G = as_host(subset.products(scale, subset.dtype)) * root * root.T
+        G = as_host(multiply_samples(subset, scale, subset.dtype)) * root * root.T
         values, V = np.linalg.eigh(G)
         values = np.maximum(values, 0.0)
         tail = _half_noise(values)
@@ -166,7 +167,7 @@ def _span(objective: Objective, source: InMemory, spread: Spread, engine: object
         if chosen == least and SPAN_DIRECTIONS * directions > 1.5 * least:
             count = min(int(SPAN_DIRECTIONS * directions), most)
     kept = values > 1e-6 * values[-1]
-    U = subset.combined(root * V[:, kept] / np.sqrt(values[kept]), scale)
+    U = combine_features(subset, root * V[:, kept] / np.sqrt(values[kept]), scale)
     bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
     bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
     return Axes(

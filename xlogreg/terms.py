@@ -29,6 +29,7 @@ __all__ = [
     "size_terms",
     "split",
     "spread_terms",
+    "target_terms",
 ]
 
 
@@ -171,6 +172,17 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
+def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Sums of the weights (g, 1) and of the weighted targets (g, k) of each of g models; origin (..., g, k)."""
+    _, Y, weight, _ = block
+    xp = array_namespace(Y)
+    weight = xp.ones_like(Y[..., :1, :]) if weight is None else weight
+    sums = weight + xp.zeros_like(Y[..., :1, :]), weight * Y
+    return tuple(
+        xp.broadcast_to(xp.sum(part, axis=-1, dtype=origin.dtype), (origin.shape[-2], part.shape[-2])) for part in sums
+    )
+
+
 def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
     """Weighted sums of the squares and of the fourth powers of X * inverse_scale (n_x, 1), in inverse_scale's dtype."""
     X, _, weight, _ = block
@@ -182,7 +194,7 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
-    """How a step moves samples towards the wrong side: sums of max(v, 0)^4 and of v^4, of one model.
+    """How a step moves samples towards the wrong side: sums of max(v, 0)^4 and of v^4 (g,), of each model.
 
     v is the change of the score of the nearest wrong class against that of the right one: (1 - 2y) dz for two
     classes. A step that moves no sample to the wrong side, and some away from it, can be repeated for ever.
@@ -190,17 +202,16 @@ def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
     """
     X, Y, weight, _ = block
     xp = array_namespace(X)
-    D = model_scores(X, step)[0, :, :]
-    if D.shape[0] == 1:
+    D = model_scores(X, step)
+    if D.shape[1] == 1:
         V = (1.0 - 2.0 * Y) * D
     else:
-        own = xp.sum(Y * D, axis=0, keepdims=True)
-        reach = xp.max(xp.abs(D))
-        V = xp.max(D - Y * (4.0 * reach), axis=0, keepdims=True) - own
+        own = xp.sum(Y * D, axis=-2, keepdims=True)
+        reach = xp.max(xp.abs(D), axis=(-2, -1), keepdims=True)
+        V = xp.max(D - Y * (4.0 * reach), axis=-2, keepdims=True) - own
     V = xp.astype(V, step.dtype, copy=False)
     V = V if weight is None else xp.where(weight > 0, V, xp.zeros_like(V))
-    worse = xp.maximum(V, 0.0)
-    return xp.reshape(xp.sum(worse**4), (1,)), xp.reshape(xp.sum(V**4), (1,))
+    return xp.sum(xp.maximum(V, 0.0) ** 4, axis=(-2, -1)), xp.sum(V**4, axis=(-2, -1))
 
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:

@@ -7,17 +7,19 @@ and all, and a second-order method has r parameters instead of n_x.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from xlogreg.backends import Array
+from xlogreg.backends import Array, to_host
 from xlogreg.coordinates import Coordinates, as_host
-from xlogreg.data import InMemory
+from xlogreg.data import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.terms import combine_terms
+from xlogreg.threads import tree_sum
 
-__all__ = ["Span", "reduce_wide", "reduction_pays"]
+__all__ = ["Span", "combine_features", "multiply_samples", "reduce_wide", "reduction_pays"]
 
 MOST_SAMPLES = 5000  # whose products take 200 MB
 
@@ -87,7 +89,7 @@ def reduce_wide(source: InMemory, user: Coordinates) -> tuple[InMemory, Array, n
     """
     place = source.place
     with place.computing():
-        products = source.products(1.0 / user.scale)
+        products = multiply_samples(source, 1.0 / user.scale)
         if not bool(place.xp.all(place.xp.isfinite(products))):
             refuse_nonfinite(source)
         values, V = place.xp.linalg.eigh(products)
@@ -98,3 +100,33 @@ def reduce_wide(source: InMemory, user: Coordinates) -> tuple[InMemory, Array, n
         R = place.xp.matrix_transpose(V * root)
         reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None, index=None)
         return reduced, V / root, spectrum[first:]
+
+
+def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
+    """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
+
+    Some features at a time, so that wide data of a small dtype never become a whole float copy.
+    """
+    parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
+    return tree_sum((X.T @ X,) for X in parts)[0]
+
+
+def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
+    """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
+    alpha = source.place.put(alpha, source.dtype)
+    return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
+
+
+def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
+    """(X - center) * inverse_scale, some features at a time, (n, m) each."""
+    place, xp = source.place, source.place.xp
+    scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
+    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
+    for start in range(0, source.n_x, step):
+        part = slice(start, min(start + step, source.n_x))
+        X = source.X[:, part].T if source.rows else source.X[part, :]
+        X = X if source.index is None else place.take(X, source.index, axis=1)
+        X = xp.astype(X, place.dtype(dtype), copy=False)
+        if source.center is not None:
+            X = X - xp.astype(source.center[part, :], X.dtype, copy=False)
+        yield X * scale[part, :] if scaled else X

@@ -126,7 +126,7 @@ def minimize(
         steady = steady + 1 if 0.2 * previous <= total <= 0.55 * previous and length == 1.0 else 0
         if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:
             passes += 1
-            wrong, largest = objective.recession(step)
+            wrong, largest = (float(xp.max(part)) for part in objective.recession(step))
             if largest >= STILL and wrong <= RECESSION * largest:
                 theta, reason = theta + step, "separated"
                 break

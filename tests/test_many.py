@@ -1,0 +1,212 @@
+"""Models that share X: each is the model that `fit` alone would give."""
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg.backends import HOST, to_host
+from xlogreg.data import InMemory
+from xlogreg.solvers import simultaneous
+
+TIGHT = {"float64": 1e-14, "float32": 1e-9}
+
+
+def drawn(g, m=400, n_x=5, seed=3):
+    """X (n_x, m) of unequal features, and labels (g, m) of g models."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_x, m)) * np.logspace(-1, 1, n_x)[:, None] + np.arange(n_x)[:, None]
+    W = rng.standard_normal((n_x, g)) / np.logspace(-1, 1, n_x)[:, None]
+    return X, (rng.random((g, m)) < 1 / (1 + np.exp(-W.T @ (X - np.arange(n_x)[:, None])))).astype(int)
+
+
+def probabilities(models, X):
+    return np.stack([to_host(model.predict_proba(X)) for model in models])
+
+
+@pytest.mark.parametrize("l2s", [0.0, 1e-2])
+def test_each_target_is_fitted_as_it_would_be_alone(where, l2s):
+    X, Ys = drawn(6)
+    X, options = where.asarray(X), {"tol": TIGHT[where.dtype]}
+    models = xlogreg.fit_many(X, Ys, l2s=l2s, **options)
+    alone = [xlogreg.fit(X, Y, l2=l2s, **options) for Y in Ys]
+    near = 1e-7 if where.dtype == "float64" else 1e-4
+    np.testing.assert_allclose(probabilities(models, X), probabilities(alone, X), atol=near)
+    assert {model.fit_info.solver for model in models} == {"batch"}
+    for model, single in zip(models, alone, strict=True):
+        where.check(model.w, to_host(single.w), rtol=1e3 * near)
+        assert model.fit_info.cost == pytest.approx(single.fit_info.cost, rel=1e-9 if near == 1e-7 else 1e-5)
+
+
+def test_penalties_and_folds_of_one_target_are_fitted_as_they_would_be_alone(where):
+    X, Ys = drawn(1)
+    folds, X = np.arange(400) % 4, where.asarray(X)
+    weights = [None, *((folds != fold).astype(float) for fold in range(4))]
+    l2s = np.logspace(-5, 0, 4)
+    models = xlogreg.fit_many(
+        X, Ys, l2s=np.tile(l2s, 5), sample_weights=[w for w in weights for _ in l2s], tol=TIGHT[where.dtype]
+    )
+    near = 1e-7 if where.dtype == "float64" else 1e-4
+    for number, model in enumerate(models):
+        kept = np.flatnonzero(np.ones(400) if number < 4 else weights[number // 4])
+        part = where.asarray(to_host(X)[:, kept])
+        alone = xlogreg.fit(part, Ys[0, kept], l2=float(l2s[number % 4]), tol=TIGHT[where.dtype])
+        np.testing.assert_allclose(to_host(model.predict_proba(X)), to_host(alone.predict_proba(X)), atol=near)
+        assert model.fit_info.log_likelihood == pytest.approx(alone.fit_info.log_likelihood, rel=1e-5)
+        assert model.fit_info.null_log_likelihood == pytest.approx(alone.fit_info.null_log_likelihood, rel=1e-5)
+
+
+def test_rows_and_columns_are_the_same_models():
+    X, Ys = drawn(3)
+    columns = xlogreg.fit_many(X, Ys, l2s=0.1)
+    rows = xlogreg.fit_many(np.ascontiguousarray(X.T), Ys.T, l2s=0.1, samples="rows")
+    for one, other in zip(columns, rows, strict=True):
+        np.testing.assert_allclose(one.w, other.w, rtol=1e-9)
+
+
+def test_whole_weights_are_repeats():
+    X, Ys = drawn(2)
+    counts = np.random.default_rng(0).poisson(1.0, 400)
+    weighted = xlogreg.fit_many(X, Ys, l2s=0.01, sample_weights=counts, tol=1e-14)
+    again = np.repeat(np.arange(400), counts)
+    repeated = xlogreg.fit_many(X[:, again], Ys[:, again], l2s=0.01, tol=1e-14)
+    np.testing.assert_allclose(probabilities(weighted, X), probabilities(repeated, X), atol=1e-7)
+
+
+@pytest.mark.parametrize("options", [{"bias": False}, {"standardize": True}, {"standardize": 255.0}])
+def test_options_mean_what_they_mean_alone(options):
+    X, Ys = drawn(3)
+    models = xlogreg.fit_many(X, Ys, l2s=[0.1, 0.01, 0.0], tol=1e-14, **options)
+    alone = [xlogreg.fit(X, Y, l2=l2, tol=1e-14, **options) for Y, l2 in zip(Ys, (0.1, 0.01, 0.0), strict=True)]
+    np.testing.assert_allclose(probabilities(models, X), probabilities(alone, X), atol=1e-7)
+
+
+def test_soft_targets_are_fitted_together():
+    X, _ = drawn(1)
+    rng = np.random.default_rng(1)
+    W = 0.1 * rng.standard_normal((5, 3))
+    P = 1 / (1 + np.exp(-(W.T @ X + 0.2)))
+    models = xlogreg.fit_many(X, P, targets="probabilities", tol=1e-14)
+    for number, model in enumerate(models):  # soft targets of a model make it the exact optimum
+        np.testing.assert_allclose(model.w[:, 0], W[:, number], atol=1e-6)
+
+
+def test_wide_data_are_fitted_together():
+    rng = np.random.default_rng(0)
+    X, Ys = rng.standard_normal((300, 40)), rng.integers(0, 2, (3, 40))
+    models = xlogreg.fit_many(X, Ys, l2s=0.1, tol=1e-14)
+    alone = [xlogreg.fit(X, Y, l2=0.1, tol=1e-14) for Y in Ys]
+    np.testing.assert_allclose(probabilities(models, X), probabilities(alone, X), atol=1e-7)
+
+
+def test_separated_hopeless_and_many_classed_models_do_not_hold_up_the_others():
+    X, Ys = drawn(2)
+    separated = (X[0] > 0.05).astype(int)
+    three = np.arange(400) % 3
+    only = Ys[0].astype(float)  # weights that erase a class of the first target
+    with pytest.warns(xlogreg.XlogregWarning) as warned:
+        models = xlogreg.fit_many(
+            X,
+            [Ys[0], separated, Ys[1], three, Ys[0]],
+            l2s=[0.0, 0.0, 0.0, 0.1, 0.0],
+            sample_weights=[None, None, None, None, only],
+        )
+    assert sorted(type(w.message).__name__ for w in warned) == ["ConvergenceWarning", "SeparationWarning"]
+    assert [m.fit_info.reason for m in models] == ["converged", "separated", "converged", "converged", "one class"]
+    assert models[1].fit_info.separation == "complete"
+    assert len(models[3].classes) == 3
+    assert np.isnan(models[4].w).all()
+    for number in (0, 2):
+        alone = xlogreg.fit(X, [Ys[0], None, Ys[1]][number])
+        np.testing.assert_allclose(models[number].w, alone.w, rtol=1e-5)
+
+
+def test_nearly_separated_models_end_as_they_would_alone():
+    X, Ys = drawn(1)
+    near = (X[0] > 0.05).astype(int)
+    near[np.argmax(X[0])] = 0  # one sample far on the wrong side
+    models = xlogreg.fit_many(X, [Ys[0], near], tol=1e-12)
+    assert models[1].fit_info.separation == "none"
+    np.testing.assert_allclose(models[1].w, xlogreg.fit(X, near, tol=1e-14).w, rtol=1e-4)
+
+
+def test_the_same_call_gives_the_same_bits():
+    X, Ys = drawn(4)
+    first, second = (xlogreg.fit_many(X, Ys, l2s=1e-3) for _ in range(2))
+    assert all((a.w == b.w).all() and (a.b == b.b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_a_model_of_a_batch_says_why_it_has_no_standard_errors():
+    X, Ys = drawn(2)
+    with pytest.raises(ValueError, match="no Hessian of all samples"):
+        xlogreg.fit_many(X, Ys)[0].standard_errors()
+
+
+def test_scores_of_a_batch_stay_within_a_block():
+    X = np.zeros((3, 100_000))
+    source = InMemory(X, None, None, HOST, "float64", 1e5)
+    longest = max(stop - start for start, stop in source.spans(outputs=500))
+    assert longest * 500 * 8 <= 2 * 2**20
+    assert len(source.spans()) == 1
+
+
+class Quadratics:
+    """g functions (theta_j - target_j)^2 of different curvatures, behind the face of an objective."""
+
+    noise = 1e-16
+
+    def __init__(self, curvature, target):
+        self.curvature, self.target, self.evaluations = curvature, target, []
+
+    def evaluate(self, theta):
+        from xlogreg.objective import Evaluation
+
+        self.evaluations.append(theta.shape[1])
+        D = theta - self.target
+        value = 0.5 * np.sum(self.curvature * D * D, axis=(0, 2)) + 1.0
+        return Evaluation(value, value, self.curvature * D, np.zeros(theta.shape[1], dtype=bool))
+
+    def keep(self, models):
+        kept = Quadratics(self.curvature[:, models], self.target[:, models])
+        kept.evaluations = self.evaluations
+        return kept
+
+
+def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
+    from xlogreg.preconditioners import Shared
+    from xlogreg.solvers.quasi_newton import QuasiNewton
+
+    curvature = np.ones((3, 3, 1))
+    curvature[:, 1, 0] = [1.0, 2.0, 3.0]
+    curvature[:, 2, 0] = np.nan
+    target = np.arange(9.0).reshape(3, 3, 1) + 1.0
+    method = QuasiNewton(Shared.of(np.eye(3), np.ones((3, 1)), np.ones(3), np.zeros(3), 1e-16), patience=1)
+    objective = Quadratics(curvature, target)
+    results, passes = simultaneous.minimize(objective, np.zeros((3, 3, 1)), method=method, tol=1e-14, max_iter=30)
+    assert [result.reason for result in results] == ["converged", "converged", "left"]
+    for number in (0, 1):
+        np.testing.assert_allclose(results[number].theta, target[:, [number], :], rtol=1e-6)
+        assert results[number].costs.shape == (results[number].iterations + 1, 1)
+    assert objective.evaluations[0] == 3
+    assert objective.evaluations[-1] == 1
+    assert passes == len(objective.evaluations)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Ys": []}, "Ys is empty"),
+        ({"Ys": np.zeros(400)}, "Ys must be a list of targets, or an array"),
+        ({"Ys": np.zeros((2, 400))}, r"Ys\[0\]: Y holds one class only"),
+        ({"Ys": [[0, 1] * 200, [0, 1] * 199]}, r"Ys\[1\]: Y has the shape \(398,\)"),
+        ({"l2s": [0.1, 0.2, 0.3]}, "must hold 1 or g=3"),
+        ({"l2s": [0.1, -0.2]}, "l2 must be a finite number >= 0"),
+        ({"l2s": "strong"}, "l2s must hold numbers"),
+        ({"sample_weights": np.ones((3, 400))}, "sample_weights holds|Ys holds"),
+        ({"sample_weights": [np.ones(400), -np.ones(400)]}, r"sample_weights\[1\]: sample_weight must not be negative"),
+        ({"sample_weights": np.ones(399)}, "sample_weight must have the shape"),
+    ],
+)
+def test_bad_input_is_refused_by_name(change, message):
+    X, Ys = drawn(2)
+    with pytest.raises((ValueError, TypeError), match=message):
+        xlogreg.fit_many(X, **({"Ys": Ys} | change))

@@ -1,0 +1,117 @@
+"""What lies around every fit: samples on the place that computes, and a Model of what was found there."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg import labels
+from xlogreg.backends import Array, Place, dtype_name, place_of
+from xlogreg.data import InMemory
+from xlogreg.exceptions import PrecisionWarning, warn
+from xlogreg.judging import Verdict
+from xlogreg.model import Model
+from xlogreg.objective import ROUNDING
+from xlogreg.options import dtype_option
+from xlogreg.placement import choose_place
+from xlogreg.problem import Problem
+from xlogreg.reports import FitInfo
+
+__all__ = ["Setting", "erased_class", "gather", "model_of", "settle"]
+
+
+class Setting(NamedTuple):
+    """Where a fit takes place, and with which X."""
+
+    X: Array  # on the place that computes
+    samples: str
+    names: tuple[str, ...] | None
+    home: Place  # where X came from, and parameters go to
+    stored: str  # the dtype of parameters there
+    place: Place
+    dtype: str  # computed in
+    fallback: str | None
+
+
+def settle(
+    X: Array, names: tuple[str, ...] | None, samples: str, backend: Any, device: Any, dtype: Any, fallback: bool
+) -> Setting:
+    """Choose where to compute and in what, and bring X there."""
+    home = place_of(X)
+    nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
+    place, reason = choose_place(home, nbytes, backend, device, fallback)
+    computed = _computing_dtype(X, dtype, place)
+    stored = dtype_name(X) if dtype_name(X) in ROUNDING else computed
+    return Setting(place.put(X), samples, names, home, stored, place, computed, reason)
+
+
+def gather(setting: Setting, encoded: labels.Targets, sample_weight: Any) -> InMemory:
+    """The training samples."""
+    m, place, dtype = encoded.Y.shape[1], setting.place, setting.dtype
+    weight = labels.as_weight(sample_weight, m)
+    Y = place.put(encoded.Y, "int32" if encoded.numbers else dtype)
+    if weight is not None:
+        with place.computing():
+            weight = place.put(weight, dtype)
+    total = labels.total_of(weight, m)
+    n_classes = len(encoded.classes) if encoded.numbers else None
+    return InMemory(setting.X, Y, weight, place, dtype, total, setting.samples == "rows", n_classes)
+
+
+def erased_class(source: InMemory, encoded: labels.Targets) -> int | None:
+    """Number of a class whose samples all have the weight zero."""
+    if source.weight is None:
+        return None
+    with source.place.computing():
+        return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
+
+
+def model_of(
+    setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
+) -> Model:
+    """The model, with its parameters where X came from."""
+    home, stored = setting.home, setting.stored
+    w, b = problem.engine.parameters_of(verdict.theta)
+    center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
+    info = FitInfo(
+        solver=problem.solver,
+        backend=setting.place.name,
+        device=setting.place.device_name,
+        dtype=setting.dtype,
+        fallback=setting.fallback,
+        seconds=seconds,
+        **verdict.outcome,
+    )
+    return Model(
+        w=home.put(w, stored),
+        b=home.put(b, stored),
+        classes=encoded.classes,
+        samples=setting.samples,
+        loss=problem.objective.loss.name,
+        costs=costs,
+        fit_info=info,
+        covariance=verdict.covariance,
+        feature_names=setting.names,
+        **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
+    )
+
+
+def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
+    """Whether w'x + b would lose digits that w'(x - center) keeps: large means, in float32."""
+    return bool(np.max(np.sum(np.abs(w * center), axis=0)) * ROUNDING[dtype] > 1e-6)
+
+
+def _offset(home: Place, center: np.ndarray, b: np.ndarray, dtype: str) -> dict[str, Array]:
+    return {"center": home.put(center, dtype), "centered_b": home.put(b, dtype)}
+
+
+def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
+    asked, natural = dtype_option(dtype), labels.computing_dtype(X)
+    if (asked or natural) == "float32" or place.widest == "float64":
+        return asked or natural
+    remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""
+    if asked:
+        raise ValueError(f"dtype='float64' is not available on {place}{remedy}")
+    if dtype_name(X) == "float64":
+        warn(f"X is float64, but {place} has no float64: computing in float32{remedy}", PrecisionWarning)
+    return "float32"

@@ -1,0 +1,165 @@
+"""Many models of two classes that share X, minimised together: one pass serves all, one decomposition steps all.
+
+Where all have the same targets (penalties, folds, replicates) they start at the answer of one of them, and step with
+its Hessian on all samples; where each has its own, they start at their log odds, and step with the second moment of
+the features times the curvature p (1 - p) of each. Then L-BFGS on all samples, with steps of length one. What does not
+converge so is left to the solver of single models.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from xlogreg.backends import Array
+from xlogreg.certificate import EXPANSION_LIMIT
+from xlogreg.data import InMemory
+from xlogreg.objective import Objective
+from xlogreg.options import Options
+from xlogreg.preconditioners import Shared
+from xlogreg.problem import Problem
+from xlogreg.solvers import descent, simultaneous
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Result
+from xlogreg.solving import solve
+from xlogreg.terms import target_terms
+
+__all__ = ["Batch", "minimize_together", "pose_batch", "shares_pay"]
+
+STEPS = 60  # after which a model goes on alone
+THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
+BIAS_PENALTY = 1e-6  # times the others': as good as nothing, so that every direction has one
+PATIENCE = {True: 1, False: 2}  # whether the curvature is that of the Hessian: gaps that must be small in a row
+
+
+class Batch(NamedTuple):
+    """g models that share X."""
+
+    problem: Problem  # of one of them without weights: coordinates, penalty, what may move
+    source: InMemory  # with the targets and weights of all
+    objective: Objective  # of all
+    shares: np.ndarray  # of the second class (g,), by weight
+    same: bool  # whether all have the same targets
+    separable: np.ndarray  # (g,) whether separated classes mean that there is no minimum
+
+    @property
+    def models(self) -> int:
+        return self.shares.shape[0]
+
+    def single(self, model: int) -> Problem:
+        """The problem of one of the models alone."""
+        source = self.source.keep(np.asarray([model]))
+        source = dataclasses.replace(source, total_weight=float(np.ravel(source.total_weight)[0]))
+        objective = dataclasses.replace(
+            self.objective,
+            source=source,
+            l2=self.objective.l2[:, [model], :],
+            separable=bool(self.separable[model]),
+        )
+        spread = self.problem.spread
+        if spread is not None:
+            spread = spread._replace(targets=self.shares[model].reshape(1, 1))
+        return self.problem._replace(objective=objective, source=source, spread=spread, solver="batch")
+
+
+def shares_pay(problem: Problem) -> bool:
+    """Whether the Hessian of all samples is worth its work, so that the batch has something to step with."""
+    return problem.start.shape[0] <= EXPANSION_LIMIT and problem.start.shape[2] == 1
+
+
+def pose_batch(
+    problem: Problem,
+    Y: Array | None,
+    weight: Array | None,
+    rows: tuple[np.ndarray, np.ndarray],
+    l2s: np.ndarray,
+    hard: np.ndarray,
+) -> Batch:
+    """The batch of g models.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of one of them, without weights.
+    Y, weight : array (t, 1, m), or None
+        Distinct targets and weights, where not all models have the same targets, or none have weights.
+    rows : pair of ndarrays (g,)
+        Which of these each model has.
+    l2s, hard : ndarray (g,)
+        The penalty, and whether the targets are labels.
+    """
+    source, g = problem.source, l2s.shape[0]
+    if Y is not None:
+        source = dataclasses.replace(source, Y=Y, target_of=rows[0])
+    if weight is not None:
+        source = dataclasses.replace(source, weight=weight, weight_of=rows[1])
+    totals, masses = source.sum(target_terms, np.zeros((1, g, 1)))
+    if Y is not None or weight is not None:
+        source = dataclasses.replace(source, total_weight=totals[:, 0])
+    separable = hard & (l2s == 0)
+    objective = dataclasses.replace(
+        problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))
+    )
+    with np.errstate(all="ignore"):
+        return Batch(problem, source, objective, masses[:, 0] / totals[:, 0], Y is None, separable)
+
+
+def minimize_together(batch: Batch, options: Options) -> tuple[list[Result | None], float]:
+    """Results of the models, None for those that have to go on alone, and the passes of all together."""
+    problem, whole = batch.problem, batch.objective
+    found = _reference(batch, options) if batch.same else None
+    start = np.zeros((problem.start.shape[0], batch.models, 1))
+    if found is None:
+        with np.errstate(divide="ignore"):
+            odds = np.log(batch.shares) - np.log1p(-batch.shares)
+        start[-1, :, 0] = np.where(np.isfinite(odds), odds, 0.0) * whole.free[-1, 0, 0]
+        S = _second_moment(problem.objective)
+        curvature, passes = batch.shares * (1.0 - batch.shares), 1.0
+    else:
+        reference, S, passes = found
+        start[...], curvature = reference, np.ones(batch.models)
+    results: list[Result | None] = [None] * batch.models
+    fits = np.flatnonzero((batch.shares > 0) & (batch.shares < 1))
+    T = np.sqrt(np.concatenate([whole.penalty[:, 0, :], [[BIAS_PENALTY * np.max(whole.penalty, initial=1e-300)]]]))
+    size = max(1, THETA_NUMBERS // start.shape[0])
+    for part in (fits[first : first + size] for first in range(0, len(fits), size)):
+        M = Shared.of(S, T, curvature[part], whole.l2[0, part, 0], whole.precision)
+        method = QuasiNewton(M, patience=PATIENCE[found is not None])
+        objective = whole.keep(part)
+        with problem.source.place.computing():
+            ended, more = simultaneous.minimize(
+                objective, start[:, part, :], method=method, tol=problem.tolerance(options), max_iter=STEPS
+            )
+        passes += more
+        settled, more = _at_rest(objective, ended, batch.separable[part])
+        passes += more
+        for model, result, rests in zip(part.tolist(), ended, settled, strict=True):
+            results[model] = result if rests else None
+    return results, passes
+
+
+def _reference(batch: Batch, options: Options) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Parameters (n_x + 1, 1, 1) of the model with the middle penalty, its losses' Hessian, and the passes."""
+    problem = batch.problem
+    result = solve(problem, options)
+    if result.reason not in ("converged", "precision"):
+        return None
+    here = problem.objective.expand(result.theta)
+    H = np.asarray(here.hessian)[0] - problem.objective.shift(1)[0]
+    return result.theta, H, result.passes + 1.0
+
+
+def _second_moment(objective: Objective) -> np.ndarray:
+    return dataclasses.replace(objective, center=None).second_moment()
+
+
+def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -> tuple[np.ndarray, float]:
+    """Which of the models (g,) ended at a minimum: their scores have come to rest where there may be none."""
+    done = np.asarray([result.reason != "left" for result in ended])
+    open_ended = np.flatnonzero(done & separable)
+    if open_ended.size == 0:
+        return done, 0.0
+    trend = np.concatenate([ended[model].trend for model in open_ended.tolist()], axis=1)
+    _, moved = objective.keep(open_ended).recession(trend)
+    done[open_ended] = moved < descent.STILL
+    return done, 1.0

@@ -1,0 +1,100 @@
+"""Many models at once: quasi-Newton steps of length one, and each model leaves when it is done.
+
+One pass over the samples serves all models that are left. There is no line search: a model whose gap does not fall as
+it should leaves, too, for a solver of single models.
+"""
+
+import collections
+import math
+
+from xlogreg.backends import Array, array_namespace
+from xlogreg.objective import Objective
+from xlogreg.solvers.descent import TREND_STEPS, decrement
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Result
+
+__all__ = ["minimize"]
+
+HOPEFUL = 4  # steps in which the gap must be halved
+
+
+def minimize(
+    objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int
+) -> tuple[list[Result], float]:
+    """Minimise the g models of a batch.
+
+    Parameters
+    ----------
+    objective : Objective
+    start : array (n_x + 1, g, k)
+    method : QuasiNewton
+    tol : float
+        A model is done when its gap is at most tol * J, twice running. The last step, which needs no pass, is taken.
+    max_iter : int
+
+    Returns
+    -------
+    results : list of Result
+        One for each model, of one model each. Reason "converged", "precision", or "left": nothing is claimed of it,
+        and theta is where it was last.
+    passes : float
+        Over the samples, for all of them together.
+    """
+    xp = array_namespace(start)
+    results: dict[int, Result] = {}
+    alive = list(range(start.shape[1]))
+    theta, here = start, objective.evaluate(start)
+    costs: list[dict[int, float]] = []
+    path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
+    small = xp.zeros_like(here.value)
+    idle, halved = small, small + math.inf
+    for iteration in range(max_iter + 1):
+        step = method.step(here)
+        gap = decrement(here.gradient, step)
+        path.append(theta)
+        costs.append(dict(zip(alive, here.value.tolist(), strict=True)))
+        small = xp.where(gap <= tol * here.value, small + 1.0, 0.0)
+        fell = gap <= 0.5 * halved
+        idle, halved = xp.where(fell, 0.0, idle + 1.0), xp.where(fell, gap, halved)
+        blind = (gap <= 8.0 * objective.noise * here.value) & (idle >= HOPEFUL)
+        done = small >= method.patience
+        lost = ~xp.isfinite(gap) | (gap < 0) | (idle >= HOPEFUL) | (here.separated & (here.value < math.log(2.0)))
+        if iteration == max_iter:
+            lost = lost | ~done
+        stays = ~(done | lost)
+        if not bool(xp.all(stays)):
+            for number, model in enumerate(alive):
+                if bool(stays[number]):
+                    continue
+                one = slice(number, number + 1)
+                reason = "converged" if bool(done[number]) else "precision" if bool(blind[number]) else "left"
+                at = theta[:, one, :] + (step[:, one, :] if reason == "converged" else 0.0)
+                history = [c[model] for c in costs[:-1]] if reason == "left" else [c[model] for c in costs]
+                results[model] = Result(
+                    at,
+                    reason,
+                    iteration,
+                    iteration + 1,
+                    xp.reshape(xp.asarray(history, dtype=theta.dtype), (-1, 1)),
+                    here.keep(xp.asarray([number])),
+                    gap[one],
+                    None,
+                    at - path[0][:, one, :],
+                )
+            kept = xp.asarray([n for n in range(len(alive)) if bool(stays[n])])
+            alive = [alive[n] for n in kept.tolist()]
+            if not alive:
+                break
+            objective, method = objective.keep(kept), method.keep(kept)
+            theta, step, small, idle, halved = (
+                xp.take(theta, kept, axis=1),
+                xp.take(step, kept, axis=1),
+                *(xp.take(part, kept, axis=0) for part in (small, idle, halved)),
+            )
+            here = here.keep(kept)
+            path = collections.deque((xp.take(part, kept, axis=1) for part in path), maxlen=TREND_STEPS)
+        trial = theta + step
+        there = objective.evaluate(trial)
+        method = method.learn(step, there.gradient - here.gradient)
+        theta, here = trial, there
+    return [results[model] for model in range(start.shape[1])], iteration + 1.0
