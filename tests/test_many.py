@@ -1,5 +1,7 @@
 """Models that share X: each is the model that `fit` alone would give."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -210,3 +212,14 @@ def test_bad_input_is_refused_by_name(change, message):
     X, Ys = drawn(2)
     with pytest.raises((ValueError, TypeError), match=message):
         xlogreg.fit_many(X, **({"Ys": Ys} | change))
+
+
+def test_one_model_of_a_batch_has_its_own_targets_and_weights():
+    Y, weight = np.arange(12.0).reshape(2, 1, 6), 1.0 + np.arange(18.0).reshape(3, 1, 6)
+    source = InMemory(np.zeros((2, 6)), Y, weight, HOST, "float64", np.arange(4.0))
+    source = dataclasses.replace(source, target_of=np.asarray([0, 1, 0, 1]), weight_of=np.asarray([2, 1, 0, 2]))
+    for alone in (source.alone(3), source.keep(np.asarray([1, 3])).alone(1)):
+        assert (Y[1] == alone.Y).all()
+        assert (alone.weight == weight[2]).all()
+        assert alone.total_weight == 3.0
+        assert alone.effective_samples == pytest.approx(3.0**2 / np.sum(weight[2] ** 2))

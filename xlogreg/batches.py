@@ -48,8 +48,7 @@ class Batch(NamedTuple):
 
     def single(self, model: int) -> Problem:
         """The problem of one of the models alone."""
-        source = self.source.keep(np.asarray([model]))
-        source = dataclasses.replace(source, total_weight=float(np.ravel(source.total_weight)[0]))
+        source = self.source.alone(model)
         objective = dataclasses.replace(
             self.objective,
             source=source,

@@ -125,6 +125,16 @@ class InMemory:
         }
         return dataclasses.replace(self, total_weight=total, **chosen)
 
+    def alone(self, model: int) -> "InMemory":
+        """The same samples with the targets and weights of one of the models."""
+        chosen = self.keep(np.asarray([model]))
+        Y = self.Y if chosen.target_of is None else self.Y[int(chosen.target_of[0]), :, :]
+        weight = self.weight
+        if weight is not None and chosen.weight_of is not None:
+            weight = weight[int(chosen.weight_of[0]), :, :]
+        total = float(np.ravel(chosen.total_weight)[0])
+        return dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, target_of=None, weight_of=None)
+
     def widened(self) -> "InMemory":
         """The same samples, computed with in the widest float of the place."""
         weight = None if self.weight is None else self.place.put(self.weight, self.place.widest)

@@ -44,6 +44,12 @@ class Evaluation(NamedTuple):
         value, loss, separated = (xp.take(part, models, axis=0) for part in (self.value, self.loss, self.separated))
         return Evaluation(value, loss, xp.take(self.gradient, models, axis=1), separated)
 
+    def where(self, mask: Array, other: "Evaluation") -> "Evaluation":
+        """Of the models of the mask (g,), and the other of the rest; without the Hessian."""
+        xp = array_namespace(mask)
+        pairs = zip(self[:4], other[:4], strict=True)
+        return Evaluation(*(xp.where(xp.reshape(mask, (1, -1, 1)) if a.ndim == 3 else mask, a, b) for a, b in pairs))
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -1,7 +1,8 @@
-"""Many models at once: quasi-Newton steps of length one, and each model leaves when it is done.
+"""Many models at once: quasi-Newton steps, and each model leaves when it is done.
 
-One pass over the samples serves all models that are left. There is no line search: a model whose gap does not fall as
-it should leaves, too, for a solver of single models.
+One pass over the samples serves all models that are left. Steps have the length one; a model whose value rises goes
+back and takes half of its step in the next pass, in which the others move on. One whose gap does not fall as it should
+leaves, too, for a solver of single models.
 """
 
 import collections
@@ -15,7 +16,7 @@ from xlogreg.solvers.result import Result
 
 __all__ = ["minimize"]
 
-HOPEFUL = 4  # steps in which the gap must be halved
+HOPEFUL = 8  # steps in which the gap must be halved
 
 
 def minimize(
@@ -48,9 +49,10 @@ def minimize(
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     small = xp.zeros_like(here.value)
     idle, halved = small, small + math.inf
+    step, taken = method.step(here), small == 0
     for iteration in range(max_iter + 1):
-        step = method.step(here)
-        gap = decrement(here.gradient, step)
+        step = xp.where(xp.reshape(taken, (1, -1, 1)), method.step(here), 0.5 * step)
+        gap = xp.where(taken, decrement(here.gradient, step), halved)
         path.append(theta)
         costs.append(dict(zip(alive, here.value.tolist(), strict=True)))
         small = xp.where(gap <= tol * here.value, small + 1.0, 0.0)
@@ -95,6 +97,9 @@ def minimize(
             path = collections.deque((xp.take(part, kept, axis=1) for part in path), maxlen=TREND_STEPS)
         trial = theta + step
         there = objective.evaluate(trial)
-        method = method.learn(step, there.gradient - here.gradient)
-        theta, here = trial, there
+        taken = there.value <= here.value + 8.0 * objective.noise * xp.abs(here.value)
+        here, previous = there.where(taken, here), here.gradient
+        moved = xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
+        method = method.learn(moved, here.gradient - previous)
+        theta = theta + moved
     return [results[model] for model in range(start.shape[1])], iteration + 1.0
