@@ -1,10 +1,11 @@
-"""Many models in one call beside scikit-learn fitting them one by one.
+"""Many models in one call beside scikit-learn: LogisticRegressionCV, or LogisticRegression one by one.
 
 Run: python benchmarks/many.py [--case NAME ...] [--json FILE]
 
 One process, alternately, best of several; the ratio (above 1: ours is faster) is what to read. A rival that takes
-long is run once, or on some of the models, and its time multiplied; "models" says of how many. "Worse by" is the
-largest excess of our cost over the rival's, of any model that it fitted (negative: ours is lower).
+long is run once, or on some of the models, and its time multiplied: "models compared" says of how many. "Worse by" is
+the largest excess of our cost over the rival's, of any model compared (negative: ours is lower). Passes count what
+prepared the batch. We fit the models of all samples at every penalty, LogisticRegressionCV one of them only.
 """
 
 import argparse
@@ -18,23 +19,55 @@ from typing import NamedTuple
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import PredefinedSplit
 
 import xlogreg
 
+LONG = 10.0  # seconds after which a rival runs once only
 PAUSE = 0.2  # seconds before each contestant: the threads of the other one's BLAS spin for a while
 FOLDS = 5
+CS = np.logspace(-3, 3, 10)
+Fitted = tuple[dict[int, tuple[np.ndarray, float]], float]
 
 
 class Case(NamedTuple):
-    """X (n_x, m); distinct targets, weights (None: ones) and the l2 of each model; how many of them the rival fits."""
+    """X (n_x, m); distinct targets, weights (None: ones) and the l2 of each model; the rivals, by name."""
 
     X: np.ndarray
     Ys: np.ndarray
     weights: np.ndarray | None
     l2s: np.ndarray
-    rival: int
+    rivals: dict[str, Callable]
     bar: str
+
+
+def cross_validated(solver: str) -> Callable:
+    """LogisticRegressionCV: all folds at all penalties, and one refit."""
+
+    def run(case: Case, rows: np.ndarray) -> Fitted:
+        folds = PredefinedSplit(np.arange(len(rows)) % FOLDS)
+        estimator = LogisticRegressionCV(Cs=CS, cv=folds, solver=solver, scoring="neg_log_loss", max_iter=1000)
+        paths = np.asarray(estimator.fit(rows, case.Ys[0]).coefs_paths_[1])
+        found = {len(CS) * (1 + f) + c: paths[f, c] for f in range(FOLDS) for c in range(len(CS))}
+        return {number: (theta[:-1], theta[-1]) for number, theta in found.items()}, 1.0
+
+    return run
+
+
+def one_by_one(count: int) -> Callable:
+    """So many of the models by newton-cholesky, the fastest here, and how many times that is all of them."""
+
+    def run(case: Case, rows: np.ndarray) -> Fitted:
+        found = {}
+        for model in np.linspace(0, len(case.l2s) - 1, count).astype(int).tolist():
+            Y, s = case.Ys[model % len(case.Ys)], None if case.weights is None else case.weights[model]
+            total = len(Y) if s is None else float(np.sum(s))
+            estimator = LogisticRegression(C=1 / (case.l2s[model] * total), solver="newton-cholesky").fit(rows, Y, s)
+            found[model] = estimator.coef_[0], estimator.intercept_[0]
+        return found, len(case.l2s) / count
+
+    return run
 
 
 def labelled(n_x: int, m: int, g: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,8 +80,9 @@ def penalties_and_folds() -> Case:
     X, Ys = labelled(100, 50_000, 1)
     folds = np.arange(50_000) % FOLDS
     weights = np.stack([np.ones(50_000), *((folds != fold).astype(float) for fold in range(FOLDS))])
-    l2s = 1 / (np.sum(weights, axis=1)[:, None] * np.logspace(-3, 3, 10))
-    return Case(X, Ys, np.repeat(weights, 10, axis=0), l2s.ravel(), 60, "8 x newton-cholesky")
+    l2s = 1 / (np.sum(weights, axis=1)[:, None] * CS)
+    rivals = {f"LogisticRegressionCV, {solver}": cross_validated(solver) for solver in ("newton-cholesky", "lbfgs")}
+    return Case(X, Ys, np.repeat(weights, len(CS), axis=0), l2s.ravel(), rivals, "8 x newton-cholesky, 20 x lbfgs")
 
 
 def targets() -> Case:
@@ -56,14 +90,21 @@ def targets() -> Case:
     rng = np.random.default_rng(2)  # one against the rest of 500 classes
     W = rng.standard_normal((100, 500))
     chosen = np.argmax(W.T @ X / 5 + rng.gumbel(size=(500, 20_000)), axis=0)
-    return Case(X, (chosen == np.arange(500)[:, None]).astype(int), None, np.full(500, 1 / 20_000), 25, "30 x")
+    return Case(
+        X,
+        (chosen == np.arange(500)[:, None]).astype(int),
+        None,
+        np.full(500, 1 / 20_000),
+        {"one by one": one_by_one(25)},
+        "30 x",
+    )
 
 
 def replicates() -> Case:
     X, Ys = labelled(30, 20_000, 1)
     rng = np.random.default_rng(3)
     counts = rng.multinomial(20_000, np.full(20_000, 1 / 20_000), size=200).astype(float)
-    return Case(X, Ys, counts, np.full(200, 1 / 20_000), 50, "12 x")
+    return Case(X, Ys, counts, np.full(200, 1 / 20_000), {"one by one": one_by_one(50)}, "12 x")
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -83,40 +124,28 @@ def cost(case: Case, model: int, w: np.ndarray, b: float) -> float:
 def measure(name: str, repeats: int = 3) -> dict[str, object]:
     case = CASES[name]()
     rows = np.ascontiguousarray(case.X.T)
-    g, seconds, rival = len(case.l2s), [], []
-    chosen = np.linspace(0, g - 1, case.rival).astype(int)
-    for repeat in range(repeats):
+    seconds: dict[str, list[float]] = {"ours": []} | {rival: [] for rival in case.rivals}
+    fitted = {}
+    for _ in range(repeats):
         time.sleep(PAUSE)
         began = time.perf_counter()
         models = xlogreg.fit_many(case.X, case.Ys, l2s=case.l2s, sample_weights=case.weights)
-        seconds.append(time.perf_counter() - began)
-        if repeat == 0 or np.min(rival) < 5:
-            time.sleep(PAUSE)
-            began, theirs = time.perf_counter(), []
-            for model in chosen:
-                Y = case.Ys[model % len(case.Ys)]
-                s = None if case.weights is None else case.weights[model]
-                kept = slice(None) if s is None or np.ptp(s[s > 0]) > 0 else s > 0  # a fold, as a search would cut it
-                total = len(Y) if s is None else float(np.sum(s))
-                estimator = LogisticRegression(C=1 / (case.l2s[model] * total), solver="newton-cholesky")
-                theirs.append(estimator.fit(rows[kept], Y[kept], None if s is None else s[kept]))
-            rival.append((time.perf_counter() - began) * g / len(chosen))
-    worse = max(
-        cost(case, model, models[model].w[:, 0], models[model].b[0, 0])
-        - cost(case, model, other.coef_[0], other.intercept_[0])
-        for model, other in zip(chosen, theirs, strict=True)
-    )
-    return {
-        "case": name,
-        "seconds": min(seconds),
-        "newton-cholesky, seconds": min(rival),
-        "ratio": min(rival) / min(seconds),
-        "models": f"{len(chosen)} of {g}",
-        "worse by": worse,
-        "passes": float(np.mean([model.fit_info.passes for model in models])),
-        "together": sum(model.fit_info.solver == "batch" for model in models),
-        "bar": case.bar,
-    }
+        seconds["ours"].append(time.perf_counter() - began)
+        for rival, run in case.rivals.items():
+            if not seconds[rival] or min(seconds[rival]) < LONG:
+                time.sleep(PAUSE)
+                began = time.perf_counter()
+                fitted[rival], times = run(case, rows)
+                seconds[rival].append((time.perf_counter() - began) * times)
+    found: dict[str, object] = {"case": name, "seconds": min(seconds["ours"])}
+    for rival, theirs in fitted.items():
+        ours = {number: (models[number].w[:, 0], models[number].b[0, 0]) for number in theirs}
+        found[f"{rival}, ratio"] = min(seconds[rival]) / min(seconds["ours"])
+        found[f"{rival}, worse by"] = max(cost(case, n, *ours[n]) - cost(case, n, *theirs[n]) for n in theirs)
+        found[f"{rival}, models compared"] = len(theirs)
+    found["passes"] = float(np.mean([model.fit_info.passes for model in models]))
+    found["together"] = f"{sum(model.fit_info.solver == 'batch' for model in models)} of {len(models)}"
+    return found | {"bar": case.bar}
 
 
 def main() -> None:

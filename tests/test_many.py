@@ -8,7 +8,10 @@ import pytest
 import xlogreg
 from xlogreg.backends import HOST, to_host
 from xlogreg.data import InMemory
+from xlogreg.objective import Evaluation
+from xlogreg.preconditioners import Shared
 from xlogreg.solvers import simultaneous
+from xlogreg.solvers.quasi_newton import QuasiNewton
 
 TIGHT = {"float64": 1e-14, "float32": 1e-9}
 
@@ -55,6 +58,34 @@ def test_penalties_and_folds_of_one_target_are_fitted_as_they_would_be_alone(whe
         np.testing.assert_allclose(to_host(model.predict_proba(X)), to_host(alone.predict_proba(X)), atol=near)
         assert model.fit_info.log_likelihood == pytest.approx(alone.fit_info.log_likelihood, rel=1e-5)
         assert model.fit_info.null_log_likelihood == pytest.approx(alone.fit_info.null_log_likelihood, rel=1e-5)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_scales_of_features_do_not_matter_with_and_without_a_penalty(same):
+    X, Ys = drawn(1 if same else 4)
+    X = X * np.asarray([[1e-6], [1e6], [1.0], [1e3], [1e-3]])
+    l2s = [0.0, 1e-6, 1e-3, 10.0]
+    models = xlogreg.fit_many(X, Ys, l2s=l2s, tol=1e-14)
+    assert [model.fit_info.solver for model in models] == ["batch"] * 4
+    alone = [xlogreg.fit(X, Ys[n % len(Ys)], l2=l2, solver="newton", tol=1e-14) for n, l2 in enumerate(l2s)]
+    np.testing.assert_allclose(probabilities(models, X), probabilities(alone, X), atol=1e-7)
+
+
+def test_collinear_features_give_the_parameters_of_minimum_norm():
+    X, Ys = drawn(2)
+    X = np.concatenate([X, X[:1]])
+    for model, Y in zip(xlogreg.fit_many(X, Ys, tol=1e-14), Ys, strict=True):
+        np.testing.assert_allclose(model.w, xlogreg.fit(X, Y, tol=1e-14).w, rtol=1e-5)
+
+
+def test_penalties_within_a_factor_share_an_inverse_where_there_are_many():
+    S, l2 = np.diag(np.full(600, 2.0)), np.logspace(-3, 3, 200)
+    shared = Shared.of(S, np.ones((600, 1)), np.ones(200), l2, 1e-16)
+    assert shared.inverse.shape[0] <= 8
+    solved = shared.solve(np.ones((600, 200, 1)))[0, :, 0]
+    assert np.all(np.abs(np.log(solved * (2.0 + l2))) < np.log(8.0))
+    few = Shared.of(S, np.ones((600, 1)), np.ones(2), np.asarray([0.0, 1.0]), 1e-16).keep(np.asarray([1]))
+    np.testing.assert_allclose(few.solve(np.ones((600, 1, 1))), 1.0 / 3.0)
 
 
 def test_rows_and_columns_are_the_same_models():
@@ -131,6 +162,22 @@ def test_nearly_separated_models_end_as_they_would_alone():
     np.testing.assert_allclose(models[1].w, xlogreg.fit(X, near, tol=1e-14).w, rtol=1e-4)
 
 
+def test_a_limit_of_steps_holds_for_every_model():
+    X, Ys = drawn(3)
+    with pytest.warns(xlogreg.ConvergenceWarning, match="max_iter=1") as warned:
+        models = xlogreg.fit_many(X, Ys, l2s=1e-3, max_iter=1)
+    assert len(warned) == 3
+    assert {model.fit_info.reason for model in models} == {"max_iter"}
+
+
+def test_a_penalised_model_of_separated_classes_stays_among_the_others():
+    X, Ys = drawn(1)
+    separated = (X[0] > 0.05).astype(int)
+    models = xlogreg.fit_many(X, [Ys[0], separated], l2s=[0.0, 1e-3])
+    assert [model.fit_info.solver for model in models] == ["batch", "batch"]
+    assert [model.fit_info.separation for model in models] == ["none", ""]
+
+
 def test_the_same_call_gives_the_same_bits():
     X, Ys = drawn(4)
     first, second = (xlogreg.fit_many(X, Ys, l2s=1e-3) for _ in range(2))
@@ -160,8 +207,6 @@ class Quadratics:
         self.curvature, self.target, self.evaluations = curvature, target, []
 
     def evaluate(self, theta):
-        from xlogreg.objective import Evaluation
-
         self.evaluations.append(theta.shape[1])
         D = theta - self.target
         value = 0.5 * np.sum(self.curvature * D * D, axis=(0, 2)) + 1.0
@@ -174,23 +219,20 @@ class Quadratics:
 
 
 def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
-    from xlogreg.preconditioners import Shared
-    from xlogreg.solvers.quasi_newton import QuasiNewton
-
     curvature = np.ones((3, 3, 1))
     curvature[:, 1, 0] = [1.0, 2.0, 3.0]
     curvature[:, 2, 0] = np.nan
     target = np.arange(9.0).reshape(3, 3, 1) + 1.0
     method = QuasiNewton(Shared.of(np.eye(3), np.ones((3, 1)), np.ones(3), np.zeros(3), 1e-16), patience=1)
     objective = Quadratics(curvature, target)
-    results, passes = simultaneous.minimize(objective, np.zeros((3, 3, 1)), method=method, tol=1e-14, max_iter=30)
+    results = simultaneous.minimize(objective, np.zeros((3, 3, 1)), method=method, tol=1e-14, max_iter=30)
     assert [result.reason for result in results] == ["converged", "converged", "left"]
     for number in (0, 1):
         np.testing.assert_allclose(results[number].theta, target[:, [number], :], rtol=1e-6)
         assert results[number].costs.shape == (results[number].iterations + 1, 1)
     assert objective.evaluations[0] == 3
     assert objective.evaluations[-1] == 1
-    assert passes == len(objective.evaluations)
+    assert max(result.passes for result in results) == len(objective.evaluations)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
 
-__all__ = ["Setting", "erased_class", "gather", "model_of", "settle"]
+__all__ = ["Setting", "erased_class", "gather", "model_of", "settle", "weigh"]
 
 
 class Setting(NamedTuple):
@@ -45,17 +45,21 @@ def settle(
     return Setting(place.put(X), samples, names, home, stored, place, computed, reason)
 
 
-def gather(setting: Setting, encoded: labels.Targets, sample_weight: Any) -> InMemory:
-    """The training samples."""
-    m, place, dtype = encoded.Y.shape[1], setting.place, setting.dtype
-    weight = labels.as_weight(sample_weight, m)
-    Y = place.put(encoded.Y, "int32" if encoded.numbers else dtype)
-    if weight is not None:
-        with place.computing():
-            weight = place.put(weight, dtype)
-    total = labels.total_of(weight, m)
+def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory:
+    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
+    Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
+    weight = weigh(setting, weight)
+    total = labels.total_of(weight, encoded.Y.shape[1])
     n_classes = len(encoded.classes) if encoded.numbers else None
-    return InMemory(setting.X, Y, weight, place, dtype, total, setting.samples == "rows", n_classes)
+    return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
+
+
+def weigh(setting: Setting, weight: Array | None) -> Array | None:
+    """The weight where and as it is computed with."""
+    if weight is None:
+        return None
+    with setting.place.computing():
+        return setting.place.put(weight, setting.dtype)
 
 
 def erased_class(source: InMemory, encoded: labels.Targets) -> int | None:

@@ -1,12 +1,13 @@
-"""Many models of two classes that share X, minimised together: one pass serves all, one decomposition steps all.
+"""Many models of two classes that share X, minimised together: one pass serves all, a few inverses step all.
 
 Where all have the same targets (penalties, folds, replicates) they start at the answer of one of them, and step with
 its Hessian on all samples; where each has its own, they start at their log odds, and step with the second moment of
-the features times the curvature p (1 - p) of each. Then L-BFGS on all samples, with steps of length one. What does not
-converge so is left to the solver of single models.
+the features times the curvature p (1 - p) of each. Then L-BFGS on all samples. What does not converge
+so is left to the solver of single models.
 """
 
 import dataclasses
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +25,10 @@ from xlogreg.solvers.result import Result
 from xlogreg.solving import solve
 from xlogreg.terms import target_terms
 
-__all__ = ["Batch", "minimize_together", "pose_batch", "shares_pay"]
+__all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
 STEPS = 60  # after which a model goes on alone
 THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
-BIAS_PENALTY = 1e-6  # times the others': as good as nothing, so that every direction has one
-PATIENCE = {True: 1, False: 2}  # whether the curvature is that of the Hessian: gaps that must be small in a row
 
 
 class Batch(NamedTuple):
@@ -61,7 +60,7 @@ class Batch(NamedTuple):
         return self.problem._replace(objective=objective, source=source, spread=spread, solver="batch")
 
 
-def shares_pay(problem: Problem) -> bool:
+def sharing_pays(problem: Problem) -> bool:
     """Whether the Hessian of all samples is worth its work, so that the batch has something to step with."""
     return problem.start.shape[0] <= EXPANSION_LIMIT and problem.start.shape[2] == 1
 
@@ -103,53 +102,66 @@ def pose_batch(
         return Batch(problem, source, objective, masses[:, 0] / totals[:, 0], Y is None, separable)
 
 
-def minimize_together(batch: Batch, options: Options) -> tuple[list[Result | None], float]:
-    """Results of the models, None for those that have to go on alone, and the passes of all together."""
+def minimize_together(batch: Batch, options: Options) -> list[Result | None]:
+    """Results of the models, None for those that have to go on alone; their passes count what prepared the batch."""
     problem, whole = batch.problem, batch.objective
-    found = _reference(batch, options) if batch.same else None
-    start = np.zeros((problem.start.shape[0], batch.models, 1))
-    if found is None:
-        with np.errstate(divide="ignore"):
-            odds = np.log(batch.shares) - np.log1p(-batch.shares)
-        start[-1, :, 0] = np.where(np.isfinite(odds), odds, 0.0) * whole.free[-1, 0, 0]
-        S = _second_moment(problem.objective)
-        curvature, passes = batch.shares * (1.0 - batch.shares), 1.0
-    else:
-        reference, S, passes = found
-        start[...], curvature = reference, np.ones(batch.models)
+    found = _at_reference(batch, options) if batch.same else None
+    prepared = _at_log_odds(batch) if found is None else found
     results: list[Result | None] = [None] * batch.models
     fits = np.flatnonzero((batch.shares > 0) & (batch.shares < 1))
-    T = np.sqrt(np.concatenate([whole.penalty[:, 0, :], [[BIAS_PENALTY * np.max(whole.penalty, initial=1e-300)]]]))
-    size = max(1, THETA_NUMBERS // start.shape[0])
-    for part in (fits[first : first + size] for first in range(0, len(fits), size)):
-        M = Shared.of(S, T, curvature[part], whole.l2[0, part, 0], whole.precision)
-        method = QuasiNewton(M, patience=PATIENCE[found is not None])
+    penalty = whole.free[:, :, 0] * np.concatenate([whole.penalty[:, 0, :], [[0.0]]])
+    M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
+    fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
+    size = max(1, THETA_NUMBERS // prepared.start.shape[0])
+    for first in range(0, len(fits), size):
+        numbers = np.arange(first, min(first + size, len(fits)))
+        part = fits[numbers]
         objective = whole.keep(part)
         with problem.source.place.computing():
-            ended, more = simultaneous.minimize(
-                objective, start[:, part, :], method=method, tol=problem.tolerance(options), max_iter=STEPS
+            ended = simultaneous.minimize(
+                objective,
+                prepared.start[:, part, :],
+                method=QuasiNewton(M.keep(numbers), patience=prepared.patience),
+                tol=problem.tolerance(options),
+                max_iter=min(STEPS, options.steps),
             )
-        passes += more
-        settled, more = _at_rest(objective, ended, batch.separable[part])
-        passes += more
-        for model, result, rests in zip(part.tolist(), ended, settled, strict=True):
-            results[model] = result if rests else None
-    return results, passes
+        rests, more = _at_rest(objective, ended, batch.separable[part])
+        for model, result in zip(part[rests].tolist(), itertools.compress(ended, rests), strict=True):
+            passes = result.passes + prepared.passes + more * batch.separable[model]
+            results[model] = dataclasses.replace(result, passes=float(passes))
+    return results
 
 
-def _reference(batch: Batch, options: Options) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Parameters (n_x + 1, 1, 1) of the model with the middle penalty, its losses' Hessian, and the passes."""
+class Prepared(NamedTuple):
+    """What the models of a batch start and step with."""
+
+    start: np.ndarray  # (n_x + 1, g, 1)
+    S: np.ndarray  # (n_x + 1, n_x + 1), the Hessian of the losses but for the curvature of each model
+    curvature: np.ndarray  # (g,)
+    patience: int  # gaps that must be small in a row
+    passes: float
+
+
+def _at_reference(batch: Batch, options: Options) -> Prepared | None:
+    """From the minimum of the model with the middle penalty, where it is found."""
     problem = batch.problem
     result = solve(problem, options)
     if result.reason not in ("converged", "precision"):
         return None
-    here = problem.objective.expand(result.theta)
-    H = np.asarray(here.hessian)[0] - problem.objective.shift(1)[0]
-    return result.theta, H, result.passes + 1.0
+    hessian = problem.objective.expand(result.theta).hessian
+    H = np.asarray(hessian)[0] - problem.objective.shift(1)[0]
+    start = np.repeat(result.theta, batch.models, axis=1)
+    return Prepared(start, H, np.ones(batch.models), 1, result.passes + 1.0)
 
 
-def _second_moment(objective: Objective) -> np.ndarray:
-    return dataclasses.replace(objective, center=None).second_moment()
+def _at_log_odds(batch: Batch) -> Prepared:
+    """From the models without features, whose Hessian is a multiple of the second moment."""
+    start = np.zeros((batch.problem.start.shape[0], batch.models, 1))
+    with np.errstate(divide="ignore"):
+        odds = np.log(batch.shares) - np.log1p(-batch.shares)
+    start[-1, :, 0] = np.where(np.isfinite(odds), odds, 0.0) * batch.objective.free[-1, 0, 0]
+    S = dataclasses.replace(batch.problem.objective, center=None).second_moment()
+    return Prepared(start, S, batch.shares * (1.0 - batch.shares), 2, 1.0)
 
 
 def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -> tuple[np.ndarray, float]:

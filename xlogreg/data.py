@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
-from xlogreg.logistic import scores
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
@@ -202,13 +201,6 @@ class InMemory:
             X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
         return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
 
-    def projected(self, basis: np.ndarray, bias: np.ndarray) -> "InMemory":
-        """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
-        W, b = self.place.put(basis, self.dtype), self.place.put(bias, self.dtype)
-        return dataclasses.replace(
-            self, X=map_samples(self, lambda X: scores(X, W, b.T)), rows=False, center=None, index=None
-        )
-
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of these samples, in the computing dtype."""
         xp, Y = self.place.xp, self._cut(self.Y, self.target_of, start, stop)
@@ -230,7 +222,10 @@ class InMemory:
         return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
 
     def spans(self, temporaries: int = 1, outputs: int = 0) -> list[tuple[int, int]]:
-        """Start and stop of each block, for a function that makes so many temporaries of its size, and such scores."""
+        """Start and stop of each block, for a function that makes so many temporaries of its size.
+
+        ``outputs``: scores of a sample, where many models make more of them than a block should hold.
+        """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # and what is fetched is one
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)

@@ -135,8 +135,9 @@ def fit(
     X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
+    weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
     setting = settle(X, names, samples, backend, device, dtype, fallback)
-    source = gather(setting, encoded, sample_weight)
+    source = gather(setting, encoded, weight)
     erased = erased_class(source, encoded)
     if erased is not None:
         raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")

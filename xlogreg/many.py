@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import Setting, erased_class, gather, model_of, settle
-from xlogreg.batches import minimize_together, pose_batch, shares_pay
+from xlogreg.assembly import Setting, erased_class, gather, model_of, settle, weigh
+from xlogreg.batches import minimize_together, pose_batch, sharing_pays
 from xlogreg.data import InMemory
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
@@ -63,8 +63,8 @@ def fit_many(
     -------
     list of Model
         g of them. The gap of those that were minimised together is the solver's own estimate; their ``passes`` are
-        those that each took part in. A model whose weights leave a class without a sample has parameters of NaN and
-        the reason "one class".
+        those that each took part in, and what prepared them all. A model whose weights leave a class without a sample
+        has parameters of NaN and the reason "one class".
 
     Raises
     ------
@@ -105,12 +105,10 @@ def fit_many(
         for l2 in (penalties if len(penalties) == g else penalties * g)
     ]
     setting = settle(X, names, samples, backend, device, dtype, fallback)
-    models: list[Model | None] = [None] * g
     two = [number for number in range(g) if len(encoded[number % len(encoded)].classes) == 2]
-    if len(two) > 1:
-        _fit_together(setting, encoded, weights, options, two, models, began)
+    models = _fit_together(setting, encoded, weights, options, two, began) if len(two) > 1 else {}
     for number in range(g):
-        if models[number] is None:
+        if number not in models:
             target, option = encoded[number % len(encoded)], options[number]
             source = gather(setting, target, weights[number % len(weights)])
             erased = erased_class(source, target)
@@ -121,7 +119,7 @@ def fit_many(
             else:
                 costs, verdict = np.zeros(0), _without_a_class(problem, target.classes.tolist()[erased], number)
             models[number] = model_of(setting, target, problem, costs, verdict, time.perf_counter() - began)
-    return [model for model in models if model is not None]
+    return [models[number] for number in range(g)]
 
 
 def _rows(Ys: Any, samples: str) -> list[Any]:
@@ -164,25 +162,26 @@ def _fit_together(
     weights: list[Any],
     options: list[Options],
     two: list[int],
-    models: list[Model | None],
     began: float,
-) -> None:
-    """Fill in those of the models that can be minimised together."""
+) -> dict[int, Model]:
+    """Those of the models of two classes, by number, that can be minimised together."""
     m, place = encoded[0].Y.shape[1], setting.place
     middle = sorted(two, key=lambda number: options[number].l2)[len(two) // 2]
     target = encoded[middle % len(encoded)]
     problem = pose(gather(setting, target, None), target, None, options[middle])
-    if not shares_pay(problem):
-        return
+    if not sharing_pays(problem):
+        return {}
     Y = weight = None
     with place.computing():
         if len(encoded) > 1:
             kind = "int8" if all(encoded[number].hard for number in two) else setting.dtype
             Y = place.xp.stack([place.put(encoded[number].Y, kind) for number in two])
         if any(w is not None for w in weights):
-            gathered = [gather(setting, target, w).weight for w in weights]
             even = place.xp.ones((1, m), dtype=place.dtype(setting.dtype), device=place.device)
-            weight = place.xp.stack([even if w is None else w for w in gathered])
+            put = [even if w is None else weigh(setting, w) for w in weights]
+            for number, w in enumerate(put):
+                _named(f"sample_weights[{number}]", labels.total_of, w, m)
+            weight = place.xp.stack(put)
     batch = pose_batch(
         problem,
         Y,
@@ -191,15 +190,17 @@ def _fit_together(
         np.asarray([options[number].l2 for number in two]),
         np.asarray([encoded[number % len(encoded)].hard for number in two]),
     )
-    results, _ = minimize_together(batch, options[middle])
+    results = minimize_together(batch, options[middle])
     seconds = time.perf_counter() - began
-    for place_in_batch, (number, result) in enumerate(zip(two, results, strict=True)):
-        target = encoded[number % len(encoded)]
+    models = {}
+    for position, (number, result) in enumerate(zip(two, results, strict=True)):
         if result is not None:
-            single = batch.single(place_in_batch)
+            single, target = batch.single(position), encoded[number % len(encoded)]
             result = dataclasses.replace(result, costs=np.asarray(result.costs)[:, 0])
-            verdict = judge(single, result, options[number])
-            models[number] = model_of(setting, target, single, result.costs, verdict, seconds)
+            models[number] = model_of(
+                setting, target, single, result.costs, judge(single, result, options[number]), seconds
+            )
+    return models
 
 
 def _unweighted(source: InMemory) -> InMemory:

@@ -71,7 +71,7 @@ class Objective:
         What the source is centred by, where rounding allows to have it in the parameters instead of in X: the
         sums of a gradient are then taken over the X that lies there, without touching every number of it.
     separable : bool
-        Whether separated classes mean that there is no minimum: hard labels, and no penalty.
+        Whether separated classes mean that there is no minimum where there is no penalty: hard labels.
 
     Notes
     -----
@@ -197,7 +197,7 @@ class Objective:
         loss = losses / self.source.total_weight
         value = loss + 0.5 * xp.sum(theta * pull, axis=(0, 2))
         gradient = dTheta * (self.rows / self.total) + pull
-        separated = (unsettled == 0) if self.separable else (unsettled < 0)
+        separated = (unsettled == 0) & (self.l2[0, :, 0] == 0) if self.separable else (unsettled < 0)
         return Evaluation(value, loss, gradient, separated)
 
 

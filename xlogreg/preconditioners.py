@@ -1,12 +1,16 @@
 """The approximate inverse Hessian that a solver steps with; all on the host, where second-order solvers keep theta."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 __all__ = ["Basis", "Conditioning", "Dense", "Diagonal", "Inverse", "Kronecker", "Preconditioner", "Shared"]
+
+LEAST_INVERSES = 8  # of the Hessians of many models that are held, and more while they are small
+INVERTED_NUMBERS = 2**20  # in all
 
 
 class Conditioning(NamedTuple):
@@ -95,36 +99,55 @@ class Basis(NamedTuple):
 
 @dataclass(frozen=True)
 class Shared:
-    """M_j = curvature_j S + l2_j T^2 of g models of one output: one decomposition of S serves them all.
-
-    M_j^-1 = T^-1 U diag(1 / spectrum_j) U' T^-1, for a whole basis of S.
+    """M_j = curvature_j (S + rho_j diag(penalty)) of g models of one output, each rho_j one of a few.
 
     Attributes
     ----------
-    basis : Basis
-    spectrum : array (n_x + 1, g)
-        curvature_j values + l2_j; infinite where there is nothing to solve for.
+    inverse : array (u, n_x + 1, n_x + 1)
+        Of S + rho diag(penalty), for each rho.
+    group : array (g,)
+        Which of them belongs to each model.
+    curvature : array (g,)
+    regular : array (g,)
+        Whether the inverse of each is one, not a pseudo-inverse, which knows nothing of some directions.
     """
 
-    basis: Basis
-    spectrum: np.ndarray
+    inverse: np.ndarray
+    group: np.ndarray
+    curvature: np.ndarray
+    regular: np.ndarray
 
     @classmethod
-    def of(cls, S: np.ndarray, T: np.ndarray, curvature: np.ndarray, l2: np.ndarray, precision: float) -> "Shared":
-        """From S (n_x + 1, n_x + 1), T (n_x + 1, 1), and the curvatures and penalties (g,) of the models."""
-        values, U = np.linalg.eigh(S / T / T.T)
-        values = np.maximum(values, 0.0)
-        collinear = (values <= values.shape[0] * precision * values[-1])[:, None]
-        spectrum = values[:, None] * curvature + l2
-        dead = collinear & (l2 == 0) | (spectrum <= 0)
-        return cls(Basis(T, U, values), np.where(dead, np.inf, spectrum))
+    def of(
+        cls, S: np.ndarray, penalty: np.ndarray, curvature: np.ndarray, l2: np.ndarray, precision: float
+    ) -> "Shared":
+        """From S (n_x + 1, n_x + 1), penalty (n_x + 1, 1), and the curvatures and penalties (g,) of the models.
+
+        Where there are more different l2 / curvature than can be inverted, those within a factor of two, or more,
+        share one.
+        """
+        rho, base = l2 / curvature, 1.0
+        values, group = np.unique(rho, return_inverse=True)
+        while len(values) > max(LEAST_INVERSES, INVERTED_NUMBERS // S.size):
+            base += base
+            near = base ** np.round(np.log(np.where(rho > 0, rho, 1.0)) / math.log(base))
+            values, group = np.unique(np.where(rho > 0, near, 0.0), return_inverse=True)
+        whole = Inverse.of(np.stack([S + np.diag(value * penalty[:, 0]) for value in values]), precision)
+        present = int(np.sum(S.diagonal() > 0))
+        regular = np.asarray([conditioning.rank >= present for conditioning in whole.conditioning])
+        return cls(whole.inverse, group, curvature, regular[group])
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
-        T, U, _, _ = self.basis
-        return ((U @ ((U.T @ (gradient[:, :, 0] / T)) / self.spectrum)) / T)[:, :, None]
+        solution = np.empty_like(gradient)
+        for number in np.unique(self.group).tolist():
+            models = self.group == number
+            solution[:, models, 0] = self.inverse[number] @ gradient[:, models, 0]
+        return solution / self.curvature[:, None]
 
     def keep(self, models: np.ndarray) -> "Shared":
-        return dataclasses.replace(self, spectrum=self.spectrum[:, models])
+        """That of some of the models, by number."""
+        parts = {name: getattr(self, name)[models] for name in ("group", "curvature", "regular")}
+        return dataclasses.replace(self, **parts)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,14 @@ def _axes(objective: Objective, source: InMemory, spread: Spread, engine: object
         S = measure_moments(first, spread, engine).raised(S, 1.0)
     values, U = np.linalg.eigh(S / T / T.T)
     left = (U / T) * objective.rows[:, 0, :]
-    return Axes(Basis(T, U, values), second, second.projected(left[:-1], left[-1:]), first.m / source.m)
+    return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
+
+
+def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemory:
+    """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
+    W, b = source.place.put(basis, source.dtype), source.place.put(bias, source.dtype)
+    X = map_samples(source, lambda X: scores(X, W, b.T))
+    return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
 
 
 def _span(objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:

@@ -18,8 +18,9 @@ class QuasiNewton:
     Attributes
     ----------
     preconditioner : Preconditioner
-    pairs : tuple of pairs of arrays
-        How theta moved and how the gradient changed, the newest last; zeros for a model that learnt nothing of it.
+    pairs : tuple of triples of arrays
+        How theta moved, s, and how the gradient changed, y, the newest last, and 1 / s'y (1, g, 1): 0 for a model
+        that learnt nothing.
     memory : int
         How many of them are kept.
     rescaling : float
@@ -28,7 +29,7 @@ class QuasiNewton:
     """
 
     preconditioner: Preconditioner
-    pairs: tuple[tuple[Array, Array], ...] = ()
+    pairs: tuple[tuple[Array, Array, Array], ...] = ()
     memory: int = 20
     rescaling: float = 1.0
     patience: int = 2  # the pairs know the curvature only where they have been
@@ -39,43 +40,39 @@ class QuasiNewton:
 
     def step(self, here: Evaluation) -> Array:
         q, weights = here.gradient, []
-        curvatures = [_dot(s, y) for s, y in self.pairs]
-        for (s, y), curvature in zip(reversed(self.pairs), reversed(curvatures), strict=True):
-            weights.append(_ratio(_dot(s, q), curvature))
+        for s, y, inverse in reversed(self.pairs):
+            weights.append(inverse * _dot(s, q))
             q = q - weights[-1] * y
         r = self.preconditioner.solve(q)
         if self.pairs:  # the newest curvature, measured by the preconditioner's
-            y = self.pairs[-1][1]
-            r = r * _ratio(curvatures[-1], _dot(y, self.preconditioner.solve(y)), 1.0) ** self.rescaling
-        for (s, y), curvature, weight in zip(self.pairs, curvatures, reversed(weights), strict=True):
-            r = r + s * (weight - _ratio(_dot(y, r), curvature))
+            _, y, inverse = self.pairs[-1]
+            measured = inverse * _dot(y, self.preconditioner.solve(y))
+            xp = array_namespace(measured)
+            r = r * xp.where(measured > 0, measured, 1.0) ** -self.rescaling
+        for (s, y, inverse), weight in zip(self.pairs, reversed(weights), strict=True):
+            r = r + s * (weight - inverse * _dot(y, r))
         return -r
 
     def learn(self, moved: Array, change: Array) -> Self:
         # convex: s'y >= 0, and a pair whose curvature drowns in rounding errors teaches nothing
-        xp = array_namespace(moved)
-        known = _dot(moved, change) > 1e-14 * xp.sqrt(_dot(moved, moved) * _dot(change, change))
+        xp, curvature = array_namespace(moved), _dot(moved, change)
+        known = curvature > 1e-14 * xp.sqrt(_dot(moved, moved) * _dot(change, change))
         if not bool(xp.any(known)):
             return self
-        if not bool(xp.all(known)):
-            moved, change = (xp.where(known, part, xp.zeros_like(part)) for part in (moved, change))
-        return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], (moved, change)))
+        inverse = xp.where(known, 1.0 / xp.where(known, curvature, 1.0), 0.0)
+        return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], (moved, change, inverse)))
 
     def keep(self, models: Array) -> Self:
         """The method of some of the models, by number."""
         assert isinstance(self.preconditioner, Shared), "only that one is of many models"
         xp = array_namespace(models)
-        pairs = tuple((xp.take(s, models, axis=1), xp.take(y, models, axis=1)) for s, y in self.pairs)
+        pairs = tuple(tuple(xp.take(part, models, axis=1) for part in pair) for pair in self.pairs)
         return dataclasses.replace(self, pairs=pairs, preconditioner=self.preconditioner.keep(models))
 
 
 def _dot(a: Array, b: Array) -> Array:
     """Of each model (1, g, 1)."""
-    return array_namespace(a).sum(a * b, axis=(0, 2), keepdims=True)
-
-
-def _ratio(part: Array, whole: Array, otherwise: float = 0.0) -> Array:
-    """part / whole, where the whole is not 0."""
-    xp = array_namespace(whole)
-    none = whole == 0
-    return xp.where(none, otherwise, part / xp.where(none, 1.0, whole))
+    xp = array_namespace(a)
+    if a.shape[1] == 1:  # several times faster than along two axes
+        return xp.reshape(xp.sum(a * b), (1, 1, 1))
+    return xp.sum(a * b, axis=(0, 2), keepdims=True)

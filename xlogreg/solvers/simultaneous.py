@@ -19,9 +19,7 @@ __all__ = ["minimize"]
 HOPEFUL = 8  # steps in which the gap must be halved
 
 
-def minimize(
-    objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int
-) -> tuple[list[Result], float]:
+def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int) -> list[Result]:
     """Minimise the g models of a batch.
 
     Parameters
@@ -30,16 +28,15 @@ def minimize(
     start : array (n_x + 1, g, k)
     method : QuasiNewton
     tol : float
-        A model is done when its gap is at most tol * J, twice running. The last step, which needs no pass, is taken.
+        A model is done when its gap is at most tol * J, as often in a row as the method has patience. The last step,
+        which needs no pass, is taken.
     max_iter : int
 
     Returns
     -------
-    results : list of Result
+    list of Result
         One for each model, of one model each. Reason "converged", "precision", or "left": nothing is claimed of it,
         and theta is where it was last.
-    passes : float
-        Over the samples, for all of them together.
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
@@ -55,12 +52,12 @@ def minimize(
         gap = xp.where(taken, decrement(here.gradient, step), halved)
         path.append(theta)
         costs.append(dict(zip(alive, here.value.tolist(), strict=True)))
-        small = xp.where(gap <= tol * here.value, small + 1.0, 0.0)
+        small = xp.where(taken & (gap <= tol * here.value), small + 1.0, 0.0)
         fell = gap <= 0.5 * halved
         idle, halved = xp.where(fell, 0.0, idle + 1.0), xp.where(fell, gap, halved)
         blind = (gap <= 8.0 * objective.noise * here.value) & (idle >= HOPEFUL)
         done = small >= method.patience
-        lost = ~xp.isfinite(gap) | (gap < 0) | (idle >= HOPEFUL) | (here.separated & (here.value < math.log(2.0)))
+        lost = ~xp.isfinite(gap) | (gap < 0) | (idle >= HOPEFUL) | here.separated
         if iteration == max_iter:
             lost = lost | ~done
         stays = ~(done | lost)
@@ -102,4 +99,4 @@ def minimize(
         moved = xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
         method = method.learn(moved, here.gradient - previous)
         theta = theta + moved
-    return [results[model] for model in range(start.shape[1])], iteration + 1.0
+    return [results[model] for model in range(start.shape[1])]
