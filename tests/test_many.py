@@ -235,6 +235,15 @@ def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
     assert max(result.passes for result in results) == len(objective.evaluations)
 
 
+def test_changes_of_the_gradient_that_rounding_may_have_made_are_not_believed():
+    flat = Quadratics(np.full((1, 1, 1), 1e-6), np.full((1, 1, 1), -1e-2))
+    flat.noise = 1e-7  # of values about one: a gap of 5e-17 is far below it
+    method = QuasiNewton(Shared.of(np.eye(1), np.ones((1, 1)), np.ones(1), np.zeros(1), 1e-16), patience=1)
+    (result,) = simultaneous.minimize(flat, np.zeros((1, 1, 1)), method=method, tol=1e-18, max_iter=30)
+    assert result.reason == "precision"
+    assert abs(float(result.theta[0, 0, 0])) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

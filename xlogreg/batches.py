@@ -27,7 +27,7 @@ from xlogreg.terms import target_terms
 
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
-STEPS = 60  # after which a model goes on alone
+STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
 THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
 
 

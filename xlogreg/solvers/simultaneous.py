@@ -55,7 +55,8 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         small = xp.where(taken & (gap <= tol * here.value), small + 1.0, 0.0)
         fell = gap <= 0.5 * halved
         idle, halved = xp.where(fell, 0.0, idle + 1.0), xp.where(fell, gap, halved)
-        blind = (gap <= 8.0 * objective.noise * here.value) & (idle >= HOPEFUL)
+        blind = gap <= 8.0 * objective.noise * here.value
+        stuck = blind & (idle >= HOPEFUL)
         done = small >= method.patience
         lost = ~xp.isfinite(gap) | (gap < 0) | (idle >= HOPEFUL) | here.separated
         if iteration == max_iter:
@@ -66,7 +67,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
                 if bool(stays[number]):
                     continue
                 one = slice(number, number + 1)
-                reason = "converged" if bool(done[number]) else "precision" if bool(blind[number]) else "left"
+                reason = "converged" if bool(done[number]) else "precision" if bool(stuck[number]) else "left"
                 at = theta[:, one, :] + (step[:, one, :] if reason == "converged" else 0.0)
                 history = [c[model] for c in costs[:-1]] if reason == "left" else [c[model] for c in costs]
                 results[model] = Result(
@@ -85,18 +86,15 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
             if not alive:
                 break
             objective, method = objective.keep(kept), method.keep(kept)
-            theta, step, small, idle, halved = (
-                xp.take(theta, kept, axis=1),
-                xp.take(step, kept, axis=1),
-                *(xp.take(part, kept, axis=0) for part in (small, idle, halved)),
-            )
+            theta, step = xp.take(theta, kept, axis=1), xp.take(step, kept, axis=1)
+            small, idle, halved, blind = (xp.take(part, kept, axis=0) for part in (small, idle, halved, blind))
             here = here.keep(kept)
             path = collections.deque((xp.take(part, kept, axis=1) for part in path), maxlen=TREND_STEPS)
         trial = theta + step
         there = objective.evaluate(trial)
         taken = there.value <= here.value + 8.0 * objective.noise * xp.abs(here.value)
         here, previous = there.where(taken, here), here.gradient
-        moved = xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
-        method = method.learn(moved, here.gradient - previous)
-        theta = theta + moved
+        theta = theta + xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
+        # what rounding makes of a change that small would pass for a curvature of nothing, and the next step go far
+        method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
     return [results[model] for model in range(start.shape[1])]
