@@ -1,28 +1,33 @@
-"""Many models of two classes that share X, minimised together: one pass serves all, a few inverses step all.
+"""Many models that share X, minimised together: one pass serves all.
 
-Where all have the same targets (penalties, folds, replicates) they start at the answer of one of them, and step with
-its Hessian on all samples; where each has its own, they start at their log odds, and step with the second moment of
-the features times the curvature p (1 - p) of each. Then L-BFGS on all samples. What does not converge
-so is left to the solver of single models.
+Models of two classes, and of not too many features, are stepped by a few inverses of Hessians. Where all have the same
+targets (penalties, folds, replicates) they start at the answer of one of them, and step with its Hessian on all
+samples; where each has its own, they start at their log odds, and step with the second moment of the features times
+the curvature p (1 - p) of each. Then L-BFGS on all samples. The others go from the strong penalties to the weak, see
+`xlogreg.continuation`. What does not converge so is left to the solver of single models.
 """
 
 import dataclasses
 import itertools
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg import continuation
 from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT
 from xlogreg.data import InMemory
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Shared
-from xlogreg.problem import Problem
+from xlogreg.problem import Problem, log_odds
 from xlogreg.solvers import descent, simultaneous
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Result
-from xlogreg.solving import solve
+from xlogreg.solving import centered, solve
+from xlogreg.spectral import axes_pay, principal_axes
 from xlogreg.terms import target_terms
 
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
@@ -37,7 +42,8 @@ class Batch(NamedTuple):
     problem: Problem  # of one of them without weights: coordinates, penalty, what may move
     source: InMemory  # with the targets and weights of all
     objective: Objective  # of all
-    shares: np.ndarray  # of the second class (g,), by weight
+    shares: np.ndarray  # of the targets (g, k), by weight
+    tracks: np.ndarray  # (g,) one number for models that differ in nothing but their penalty
     same: bool  # whether all have the same targets
     separable: np.ndarray  # (g,) whether separated classes mean that there is no minimum
 
@@ -56,12 +62,18 @@ class Batch(NamedTuple):
         )
         spread = self.problem.spread
         if spread is not None:
-            spread = spread._replace(targets=self.shares[model].reshape(1, 1))
+            spread = spread._replace(targets=self.shares[model][:, None])
         return self.problem._replace(objective=objective, source=source, spread=spread, solver="batch")
 
 
 def sharing_pays(problem: Problem) -> bool:
-    """Whether the Hessian of all samples is worth its work, so that the batch has something to step with."""
+    """Whether models of this kind are minimised faster together than one by one."""
+    return _inverses_pay(problem) or (
+        problem.solver == "spectral-lbfgs" and axes_pay(problem.source, problem.start.shape[2])
+    )
+
+
+def _inverses_pay(problem: Problem) -> bool:
     return problem.start.shape[0] <= EXPANSION_LIMIT and problem.start.shape[2] == 1
 
 
@@ -79,7 +91,7 @@ def pose_batch(
     ----------
     problem : Problem
         Of one of them, without weights.
-    Y, weight : array (t, 1, m), or None
+    Y, weight : array (t, k, m), (t, 1, m), or None
         Distinct targets and weights, where not all models have the same targets, or none have weights.
     rows : pair of ndarrays (g,)
         Which of these each model has.
@@ -91,45 +103,97 @@ def pose_batch(
         source = dataclasses.replace(source, Y=Y, target_of=rows[0])
     if weight is not None:
         source = dataclasses.replace(source, weight=weight, weight_of=rows[1])
-    totals, masses = source.sum(target_terms, np.zeros((1, g, 1)))
+    totals, masses = source.sum(target_terms, np.zeros((1, g, problem.start.shape[2])))
     if Y is not None or weight is not None:
         source = dataclasses.replace(source, total_weight=totals[:, 0])
     separable = hard & (l2s == 0)
     objective = dataclasses.replace(
         problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))
     )
+    owned = [of for of, own in zip(rows, (Y, weight), strict=True) if own is not None]
+    tracks = np.unique(np.stack(owned), axis=1, return_inverse=True)[1] if owned else np.zeros(g, dtype=int)
     with np.errstate(all="ignore"):
-        return Batch(problem, source, objective, masses[:, 0] / totals[:, 0], Y is None, separable)
+        return Batch(problem, source, objective, masses / totals, tracks, Y is None, separable)
 
 
-def minimize_together(batch: Batch, options: Options) -> list[Result | None]:
-    """Results of the models, None for those that have to go on alone; their passes count what prepared the batch."""
+def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
+    """Results of the models, None for those that have to go on alone; their passes count what prepared the batch.
+
+    ``starts``: where the models begin that have a start of their own, by number (n_x + 1, 1, k).
+    """
+    results: list[Result | None] = [None] * batch.models
+    fits = np.flatnonzero(np.all((batch.shares > 0) & (batch.shares < 1), axis=1))
+    minimize = _by_inverses if _inverses_pay(batch.problem) else _along_penalties
+    with batch.problem.source.place.computing():
+        for part, ended, passes in minimize(batch, options, fits, starts):
+            rests, more = _at_rest(batch.objective.keep(part), ended, batch.separable[part])
+            for model, result in zip(part[rests].tolist(), itertools.compress(ended, rests), strict=True):
+                total = result.passes + passes + more * batch.separable[model]
+                results[model] = dataclasses.replace(result, passes=float(total))
+    return results
+
+
+Ended = Iterator[tuple[np.ndarray, list[Result], float]]  # of some of the models, by number, and the passes before
+
+
+def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
+    """Those of the models that fit, stepped by inverses of Hessians of all samples."""
     problem, whole = batch.problem, batch.objective
     found = _at_reference(batch, options) if batch.same else None
     prepared = _at_log_odds(batch) if found is None else found
-    results: list[Result | None] = [None] * batch.models
-    fits = np.flatnonzero((batch.shares > 0) & (batch.shares < 1))
     penalty = whole.free[:, :, 0] * np.concatenate([whole.penalty[:, 0, :], [[0.0]]])
     M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
-    size = max(1, THETA_NUMBERS // prepared.start.shape[0])
-    for first in range(0, len(fits), size):
-        numbers = np.arange(first, min(first + size, len(fits)))
+    for numbers in _portions(np.arange(len(fits)), batch):
         part = fits[numbers]
-        objective = whole.keep(part)
-        with problem.source.place.computing():
-            ended = simultaneous.minimize(
-                objective,
-                prepared.start[:, part, :],
-                method=QuasiNewton(M.keep(numbers), patience=prepared.patience),
-                tol=problem.tolerance(options),
-                max_iter=min(STEPS, options.steps),
-            )
-        rests, more = _at_rest(objective, ended, batch.separable[part])
-        for model, result in zip(part[rests].tolist(), itertools.compress(ended, rests), strict=True):
-            passes = result.passes + prepared.passes + more * batch.separable[model]
-            results[model] = dataclasses.replace(result, passes=float(passes))
-    return results
+        ended = simultaneous.minimize(
+            whole.keep(part),
+            _begun(prepared.start, part, starts),
+            method=QuasiNewton(M.keep(numbers), patience=prepared.patience),
+            tol=problem.tolerance(options),
+            max_iter=min(STEPS, options.steps),
+        )
+        yield part, ended, prepared.passes
+
+
+def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
+    """Those of the models that fit, from the strong penalties to the weak."""
+    problem = batch.problem
+    assert problem.spread is not None
+    rng = np.random.default_rng(options.rng)
+    axes = principal_axes(problem.objective, problem.source, problem.spread, problem.engine, rng)
+    for tracks in _portions(np.unique(batch.tracks[fits]), batch):
+        part = fits[np.isin(batch.tracks[fits], tracks)]
+        ended = continuation.minimize(
+            batch.objective.keep(part),
+            _begun(_biased(batch), part, starts),
+            given=np.isin(part, list(starts)),
+            tracks=batch.tracks[part],
+            axes=axes,
+            tol=problem.tolerance(options),
+            max_iter=options.steps,
+        )
+        yield part, [centered(result) for result in ended], axes.passes
+
+
+def _portions(numbers: np.ndarray, batch: Batch) -> list[np.ndarray]:
+    """The numbers of models, in as many portions as the memory of their parameters asks for."""
+    count = math.ceil(len(numbers) * batch.problem.start.size / THETA_NUMBERS)
+    return np.array_split(numbers, count) if count else []
+
+
+def _begun(start: np.ndarray, part: np.ndarray, starts: dict[int, np.ndarray]) -> np.ndarray:
+    """The start of some of the models, with those of their own."""
+    return np.concatenate([starts.get(model, start[:, [model], :]) for model in part.tolist()], axis=1)
+
+
+def _biased(batch: Batch) -> np.ndarray:
+    """The models without features (n_x + 1, g, k)."""
+    start = np.zeros((batch.problem.start.shape[0], *batch.shares.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = log_odds(batch.shares)
+    start[-1] = np.where(np.isfinite(odds), odds, 0.0) * batch.objective.free[-1]
+    return start
 
 
 class Prepared(NamedTuple):
@@ -156,12 +220,9 @@ def _at_reference(batch: Batch, options: Options) -> Prepared | None:
 
 def _at_log_odds(batch: Batch) -> Prepared:
     """From the models without features, whose Hessian is a multiple of the second moment."""
-    start = np.zeros((batch.problem.start.shape[0], batch.models, 1))
-    with np.errstate(divide="ignore"):
-        odds = np.log(batch.shares) - np.log1p(-batch.shares)
-    start[-1, :, 0] = np.where(np.isfinite(odds), odds, 0.0) * batch.objective.free[-1, 0, 0]
     S = dataclasses.replace(batch.problem.objective, center=None).second_moment()
-    return Prepared(start, S, batch.shares * (1.0 - batch.shares), 2, 1.0)
+    shares = batch.shares[:, 0]
+    return Prepared(_biased(batch), S, shares * (1.0 - shares), 2, 1.0)
 
 
 def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,26 +1,23 @@
 """`fit_many`: models that share X, fitted together."""
 
-import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import Setting, erased_class, gather, model_of, settle, weigh
-from xlogreg.batches import minimize_together, pose_batch, sharing_pays
-from xlogreg.data import InMemory
+from xlogreg.assembly import model_of, settle
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
 from xlogreg.model import Model
 from xlogreg.options import Options
-from xlogreg.problem import Problem, pose
-from xlogreg.solving import solve
+from xlogreg.plans import Plan, named, solve_plan
+from xlogreg.problem import Problem
 from xlogreg.tables import open_table
 
-__all__ = ["fit_many"]
+__all__ = ["build_models", "fit_many"]
 
 
 def fit_many(
@@ -29,6 +26,7 @@ def fit_many(
     *,
     l2s: float | Sequence[float] | np.ndarray = 0.0,
     sample_weights: Any = None,
+    initials: Any = None,
     samples: str = "columns",
     backend: str | None = None,
     device: Any = None,
@@ -43,9 +41,10 @@ def fit_many(
 ) -> list[Model]:
     """Fit g logistic regressions to the same X: as `fit` would one by one, but one pass over X serves all.
 
-    What they do not share they have of their own: targets, penalty, weights. Models of two classes are minimised
-    together, and those that have converged leave; a model that needs more than that (separated classes, say), and
-    models of three or more classes, are fitted alone.
+    What they do not share they have of their own: targets, penalty, weights, start. Models are minimised together, and
+    those that have converged leave. Softmax models that differ in their penalty only are a path, see `fit_path`. A
+    model that needs more than that is fitted alone: where classes are separated without a penalty, say, or where the
+    models are so small that it is faster.
 
     Parameters
     ----------
@@ -56,6 +55,8 @@ def fit_many(
     l2s : float, or (g,)
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
         For samples="rows", too, a row for each model. Zeros leave samples out: folds; whole numbers repeat them.
+    initials : Model or (w, b), or a list of g of them or None, optional
+        Where to start.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`.
 
@@ -69,7 +70,7 @@ def fit_many(
     Raises
     ------
     ValueError, TypeError
-        As `fit` does, and where the lengths of Ys, l2s and sample_weights do not agree.
+        As `fit` does, and where the lengths of Ys, l2s, sample_weights and initials do not agree.
 
     Warns
     -----
@@ -87,7 +88,7 @@ def fit_many(
     X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = [
-        _named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
+        named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
     ]
     m = encoded[0].Y.shape[1]
@@ -96,30 +97,42 @@ def fit_many(
         penalties = np.ravel(np.asarray(l2s, dtype=np.float64)).tolist()
     except (TypeError, ValueError):
         raise TypeError(f"l2s must hold numbers, not {l2s!r}") from None
-    g = max(len(encoded), len(weights), len(penalties))
-    for name, given in (("Ys", encoded), ("l2s", penalties), ("sample_weights", weights)):
-        if len(given) not in (1, g):
-            raise ValueError(f"{name} holds {len(given)} entries; Ys, l2s and sample_weights must hold 1 or g={g}")
+    given = _initials(initials)
+    lengths = {"Ys": len(encoded), "l2s": len(penalties), "sample_weights": len(weights), "initials": len(given)}
+    g = max(lengths.values())
+    for name, length in lengths.items():
+        if length not in (1, g):
+            raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
     options = [
         Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0)
-        for l2 in (penalties if len(penalties) == g else penalties * g)
+        for l2 in _for_each(penalties, g)
     ]
     setting = settle(X, names, samples, backend, device, dtype, fallback)
-    two = [number for number in range(g) if len(encoded[number % len(encoded)].classes) == 2]
-    models = _fit_together(setting, encoded, weights, options, two, began) if len(two) > 1 else {}
-    for number in range(g):
-        if number not in models:
-            target, option = encoded[number % len(encoded)], options[number]
-            source = gather(setting, target, weights[number % len(weights)])
-            erased = erased_class(source, target)
-            problem = pose(source if erased is None else _unweighted(source), target, None, option)
-            if erased is None:
-                result = solve(problem, option)
-                costs, verdict = result.costs, judge(problem, result, option)
-            else:
-                costs, verdict = np.zeros(0), _without_a_class(problem, target.classes.tolist()[erased], number)
-            models[number] = model_of(setting, target, problem, costs, verdict, time.perf_counter() - began)
-    return [models[number] for number in range(g)]
+    target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
+    return build_models(Plan(setting, encoded, weights, target_of, weight_of, options, _for_each(given, g)), began)
+
+
+def build_models(plan: Plan, began: float) -> list[Model]:
+    """The models of the plan, judged."""
+    models = []
+    for number, (problem, result, erased) in enumerate(solve_plan(plan)):
+        target = plan.target(number)
+        if result is None:
+            costs, verdict = np.zeros(0), _without_a_class(problem, target.classes.tolist()[erased], number)
+        else:
+            costs, verdict = result.costs, judge(problem, result, plan.options[number])
+        models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
+    return models
+
+
+def _for_each(entries: Sequence[Any], g: int) -> list[Any]:
+    """One for each of g models, of as many or of a single one."""
+    return list(entries) * (g // len(entries))
+
+
+def _initials(initials: Any) -> list[Any]:
+    """Where each model starts; a Model or a pair (w, b) is for all."""
+    return [initials] if initials is None or isinstance(initials, (Model, tuple)) else list(initials)
 
 
 def _rows(Ys: Any, samples: str) -> list[Any]:
@@ -145,66 +158,7 @@ def _weights(sample_weights: Any, m: int) -> list[Any]:
         given = [sample_weights[number, :] for number in range(sample_weights.shape[0])]
     else:
         given = [sample_weights]
-    return [_named(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)]
-
-
-def _named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """function(*arguments), whose errors say which of many arguments they are about."""
-    try:
-        return function(*arguments)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None
-
-
-def _fit_together(
-    setting: Setting,
-    encoded: list[labels.Targets],
-    weights: list[Any],
-    options: list[Options],
-    two: list[int],
-    began: float,
-) -> dict[int, Model]:
-    """Those of the models of two classes, by number, that can be minimised together."""
-    m, place = encoded[0].Y.shape[1], setting.place
-    middle = sorted(two, key=lambda number: options[number].l2)[len(two) // 2]
-    target = encoded[middle % len(encoded)]
-    problem = pose(gather(setting, target, None), target, None, options[middle])
-    if not sharing_pays(problem):
-        return {}
-    Y = weight = None
-    with place.computing():
-        if len(encoded) > 1:
-            kind = "int8" if all(encoded[number].hard for number in two) else setting.dtype
-            Y = place.xp.stack([place.put(encoded[number].Y, kind) for number in two])
-        if any(w is not None for w in weights):
-            even = place.xp.ones((1, m), dtype=place.dtype(setting.dtype), device=place.device)
-            put = [even if w is None else weigh(setting, w) for w in weights]
-            for number, w in enumerate(put):
-                _named(f"sample_weights[{number}]", labels.total_of, w, m)
-            weight = place.xp.stack(put)
-    batch = pose_batch(
-        problem,
-        Y,
-        weight,
-        (np.arange(len(two)), np.asarray(two) % len(weights)),
-        np.asarray([options[number].l2 for number in two]),
-        np.asarray([encoded[number % len(encoded)].hard for number in two]),
-    )
-    results = minimize_together(batch, options[middle])
-    seconds = time.perf_counter() - began
-    models = {}
-    for position, (number, result) in enumerate(zip(two, results, strict=True)):
-        if result is not None:
-            single, target = batch.single(position), encoded[number % len(encoded)]
-            result = dataclasses.replace(result, costs=np.asarray(result.costs)[:, 0])
-            models[number] = model_of(
-                setting, target, single, result.costs, judge(single, result, options[number]), seconds
-            )
-    return models
-
-
-def _unweighted(source: InMemory) -> InMemory:
-    return dataclasses.replace(source, weight=None, total_weight=float(source.m))
+    return [named(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)]
 
 
 def _without_a_class(problem: Problem, label: Any, number: int) -> Verdict:

@@ -24,7 +24,7 @@ from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.wide import Span, reduce_wide, reduction_pays
 
-__all__ = ["Problem", "choose_solver", "pose"]
+__all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -107,7 +107,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
     start = np.zeros((source.n_x + 1, 1, k))
     if solver != "gd" and spread is not None and options.bias:
-        start[-1, 0, :] = _log_odds(spread)
+        start[-1, 0, :] = log_odds(spread.targets[:, 0])
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
         source = source.settled()
     column = (source.n_x, 1, 1)
@@ -141,6 +141,13 @@ def _folds(source: InMemory, inner: Coordinates) -> bool:
     return bool(np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype])
 
 
+def start_of(problem: Problem, initial: Any) -> np.ndarray:
+    """theta (n_x + 1, 1, k) where the user wants to start."""
+    assert isinstance(problem.engine, Coordinates), "a problem posed with a start is not reduced"
+    w, b = _parameters(initial, problem.engine.scale.shape[0], problem.start.shape[2])
+    return problem.engine.theta_of(w, b) * problem.objective.free
+
+
 def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     pair = (initial.w, initial.b) if isinstance(initial, Model) else initial
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -153,9 +160,8 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
     return w, b
 
 
-def _log_odds(spread: Spread) -> np.ndarray:
-    """The biases (k,) that are the best for weights of zero."""
-    shares = spread.targets[:, 0]
-    if shares.shape[0] == 1:
+def log_odds(shares: np.ndarray) -> np.ndarray:
+    """The biases (..., k) that are the best for weights of zero, of shares of the targets (..., k)."""
+    if shares.shape[-1] == 1:
         return np.log(shares) - np.log1p(-shares)
-    return np.log(shares) - np.mean(np.log(shares))
+    return np.log(shares) - np.mean(np.log(shares), axis=-1, keepdims=True)

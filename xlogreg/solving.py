@@ -23,7 +23,7 @@ from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["largest_curvature", "solve"]
+__all__ = ["centered", "largest_curvature", "solve"]
 
 POWER_STEPS = 30
 PROOFS = 5  # of convergence by gradients that are tried
@@ -130,7 +130,7 @@ def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monito
         max_iter=max_iter,
         monitor=monitor,
     )
-    return result if result.theta.shape[2] == 1 else _centered(result)
+    return centered(result)
 
 
 def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
@@ -162,7 +162,7 @@ def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor |
             monitor=monitor,
         )
         result = result.followed_by(further)
-    return result if result.theta.shape[2] == 1 else _centered(result)
+    return centered(result)
 
 
 def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None, method: Any) -> Result:
@@ -174,11 +174,13 @@ def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Mo
         max_iter=max_iter,
         monitor=monitor,
     )
-    return result if result.theta.shape[2] == 1 else _centered(result)
+    return centered(result)
 
 
-def _centered(result: Result) -> Result:
-    # adding a number to all scores of a sample changes no probability: of all such answers the centred one
+def centered(result: Result) -> Result:
+    """The result of a softmax with scores that sum to zero: of all with the same probabilities the shortest."""
+    if result.theta.shape[2] == 1:
+        return result
     return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
 
 

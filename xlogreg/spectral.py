@@ -15,7 +15,7 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.coordinates import Coordinates, Spread, as_host, measure_moments
-from xlogreg.data import InMemory, map_samples
+from xlogreg.data import InMemory, Source, map_samples
 from xlogreg.logistic import scores
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Basis, Kronecker
@@ -26,7 +26,7 @@ from xlogreg.solvers.result import Monitor, Result
 from xlogreg.terms import class_terms, diagonal_terms
 from xlogreg.wide import combine_features, multiply_samples
 
-__all__ = ["minimize"]
+__all__ = ["RENEWALS", "Axes", "axes_pay", "minimize", "pairs_that_fit", "principal_axes", "renew"]
 
 WHOLE_LIMIT = 2500  # features whose second moment is held and decomposed
 RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
@@ -35,7 +35,7 @@ DIAGONAL_SAMPLES = 2000  # at least, in the subset of the diagonal
 SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset whose span stands for many features
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
 BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
-MEMORY = 100  # pairs at most
+MEMORY, LEAST_MEMORY = 100, 20  # pairs at most, and where they take more memory than X
 PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
 SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
 
@@ -58,17 +58,17 @@ def minimize(
     another kind than `Coordinates`. The passes of the result count work on subsets as its share.
     """
     k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
-    room = source.m * source.n_x // (2 * start.size)  # as many pairs as take the memory of X
-    memory = min(max(room, 20), MEMORY)
-    found = _axes if _cheap(source, k) else _span
-    basis, second, rotated, passes = found(objective, source, spread, engine, rng)
+    memory = pairs_that_fit(source, start.size)
+    found = principal_axes if axes_pay(source, k) else _span
+    axes = found(objective, source, spread, engine, rng)
+    passes = axes.passes
     whole: Result | None = None
     theta, pairs = start, ()
     proofs: list[np.ndarray] = []
     targets = [*(gap for gap in RENEWALS if gap > tol), tol]
     while targets:
         target = targets[0]
-        preconditioner = _renewed(objective, basis, second, rotated, theta, l2)
+        basis, preconditioner = axes.basis, renew(objective, axes, theta)
         method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target <= tol else 1)
         result = descent.minimize(
             objective,
@@ -80,7 +80,7 @@ def minimize(
             monitor=monitor,
         )
         theta, pairs = result.theta, result.method.pairs
-        passes += second.m / source.m
+        passes += axes.subset.m / source.m
         whole = result if whole is None else whole.followed_by(result)
         if result.reason == "converged":
             targets.pop(0)
@@ -94,14 +94,19 @@ def minimize(
         if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
             break
         if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then
-            basis, second, rotated, more = _axes(objective, source, spread, engine, rng)
-            passes += more
+            axes = principal_axes(objective, source, spread, engine, rng)
+            passes += axes.passes
     assert whole is not None
     reason = "max_iter" if targets and result.reason in ("converged", "slow") else result.reason
     return dataclasses.replace(whole, reason=reason, passes=whole.passes + passes)
 
 
-def _cheap(source: InMemory, k: int) -> bool:
+def pairs_that_fit(source: Source, numbers: int) -> int:
+    """How many pairs of so many numbers L-BFGS may hold: as take the memory of X."""
+    return min(max(source.m * source.n_x // (2 * numbers), LEAST_MEMORY), MEMORY)
+
+
+def axes_pay(source: InMemory, k: int) -> bool:
     """Whether all axes cost no more time than a few dozen gradients of all samples."""
     return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= 4 * source.effective_samples * k
 
@@ -132,7 +137,9 @@ class Axes(NamedTuple):
     passes: float
 
 
-def _axes(objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
+def principal_axes(
+    objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator
+) -> Axes:
     """All principal axes, of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.l2[0, 0, 0]))
@@ -191,15 +198,18 @@ def _half_noise(values: np.ndarray) -> float:
     return high
 
 
-def _renewed(
-    objective: Objective, basis: Basis, subset: InMemory, rotated: InMemory | None, theta: np.ndarray, l2: float
-) -> Kronecker:
-    """The preconditioner for the curvature of the classes at theta."""
+def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
+    """The preconditioner for the curvature of the classes of each model at theta (n_x + 1, g, k)."""
+    parameters, l2s = theta * objective.rows, objective.l2[0, :, 0].tolist()
+    return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
+
+
+def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: float) -> Kronecker:
+    basis, subset, rotated, _ = axes
     place, total = subset.place, subset.total_weight
-    parameters = (theta * objective.rows)[:, 0, :]
     W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
     P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
-    (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, theta)
+    (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, parameters)
     k = A.shape[0]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
     a, Q = np.linalg.eigh(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction

@@ -6,9 +6,11 @@ from typing import Self
 
 from xlogreg.backends import Array, array_namespace
 from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Preconditioner, Shared
+from xlogreg.preconditioners import Kronecker, Preconditioner, Shared
 
-__all__ = ["QuasiNewton"]
+__all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
+
+Pairs = tuple[tuple[Array, Array, Array], ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class QuasiNewton:
     """
 
     preconditioner: Preconditioner
-    pairs: tuple[tuple[Array, Array, Array], ...] = ()
+    pairs: Pairs = ()
     memory: int = 20
     rescaling: float = 1.0
     patience: int = 2  # the pairs know the curvature only where they have been
@@ -55,19 +57,43 @@ class QuasiNewton:
 
     def learn(self, moved: Array, change: Array) -> Self:
         # convex: s'y >= 0, and a pair whose curvature drowns in rounding errors teaches nothing
-        xp, curvature = array_namespace(moved), _dot(moved, change)
-        known = curvature > 1e-14 * xp.sqrt(_dot(moved, moved) * _dot(change, change))
-        if not bool(xp.any(known)):
+        pair = _pair(moved, change)
+        if not bool(array_namespace(moved).any(pair[2] > 0)):
             return self
-        inverse = xp.where(known, 1.0 / xp.where(known, curvature, 1.0), 0.0)
-        return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], (moved, change, inverse)))
+        return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], pair))
 
     def keep(self, models: Array) -> Self:
         """The method of some of the models, by number."""
-        assert isinstance(self.preconditioner, Shared), "only that one is of many models"
+        assert isinstance(self.preconditioner, (Shared, Kronecker)), "the others are of one model"
+        if models.shape[0] == self.preconditioner.models:
+            return self
         xp = array_namespace(models)
         pairs = tuple(tuple(xp.take(part, models, axis=1) for part in pair) for pair in self.pairs)
         return dataclasses.replace(self, pairs=pairs, preconditioner=self.preconditioner.keep(models))
+
+
+def join_pairs(parts: list[Pairs], like: Array) -> Pairs:
+    """The pairs of single models, of the shape of ``like``, as those of a batch: zeros where one has fewer."""
+    if len(parts) == 1:
+        return parts[0]
+    xp = array_namespace(like)
+    nothing = (xp.zeros_like(like), xp.zeros_like(like), xp.zeros_like(like[:1, :, :1]))
+    most = max(len(pairs) for pairs in parts)
+    even = [(*[nothing] * (most - len(pairs)), *pairs) for pairs in parts]
+    return tuple(
+        tuple(xp.concat(list(same), axis=1) for same in zip(*pair, strict=True)) for pair in zip(*even, strict=True)
+    )
+
+
+def shift_pairs(pairs: Pairs, change: Array) -> Pairs:
+    """The pairs after a diagonal matrix, change (n_x + 1, g, 1), was added to the Hessian."""
+    return tuple(_pair(s, y + change * s) for s, y, _ in pairs)
+
+
+def _pair(moved: Array, change: Array) -> tuple[Array, Array, Array]:
+    xp, curvature = array_namespace(moved), _dot(moved, change)
+    known = curvature > 1e-14 * xp.sqrt(_dot(moved, moved) * _dot(change, change))
+    return moved, change, xp.where(known, 1.0 / xp.where(known, curvature, 1.0), 0.0)
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -78,7 +78,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
                     xp.reshape(xp.asarray(history, dtype=theta.dtype), (-1, 1)),
                     here.keep(xp.asarray([number])),
                     gap[one],
-                    None,
+                    method.keep(xp.asarray([number])),
                     at - path[0][:, one, :],
                 )
             kept = xp.asarray([n for n in range(len(alive)) if bool(stays[n])])
