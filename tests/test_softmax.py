@@ -5,7 +5,7 @@ import pytest
 
 import xlogreg
 from xlogreg import problem as posing
-from xlogreg.preconditioners import Basis, Kronecker
+from xlogreg.kronecker import Basis, Kronecker
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from reference import loop_gradients
 from xlogreg.backends import to_host
 from xlogreg.data import InMemory
 from xlogreg.losses import LOSSES
+from xlogreg.scoring import class_numbers, report_terms
 from xlogreg.terms import (
     Block,
-    class_numbers,
     class_terms,
     correlation_terms,
     diagonal_terms,
@@ -17,7 +17,6 @@ from xlogreg.terms import (
     moment_terms,
     pass_terms,
     recession_terms,
-    report_terms,
     second_moment_terms,
     spread_terms,
 )

@@ -16,8 +16,9 @@ from xlogreg.options import dtype_option
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
+from xlogreg.tables import open_table
 
-__all__ = ["Setting", "erased_class", "gather", "model_of", "settle", "weigh"]
+__all__ = ["Setting", "erased_class", "gather", "model_of", "receive", "reorder", "settle"]
 
 
 class Setting(NamedTuple):
@@ -31,6 +32,50 @@ class Setting(NamedTuple):
     place: Place
     dtype: str  # computed in
     fallback: str | None
+
+
+class Received(NamedTuple):
+    """What a fit is handed, checked."""
+
+    setting: Setting
+    targets: labels.Targets
+    weight: Array | None  # (1, m)
+
+
+def receive(
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    *,
+    samples: str,
+    targets: str,
+    backend: Any,
+    device: Any,
+    dtype: Any,
+    fallback: bool,
+) -> Received:
+    """Check what the user handed in, and bring X to the place that computes."""
+    X, names = open_table(X, samples)
+    X = labels.as_matrix(X, samples)
+    encoded = labels.encode_targets(Y, X.shape, samples, targets)
+    weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
+    return Received(settle(X, names, samples, backend, device, dtype, fallback), encoded, weight)
+
+
+def reorder(received: Received, order: np.ndarray) -> Received:
+    """The same samples in another order (m,), copied."""
+    setting, targets, weight = received
+    place, axis = setting.place, 0 if setting.samples == "rows" else 1
+    with place.computing():
+        X = place.take(setting.X, place.put(order), axis)
+    Y, weight = (None if part is None else _reordered(part, order) for part in (targets.Y, weight))
+    return Received(setting._replace(X=X), targets._replace(Y=Y), weight)
+
+
+def _reordered(part: Array, order: np.ndarray) -> Array:
+    place = place_of(part)
+    with place.computing():
+        return place.xp.take(part, place.put(order), axis=1)
 
 
 def settle(
@@ -48,18 +93,11 @@ def settle(
 def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory:
     """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
     Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
-    weight = weigh(setting, weight)
+    with setting.place.computing():
+        weight = None if weight is None else setting.place.put(weight, setting.dtype)
     total = labels.total_of(weight, encoded.Y.shape[1])
     n_classes = len(encoded.classes) if encoded.numbers else None
     return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
-
-
-def weigh(setting: Setting, weight: Array | None) -> Array | None:
-    """The weight where and as it is computed with."""
-    if weight is None:
-        return None
-    with setting.place.computing():
-        return setting.place.put(weight, setting.dtype)
 
 
 def erased_class(source: InMemory, encoded: labels.Targets) -> int | None:

@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 Array = Any  # an array of any library that follows the array API standard
+SHORT_RUN = 16  # of neighbours: shorter ones are gathered one by one
 PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
 _names: dict[type, str] = {}
 
@@ -136,9 +137,11 @@ class Place:
         """The elements of X (two axes) at the indices along the axis."""
         if not self.small_blocks:
             return self.xp.take(X, index, axis=axis)
-        # runs of neighbours as slices: NumPy's own would copy all of X first where its last axis is not contiguous
         host = to_host(index)
         cuts = [0, *(np.flatnonzero(np.diff(host) != 1) + 1).tolist(), host.shape[0]]
+        if isinstance(X, np.ndarray) and X.flags.forc and len(cuts) * SHORT_RUN > host.shape[0]:
+            # NumPy would copy all of X first where its last axis is not contiguous
+            return np.take(X, host, axis) if X.flags.c_contiguous else np.take(X.T, host, 1 - axis).T
         runs = [slice(host[i], host[j - 1] + 1) for i, j in itertools.pairwise(cuts)]
         return self.xp.concat([X[run, :] if axis == 0 else X[:, run] for run in runs], axis=axis)
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg import continuation
-from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT
 from xlogreg.data import InMemory
+from xlogreg.folds import Folds
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Shared
@@ -33,6 +33,7 @@ from xlogreg.terms import target_terms
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
 STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
+NEAR = 1e-4  # relative gap of the model that the others start from: less than what weights change
 THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
 
 
@@ -40,7 +41,7 @@ class Batch(NamedTuple):
     """g models that share X."""
 
     problem: Problem  # of one of them without weights: coordinates, penalty, what may move
-    source: InMemory  # with the targets and weights of all
+    source: InMemory | Folds  # with the targets and weights of all
     objective: Objective  # of all
     shares: np.ndarray  # of the targets (g, k), by weight
     tracks: np.ndarray  # (g,) one number for models that differ in nothing but their penalty
@@ -78,42 +79,31 @@ def _inverses_pay(problem: Problem) -> bool:
 
 
 def pose_batch(
-    problem: Problem,
-    Y: Array | None,
-    weight: Array | None,
-    rows: tuple[np.ndarray, np.ndarray],
-    l2s: np.ndarray,
-    hard: np.ndarray,
+    problem: Problem, source: InMemory | Folds, tracks: np.ndarray, same: bool, l2s: np.ndarray, hard: np.ndarray
 ) -> Batch:
     """The batch of g models.
 
     Parameters
     ----------
     problem : Problem
-        Of one of them, without weights.
-    Y, weight : array (t, k, m), (t, 1, m), or None
-        Distinct targets and weights, where not all models have the same targets, or none have weights.
-    rows : pair of ndarrays (g,)
-        Which of these each model has.
+        Of one of them.
+    source : InMemory or Folds
+        That of the problem, or one with what each model has of its own.
+    tracks : ndarray (g,)
+    same : bool
+        Whether all models have the same targets.
     l2s, hard : ndarray (g,)
         The penalty, and whether the targets are labels.
     """
-    source, g = problem.source, l2s.shape[0]
-    if Y is not None:
-        source = dataclasses.replace(source, Y=Y, target_of=rows[0])
-    if weight is not None:
-        source = dataclasses.replace(source, weight=weight, weight_of=rows[1])
-    totals, masses = source.sum(target_terms, np.zeros((1, g, problem.start.shape[2])))
-    if Y is not None or weight is not None:
+    totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
+    if source is not problem.source:
         source = dataclasses.replace(source, total_weight=totals[:, 0])
     separable = hard & (l2s == 0)
     objective = dataclasses.replace(
         problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))
     )
-    owned = [of for of, own in zip(rows, (Y, weight), strict=True) if own is not None]
-    tracks = np.unique(np.stack(owned), axis=1, return_inverse=True)[1] if owned else np.zeros(g, dtype=int)
     with np.errstate(all="ignore"):
-        return Batch(problem, source, objective, masses / totals, tracks, Y is None, separable)
+        return Batch(problem, source, objective, masses / totals, tracks, same, separable)
 
 
 def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
@@ -183,7 +173,11 @@ def _portions(numbers: np.ndarray, batch: Batch) -> list[np.ndarray]:
 
 
 def _begun(start: np.ndarray, part: np.ndarray, starts: dict[int, np.ndarray]) -> np.ndarray:
-    """The start of some of the models, with those of their own."""
+    """The start of some of the models, with those of their own; of one column where it is the same for all."""
+    if start.shape[1] == 1:
+        if not any(model in starts for model in part.tolist()):
+            return start
+        start = np.repeat(start, part.max() + 1, axis=1)
     return np.concatenate([starts.get(model, start[:, [model], :]) for model in part.tolist()], axis=1)
 
 
@@ -199,7 +193,7 @@ def _biased(batch: Batch) -> np.ndarray:
 class Prepared(NamedTuple):
     """What the models of a batch start and step with."""
 
-    start: np.ndarray  # (n_x + 1, g, 1)
+    start: np.ndarray  # (n_x + 1, g, 1), or (n_x + 1, 1, 1) for all
     S: np.ndarray  # (n_x + 1, n_x + 1), the Hessian of the losses but for the curvature of each model
     curvature: np.ndarray  # (g,)
     patience: int  # gaps that must be small in a row
@@ -209,13 +203,12 @@ class Prepared(NamedTuple):
 def _at_reference(batch: Batch, options: Options) -> Prepared | None:
     """From the minimum of the model with the middle penalty, where it is found."""
     problem = batch.problem
-    result = solve(problem, options)
+    result = solve(problem, dataclasses.replace(options, tol=max(problem.tolerance(options), NEAR)))
     if result.reason not in ("converged", "precision"):
         return None
     hessian = problem.objective.expand(result.theta).hessian
     H = np.asarray(hessian)[0] - problem.objective.shift(1)[0]
-    start = np.repeat(result.theta, batch.models, axis=1)
-    return Prepared(start, H, np.ones(batch.models), 1, result.passes + 1.0)
+    return Prepared(result.theta, H, np.ones(batch.models), 1, result.passes + 1.0)
 
 
 def _at_log_odds(batch: Batch) -> Prepared:

@@ -1,15 +1,11 @@
-"""Samples in blocks: the only file that knows rows from columns, block sizes and devices.
-
-A `Source` gives one operation to everything above it: `sum`, one pass over the samples. What the
-blocks are and where they live is its own affair, so memory maps, parts and clusters are other Sources.
-"""
+"""Samples in memory, in blocks: the only file that knows rows from columns, block sizes and devices."""
 
 import dataclasses
 import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,40 +13,15 @@ from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of,
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "Source", "host_center", "map_samples"]
+__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "host_center", "map_samples"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
 GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
-SCORES_SHARE = 4  # part of a block that the scores of many models may take: one in four
+SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
 LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
 RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
-
-
-class Source(Protocol):
-    """The training samples, as far as an objective needs them."""
-
-    @property
-    def n_x(self) -> int: ...
-    @property
-    def m(self) -> int: ...
-    @property
-    def place(self) -> Place: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def total_weight(self) -> float | np.ndarray: ...
-    def keep(self, models: Array) -> "Source": ...
-    def uncentered(self) -> "Source": ...
-    def shares(self) -> np.ndarray: ...
-    def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
-        """ONE pass: function(block, *arguments) of every block, added in a fixed tree.
-
-        Array arguments travel to the samples and the sums travel back to where the first of them
-        lives (without one, to the host). A block has the computing dtype, the sums the widest of its place.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -162,19 +133,26 @@ class InMemory:
         """
         return self.samples((count,), shares, rng)[0]
 
+    def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
+        """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
+        xp, place = self.place.xp, self.place
+        with place.computing():
+            Y, weight = (None if a is None else xp.take(a, index, axis=1) for a in (self.Y, self.weight))
+            widest = place.dtype(place.widest)
+            total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
+            part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
+            if part.m * part.n_x * 8 <= gathered:
+                part = dataclasses.replace(part, X=place.take(self.X, index, axis=0 if self.rows else 1), index=None)
+            return part
+
     def _drawn(self, starts: np.ndarray, length: int, shares: np.ndarray) -> "InMemory":
         xp, place = self.place.xp, self.place
         index = (starts[:, None] + np.arange(length)).ravel()
-        index = place.put(index[index < self.m])
+        drawn = self.take(place.put(index[index < self.m]))
         with place.computing():
-            Y = xp.take(self.Y, index, axis=1)
-            weight = xp.ones_like(Y[:1, :]) if self.weight is None else xp.take(self.weight, index, axis=1)
-            weight = xp.astype(weight, place.dtype(self.dtype), copy=False)
-            drawn = dataclasses.replace(self, Y=Y, weight=None, index=index)
-            if drawn.m * drawn.n_x * 8 <= GATHERED_BYTES:
-                drawn = dataclasses.replace(drawn, X=place.take(self.X, index, axis=0 if self.rows else 1), index=None)
-            hot = drawn.targets(0, index.shape[0])
+            hot = drawn.targets(0, drawn.m)
             hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
+            weight = xp.ones_like(hot[:1, :]) if drawn.weight is None else drawn.weight
             mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
             factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
             weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
@@ -269,7 +247,9 @@ class InMemory:
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`."""
         theta = arguments[0]
-        outputs = math.prod(theta.shape[1:]) if theta.ndim == 3 and theta.shape[1] > 1 else 0  # of many models
+        owned = self.target_of if self.weight_of is None else self.weight_of
+        g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
+        outputs = g * theta.shape[2] if g > 1 else 0  # of many models
         if self.place == HOST and not outputs and type(theta) is np.ndarray and self._at_hand is not None:
             with HOST.computing():
                 return function(self._at_hand, *arguments)
@@ -285,7 +265,7 @@ class InMemory:
                 with self.place.computing():  # which a thread does not inherit
                     return function(self.block(*span), *sent)
 
-            # BLAS alone keeps the cores as busy, as long as the blocks are used as they lie there, by one model
+            # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one model
             in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and (self.converts or outputs > 0)
             return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
 

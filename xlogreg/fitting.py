@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg import labels
-from xlogreg.assembly import erased_class, gather, model_of, settle
+from xlogreg.assembly import erased_class, gather, model_of, receive
 from xlogreg.judging import judge
 from xlogreg.model import Model
 from xlogreg.options import Options
 from xlogreg.problem import pose
 from xlogreg.progress import State
 from xlogreg.solving import solve
-from xlogreg.tables import open_table
 
 __all__ = ["fit"]
 
@@ -132,11 +130,17 @@ def fit(
     """
     began = time.perf_counter()
     options = Options(solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose)
-    X, names = open_table(X, samples)
-    X = labels.as_matrix(X, samples)
-    encoded = labels.encode_targets(Y, X.shape, samples, targets)
-    weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
-    setting = settle(X, names, samples, backend, device, dtype, fallback)
+    setting, encoded, weight = receive(
+        X,
+        Y,
+        sample_weight,
+        samples=samples,
+        targets=targets,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        fallback=fallback,
+    )
     source = gather(setting, encoded, weight)
     erased = erased_class(source, encoded)
     if erased is not None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, place_of, to_host
 from xlogreg.libraries import is_sparse, is_traced
+from xlogreg.scoring import class_numbers
 from xlogreg.tables import column_values
-from xlogreg.terms import class_numbers
 
 __all__ = [
     "Targets",

@@ -12,7 +12,7 @@ from xlogreg.assembly import model_of, settle
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
 from xlogreg.model import Model
-from xlogreg.options import Options
+from xlogreg.options import options_of_models
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
 from xlogreg.tables import open_table
@@ -93,23 +93,18 @@ def fit_many(
     ]
     m = encoded[0].Y.shape[1]
     weights = [None] if sample_weights is None else _weights(sample_weights, m)
-    try:
-        penalties = np.ravel(np.asarray(l2s, dtype=np.float64)).tolist()
-    except (TypeError, ValueError):
-        raise TypeError(f"l2s must hold numbers, not {l2s!r}") from None
+    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
     given = _initials(initials)
-    lengths = {"Ys": len(encoded), "l2s": len(penalties), "sample_weights": len(weights), "initials": len(given)}
+    lengths = {"Ys": len(encoded), "l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
     g = max(lengths.values())
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    options = [
-        Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0)
-        for l2 in _for_each(penalties, g)
-    ]
     setting = settle(X, names, samples, backend, device, dtype, fallback)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
-    return build_models(Plan(setting, encoded, weights, target_of, weight_of, options, _for_each(given, g)), began)
+    return build_models(
+        Plan(setting, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
+    )
 
 
 def build_models(plan: Plan, began: float) -> list[Model]:
@@ -118,7 +113,9 @@ def build_models(plan: Plan, began: float) -> list[Model]:
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):
         target = plan.target(number)
         if result is None:
-            costs, verdict = np.zeros(0), _without_a_class(problem, target.classes.tolist()[erased], number)
+            label = target.classes.tolist()[erased]
+            warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
+            costs, verdict = np.zeros(0), _unknown(problem)
         else:
             costs, verdict = result.costs, judge(problem, result, plan.options[number])
         models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
@@ -161,9 +158,8 @@ def _weights(sample_weights: Any, m: int) -> list[Any]:
     return [named(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)]
 
 
-def _without_a_class(problem: Problem, label: Any, number: int) -> Verdict:
+def _unknown(problem: Problem) -> Verdict:
     """That of a model whose weights leave a class without a sample, and so without a minimum."""
-    warn(f"sample_weights[{number}] is zero for every sample of class {label!r}: no such model", ConvergenceWarning)
     unknown = dict.fromkeys(
         ("cost", "gradient_norm", "gap", "parameter_error", "condition", "log_likelihood", "null_log_likelihood"),
         math.nan,

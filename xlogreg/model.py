@@ -18,8 +18,8 @@ from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.reports import FitInfo, Report, StandardErrors
+from xlogreg.scoring import class_numbers, report_terms
 from xlogreg.tables import open_table
-from xlogreg.terms import class_numbers, report_terms
 
 __all__ = ["Model", "load"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from xlogreg.backends import Array, Place, array_namespace, device_of
-from xlogreg.data import Source
 from xlogreg.losses import Loss
+from xlogreg.source import Source
 from xlogreg.terms import (
     correlation_terms,
     expansion_terms,
@@ -136,7 +136,7 @@ class Objective:
         return dataclasses.replace(self, source=self.source.keep(models), l2=l2)
 
     def evaluate(self, theta: Array) -> Evaluation:
-        """Value and gradient: one pass."""
+        """Value and gradient: one pass. A theta (n_x + 1, 1, k) stands for all models."""
         source, parameters, center = self.source, theta * self.rows, self.center
         if center is None:
             return self._finish(theta, *source.sum(pass_terms, parameters, self.loss))
@@ -194,8 +194,11 @@ class Objective:
     def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array) -> Evaluation:
         xp = array_namespace(theta)
         pull = self.ridge * theta
+        penalty = 0.5 * xp.sum(theta * pull, axis=(0, 2))
+        if losses.shape != penalty.shape:  # of one theta, for models that differ in nothing but their penalty
+            losses, unsettled = losses + xp.zeros_like(penalty), unsettled + xp.zeros_like(penalty)
         loss = losses / self.source.total_weight
-        value = loss + 0.5 * xp.sum(theta * pull, axis=(0, 2))
+        value = loss + penalty
         gradient = dTheta * (self.rows / self.total) + pull
         separated = (unsettled == 0) & (self.l2[0, :, 0] == 0) if self.separable else (unsettled < 0)
         return Evaluation(value, loss, gradient, separated)

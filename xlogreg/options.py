@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SOLVERS", "Options", "dtype_option"]
+__all__ = ["SOLVERS", "Options", "dtype_option", "options_of_models"]
 
 SOLVERS = ("auto", "gd", "newton", "lbfgs")
 MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
@@ -72,6 +72,24 @@ class Options:
     def steps(self) -> int:
         """How many steps a solver may take at most."""
         return self.max_iter or MAX_ITER[self.solver]
+
+
+def options_of_models(
+    l2s: Any,
+    bias: bool,
+    standardize: bool | float,
+    max_iter: int | None,
+    tol: float | None,
+    rng: int | np.random.Generator,
+) -> list[Options]:
+    """Those of models that differ in their penalty."""
+    try:
+        penalties = np.ravel(np.asarray(l2s, dtype=np.float64)).tolist()
+    except (TypeError, ValueError):
+        raise TypeError(f"l2s must hold numbers, not {l2s!r}") from None
+    if not penalties:
+        raise ValueError("l2s is empty; it must hold the penalty of at least one model")
+    return [Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0) for l2 in penalties]
 
 
 def dtype_option(dtype: Any) -> str | None:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import Setting, erased_class, gather, weigh
-from xlogreg.backends import Array
+from xlogreg.assembly import Received, Setting, erased_class, gather
+from xlogreg.backends import Array, dtype_name
 from xlogreg.batches import minimize_together, pose_batch, sharing_pays
+from xlogreg.data import InMemory
+from xlogreg.folds import Folds, split_folds, without_fold
 from xlogreg.options import Options
 from xlogreg.problem import Problem, pose, start_of
 from xlogreg.solvers.result import Result
@@ -28,9 +30,31 @@ class Plan(NamedTuple):
     weight_of: list[int]  # (g,)
     options: list[Options]  # (g,)
     initials: list[Any]  # (g,) where each starts, or None
+    folds: np.ndarray | None = None  # (m,) the fold of each sample
+    fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
+
+    @classmethod
+    def of_one(
+        cls,
+        received: Received,
+        options: list[Options],
+        folds: np.ndarray | None = None,
+        fold_of: list[int] | None = None,
+        initials: list[Any] | None = None,
+    ) -> "Plan":
+        """Of models of the same targets."""
+        setting, targets, weight = received
+        same, nowhere = [0] * len(options), [None] * len(options)
+        return cls(setting, [targets], [weight], same, same, options, initials or nowhere, folds, fold_of)
 
     def target(self, model: int) -> labels.Targets:
         return self.targets[self.target_of[model]]
+
+    def lack(self, model: int) -> str:
+        """Why the model has no sample of a class, as the beginning of a sentence."""
+        if self.fold_of is not None:
+            return f"fold {self.fold_of[model]} holds every sample"
+        return f"sample_weights[{model}] is zero for every sample"
 
     def kinds(self) -> list[list[int]]:
         """The models, by number, with those together that have as many classes, in targets of one kind."""
@@ -72,6 +96,8 @@ def solve_plan(plan: Plan) -> list[Solved]:
 def _alone(plan: Plan, model: int) -> Solved:
     target, options = plan.target(model), plan.options[model]
     source = gather(plan.setting, target, plan.weights[plan.weight_of[model]])
+    if plan.folds is not None and plan.fold_of is not None:
+        source = without_fold(source, plan.folds, plan.fold_of[model])
     erased = erased_class(source, target)
     if erased is not None:
         source = dataclasses.replace(source, weight=None, total_weight=float(source.m))
@@ -85,16 +111,16 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     middle = sorted(models, key=lambda model: plan.options[model].l2)[len(models) // 2]
     target, options = plan.target(middle), plan.options[middle]
     given = next((plan.initials[model] for model in models if plan.initials[model] is not None), None)
-    problem = pose(gather(plan.setting, target, None), target, given, options)
+    distinct = {plan.weight_of[model] for model in models}
+    source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
+    if erased_class(source, target) is not None:
+        return
+    problem = pose(source, target, given, options)
     if not sharing_pays(problem):
         return
-    Y, target_of = _stacked(plan, models, plan.target_of, _put_targets)
-    weight, weight_of = _stacked(plan, models, plan.weight_of, _put_weights)
     batch = pose_batch(
         problem,
-        Y,
-        weight,
-        (target_of, weight_of),
+        *_owned(plan, problem, models),
         np.asarray([plan.options[model].l2 for model in models]),
         np.asarray([plan.target(model).hard for model in models]),
     )
@@ -109,18 +135,24 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
             yield models[position], Solved(batch.single(position), result)
 
 
-def _stacked(
-    plan: Plan, models: list[int], of: list[int], put: Callable[[Plan, list[int]], Array | None]
-) -> tuple[Array | None, np.ndarray]:
-    """The distinct ones of the models' targets or weights, and which of them each model has."""
-    distinct, numbers = np.unique([of[model] for model in models], return_inverse=True)
-    return put(plan, distinct.tolist()), numbers
+def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[InMemory | Folds, np.ndarray, bool]:
+    """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
+    if plan.folds is not None and plan.fold_of is not None:
+        fold_of = np.asarray([plan.fold_of[model] for model in models])
+        return split_folds(problem.source, plan.folds, fold_of), fold_of, True
+    source = problem.source
+    used, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
+    if len(used) > 1:
+        source = dataclasses.replace(source, Y=_put_targets(plan, used.tolist()), target_of=target_of)
+    used, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
+    if len(used) > 1:
+        source = dataclasses.replace(source, weight=_put_weights(plan, used.tolist()), weight_of=weight_of)
+    tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
+    return source, tracks, source.target_of is None
 
 
-def _put_targets(plan: Plan, numbers: list[int]) -> Array | None:
-    """(t, k, m), or None where all models have the same."""
-    if len(numbers) == 1:
-        return None
+def _put_targets(plan: Plan, numbers: list[int]) -> Array:
+    """(t, k, m)."""
     targets, place = [plan.targets[number] for number in numbers], plan.setting.place
     small = len(targets[0].classes) == 2 and all(target.hard for target in targets)
     dtype = "int32" if targets[0].numbers else "int8" if small else plan.setting.dtype
@@ -128,14 +160,14 @@ def _put_targets(plan: Plan, numbers: list[int]) -> Array | None:
         return place.xp.stack([place.put(target.Y, dtype) for target in targets])
 
 
-def _put_weights(plan: Plan, numbers: list[int]) -> Array | None:
-    """(t, 1, m), or None where no model has any."""
+def _put_weights(plan: Plan, numbers: list[int]) -> Array:
+    """(t, 1, m)."""
     weights, place, m = [plan.weights[number] for number in numbers], plan.setting.place, plan.targets[0].Y.shape[1]
-    if all(weight is None for weight in weights):
-        return None
+    small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
+    dtype = "uint8" if small else plan.setting.dtype  # small counts are converted block by block
     with place.computing():
-        even = place.xp.ones((1, m), dtype=place.dtype(plan.setting.dtype), device=place.device)
-        put = [even if weight is None else weigh(plan.setting, weight) for weight in weights]
+        even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
+        put = [even if weight is None else place.put(weight, dtype) for weight in weights]
         for number, weight in zip(numbers, put, strict=True):
             named(f"sample_weights[{number}]", labels.total_of, weight, m)
         return place.xp.stack(put)

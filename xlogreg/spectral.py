@@ -15,14 +15,15 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.coordinates import Coordinates, Spread, as_host, measure_moments
-from xlogreg.data import InMemory, Source, map_samples
+from xlogreg.data import InMemory, map_samples
+from xlogreg.kronecker import Basis, Kronecker
 from xlogreg.logistic import scores
 from xlogreg.objective import Objective
-from xlogreg.preconditioners import Basis, Kronecker
 from xlogreg.solvers import descent
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
+from xlogreg.source import Source
 from xlogreg.terms import class_terms, diagonal_terms
 from xlogreg.wide import combine_features, multiply_samples
 

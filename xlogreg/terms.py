@@ -15,16 +15,15 @@ from xlogreg.losses import Loss, sum_losses
 __all__ = [
     "TEMPORARIES",
     "Block",
-    "class_numbers",
     "class_terms",
     "combine_terms",
     "correlation_terms",
     "diagonal_terms",
     "expansion_terms",
+    "model_scores",
     "moment_terms",
     "pass_terms",
     "recession_terms",
-    "report_terms",
     "second_moment_terms",
     "size_terms",
     "split",
@@ -49,7 +48,8 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     ----------
     block : Block
     theta : array (n_x + 1, g, k)
-        Parameters of g models, bias in the last row. The sums have its dtype, which may be wider than X's.
+        Parameters of g models, bias in the last row; or (n_x + 1, 1, k), the same for the targets and weights of all.
+        The sums have its dtype, which may be wider than X's.
     loss : Loss
 
     Returns
@@ -70,17 +70,17 @@ def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Arra
     """Sums of losses excess + log1p(tail) (g, 1, m) and of gradients dZ (g, k, m), and what is unsettled."""
     X, _, weight, _ = block
     xp = array_namespace(X)
-    rows, g, k = theta.shape
     worst = excess, tail  # of hard labels: 0 on their own side, where the tail is below 1 if the loss is below log 2
     if weight is not None:
         dZ, present = weight * dZ, xp.astype(weight > 0, excess.dtype)
         worst = present * excess, present * tail
     wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
-    dW, db = backward(X, xp.reshape(dZ, (g * k, X.shape[1])), theta.dtype)
+    g, k, m = dZ.shape
+    dW, db = backward(X, xp.reshape(dZ, (g * k, m)), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
     return (
         sum_losses(excess, tail, weight, theta.dtype),
-        xp.reshape(dTheta, (rows, g, k)),
+        xp.reshape(dTheta, (theta.shape[0], g, k)),
         xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype),
     )
 
@@ -258,32 +258,6 @@ def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
     xp = array_namespace(block.X)
     part = alpha[block.start : block.start + block.X.shape[1], :]
     return (xp.astype(block.X, alpha.dtype, copy=False) @ part,)
-
-
-def class_numbers(Z: Array) -> Array:
-    """Number of the most probable class (1, m), int32; the first of those that tie."""
-    xp = array_namespace(Z)
-    if Z.shape[0] == 1:
-        return xp.astype(Z > 0, xp.int32)
-    # not argmax, whose 64-bit integers some devices do not have
-    numbers = xp.reshape(xp.arange(Z.shape[0], dtype=xp.int32, device=device_of(Z)), (-1, 1))
-    return xp.min(xp.where(xp.max(Z, axis=0, keepdims=True) == Z, numbers, Z.shape[0]), axis=0, keepdims=True)
-
-
-def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
-    """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
-    Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
-    losses = loss.value(Z, Y)
-    Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
-    predicted = class_numbers(Z)
-    numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
-    predicted = xp.astype(predicted == numbers, theta.dtype)
-    Y = xp.astype(Y, theta.dtype, copy=False)
-    if weight is not None:
-        losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
-    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T
 
 
 # functions that make so many temporaries of the size of a block, some of them in twice the precision

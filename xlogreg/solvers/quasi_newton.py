@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from xlogreg.backends import Array, array_namespace
+from xlogreg.kronecker import Kronecker
 from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Kronecker, Preconditioner, Shared
+from xlogreg.preconditioners import Preconditioner, Shared
 
 __all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
 

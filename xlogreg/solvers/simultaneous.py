@@ -25,7 +25,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     Parameters
     ----------
     objective : Objective
-    start : array (n_x + 1, g, k)
+    start : array (n_x + 1, g, k), or (n_x + 1, 1, k) for all of them
     method : QuasiNewton
     tol : float
         A model is done when its gap is at most tol * J, as often in a row as the method has patience. The last step,
@@ -40,8 +40,8 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
-    alive = list(range(start.shape[1]))
-    theta, here = start, objective.evaluate(start)
+    here = objective.evaluate(start)  # which is cheaper where all start at the same
+    theta, alive = start + xp.zeros_like(here.gradient), list(range(here.gradient.shape[1]))
     costs: list[dict[int, float]] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     small = xp.zeros_like(here.value)
@@ -97,4 +97,4 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         theta = theta + xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
         # what rounding makes of a change that small would pass for a curvature of nothing, and the next step go far
         method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
-    return [results[model] for model in range(start.shape[1])]
+    return [results[model] for model in range(len(results))]

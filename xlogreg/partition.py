@@ -1,0 +1,80 @@
+"""Folds of a cross-validation: a number for each sample."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from xlogreg.backends import to_host
+from xlogreg.labels import Targets
+from xlogreg.tables import column_values
+
+__all__ = ["number_folds"]
+
+
+def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each sample (m,), from 0 on, and the folds that are held out (F,).
+
+    Parameters
+    ----------
+    folds : int, or array (m,)
+        How many, or the folds themselves: any labels; samples of a negative one are never held out.
+    groups : array (m,), or None
+        Samples of one group stay in one fold.
+    targets : Targets
+        Their classes are spread evenly over the folds.
+    rng : numpy.random.Generator
+    """
+    m = targets.Y.shape[1]
+    if not isinstance(folds, numbers.Integral) or isinstance(folds, bool):
+        if groups is not None:
+            raise ValueError("groups says how to make folds; it cannot be given with the folds themselves")
+        return _given(folds, m)
+    count = int(folds)
+    if not 2 <= count <= m:
+        raise ValueError(f"folds must be from 2 to the number of samples, {m}, or the fold of each sample; not {folds}")
+    found = _stratified(count, targets, rng) if groups is None else _grouped(count, _column("groups", groups, m), rng)
+    return found, np.arange(count)
+
+
+def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
+    labels, found = np.unique(_column("folds", folds, m), return_inverse=True)
+    held = np.ones(len(labels), dtype=bool) if labels.dtype.kind in "US" else labels >= 0
+    if np.sum(held) < 2:
+        raise ValueError(f"folds holds {np.sum(held)} fold that is held out; there must be two or more")
+    return found, np.flatnonzero(held)
+
+
+def _stratified(count: int, targets: Targets, rng: np.random.Generator) -> np.ndarray:
+    """Every fold with its share of every class, and of all samples."""
+    m = targets.Y.shape[1]
+    order = rng.permutation(m)
+    if targets.hard and targets.Y.shape[0] == 1:
+        order = order[np.argsort(to_host(targets.Y)[0, order], kind="stable")]
+    found = np.empty(m, dtype=np.int64)
+    found[order] = np.arange(m) % count
+    return found
+
+
+def _grouped(count: int, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The largest group first, each into the fold that is the smallest so far."""
+    labels, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(labels) < count:
+        raise ValueError(f"groups holds {len(labels)} groups, too few for folds={count}")
+    order = rng.permutation(len(labels))
+    filled, fold_of = np.zeros(count), np.empty(len(labels), dtype=np.int64)
+    for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
+        fold_of[group] = np.argmin(filled)
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[group_of]
+
+
+def _column(name: str, values: Any, m: int) -> np.ndarray:
+    values = to_host(column_values(values, name))
+    values = np.ravel(np.asarray(values))
+    if values.shape != (m,) or values.dtype.kind not in "biuUS":
+        raise ValueError(
+            f"{name} must hold a whole number or a string for each of the {m} samples; got {values.dtype} of the shape "
+            f"{values.shape}"
+        )
+    return values

@@ -1,0 +1,46 @@
+"""What one block of samples adds to the scores that models are judged by; sums, as in `xlogreg.terms`."""
+
+from xlogreg.backends import Array, array_namespace, device_of
+from xlogreg.logistic import scores
+from xlogreg.losses import Loss
+from xlogreg.terms import Block, model_scores, split
+
+__all__ = ["class_numbers", "report_terms", "score_terms"]
+
+
+def class_numbers(Z: Array) -> Array:
+    """Number of the most probable class (..., 1, m), int32, of scores (..., k, m); the first of those that tie."""
+    xp, k = array_namespace(Z), Z.shape[-2]
+    if k == 1:
+        return xp.astype(Z > 0, xp.int32)
+    # not argmax, whose 64-bit integers some devices do not have
+    numbers = xp.reshape(xp.arange(k, dtype=xp.int32, device=device_of(Z)), (-1, 1))
+    return xp.min(xp.where(xp.max(Z, axis=-2, keepdims=True) == Z, numbers, k), axis=-2, keepdims=True)
+
+
+def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
+    """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
+    losses = loss.value(Z, Y)
+    Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
+    predicted = class_numbers(Z)
+    numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
+    predicted = xp.astype(predicted == numbers, theta.dtype)
+    Y = xp.astype(Y, theta.dtype, copy=False)
+    if weight is not None:
+        losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
+    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T
+
+
+def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """Sums (g,) of the weighted losses, of the weights of samples whose class is predicted, and of all weights."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    Z = model_scores(X, theta)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
+    right = weight * xp.astype(predicted == own, weight.dtype)
+    sums = weight * loss.value(Z, Y), right, weight + xp.zeros_like(right)
+    return tuple(xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in sums)

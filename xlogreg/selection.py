@@ -1,0 +1,232 @@
+"""`fit_cv`: the penalty that predicts best what a model has not seen."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlogreg.assembly import Received, gather, receive, reorder
+from xlogreg.backends import to_host
+from xlogreg.folds import split_folds
+from xlogreg.losses import LOSSES
+from xlogreg.many import build_models
+from xlogreg.model import Model
+from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.options import Options, options_of_models
+from xlogreg.partition import number_folds
+from xlogreg.plans import Plan
+from xlogreg.scoring import score_terms
+
+__all__ = ["Selection", "fit_cv"]
+
+GATHERED_BYTES = 2**31  # of X that is copied into the order of its folds
+RULES = ("best", "one standard error")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """The scores of a cross-validation, the penalty chosen by them, and the model fitted with it to all samples.
+
+    Attributes
+    ----------
+    l2 : ndarray (P,)
+    scores : dict of ndarray (F, P)
+        By name: fold by penalty, on the samples that the model had not seen, by weight. "log_loss" and "accuracy"
+        always, and the scoring asked for. NaN where a fold holds every sample of a class.
+    folds : ndarray (m,)
+        The fold of each sample, from 0 on.
+    scoring : str
+        The score that chose; of "log_loss" the smallest is the best, of all others the largest.
+    rule : str
+    chosen : int
+        The number of the chosen penalty.
+    model : Model
+    """
+
+    l2: np.ndarray
+    scores: dict[str, np.ndarray]
+    folds: np.ndarray
+    scoring: str
+    rule: str
+    chosen: int
+    model: Model
+
+    def __repr__(self) -> str:
+        return (
+            f"Selection(l2={self.l2[self.chosen]:.4g} of {len(self.l2)} by {self.scoring}, {self.rule}; {self.model!r})"
+        )
+
+    def __str__(self) -> str:
+        rows = [f"{'l2':>12}" + "".join(f"{name:>24}" for name in self.scores)]
+        for number, l2 in enumerate(self.l2.tolist()):
+            cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(_summary, self.scores.values())]
+            mark = " *" if number == self.chosen else ""
+            rows.append(f"{l2:>12.4g}" + "".join(f"{cell:>24}" for cell in cells) + mark)
+        return "\n".join(rows)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the scores over l2 with matplotlib: each fold, their mean and its standard error; returns the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        """
+        from xlogreg.plots import plot_scores  # loads matplotlib
+
+        return plot_scores(self.l2, self.scores[self.scoring], self.l2[self.chosen], self.scoring, ax)
+
+
+def fit_cv(
+    X: Any,
+    Y: Any,
+    l2s: Sequence[float] | np.ndarray,
+    *,
+    folds: Any = 5,
+    groups: Any = None,
+    scoring: Any = "log_loss",
+    rule: str = "best",
+    sample_weight: Any = None,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    bias: bool = True,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    rng: int | np.random.Generator = 0,
+) -> Selection:
+    """Choose the penalty by cross-validation, and fit with it to all samples.
+
+    The models of all penalties and folds are fitted together; a fold is a number for each sample, and what a model
+    leaves out is not computed.
+
+    Parameters
+    ----------
+    X, Y
+        As for `fit`.
+    l2s : sequence of float (P,)
+    folds : int, or array (m,)
+        How many, with the classes spread evenly over them; or the fold of each sample: any whole numbers or strings.
+        Samples of a negative fold are never held out.
+    groups : array (m,), optional
+        Samples of one group (a patient, a speaker) stay in one fold.
+    scoring : "log_loss", "accuracy", or the name of a scorer of scikit-learn, or such a scorer
+        What chooses.
+    rule : {"best", "one standard error"}
+        The penalty with the best mean score; or the strongest whose mean is within one standard error of the best
+        (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984, section 3.4.3).
+    sample_weight : array (m,), optional
+        Counts in the fits and in the scores.
+    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`; ``rng`` also deals the samples to the folds.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does, and for folds that cannot be made.
+
+    Warns
+    -----
+    As `fit` does, each warning once a model.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.random.default_rng(0).standard_normal((3, 200))
+    >>> found = xlogreg.fit_cv(X, X[0] - X[1] > 0.5, l2s=[1.0, 0.1, 0.01, 0.001])
+    >>> float(found.l2[found.chosen]), found.scores["accuracy"].shape
+    (0.001, (5, 4))
+    """
+    began = time.perf_counter()
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, not {rule!r}")
+    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
+    received = receive(
+        X,
+        Y,
+        sample_weight,
+        samples=samples,
+        targets=targets,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        fallback=fallback,
+    )
+    numbers, held = number_folds(folds, groups, received.targets, np.random.default_rng(rng))
+    scores = _fit_folds(received, options, numbers, held, began)
+    name = scoring
+    penalties = np.asarray([option.l2 for option in options])
+    chosen = _choose(penalties, scores[name], name == "log_loss", rule)
+    (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
+    return Selection(penalties, scores, numbers, name, rule, chosen, model)
+
+
+def _fit_folds(
+    received: Received, options: list[Options], numbers: np.ndarray, held: np.ndarray, began: float
+) -> dict[str, np.ndarray]:
+    """The scores of all penalties on all folds, by name (F, P)."""
+    fold_of, arranged = np.repeat(held, len(options)), received
+    if math.prod(received.setting.X.shape) * 8 <= GATHERED_BYTES:
+        order = np.argsort(numbers, kind="stable")
+        arranged, numbers = reorder(received, order), numbers[order]
+    try:
+        models = build_models(Plan.of_one(arranged, options * len(held), numbers, fold_of.tolist()), began)
+    except ValueError:
+        refuse_nonfinite(gather(*received))  # says where, in the order of the user
+        raise
+    return _score(arranged, numbers, fold_of, models, len(held))
+
+
+def _score(
+    received: Received, numbers: np.ndarray, fold_of: np.ndarray, models: list[Model], folds: int
+) -> dict[str, np.ndarray]:
+    """Log loss and accuracy of each model (folds, P) on the fold that it left out: one pass."""
+    source = gather(*received)
+    center = next((model.center for model in models if model.center is not None), None)
+    if center is not None:
+        source = source.centered(center)
+    theta = np.stack([_theta(model, center) for model in models], axis=1)
+    held = split_folds(source, numbers, fold_of, held_out=True)
+    losses, right, mass = held.sum(score_terms, theta, LOSSES[models[0].loss])
+    with np.errstate(invalid="ignore"):
+        unknown = np.where(np.isfinite(losses), 1.0, np.nan)
+        found = {"log_loss": losses / mass, "accuracy": unknown * right / mass}
+    return {name: values.reshape(folds, -1) for name, values in found.items()}
+
+
+def _theta(model: Model, center: Any) -> np.ndarray:
+    """The parameters (n_x + 1, k) for X - center, in float64."""
+    own = (model.w, model.b) if model.center is None else (model.w, model.centered_b)
+    w, b = (to_host(part).astype(np.float64) for part in own)
+    if center is not None:
+        shift = to_host(center) - (0.0 if model.center is None else to_host(model.center))
+        b = b + w.T @ shift
+    return np.concatenate([w, b.T])
+
+
+def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error over the folds, of scores (F, P), for each penalty."""
+    count = np.sum(np.isfinite(scores[:, 0]))
+    return np.nanmean(scores, axis=0), np.nanstd(scores, axis=0, ddof=1) / np.sqrt(count)
+
+
+def _choose(l2: np.ndarray, scores: np.ndarray, smallest: bool, rule: str) -> int:
+    if np.sum(np.isfinite(scores[:, 0])) < 2:
+        raise ValueError("all folds but one hold every sample of a class: there is nothing to compare; use fewer folds")
+    mean, error = _summary(-scores if smallest else scores)
+    best = int(np.argmax(mean))
+    if rule == "best":
+        return best
+    near = np.flatnonzero(mean >= mean[best] - error[best])
+    return int(near[np.argmax(l2[near])])
