@@ -1,5 +1,8 @@
 """xlogreg: logistic regression, written once, on any array library."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from xlogreg.backends import BackendStatus, available_backends
 from xlogreg.exceptions import (
     BackendFallbackWarning,
@@ -21,6 +24,10 @@ from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.resampling import Bootstrap, bootstrap
 from xlogreg.selection import Selection, fit_cv
 from xlogreg.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from xlogreg.estimators import LogisticRegression as LogisticRegression
+    from xlogreg.folds import LogisticRegressionCV as LogisticRegressionCV
 
 __all__ = [
     "BackendFallbackWarning",
@@ -57,3 +64,18 @@ __all__ = [
     "squared_error",
     "update",
 ]
+
+# not in __all__, so that `from xlogreg import *` works without scikit-learn
+_ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.folds"}
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, once they are asked for: importing xlogreg imports no scikit-learn."""
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module 'xlogreg' has no attribute {name!r}")
+    try:
+        found = getattr(importlib.import_module(_ESTIMATORS[name]), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(f'xlogreg.{name} needs scikit-learn: pip install "xlogreg[sklearn]"') from error
+    globals()[name] = found
+    return found

@@ -1,7 +1,10 @@
 """Errors and warnings of xlogreg; each a class of its own, so that each can be caught or filtered alone."""
 
+import contextlib
 import sys
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 __all__ = [
     "BackendFallbackWarning",
@@ -12,8 +15,11 @@ __all__ = [
     "PrecisionWarning",
     "SeparationWarning",
     "XlogregWarning",
+    "unconverged",
     "warn",
 ]
+
+_messages: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 
 class BackendUnavailableError(RuntimeError):
@@ -48,8 +54,23 @@ class SeparationWarning(XlogregWarning):
     """A hyperplane separates the classes, so the unpenalised cost has no minimum."""
 
 
+@contextlib.contextmanager
+def unconverged() -> Iterator[list[str]]:
+    """Collects what `ConvergenceWarning` would say instead of warning: for a caller with a criterion of its own."""
+    messages: list[str] = []
+    token = _messages.set(messages)
+    try:
+        yield messages
+    finally:
+        _messages.reset(token)
+
+
 def warn(message: str, category: type[XlogregWarning]) -> None:
     """Warn at the caller's line: the first frame outside this package."""
+    messages = _messages.get()
+    if category is ConvergenceWarning and messages is not None:
+        messages.append(message)
+        return
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "xlogreg":
         frame, level = frame.f_back, level + 1

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.backends import LIBRARIES, Array, dtype_name, name_of, place_of, place_on, to_host, why_unusable
+from xlogreg.backends import Array, dtype_name, name_of, place_of, to_host
 from xlogreg.data import InMemory, map_samples
-from xlogreg.exceptions import BackendUnavailableError
+from xlogreg.exports import to_sklearn
 from xlogreg.files import read_model, write_model
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known, total_of
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.placement import usable_place
 from xlogreg.reports import FitInfo, Report, StandardErrors
 from xlogreg.scoring import class_numbers, report_terms
 from xlogreg.tables import open_table
@@ -230,14 +231,21 @@ class Model:
         ValueError, BackendUnavailableError
             For a backend that does not exist, or does not work here.
         """
-        if backend not in LIBRARIES:
-            raise ValueError(f"backend must be one of {', '.join(map(repr, LIBRARIES))}, not {backend!r}")
-        reason = why_unusable(backend, device)
-        if reason:
-            raise BackendUnavailableError(f"backend={backend!r} is not usable on this machine: {reason}")
-        place = place_on(backend, device)
+        place = usable_place(backend, device)
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
+
+    def to_sklearn(self) -> Any:
+        """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops.
+
+        On the host, in float64; its samples are rows, whatever those of the model are.
+
+        Raises
+        ------
+        ImportError, ValueError
+            Without scikit-learn, or for a model whose parameters are not finite.
+        """
+        return to_sklearn(self)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.

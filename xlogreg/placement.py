@@ -5,7 +5,7 @@ from typing import Any
 from xlogreg.backends import LIBRARIES, Place, place_on, why_unusable
 from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
 
-__all__ = ["choose_place"]
+__all__ = ["choose_place", "usable_place"]
 
 # backend="auto" moves host data of at least this size to a GPU. A fit reads X some ten times, twice a
 # pass; one copy over the bus costs about as much as one reading by a CPU, so what has to be outweighed
@@ -52,3 +52,19 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
     instead = f"Computing with {data} instead; fallback=False makes this an error"
     warn(f"{asked} is not usable on this machine: {reason}. {instead}", BackendFallbackWarning)
     return data, f"{asked}: {reason}"
+
+
+def usable_place(backend: Any, device: Any) -> Place:
+    """The place of that name, for what is to live there.
+
+    Raises
+    ------
+    ValueError, BackendUnavailableError
+        For a backend that does not exist, or does not work here.
+    """
+    if backend not in LIBRARIES:
+        raise ValueError(f"backend must be one of {', '.join(map(repr, LIBRARIES))}, not {backend!r}")
+    reason = why_unusable(backend, device)
+    if reason:
+        raise BackendUnavailableError(f"backend={backend!r} is not usable on this machine: {reason}")
+    return place_on(backend, device)

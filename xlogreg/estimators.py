@@ -1,0 +1,257 @@
+"""`LogisticRegression` as scikit-learn has it, on any array library. Samples are rows here, parameters theirs."""
+
+import copy
+import dataclasses
+import math
+import numbers
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
+
+from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
+from xlogreg.exports import folded
+from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
+from xlogreg.labels import total_of
+from xlogreg.model import Model
+from xlogreg.optimum import find_optimum
+from xlogreg.placement import usable_place
+
+__all__ = ["LogisticRegression"]
+
+SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):
+    """Logistic regression with the parameters and attributes of `sklearn.linear_model.LogisticRegression`.
+
+    Minimises C sum_i s_i L(a_i, y_i) + ||w||^2 / 2: two classes by sigmoid, more by softmax; the bias is not penalised.
+    Arrays of CuPy, PyTorch and JAX go straight in, without a setting. L1 and elastic-net penalties are refused.
+
+    Parameters
+    ----------
+    penalty : {"l2", None}, optional
+        None is C=inf; deprecated in scikit-learn.
+    C : float
+        Inverse of the penalty: l2 = 1 / (C s), s the sum of the weights. Infinity for none.
+    l1_ratio : {0, None}
+    tol : float
+        No component of the gradient of the mean loss is larger where a fit ends. Most are far smaller.
+    fit_intercept : bool
+    class_weight : {dict, "balanced", None}
+    random_state : int, optional
+        Of the subsets of samples that curvature is taken from.
+    solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}
+        Accepted for the sake of those who switch: each means `xlogreg.fit`.
+    max_iter : int
+    verbose : int
+    warm_start : bool
+        Whether to start where the last fit ended.
+    dual, intercept_scaling, n_jobs
+        Without effect.
+    backend, device : optional
+        Where to compute, as `xlogreg.fit` takes them. None: where X lives.
+
+    Attributes
+    ----------
+    coef_ : array (1, n_features), or (n_classes, n_features)
+        These three live where the training X lived: library, device, and dtype of the first two.
+    intercept_ : array (1,), or (n_classes,)
+    n_iter_ : array (1,)
+    classes_ : ndarray (n_classes,)
+    fit_info_ : FitInfo
+        What the fit did and what is proved of its result.
+    n_features_in_ : int
+    feature_names_in_ : ndarray (n_features,)
+        Where X had names.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from xlogreg import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegression().fit(X, y)
+    >>> classifier.predict(X[:2]), classifier.fit_info_.converged
+    (array([0, 0]), True)
+    """
+
+    _offset: tuple[Array, np.ndarray] | None = None  # see `_adopt`
+
+    def __init__(
+        self,
+        penalty: Any = "deprecated",
+        *,
+        C: float = 1.0,
+        l1_ratio: float | None = 0.0,
+        dual: bool = False,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: str = "lbfgs",
+        max_iter: int = 100,
+        verbose: int = 0,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        backend: str | None = None,
+        device: Any = None,
+    ) -> None:
+        self.penalty = penalty
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.backend = backend
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to samples X (m, n_features) with the labels y (m,).
+
+        Parameters
+        ----------
+        X : array or frame (m, n_features)
+        y : array (m,)
+            Numbers, bools or strings; may live elsewhere than X.
+        sample_weight : array (m,), optional
+        """
+        C = math.inf if self.penalty is None else self.C
+        refuse_l1(self.penalty, "l1_ratio", self.l1_ratio)
+        refuse_number("C", C)
+        X = take_features(self, X, reset=True)
+        y = take_labels(self, y, X.shape[0])
+        weight = take_weight(sample_weight, self.class_weight, y, place_of(X))
+        initial = None
+        if self.warm_start and hasattr(self, "coef_"):
+            initial = to_host(self.coef_).T, to_host(self.intercept_)[:, None]
+        l2 = 1.0 / (C * total_of(weight, X.shape[0]))
+        model = find_optimum(X, y, l2=l2, sample_weight=weight, initial=initial, **self._search())
+        self.classes_, self.fit_info_ = model.classes, model.fit_info
+        self._adopt(*folded(model), model)
+        self.n_iter_ = place_of(X).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
+        return self
+
+    def _search(self) -> dict[str, Any]:
+        """How to look for the optimum, as `find_optimum` takes it."""
+        if self.solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}, not {self.solver!r}")
+        refuse_number("tol", self.tol, zero=True)
+        rng = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
+        search = {"gradient_tol": self.tol, "bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng}
+        return search | {"backend": self.backend, "device": self.device, "verbose": self.verbose}
+
+    def _adopt(self, w: np.ndarray, b: np.ndarray, like: Model) -> None:
+        """Take W (n_x, k) and b (k,) of float64, in the dtype and on the place of a model, and with its centre."""
+        place, dtype = place_of(like.w), dtype_name(like.w)
+        self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
+        self._offset = None
+        if like.center is not None:  # what rounding took from the scores there, and is given back by `_model`
+            self._offset = like.center, w.T @ to_host(like.center) + b[:, None] - self._centered_b(like.center)
+
+    def _centered_b(self, center: Array) -> np.ndarray:
+        """The bias (k, 1) for X - center of coef_ and intercept_ as they are."""
+        w, b = (to_host(part).astype(np.float64) for part in (self.coef_, self.intercept_))
+        return w @ to_host(center) + b[:, None]
+
+    def _model(self) -> Model:
+        """The model of coef_ and intercept_ as they are, whoever set them."""
+        check_is_fitted(self)
+        place = place_of(self.coef_)
+        model = Model(
+            w=self.coef_.T,
+            b=place.xp.reshape(self.intercept_, (-1, 1)),
+            classes=self.classes_,
+            samples="rows",
+            loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
+            costs=np.zeros(0),
+            fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]
+        )
+        if self._offset is None:
+            return model
+        center, lost = self._offset
+        centered_b = place.put(self._centered_b(center) + lost, dtype_name(self.coef_))
+        return dataclasses.replace(model, center=center, centered_b=centered_b)
+
+    def _take(self, X: Any, method: str) -> tuple[Model, Array]:
+        model = self._model()
+        X = take_features(self, X, reset=False)
+        if get_config()["array_api_dispatch"] and place_of(X) != place_of(model.w):
+            raise ValueError(
+                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
+                f"those passed to fit() while array_api_dispatch is set: got {place_of(X)}, not {place_of(model.w)}; "
+                "use .to(...) to move the estimator"
+            )
+        return model, X
+
+    def decision_function(self, X: Any) -> Array:
+        """Scores of samples X (m, n_features): (m,) with two classes, else (m, n_classes); where X lives."""
+        model, X = self._take(X, "decision_function")
+        return model.decision_function(X)
+
+    def predict(self, X: Any) -> Array:
+        """The most probable label of each sample (m,): where X lives, unless it is a string."""
+        model, X = self._take(X, "predict")
+        return model.predict(X)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (m, n_classes), in the order of `classes_`, where X lives."""
+        model, X = self._take(X, "predict_proba")
+        return model.predict_proba(X)
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of the probabilities, accurate where these vanish."""
+        model, X = self._take(X, "predict_log_proba")
+        return model.predict_log_proba(X)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the samples, by weight, whose label is predicted."""
+        host = [to_host(value) if is_foreign(value) else value for value in (y, self.predict(X), sample_weight)]
+        return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
+
+    def to(self, backend: str, device: Any = None) -> Self:
+        """A copy with its arrays on another backend, and a device of it: ``to("numpy")`` to leave the GPU."""
+        place = usable_place(backend, device)
+        moved = copy.copy(self)
+        for name, value in vars(self).items():
+            if name.endswith("_") and name not in ("classes_", "feature_names_in_") and is_array(value):
+                setattr(moved, name, place.put(value))
+        if self._offset is not None:
+            moved._offset = place.put(self._offset[0]), self._offset[1]
+        return moved
+
+    def to_sklearn(self) -> Any:
+        """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops."""
+        names = getattr(self, "feature_names_in_", None)
+        return dataclasses.replace(self._model(), feature_names=names).to_sklearn()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
+
+
+def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
+    """Refuse what is not offered."""
+    if penalty not in ("deprecated", "l2", None):
+        raise ValueError(f"penalty={penalty!r} is not supported, only 'l2' and None: there is no L1 or elastic net yet")
+    if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):
+        raise ValueError(f"{name}={l1_ratio!r} is not supported, only 0 (L2): there is no L1 or elastic net yet")
+
+
+def refuse_number(name: str, value: Any, zero: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not (value > 0 or (zero and value == 0)):
+        raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, not {value!r}")

@@ -1,0 +1,35 @@
+"""Models as other libraries know them: on the host, in float64, for X as it is handed in."""
+
+from typing import Any
+
+import numpy as np
+
+from xlogreg.backends import to_host
+
+__all__ = ["folded", "to_sklearn"]
+
+
+def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """W (n_x, k) and b (k,) of a model with its centre folded into b, without the rounding errors of its dtype."""
+    w, b = to_host(model.w).astype(np.float64), to_host(model.b).astype(np.float64)
+    if model.center is not None:
+        b = to_host(model.centered_b).astype(np.float64) - w.T @ to_host(model.center).astype(np.float64)
+    return w, b[:, 0]
+
+
+def to_sklearn(model: Any) -> Any:
+    """See `xlogreg.Model.to_sklearn`."""
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError as error:
+        raise ImportError('to_sklearn needs scikit-learn: pip install "xlogreg[sklearn]"') from error
+    w, b = folded(model)
+    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
+        raise ValueError(f"the model has no parameters to export: its fit ended with {model.fit_info.reason!r}")
+    estimator = LogisticRegression()
+    estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
+    estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
+    estimator.n_iter_ = np.asarray([model.fit_info.iterations], dtype=np.int32)
+    if model.feature_names is not None:
+        estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
+    return estimator

@@ -1,0 +1,79 @@
+"""What estimators are handed, as scikit-learn understands it: samples in rows, labels, weights of samples and classes.
+
+Arrays are taken as they are, after a look at their shape: the fit finds out by itself where X is not finite.
+Everything else goes through scikit-learn's own checks, and so fails with its words.
+"""
+
+import numbers
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from xlogreg.backends import Array, Place, is_array
+from xlogreg.labels import as_matrix, as_weight, encode_targets
+from xlogreg.libraries import is_sparse
+
+__all__ = ["is_foreign", "take_features", "take_labels", "take_weight"]
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether it is an array of a library other than NumPy."""
+    return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
+
+
+def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """X (m, n_x) as an array of numbers, itself where it is one.
+
+    The number of features and their names become the estimator's with ``reset``, else are compared with them.
+    """
+    if is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray):  # of which the last two are refused
+        X = as_matrix(X, "rows")
+    elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
+        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+    elif hasattr(estimator, "feature_names_in_") or X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
+        validate_data(estimator, X, reset=False, skip_check_array=True)  # which warns, or fails
+    return X
+
+
+def take_labels(estimator: Any, y: Any, m: int) -> Array:
+    """The labels of m samples (m,), of any library."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if is_foreign(y):
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    elif not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"):
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+    if y.ndim != 1 or y.shape[0] != m:
+        raise ValueError(f"X holds {m} samples, so y must have the shape ({m},); got {tuple(y.shape)}")
+    return y
+
+
+def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -> Array | None:
+    """The weights of the samples times those of their classes (1, m), on the place; None for ones."""
+    m, xp = y.shape[0], place.xp
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(m, float(sample_weight))
+    weight = as_weight(sample_weight, m)
+    with place.computing():
+        weight = None if weight is None else place.put(weight, place.widest)
+    if class_weight is None:
+        return weight
+    encoded = encode_targets(y, (m, 0), "rows", "labels")
+    labels, K = place.put(encoded.Y, "int32"), len(encoded.classes)
+    if weight is None:
+        weight = xp.ones((1, m), dtype=place.dtype(place.widest), device=place.device)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        masses = np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
+        factors = np.sum(masses) / (K * np.where(masses > 0, masses, 1.0))
+    else:
+        factors = compute_class_weight(class_weight, classes=encoded.classes, y=encoded.classes)
+    return weight * xp.take(place.put(factors, place.widest), xp.reshape(labels, (-1,)), axis=0)
