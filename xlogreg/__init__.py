@@ -27,7 +27,7 @@ from xlogreg.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from xlogreg.estimators import LogisticRegression as LogisticRegression
-    from xlogreg.folds import LogisticRegressionCV as LogisticRegressionCV
+    from xlogreg.estimators_cv import LogisticRegressionCV as LogisticRegressionCV
 
 __all__ = [
     "BackendFallbackWarning",
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
-_ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.folds"}
+_ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.estimators_cv"}
 
 
 def __getattr__(name: str) -> Any:

@@ -211,9 +211,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return model.predict_proba(X)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of the probabilities, accurate where these vanish."""
+        """Logarithms of the probabilities, accurate where these vanish; 0 of those that round to one."""
         model, X = self._take(X, "predict_log_proba")
-        return model.predict_log_proba(X)
+        logs = model.predict_log_proba(X)
+        xp = place_of(logs).xp
+        return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of the samples, by weight, whose label is predicted."""
@@ -253,5 +255,5 @@ def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
 def refuse_number(name: str, value: Any, zero: bool = False) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (value > 0 or (zero and value == 0)):
+    if not (float(value) > 0 or (zero and value == 0)):
         raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, not {value!r}")

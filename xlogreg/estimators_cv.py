@@ -1,0 +1,259 @@
+"""`LogisticRegressionCV` as scikit-learn will have it: all folds at all C in one call of `fit_many`."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch, metadata_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import _check_method_params
+
+from xlogreg.backends import Array, place_of, to_host
+from xlogreg.estimators import LogisticRegression, refuse_l1, refuse_number
+from xlogreg.exceptions import unconverged, warn
+from xlogreg.exports import folded
+from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
+from xlogreg.labels import encode_targets, total_of
+from xlogreg.many import fit_many
+from xlogreg.model import Model
+from xlogreg.optimum import ConvergenceWarning, find_optimum
+from xlogreg.reports import Report
+
+__all__ = ["LogisticRegressionCV"]
+
+# scores that one pass over the test samples gives, wherever they live
+SCORES: dict[Any, Callable[[Report], float]] = {
+    "neg_log_loss": lambda report: -report.log_loss,
+    "accuracy": lambda report: report.accuracy,
+}
+
+
+class LogisticRegressionCV(LogisticRegression):
+    """`LogisticRegression` whose C is chosen by cross-validation, as `sklearn.linear_model.LogisticRegressionCV` does.
+
+    Where scikit-learn 1.9 announces a change, the new meaning holds: ``scoring`` is the log loss by default, and the
+    attributes are those of ``use_legacy_attributes=False``.
+
+    Parameters
+    ----------
+    Cs : int or list of float
+        Inverse penalties; a number stands for so many from 1e-4 to 1e4. s in l2 = 1 / (C s) is the sum of the
+        weights of a fold's training part.
+    cv : int, splitter or iterable of (train, test), optional
+        None: five stratified folds.
+    scoring : str, callable or None
+        None is the accuracy. "neg_log_loss" and "accuracy" are computed where X lives, others on the host.
+    refit : bool
+        Whether to fit all samples at the C whose mean score is best. If not, parameters and C are the means of those
+        that are best in each fold.
+    l1_ratios : (0.0,) or None
+    use_legacy_attributes : False
+    fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
+        As for `LogisticRegression`; ``penalty`` is "l2".
+    backend, device : optional
+        As for `LogisticRegression`.
+
+    Attributes
+    ----------
+    coef_, intercept_, classes_, n_features_in_, feature_names_in_
+        As for `LogisticRegression`. These and the arrays below live where X lived.
+    Cs_ : array (n_cs,)
+    C_, l1_ratio_ : float
+    scores_ : array (n_folds, 1, n_cs)
+    coefs_paths_ : array (n_folds, 1, n_cs, 1 or n_classes, n_features + 1)
+        Without the last column for fit_intercept=False.
+    n_iter_ : array (n_folds, 1, n_cs)
+    l1_ratios_ : array (1,)
+    fit_info_ : FitInfo
+        Of the fit to all samples; with ``refit`` only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from xlogreg import LogisticRegressionCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0, 100.0]).fit(X, y)
+    >>> classifier.C_, classifier.scores_.shape
+    (10.0, (5, 1, 4))
+    """
+
+    __metadata_request__score = {"sample_weight": metadata_routing.UNUSED}  # noqa: RUF012  the scorer asks for it
+
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        l1_ratios: Any = (0.0,),
+        fit_intercept: bool = True,
+        cv: Any = None,
+        dual: bool = False,
+        penalty: Any = "deprecated",
+        scoring: Any = "neg_log_loss",
+        solver: str = "lbfgs",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        class_weight: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        refit: bool = True,
+        intercept_scaling: float = 1.0,
+        random_state: Any = None,
+        use_legacy_attributes: bool = False,
+        backend: str | None = None,
+        device: Any = None,
+    ) -> None:
+        self.Cs = Cs
+        self.l1_ratios = l1_ratios
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.dual = dual
+        self.penalty = penalty
+        self.scoring = scoring
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.refit = refit
+        self.intercept_scaling = intercept_scaling
+        self.random_state = random_state
+        self.use_legacy_attributes = use_legacy_attributes
+        self.backend = backend
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+        """Choose C on folds of the samples X (m, n_features) with the labels y (m,), and fit.
+
+        Parameters
+        ----------
+        X : array or frame (m, n_features)
+        y : array (m,)
+        sample_weight : array (m,), optional
+            Of the fits, and of the scores of the folds.
+        **params
+            For the splitter and the scorer, with metadata routing; without, for the scorer.
+        """
+        refuse_l1(self.penalty, "l1_ratios", self.l1_ratios)
+        if self.penalty is None:
+            raise ValueError("penalty=None is not supported: there is no C to choose; use Cs=[numpy.inf]")
+        if self.use_legacy_attributes:
+            raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
+        Cs = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, int) else np.asarray(self.Cs, dtype=np.float64)
+        for C in Cs:
+            refuse_number("Cs", C)
+        X = take_features(self, X, reset=True)
+        y = take_labels(self, y, X.shape[0])
+        home, labels = place_of(X), to_host(y)
+        if sample_weight is not None:
+            params = {"sample_weight": sample_weight} | params
+        routed = self._routed("fit", params)
+        folds = list(check_cv(self.cv, labels, classifier=True).split(X, labels, **routed.splitter.split))
+        weight = take_weight(sample_weight, self.class_weight, y, home)
+        models = fit_folds(X, y, weight, [train for train, _ in folds], Cs, **self._search())
+        self.classes_ = models[0][0].classes
+        self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
+        scores = [
+            self._scores(X, y, test, row, routed.scorer.score) for (_, test), row in zip(folds, models, strict=True)
+        ]
+        pairs = [[folded(model) for model in row] for row in models]
+        paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in pairs])
+        self.scores_ = home.put(np.asarray(scores)[:, None])
+        self.coefs_paths_ = home.put(paths[:, None])
+        steps = [[model.fit_info.iterations for model in row] for row in models]
+        self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
+        if self.refit:
+            self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
+            l2 = 1.0 / (self.C_ * total_of(weight, X.shape[0]))
+            model = find_optimum(X, y, l2=l2, sample_weight=weight, **self._search())
+            self.fit_info_ = model.fit_info
+            self._adopt(*folded(model), model)
+        else:
+            best = np.argmax(scores, axis=1)
+            self.C_ = float(np.mean(Cs[best]))
+            chosen = [row[number] for row, number in zip(pairs, best, strict=True)]
+            w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
+            self._adopt(w, b, models[0][0])
+        return self
+
+    def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
+        """Of models, on the test samples of a fold."""
+        test = np.arange(X.shape[0])[test]
+        params = _check_method_params(X, params, indices=test)
+        X, y = (_rows(value, test) for value in (X, y))
+        scored = []
+        for model in models:
+            fold = copy.copy(self)
+            fold._adopt(*folded(model), model)
+            scored.append(fold._score(X, y, params))
+        return scored
+
+    def _score(self, X: Any, y: Any, params: dict[str, Any]) -> float:
+        known = SCORES.get(self.scoring or "accuracy") if not callable(self.scoring) else None
+        if known is not None and set(params) <= {"sample_weight"}:
+            return known(self._take(X, "score")[0].evaluate(X, y, **params))
+        if is_foreign(X):
+            return self._scorer()(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
+        return self._scorer()(self, X, y, **params)
+
+    def score(  # type: ignore[override]  # as scikit-learn's does
+        self, X: Any, y: Any, *, sample_weight: Any = None, **score_params: Any
+    ) -> float:
+        """The score that ``scoring`` names, of samples X (m, n_features) with the labels y (m,)."""
+        if sample_weight is not None:
+            score_params["sample_weight"] = sample_weight
+        params = self._routed("score", score_params).scorer.score
+        if self.scoring in (None, "accuracy"):  # also of labels that were not there to be fitted
+            return super().score(X, y, **params)
+        return self._score(X, y, params)
+
+    def _scorer(self) -> Any:
+        return get_scorer(self.scoring or "accuracy")
+
+    def _routed(self, method: str, params: dict[str, Any]) -> Bunch:
+        """Which of the parameters of fit or score are for the splitter, and which for the scorer."""
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, method, **params)
+        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=params))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """What fit and score ask for and pass on, as scikit-learn's metadata routing wants to know."""
+        scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+            .add(scorer=self._scorer(), method_mapping=scoring)
+        )
+
+
+def fit_folds(
+    X: Array, y: Array, weight: Array | None, trains: list[Any], Cs: np.ndarray, gradient_tol: float, **options: Any
+) -> list[list[Model]]:
+    """The model of each fold and each C, from the indices of the folds' training parts."""
+    place, m, g = place_of(X), X.shape[0], len(Cs)
+    encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
+    once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
+    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train in trains]
+    for number, part in enumerate(weights):
+        masses = np.bincount(encoded.Y[0, :], part, minlength=len(encoded.classes))
+        if np.any(masses == 0):
+            label = encoded.classes.tolist()[int(np.argmin(masses))]
+            raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
+    l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
+    placed = [place.put(part, place.widest) for part in weights for _ in Cs]
+    options.pop("verbose")
+    with unconverged() as messages:
+        models = fit_many(X, [y], l2s=l2s, sample_weights=placed, samples="rows", **options)
+    if messages:
+        warn(f"{len(messages)} of {len(models)} models of the folds: {messages[0]}", ConvergenceWarning)
+    return [models[start : start + g] for start in range(0, len(models), g)]
+
+
+def _rows(values: Array, indices: np.ndarray) -> Array:
+    place = place_of(values)
+    return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
