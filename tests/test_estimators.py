@@ -1,0 +1,340 @@
+"""`xlogreg.LogisticRegression` beside scikit-learn's, inside scikit-learn's tools, and on arrays that those refuse."""
+
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg.backends import dtype_name, name_of, to_host
+
+sklearn = pytest.importorskip("sklearn")
+
+from sklearn import linear_model  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
+from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import FunctionTransformer, StandardScaler  # noqa: E402
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+
+from xlogreg import LogisticRegression  # noqa: E402
+
+OURS = {"backend", "device"}
+
+
+def exact(**parameters):
+    return linear_model.LogisticRegression(solver="newton-cholesky", tol=1e-12, max_iter=1000, **parameters)
+
+
+@pytest.fixture(scope="module")
+def binary(problem):
+    X, Y = problem
+    return X.T, Y
+
+
+@pytest.fixture(scope="module")
+def softmax(three_classes):
+    X, Y = three_classes
+    return X.T, np.asarray(["ant", "bee", "cow"])[Y]
+
+
+def same_attributes(ours, theirs):
+    for name in ("coef_", "intercept_", "classes_", "n_iter_"):
+        assert getattr(ours, name).shape == getattr(theirs, name).shape, name
+        assert getattr(ours, name).dtype == getattr(theirs, name).dtype, name
+    assert ours.n_features_in_ == theirs.n_features_in_
+    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-5)
+
+
+def same_predictions(ours, theirs, X, y):
+    for method in ("decision_function", "predict_proba", "predict_log_proba"):
+        np.testing.assert_allclose(getattr(ours, method)(X), getattr(theirs, method)(X), rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    assert ours.score(X, y) == theirs.score(X, y)
+
+
+@parametrize_with_checks([LogisticRegression()])
+def test_every_check_of_scikit_learn_passes(estimator, check):
+    check(estimator)
+
+
+def test_every_check_of_array_api_passes():
+    pytest.importorskip("array_api_strict")
+    run_array_api_checks("LogisticRegression")
+
+
+def run_array_api_checks(name):
+    """In an interpreter of its own: SciPy looks at the variable once, when it is imported."""
+    program = (
+        "import sys, warnings, xlogreg\n"
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "warnings.simplefilter('ignore')\n"
+        "found = check_estimator(getattr(xlogreg, sys.argv[1])(), on_skip=None, on_fail=None)\n"
+        "wrong = [one['check_name'] for one in found if one['status'] == 'failed']\n"
+        "ran = [one for one in found if 'array_api' in one['check_name'] and one['status'] == 'passed']\n"
+        "assert not wrong, wrong\n"
+        "assert len(ran) >= 4, ran"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    done = subprocess.run([sys.executable, "-c", program, name], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("parameters", [{}, {"C": 0.03}, {"fit_intercept": False}, {"C": np.inf}], ids=str)
+@pytest.mark.parametrize("weights", [None, "balanced", "of samples", "both"])
+@pytest.mark.parametrize("data", ["binary", "softmax"])
+def test_the_optimum_is_that_of_scikit_learn(request, data, weights, parameters):
+    X, y = request.getfixturevalue(data)
+    sample_weight = np.linspace(0.0, 2.0, len(y)) if weights in ("of samples", "both") else None
+    if weights in ("balanced", "both"):
+        parameters = parameters | {"class_weight": "balanced"}
+    ours = LogisticRegression(**parameters).fit(X, y, sample_weight)
+    theirs = exact(**parameters).fit(X, y, sample_weight)
+    same_attributes(ours, theirs)
+    same_predictions(ours, theirs, X, y)
+    assert ours.fit_info_.converged
+
+
+def test_weights_of_classes_by_name_are_those_of_scikit_learn(softmax):
+    X, y = softmax
+    weight = {"ant": 3.0, "cow": 0.5}
+    same_predictions(LogisticRegression(class_weight=weight).fit(X, y), exact(class_weight=weight).fit(X, y), X, y)
+    with pytest.raises(ValueError, match="class_weight"):
+        LogisticRegression(class_weight={"ant": 3.0, "dog": 1.0}).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["LogisticRegression", "LogisticRegressionCV"])
+def test_parameters_have_the_names_order_and_defaults_of_scikit_learn(name):
+    theirs = getattr(linear_model, name)().get_params()
+    ours = getattr(xlogreg, name)().get_params()
+    assert set(ours) == set(theirs) | OURS
+    announced = {"l1_ratios": (0.0,), "scoring": "neg_log_loss", "use_legacy_attributes": False}
+    assert {key: ours[key] for key in theirs} == theirs | {key: announced[key] for key in announced if key in theirs}
+    code = [getattr(module, name).__init__.__code__ for module in (xlogreg, linear_model)]
+    named = [one.co_varnames[: one.co_argcount + one.co_kwonlyargcount] for one in code]
+    assert named[0][: len(named[1])] == named[1]
+
+
+def test_the_sum_of_the_weights_is_in_the_penalty(binary):
+    X, y = binary
+    ours = LogisticRegression(C=0.5).fit(X, y)
+    model = xlogreg.fit(X, y, samples="rows", l2=1 / (0.5 * len(y)))
+    np.testing.assert_array_equal(ours.coef_, model.w.T)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+@pytest.mark.parametrize("tol", [1e-4, 1e-9])
+def test_no_component_of_the_gradient_exceeds_tol(scale, tol):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 150)) * scale
+    y = np.argmax(X[:, :4] / scale + rng.gumbel(size=(3000, 4)), axis=1)
+    ours = LogisticRegression(tol=tol, C=10.0).fit(X, y)
+    error = ours.predict_proba(X) - (y[:, None] == np.arange(4))
+    gradient = error.T @ X / len(y) + ours.coef_ / (10.0 * len(y))
+    assert max(np.max(np.abs(gradient)), np.max(np.abs(np.mean(error, axis=0)))) <= tol
+
+
+def test_a_warm_start_begins_where_the_last_fit_ended(binary, softmax):
+    for X, y in (binary, softmax):
+        ours = LogisticRegression(warm_start=True).fit(X, y)
+        cold = ours.n_iter_[0]
+        coef = ours.coef_
+        assert ours.fit(X, y).n_iter_[0] < cold
+        np.testing.assert_allclose(ours.coef_, coef, rtol=1e-6)
+    with pytest.raises(ValueError, match="initial must hold w"):
+        ours.fit(X[:, :2], y)
+
+
+def test_too_few_iterations_warn_as_both_libraries_do(binary):
+    X, y = binary
+    with pytest.warns(ConvergenceWarning, match="max_iter=1") as caught:
+        ours = LogisticRegression(max_iter=1).fit(X, y)
+    assert len(caught) == 1
+    assert issubclass(caught[0].category, xlogreg.ConvergenceWarning)
+    assert caught[0].filename == __file__
+    assert ours.n_iter_.tolist() == [1]
+
+
+def test_separated_classes_without_a_penalty_warn_and_with_one_do_not():
+    X, y = np.asarray([[-2.0], [-1.0], [1.0], [2.0]]), [0, 0, 1, 1]
+    with pytest.warns(xlogreg.SeparationWarning):
+        LogisticRegression(C=np.inf).fit(X, y)
+    LogisticRegression().fit(X, y)
+
+
+REFUSED = {
+    "penalty='l1'": {"penalty": "l1"},
+    "penalty='elasticnet'": {"penalty": "elasticnet", "l1_ratio": 0.5},
+    "l1_ratio=1": {"l1_ratio": 1},
+    "C must be above 0": {"C": 0.0},
+    "C must be a number": {"C": "1"},
+    "tol must be 0 or more": {"tol": -1.0},
+    "solver must be one of 'lbfgs'": {"solver": "auto"},
+    "max_iter must be 1 or more": {"max_iter": 0},
+    "backend 'abacus' is unknown": {"backend": "abacus"},
+    "class_weight": {"class_weight": "even"},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_not_offered_is_refused_by_name(binary, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        LogisticRegression(**REFUSED[message]).fit(*binary)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"])
+@pytest.mark.parametrize("penalty", ["l2", None, "deprecated"])
+def test_every_solver_of_scikit_learn_means_the_same_fit(softmax, solver, penalty):
+    X, y = softmax
+    ours = LogisticRegression(penalty, solver=solver, dual=solver == "liblinear", n_jobs=2, l1_ratio=None).fit(X, y)
+    same = LogisticRegression(C=np.inf if penalty is None else 1.0).fit(X, y)
+    np.testing.assert_array_equal(ours.coef_, same.coef_)
+
+
+def test_input_that_is_wrong_is_refused(binary):
+    X, y = binary
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match="sparse"):
+        LogisticRegression().fit(scipy_sparse.csr_array(X), y)
+    with pytest.raises(TypeError, match="masked"):
+        LogisticRegression().fit(np.ma.masked_less(X, 0), y)
+    with pytest.raises(ValueError, match="one class"):
+        LogisticRegression().fit(X, np.ones(len(y)))
+    with pytest.raises(ValueError, match="continuous"):
+        LogisticRegression().fit(X, y + 0.5)
+    with pytest.raises(ValueError, match=r"y must have the shape \(60,\)"):
+        LogisticRegression().fit(X, y[:-1])
+    with pytest.raises(NotFittedError):
+        LogisticRegression().predict(X)
+
+
+@pytest.mark.parametrize("data", ["binary", "softmax"])
+def test_arrays_of_any_library_go_through_a_pipeline(where, request, data):
+    X, y = request.getfixturevalue(data)
+    host = LogisticRegression().fit(X, y)
+    Z = where.asarray(X)
+    labels = y if data == "softmax" else where.asarray(y, "int32")
+    pipeline = make_pipeline(FunctionTransformer(), LogisticRegression()).fit(Z, labels)
+    ours = pipeline[-1]
+    rtol = 1e-6 if where.dtype == "float64" else 1e-3
+    where.check(ours.coef_, host.coef_, rtol=rtol)
+    where.check(ours.intercept_, host.intercept_, rtol=rtol)
+    where.check(pipeline.predict_proba(Z), host.predict_proba(X), rtol=rtol)
+    where.check(pipeline.predict_log_proba(Z), host.predict_log_proba(X), rtol=rtol)
+    where.check(pipeline.decision_function(Z), host.decision_function(X), rtol=rtol)
+    assert name_of(pipeline.predict(Z)) == ("numpy" if data == "softmax" else where.place.name)
+    np.testing.assert_array_equal(to_host(pipeline.predict(Z)), host.predict(X))
+    assert pipeline.score(Z, labels) == host.score(X, y)
+    assert isinstance(ours.classes_, np.ndarray)
+    moved = ours.to("numpy")
+    assert name_of(ours.coef_) == where.place.name
+    assert isinstance(moved.coef_, np.ndarray)
+    np.testing.assert_allclose(moved.predict_proba(X), host.predict_proba(X), rtol=rtol, atol=1e-6)
+
+
+def test_weights_may_live_on_the_host_and_X_elsewhere(where, binary):
+    X, y = binary
+    weight = np.linspace(0.1, 2.0, len(y))
+    ours = LogisticRegression(class_weight="balanced").fit(where.asarray(X), y, weight)
+    host = LogisticRegression(class_weight="balanced").fit(X, y, weight)
+    where.check(ours.coef_, host.coef_, rtol=1e-6 if where.dtype == "float64" else 1e-3)
+    assert ours.score(where.asarray(X), y, weight) == pytest.approx(host.score(X, y, weight))
+
+
+def test_float32_of_large_means_predicts_with_what_rounding_took():
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((500, 3)) + 2020).astype(np.float32)
+    y = (X[:, 0] - X[:, 1] > rng.logistic(size=500)).astype(int)
+    ours, wide = LogisticRegression().fit(X, y), LogisticRegression().fit(X.astype(float), y)
+    assert dtype_name(ours.coef_) == dtype_name(ours.intercept_) == "float32"
+    expected = wide.predict_proba(X.astype(float))
+    for same in (ours, pickle.loads(pickle.dumps(ours)), ours.to("array-api-strict").to("numpy"), ours.to_sklearn()):
+        np.testing.assert_allclose(same.predict_proba(X), expected, atol=2e-5)
+    ours.intercept_ = ours.intercept_ + np.float32(1.0)  # and what a user sets, counts
+    moved = wide.decision_function(X.astype(float)) + 1.0
+    np.testing.assert_allclose(ours.decision_function(X), moved, atol=1e-3)
+
+
+def test_parameters_that_a_user_sets_predict(softmax):
+    X, y = softmax
+    theirs = exact().fit(X, y)
+    ours = LogisticRegression()
+    ours.coef_, ours.intercept_, ours.classes_ = theirs.coef_, theirs.intercept_, theirs.classes_
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_frames_keep_the_names_of_their_columns(library, binary):
+    X, y = binary
+    module = pytest.importorskip(library)
+    columns = {name: X[:, number] for number, name in enumerate("abcd")}
+    frame = (module.table if library == "pyarrow" else module.DataFrame)(columns)
+    other = (module.table if library == "pyarrow" else module.DataFrame)({n: columns[n] for n in "bacd"})
+    ours = LogisticRegression().fit(frame, y)
+    assert ours.feature_names_in_.tolist() == list("abcd")
+    np.testing.assert_array_equal(ours.predict(frame), LogisticRegression().fit(X, y).predict(X))
+    with pytest.raises(ValueError, match="feature names should match"):
+        ours.predict(other)
+    with pytest.warns(UserWarning, match="fitted with feature names"):
+        ours.predict(X)
+    assert ours.to_sklearn().feature_names_in_.tolist() == list("abcd")
+    assert not hasattr(ours.fit(X, y), "feature_names_in_")
+
+
+def test_it_works_inside_the_tools_of_scikit_learn(binary):
+    X, y = binary
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    grid = {"logisticregression__C": [0.1, 1.0]}
+    theirs = GridSearchCV(make_pipeline(StandardScaler(), exact()), grid).fit(X, y)
+    for jobs in (None, 2):
+        search = GridSearchCV(pipeline, grid, n_jobs=jobs).fit(X, y)
+        np.testing.assert_allclose(search.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
+    calibrated = CalibratedClassifierCV(LogisticRegression(), ensemble=False, cv=3).fit(X, y)
+    assert calibrated.predict_proba(X).shape == (60, 2)
+    assert cross_val_score(LogisticRegression(), X, y).shape == (5,)
+    assert clone(LogisticRegression(C=3.0, backend="numpy")).get_params()["C"] == 3.0
+    assert "LogisticRegression" in LogisticRegression()._repr_html_()
+
+
+def test_threads_and_pickles_give_the_same(binary):
+    joblib = pytest.importorskip("joblib")
+    X, y = binary
+    ours = LogisticRegression().fit(X, y)
+    fits = joblib.Parallel(n_jobs=2, prefer="threads")(joblib.delayed(clone(ours).fit)(X, y) for _ in range(4))
+    for same in (*fits, pickle.loads(pickle.dumps(ours))):
+        np.testing.assert_array_equal(same.predict_proba(X), ours.predict_proba(X))
+
+
+def test_a_model_becomes_an_estimator_of_scikit_learn(where, problem, three_classes):
+    for X, Y in (problem, three_classes):
+        model = xlogreg.fit(where.asarray(X), Y, l2=1e-2)
+        theirs = model.to_sklearn()
+        assert type(theirs) is linear_model.LogisticRegression
+        assert theirs.coef_.dtype == np.float64
+        assert theirs.coef_.shape == model.w.shape[::-1]
+        np.testing.assert_allclose(theirs.predict_proba(X.T).T, to_host(model.predict_proba(X)), atol=1e-6)
+        np.testing.assert_array_equal(theirs.predict(X.T), model.predict(X)[0])
+
+
+def test_scikit_learn_that_is_missing_is_named_with_its_remedy():
+    program = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        "import xlogreg\n"
+        "try:\n    xlogreg.LogisticRegression\n"
+        "except ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == 'xlogreg.LogisticRegression needs scikit-learn: pip install "xlogreg[sklearn]"\n'
+    with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
+        _ = xlogreg.LinearRegression
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xlogreg.LogisticRegressionCV(penalty="l2", l1_ratios=None)
