@@ -1,6 +1,7 @@
 """`LogisticRegressionCV` as scikit-learn will have it: all folds at all C in one call of `fit_many`."""
 
 import copy
+import numbers
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params
 
 from xlogreg.backends import Array, place_of, to_host
-from xlogreg.estimators import LogisticRegression, refuse_l1, refuse_number
+from xlogreg.estimators import LogisticRegression, refuse_l1
 from xlogreg.exceptions import unconverged, warn
 from xlogreg.exports import folded
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
@@ -143,9 +144,7 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError("penalty=None is not supported: there is no C to choose; use Cs=[numpy.inf]")
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
-        Cs = np.logspace(-4, 4, self.Cs) if isinstance(self.Cs, int) else np.asarray(self.Cs, dtype=np.float64)
-        for C in Cs:
-            refuse_number("Cs", C)
+        Cs = self._grid()
         X = take_features(self, X, reset=True)
         y = take_labels(self, y, X.shape[0])
         home, labels = place_of(X), to_host(y)
@@ -179,6 +178,13 @@ class LogisticRegressionCV(LogisticRegression):
             w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
             self._adopt(w, b, models[0][0])
         return self
+
+    def _grid(self) -> np.ndarray:
+        count = isinstance(self.Cs, numbers.Integral)
+        Cs = np.logspace(-4, 4, max(self.Cs, 0)) if count else np.asarray(self.Cs, dtype=np.float64)
+        if Cs.ndim != 1 or Cs.shape[0] == 0 or not np.all(Cs > 0):
+            raise ValueError(f"Cs must be a list of numbers above 0, or how many of them to try, not {self.Cs!r}")
+        return Cs
 
     def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
         """Of models, on the test samples of a fold."""

@@ -1,0 +1,178 @@
+"""`xlogreg.LogisticRegressionCV` beside scikit-learn's: the same folds, choices, attributes and routing."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import xlogreg
+from xlogreg.backends import to_host
+
+sklearn = pytest.importorskip("sklearn")
+
+from conftest import CASES  # noqa: E402
+from sklearn import linear_model  # noqa: E402
+from sklearn.exceptions import ConvergenceWarning  # noqa: E402
+from sklearn.metrics import get_scorer, make_scorer, roc_auc_score  # noqa: E402
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+from test_estimators import run_array_api_checks  # noqa: E402
+
+from xlogreg import LogisticRegressionCV  # noqa: E402
+
+CS = [0.01, 1.0, 100.0]
+
+
+def reference(**parameters):
+    announced = {"l1_ratios": (0.0,), "scoring": "neg_log_loss", "use_legacy_attributes": False}
+    solver = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
+    return linear_model.LogisticRegressionCV(**{"Cs": CS, **announced, **solver, **parameters})
+
+
+@pytest.fixture(scope="module")
+def binary(problem):
+    X, Y = problem
+    return X.T, Y
+
+
+@pytest.fixture(scope="module")
+def softmax(three_classes):
+    X, Y = three_classes
+    return X.T, np.asarray(["ant", "bee", "cow"])[Y]
+
+
+def same(ours, theirs, X, y):
+    for name in ("coef_", "intercept_", "Cs_", "scores_", "coefs_paths_", "n_iter_", "l1_ratios_", "C_", "l1_ratio_"):
+        one, other = getattr(ours, name), getattr(theirs, name)
+        assert type(one) is type(other), name
+        if isinstance(one, np.ndarray):
+            assert one.shape == other.shape, name
+            assert one.dtype == other.dtype, name
+        if name != "n_iter_":
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y), rel=1e-6)
+
+
+@parametrize_with_checks([LogisticRegressionCV(Cs=2, cv=3)])
+def test_every_check_of_scikit_learn_passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+def test_every_check_of_array_api_passes():
+    pytest.importorskip("array_api_strict")
+    run_array_api_checks("LogisticRegressionCV")
+
+
+@pytest.mark.parametrize("data", ["binary", "softmax"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"refit": False},
+        {"fit_intercept": False, "cv": KFold(4, shuffle=True, random_state=0)},
+        {"scoring": "accuracy", "class_weight": "balanced"},
+        {"scoring": None, "cv": 3, "refit": False},
+        {"scoring": "balanced_accuracy", "Cs": 4},
+        {"scoring": lambda estimator, X, y: float(np.ravel(estimator.coef_)[0]), "Cs": [np.inf]},
+    ],
+    ids=lambda parameters: ", ".join(parameters) or "defaults",
+)
+def test_choices_and_attributes_are_those_of_scikit_learn(request, data, parameters):
+    X, y = request.getfixturevalue(data)
+    same(LogisticRegressionCV(**{"Cs": CS} | parameters).fit(X, y), reference(**parameters).fit(X, y), X, y)
+
+
+def test_weights_count_in_fits_and_in_scores(binary):
+    X, y = binary
+    weight = np.linspace(0.0, 2.0, len(y))
+    for scoring in ("neg_log_loss", "accuracy", "roc_auc"):
+        ours = LogisticRegressionCV(Cs=CS, scoring=scoring).fit(X, y, weight)
+        same(ours, reference(scoring=scoring).fit(X, y, weight), X, y)
+
+
+def test_folds_may_be_given_as_indices_that_repeat_samples(binary):
+    X, y = binary
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, 60, 60) for _ in range(3)]
+    folds = [(draw, np.setdiff1d(np.arange(60), draw)) for draw in draws]
+    same(LogisticRegressionCV(Cs=CS, cv=folds).fit(X, y), reference(cv=folds).fit(X, y), X, y)
+
+
+def test_scores_and_splitters_get_their_metadata(binary):
+    X, y = binary
+    groups, weight = np.arange(60) // 6, np.linspace(0.5, 1.5, 60)
+    with sklearn.config_context(enable_metadata_routing=True):
+        scorer = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
+        fitted = []
+        for make in (lambda **parameters: LogisticRegressionCV(Cs=CS, **parameters), reference):
+            estimator = make(cv=GroupKFold(3), scoring=scorer).set_fit_request(sample_weight=True)
+            fitted.append(estimator.fit(X, y, sample_weight=weight, groups=groups))
+            assert estimator.score(X, y, sample_weight=weight) != estimator.score(X, y)
+        same(*fitted, X, y)
+        pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), fitted[0])
+        pipeline.fit(X, y, sample_weight=weight, groups=groups)
+        with pytest.raises(TypeError, match="unknown"):
+            fitted[0].fit(X, y, unknown=weight)
+    with pytest.raises(ValueError, match="enable_metadata_routing"):
+        LogisticRegressionCV().fit(X, y, groups=groups)
+
+
+PLACES = [
+    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] if "jax" in case.id else case.marks)
+    for case in CASES
+]
+
+
+@pytest.mark.parametrize("where", PLACES, indirect=True)
+def test_arrays_of_any_library_stay_where_they_are(where, binary, softmax):
+    cases = [(*binary, "neg_log_loss"), (*softmax, "roc_auc_ovr")]
+    for X, y, scoring in cases if where.place.name in ("numpy", "array-api-strict") else cases[:1]:
+        parameters = {"Cs": CS, "cv": 3, "scoring": scoring}
+        host = LogisticRegressionCV(**parameters).fit(X, y)
+        Z = where.asarray(X)
+        ours = LogisticRegressionCV(**parameters).fit(Z, y if y.dtype.kind == "U" else where.asarray(y, "int32"))
+        rtol = 1e-6 if where.dtype == "float64" else 2e-3
+        where.check(ours.coef_, host.coef_, rtol=rtol)
+        where.check(ours.predict_proba(Z), host.predict_proba(X), rtol=rtol)
+        np.testing.assert_allclose(to_host(ours.scores_), host.scores_, rtol=rtol)
+        np.testing.assert_allclose(ours.score(Z, y), host.score(X, y), rtol=rtol)
+        assert ours.C_ == host.C_
+        np.testing.assert_allclose(ours.to("numpy").predict_proba(X), host.predict_proba(X), rtol=rtol, atol=1e-6)
+
+
+def test_what_is_not_offered_is_refused_by_name(binary, softmax):
+    for parameters, message in (
+        ({"l1_ratios": [0.5]}, r"l1_ratios=\[0.5\] is not supported"),
+        ({"penalty": "l1"}, "penalty='l1' is not supported"),
+        ({"penalty": None}, "use Cs="),
+        ({"use_legacy_attributes": True}, "use_legacy_attributes must be False"),
+        ({"Cs": [1.0, 0.0]}, "Cs must be a list"),
+        ({"Cs": 0}, "Cs must be a list"),
+        ({"scoring": "beauty"}, "beauty"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LogisticRegressionCV(**parameters).fit(*binary)
+    X, y = softmax
+    with pytest.raises(ValueError, match="training part of fold 0 has no sample, or no weight, of class 'ant'"):
+        LogisticRegressionCV(cv=[(np.flatnonzero(y != "ant"), np.flatnonzero(y == "ant"))]).fit(X, y)
+
+
+def test_folds_that_do_not_converge_warn_once(binary):
+    with pytest.warns(ConvergenceWarning) as caught:
+        LogisticRegressionCV(Cs=CS, max_iter=1).fit(*binary)
+    assert all(issubclass(warning.category, xlogreg.ConvergenceWarning) for warning in caught)
+    assert len(caught) == 2  # of the folds, and of the fit of all samples
+
+
+def test_a_function_can_score_and_the_estimator_be_pickled(binary):
+    X, y = binary
+    scorer = make_scorer(roc_auc_score, response_method="decision_function")
+    ours = LogisticRegressionCV(Cs=CS, scoring=scorer, cv=ShuffleSplit(2, random_state=0)).fit(X, y)
+    for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert other.score(X, y) == ours.score(X, y)
+    np.testing.assert_allclose(ours.to_sklearn().predict_proba(X), ours.predict_proba(X), atol=1e-12)
