@@ -12,7 +12,7 @@ import pytest
 import xlogreg
 from xlogreg.backends import dtype_name, name_of, to_host
 
-sklearn = pytest.importorskip("sklearn")
+sklearn = pytest.importorskip("sklearn", minversion="1.9")
 
 from sklearn import linear_model  # noqa: E402
 from sklearn.base import clone  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 import xlogreg
 from xlogreg.backends import to_host
 
-sklearn = pytest.importorskip("sklearn")
+sklearn = pytest.importorskip("sklearn", minversion="1.9")
 
 from conftest import CASES  # noqa: E402
 from sklearn import linear_model  # noqa: E402

@@ -79,7 +79,7 @@ class LogisticRegressionCV(LogisticRegression):
     >>> X, y = load_iris(return_X_y=True)
     >>> classifier = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0, 100.0]).fit(X, y)
     >>> classifier.C_, classifier.scores_.shape
-    (10.0, (5, 1, 4))
+    (100.0, (5, 1, 4))
     """
 
     __metadata_request__score = {"sample_weight": metadata_routing.UNUSED}  # noqa: RUF012  the scorer asks for it

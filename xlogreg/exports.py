@@ -18,7 +18,24 @@ def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def to_sklearn(model: Any) -> Any:
-    """See `xlogreg.Model.to_sklearn`."""
+    """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops.
+
+    On the host, in float64; its samples are rows, whatever those of the model are.
+
+    Raises
+    ------
+    ImportError
+        Without scikit-learn.
+    ValueError
+        For a model whose parameters are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), ["no", "yes", "no", "yes"])
+    >>> model.to_sklearn().predict([[-3.0], [3.0]])
+    array(['no', 'yes'], dtype='<U3')
+    """
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError as error:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg import exports
 from xlogreg.backends import Array, dtype_name, name_of, place_of, to_host
 from xlogreg.data import InMemory, map_samples
-from xlogreg.exports import to_sklearn
 from xlogreg.files import read_model, write_model
 from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known, total_of
 from xlogreg.logistic import scores
@@ -235,17 +235,7 @@ class Model:
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
-    def to_sklearn(self) -> Any:
-        """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops.
-
-        On the host, in float64; its samples are rows, whatever those of the model are.
-
-        Raises
-        ------
-        ImportError, ValueError
-            Without scikit-learn, or for a model whose parameters are not finite.
-        """
-        return to_sklearn(self)
+    to_sklearn = exports.to_sklearn
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
