@@ -13,24 +13,35 @@ from xlogreg.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 
-def test_the_code_blocks_of_the_readme_run():
-    assert len(BLOCKS) >= 3
+def run_blocks(text):
+    """The Python blocks, in order, in one namespace; how many they are."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     namespace: dict = {}
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
-    for number, block in enumerate(BLOCKS):
+    for number, block in enumerate(blocks):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xlogreg.BackendFallbackWarning)  # it asks for a GPU
             if ">>>" in block:
-                test = doctest.DocTestParser().get_doctest(block, namespace, f"README block {number}", None, None)
+                test = doctest.DocTestParser().get_doctest(block, namespace, f"block {number}", None, None)
                 report: list[str] = []
                 runner.run(test, out=report.append, clear_globs=False)
                 namespace = test.globs
                 assert runner.summarize(verbose=False).failed == 0, "".join(report)
             else:
-                exec(compile(block, f"README block {number}", "exec"), namespace)
+                exec(compile(block, f"block {number}", "exec"), namespace)
+    return len(blocks)
+
+
+def test_the_code_blocks_of_the_readme_run():
+    assert run_blocks(README) >= 3
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
+def test_the_code_blocks_of_the_documents_run(path):
+    run_blocks(path.read_text())
 
 
 def test_the_commands_of_the_readme_lead_from_a_table_to_predictions(tmp_path, monkeypatch, capsys):

@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.exports import folded
+from xlogreg.fitting import fit
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
 from xlogreg.labels import total_of
 from xlogreg.model import Model
-from xlogreg.optimum import find_optimum
+from xlogreg.optimum import reach
 from xlogreg.placement import usable_place
 
 __all__ = ["LogisticRegression"]
@@ -133,24 +134,28 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         X = take_features(self, X, reset=True)
         y = take_labels(self, y, X.shape[0])
         weight = take_weight(sample_weight, self.class_weight, y, place_of(X))
-        initial = None
-        if self.warm_start and hasattr(self, "coef_"):
-            initial = to_host(self.coef_).T, to_host(self.intercept_)[:, None]
-        l2 = 1.0 / (C * total_of(weight, X.shape[0]))
-        model = find_optimum(X, y, l2=l2, sample_weight=weight, initial=initial, **self._search())
+        self._fit_all(X, y, weight, C)
+        return self
+
+    def _fit_all(self, X: Array, y: Array, weight: Array | None, C: float) -> None:
+        """Fit samples whose weights (1, m) count their classes, too."""
+        options = self._search()
+        options |= {"l2": 1.0 / (C * total_of(weight, X.shape[0])), "sample_weight": weight, "samples": "rows"}
+        if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
+            options["initial"] = to_host(self.coef_).T, to_host(self.intercept_)[:, None]
+        (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
         self.classes_, self.fit_info_ = model.classes, model.fit_info
         self._adopt(*folded(model), model)
         self.n_iter_ = place_of(X).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
-        return self
 
     def _search(self) -> dict[str, Any]:
-        """How to look for the optimum, as `find_optimum` takes it."""
+        """How to look for the optimum, as `xlogreg.fit` takes it."""
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}, not {self.solver!r}")
         refuse_number("tol", self.tol, zero=True)
         rng = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
-        search = {"gradient_tol": self.tol, "bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng}
-        return search | {"backend": self.backend, "device": self.device, "verbose": self.verbose}
+        search = {"bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng, "verbose": self.verbose}
+        return search | {"backend": self.backend, "device": self.device}
 
     def _adopt(self, w: np.ndarray, b: np.ndarray, like: Model) -> None:
         """Take W (n_x, k) and b (k,) of float64, in the dtype and on the place of a model, and with its centre."""

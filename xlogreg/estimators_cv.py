@@ -15,13 +15,12 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.backends import Array, place_of, to_host
 from xlogreg.estimators import LogisticRegression, refuse_l1
-from xlogreg.exceptions import unconverged, warn
 from xlogreg.exports import folded
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
-from xlogreg.labels import encode_targets, total_of
+from xlogreg.labels import encode_targets
 from xlogreg.many import fit_many
 from xlogreg.model import Model
-from xlogreg.optimum import ConvergenceWarning, find_optimum
+from xlogreg.optimum import reach
 from xlogreg.reports import Report
 
 __all__ = ["LogisticRegressionCV"]
@@ -153,7 +152,7 @@ class LogisticRegressionCV(LogisticRegression):
         routed = self._routed("fit", params)
         folds = list(check_cv(self.cv, labels, classifier=True).split(X, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
-        models = fit_folds(X, y, weight, [train for train, _ in folds], Cs, **self._search())
+        models = fit_folds(X, y, weight, [train for train, _ in folds], Cs, self.tol, **self._search())
         self.classes_ = models[0][0].classes
         self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
         scores = [
@@ -163,20 +162,17 @@ class LogisticRegressionCV(LogisticRegression):
         paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in pairs])
         self.scores_ = home.put(np.asarray(scores)[:, None])
         self.coefs_paths_ = home.put(paths[:, None])
-        steps = [[model.fit_info.iterations for model in row] for row in models]
-        self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
         if self.refit:
             self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
-            l2 = 1.0 / (self.C_ * total_of(weight, X.shape[0]))
-            model = find_optimum(X, y, l2=l2, sample_weight=weight, **self._search())
-            self.fit_info_ = model.fit_info
-            self._adopt(*folded(model), model)
+            self._fit_all(X, y, weight, self.C_)
         else:
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))
             chosen = [row[number] for row, number in zip(pairs, best, strict=True)]
             w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
             self._adopt(w, b, models[0][0])
+        steps = [[model.fit_info.iterations for model in row] for row in models]
+        self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
         return self
 
     def _grid(self) -> np.ndarray:
@@ -250,13 +246,11 @@ def fit_folds(
         if np.any(masses == 0):
             label = encoded.classes.tolist()[int(np.argmin(masses))]
             raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
+    placed = [place.put(part, place.widest) for part in weights]
     l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
-    placed = [place.put(part, place.widest) for part in weights for _ in Cs]
-    options.pop("verbose")
-    with unconverged() as messages:
-        models = fit_many(X, [y], l2s=l2s, sample_weights=placed, samples="rows", **options)
-    if messages:
-        warn(f"{len(messages)} of {len(models)} models of the folds: {messages[0]}", ConvergenceWarning)
+    options |= {"l2s": l2s, "sample_weights": [part for part in placed for _ in Cs], "samples": "rows"}
+    del options["verbose"]
+    models = reach(gradient_tol, lambda tol: fit_many(X, [y], tol=tol, **options))
     return [models[start : start + g] for start in range(0, len(models), g)]
 
 

@@ -1,37 +1,54 @@
-"""A fit as scikit-learn promises it: its rule for when to stop, and its warning where that is not met."""
+"""Fits as scikit-learn promises them: its rule for when to stop, and its warning where that is not met."""
 
-from typing import Any
+from collections.abc import Callable
 
 from sklearn import exceptions as sklearn_exceptions
 
 from xlogreg import exceptions
-from xlogreg.backends import Array
 from xlogreg.exceptions import unconverged, warn
-from xlogreg.fitting import fit
 from xlogreg.model import Model
 
-__all__ = ["ConvergenceWarning", "find_optimum"]
+__all__ = ["ConvergenceWarning", "reach"]
 
-REFINEMENTS = 3  # of a fit whose gradient is not yet as small as asked for
+REFINEMENTS = 3  # of fits whose gradients are not yet as small as asked for
 
 
 class ConvergenceWarning(exceptions.ConvergenceWarning, sklearn_exceptions.ConvergenceWarning):
     """The tolerance was not reached: of xlogreg and of scikit-learn at once, so that filters for either work."""
 
 
-def find_optimum(X: Array, y: Array, gradient_tol: float, **options: Any) -> Model:
-    """`fit` of rows until no component of the gradient exceeds ``gradient_tol``, or rounding errors hide the rest."""
+def reach(gradient_tol: float, fitted: Callable[[float | None], list[Model]]) -> list[Model]:
+    """Models whose gradients have no component above ``gradient_tol``, or rounding errors hide the rest.
+
+    Parameters
+    ----------
+    gradient_tol : float
+    fitted : callable
+        From a tol as `xlogreg.fit` takes it to the models.
+    """
     with unconverged() as messages:
-        model = fit(X, y, samples="rows", **options)
+        models = fitted(None)
     for _ in range(REFINEMENTS):
-        info = model.fit_info
-        # the norm is no less than any component
-        if info.gradient_norm <= gradient_tol or not (info.reason == "converged" and info.gap > 0.0):
+        tol = _tighter_tol(models, gradient_tol)
+        if tol is None:
             break
-        # the gap falls with the square of the gradient
-        tol = 0.1 * info.gap / info.cost * (gradient_tol / info.gradient_norm) ** 2
         with unconverged():
-            model = fit(X, y, samples="rows", tol=tol, **options)
-    if messages and not model.fit_info.gradient_norm <= gradient_tol:
-        warn(messages[0], ConvergenceWarning)
-    return model
+            models = fitted(tol)
+    short = sum(not model.fit_info.gradient_norm <= gradient_tol for model in models)
+    if messages and short:
+        some = f"{short} of {len(models)} fits ended early. The first: " if len(models) > 1 else ""
+        warn(some + messages[0], ConvergenceWarning)
+    return models
+
+
+def _tighter_tol(models: list[Model], gradient_tol: float) -> float | None:
+    """The tol that makes the gradients as small as asked for; None where they are, or where no tol does."""
+    infos = [model.fit_info for model in models]
+    return min(
+        (  # the norm is no less than any component, and the gap falls with its square
+            0.1 * info.gap / info.cost * (gradient_tol / info.gradient_norm) ** 2
+            for info in infos
+            if info.reason == "converged" and info.gap > 0.0 and info.gradient_norm > gradient_tol
+        ),
+        default=None,
+    )

@@ -1,0 +1,105 @@
+"""The estimators beside scikit-learn's, as a user calls them: checks, fit, attributes.
+
+Run: python benchmarks/estimators.py [--case NAME ...] [--json FILE]
+
+One process, alternately; the ratio of the medians (above 1: ours is faster) is what to read. "Worse by" is the excess
+of our cost over theirs at the parameters returned (negative: ours is lower).
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import sklearn
+from sklearn import linear_model
+from sklearn.datasets import load_breast_cancer
+
+import xlogreg
+
+
+class Case(NamedTuple):
+    """Samples X (m, n_x) with labels y (m,), the estimators, and how often each is fitted."""
+
+    X: np.ndarray
+    y: np.ndarray
+    ours: Callable[[], Any]
+    theirs: Callable[[], Any]
+    runs: int
+    bar: str
+
+
+def small() -> Case:
+    X, y = load_breast_cancer(return_X_y=True)
+    theirs = {"solver": "newton-cholesky"}
+    return Case(X, y, xlogreg.LogisticRegression, lambda: linear_model.LogisticRegression(**theirs), 400, "1.5 x")
+
+
+def cross_validated() -> Case:
+    rng = np.random.default_rng(1)
+    X, w = rng.standard_normal((50_000, 100)), rng.standard_normal(100)
+    y = (rng.random(50_000) < xlogreg.sigmoid(2 * X @ w / np.linalg.norm(w))).astype(int)
+    shared = {"Cs": np.logspace(-3, 3, 10), "l1_ratios": (0.0,), "scoring": "neg_log_loss"}
+    theirs = {"solver": "newton-cholesky", "use_legacy_attributes": False, **shared}
+    return Case(
+        X,
+        y,
+        lambda: xlogreg.LogisticRegressionCV(**shared),
+        lambda: linear_model.LogisticRegressionCV(**theirs),
+        3,
+        "8 x",
+    )
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "LogisticRegression, breast cancer 569 x 30 raw": small,
+    "LogisticRegressionCV, 10 C x 5 folds + refit, 50k x 100": cross_validated,
+}
+
+
+def cost(case: Case, fitted: Any) -> float:
+    z = case.X @ fitted.coef_[0] + fitted.intercept_[0]
+    penalty = np.sum(fitted.coef_**2) / (2 * getattr(fitted, "C_", 1.0) * len(case.y))
+    return float(np.mean(np.logaddexp(0, z) - case.y * z) + penalty)
+
+
+def measure(name: str) -> dict[str, object]:
+    case = CASES[name]()
+    seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
+    fitted = {}
+    for _ in range(case.runs + 1):  # the first warms up
+        for who in seconds:
+            estimator = getattr(case, who)()
+            began = time.perf_counter()
+            fitted[who] = estimator.fit(case.X, case.y)
+            seconds[who].append(time.perf_counter() - began)
+    ours, theirs = (statistics.median(times[1:]) for times in seconds.values())
+    worse = cost(case, fitted["ours"]) - cost(case, fitted["theirs"])
+    return {"case": name, "seconds": ours, "ratio": theirs / ours, "worse by": worse, "bar": case.bar}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", nargs="*", default=list(CASES))
+    parser.add_argument("--json")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    found = []
+    for name in (name for name in CASES if any(part in name for part in arguments.case)):
+        found.append(measure(name))
+        print(", ".join(f"{key} {x:.3g}" if isinstance(x, float) else f"{key} {x}" for key, x in found[-1].items()))
+    if arguments.json:
+        versions = {"xlogreg": xlogreg.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__}
+        machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+        with open(arguments.json, "w") as file:
+            json.dump({"versions": versions, **machine, "cases": found}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
