@@ -34,6 +34,11 @@ CASES = [
     for name, *rest, dtypes in MATRIX
     for dtype in dtypes
 ]
+# the same, for tests of many shapes
+QUICK = [
+    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] if "jax" in case.id else case.marks)
+    for case in CASES
+]
 STATUS = available_backends()
 
 
@@ -116,3 +121,17 @@ def three_classes():
     Y = np.arange(90) % 3
     X = rng.standard_normal((3, 90)) + 0.8 * np.asarray([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])[:, Y]
     return X, Y
+
+
+@pytest.fixture(scope="session")
+def two_rows(problem):
+    """X (60, 4), y (60,) in {0, 1}."""
+    X, Y = problem
+    return X.T, Y
+
+
+@pytest.fixture(scope="session")
+def three_rows(three_classes):
+    """X (90, 3), y (90,) of strings."""
+    X, Y = three_classes
+    return X.T, np.asarray(["ant", "bee", "cow"])[Y]

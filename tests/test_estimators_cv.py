@@ -11,7 +11,7 @@ from xlogreg.backends import to_host
 
 sklearn = pytest.importorskip("sklearn", minversion="1.9")
 
-from conftest import CASES  # noqa: E402
+from conftest import QUICK  # noqa: E402
 from sklearn import linear_model  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.metrics import get_scorer, make_scorer, roc_auc_score  # noqa: E402
@@ -30,18 +30,6 @@ def reference(**parameters):
     announced = {"l1_ratios": (0.0,), "scoring": "neg_log_loss", "use_legacy_attributes": False}
     solver = {"solver": "newton-cholesky", "tol": 1e-12, "max_iter": 1000}
     return linear_model.LogisticRegressionCV(**{"Cs": CS, **announced, **solver, **parameters})
-
-
-@pytest.fixture(scope="module")
-def binary(problem):
-    X, Y = problem
-    return X.T, Y
-
-
-@pytest.fixture(scope="module")
-def softmax(three_classes):
-    X, Y = three_classes
-    return X.T, np.asarray(["ant", "bee", "cow"])[Y]
 
 
 def same(ours, theirs, X, y):
@@ -68,7 +56,7 @@ def test_every_check_of_array_api_passes():
     run_array_api_checks("LogisticRegressionCV")
 
 
-@pytest.mark.parametrize("data", ["binary", "softmax"])
+@pytest.mark.parametrize("data", ["two_rows", "three_rows"])
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -87,24 +75,24 @@ def test_choices_and_attributes_are_those_of_scikit_learn(request, data, paramet
     same(LogisticRegressionCV(**{"Cs": CS} | parameters).fit(X, y), reference(**parameters).fit(X, y), X, y)
 
 
-def test_weights_count_in_fits_and_in_scores(binary):
-    X, y = binary
+def test_weights_count_in_fits_and_in_scores(two_rows):
+    X, y = two_rows
     weight = np.linspace(0.0, 2.0, len(y))
     for scoring in ("neg_log_loss", "accuracy", "roc_auc"):
         ours = LogisticRegressionCV(Cs=CS, scoring=scoring).fit(X, y, weight)
         same(ours, reference(scoring=scoring).fit(X, y, weight), X, y)
 
 
-def test_folds_may_be_given_as_indices_that_repeat_samples(binary):
-    X, y = binary
+def test_folds_may_be_given_as_indices_that_repeat_samples(two_rows):
+    X, y = two_rows
     rng = np.random.default_rng(0)
     draws = [rng.integers(0, 60, 60) for _ in range(3)]
     folds = [(draw, np.setdiff1d(np.arange(60), draw)) for draw in draws]
     same(LogisticRegressionCV(Cs=CS, cv=folds).fit(X, y), reference(cv=folds).fit(X, y), X, y)
 
 
-def test_scores_and_splitters_get_their_metadata(binary):
-    X, y = binary
+def test_scores_and_splitters_get_their_metadata(two_rows):
+    X, y = two_rows
     groups, weight = np.arange(60) // 6, np.linspace(0.5, 1.5, 60)
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
@@ -122,15 +110,9 @@ def test_scores_and_splitters_get_their_metadata(binary):
         LogisticRegressionCV().fit(X, y, groups=groups)
 
 
-PLACES = [
-    pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] if "jax" in case.id else case.marks)
-    for case in CASES
-]
-
-
-@pytest.mark.parametrize("where", PLACES, indirect=True)
-def test_arrays_of_any_library_stay_where_they_are(where, binary, softmax):
-    cases = [(*binary, "neg_log_loss"), (*softmax, "roc_auc_ovr")]
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_arrays_of_any_library_stay_where_they_are(where, two_rows, three_rows):
+    cases = [(*two_rows, "neg_log_loss"), (*three_rows, "roc_auc_ovr")]
     for X, y, scoring in cases if where.place.name in ("numpy", "array-api-strict") else cases[:1]:
         parameters = {"Cs": CS, "cv": 3, "scoring": scoring}
         host = LogisticRegressionCV(**parameters).fit(X, y)
@@ -145,7 +127,16 @@ def test_arrays_of_any_library_stay_where_they_are(where, binary, softmax):
         np.testing.assert_allclose(ours.to("numpy").predict_proba(X), host.predict_proba(X), rtol=rtol, atol=1e-6)
 
 
-def test_what_is_not_offered_is_refused_by_name(binary, softmax):
+def test_frames_keep_the_names_of_their_columns(two_rows):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(two_rows[0], columns=list("abcd"))
+    for scoring in ("neg_log_loss", "roc_auc"):
+        ours = LogisticRegressionCV(Cs=CS, scoring=scoring).fit(frame, two_rows[1])
+        assert ours.feature_names_in_.tolist() == list("abcd")
+        assert ours.score(frame, two_rows[1]) != 0.0
+
+
+def test_what_is_not_offered_is_refused_by_name(two_rows, three_rows):
     for parameters, message in (
         ({"l1_ratios": [0.5]}, r"l1_ratios=\[0.5\] is not supported"),
         ({"penalty": "l1"}, "penalty='l1' is not supported"),
@@ -156,21 +147,21 @@ def test_what_is_not_offered_is_refused_by_name(binary, softmax):
         ({"scoring": "beauty"}, "beauty"),
     ):
         with pytest.raises(ValueError, match=message):
-            LogisticRegressionCV(**parameters).fit(*binary)
-    X, y = softmax
+            LogisticRegressionCV(**parameters).fit(*two_rows)
+    X, y = three_rows
     with pytest.raises(ValueError, match="training part of fold 0 has no sample, or no weight, of class 'ant'"):
         LogisticRegressionCV(cv=[(np.flatnonzero(y != "ant"), np.flatnonzero(y == "ant"))]).fit(X, y)
 
 
-def test_folds_that_do_not_converge_warn_once(binary):
+def test_folds_that_do_not_converge_warn_once(two_rows):
     with pytest.warns(ConvergenceWarning) as caught:
-        LogisticRegressionCV(Cs=CS, max_iter=1).fit(*binary)
+        LogisticRegressionCV(Cs=CS, max_iter=1).fit(*two_rows)
     assert all(issubclass(warning.category, xlogreg.ConvergenceWarning) for warning in caught)
     assert len(caught) == 2  # of the folds, and of the fit of all samples
 
 
-def test_a_function_can_score_and_the_estimator_be_pickled(binary):
-    X, y = binary
+def test_a_function_can_score_and_the_estimator_be_pickled(two_rows):
+    X, y = two_rows
     scorer = make_scorer(roc_auc_score, response_method="decision_function")
     ours = LogisticRegressionCV(Cs=CS, scoring=scorer, cv=ShuffleSplit(2, random_state=0)).fit(X, y)
     for other in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):

@@ -171,6 +171,7 @@ class LogisticRegressionCV(LogisticRegression):
             chosen = [row[number] for row, number in zip(pairs, best, strict=True)]
             w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
             self._adopt(w, b, models[0][0])
+            self.__dict__.pop("fit_info_", None)  # of a fit before this one
         steps = [[model.fit_info.iterations for model in row] for row in models]
         self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
         return self
@@ -185,11 +186,12 @@ class LogisticRegressionCV(LogisticRegression):
     def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
         """Of models, on the test samples of a fold."""
         test = np.arange(X.shape[0])[test]
+        params = {name: to_host(value) if is_foreign(value) else value for name, value in params.items()}
         params = _check_method_params(X, params, indices=test)
         X, y = (_rows(value, test) for value in (X, y))
-        scored = []
+        fold, scored = copy.copy(self), []
+        fold.__dict__.pop("feature_names_in_", None)  # X has none any more
         for model in models:
-            fold = copy.copy(self)
             fold._adopt(*folded(model), model)
             scored.append(fold._score(X, y, params))
         return scored

@@ -42,11 +42,12 @@ def to_sklearn(model: Any) -> Any:
         raise ImportError('to_sklearn needs scikit-learn: pip install "xlogreg[sklearn]"') from error
     w, b = folded(model)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
-        raise ValueError(f"the model has no parameters to export: its fit ended with {model.fit_info.reason!r}")
+        raise ValueError("the model has no parameters to export: they are not finite")
     estimator = LogisticRegression()
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
     estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
-    estimator.n_iter_ = np.asarray([model.fit_info.iterations], dtype=np.int32)
+    # the parameters of an estimator may have been set, and not fitted
+    estimator.n_iter_ = np.asarray([0 if model.fit_info is None else model.fit_info.iterations], dtype=np.int32)
     if model.feature_names is not None:
         estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
     return estimator

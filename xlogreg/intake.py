@@ -36,7 +36,7 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
     if reset:
         estimator.n_features_in_ = X.shape[1]
-        vars(estimator).pop("feature_names_in_", None)
+        estimator.__dict__.pop("feature_names_in_", None)
     elif hasattr(estimator, "feature_names_in_") or X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
         validate_data(estimator, X, reset=False, skip_check_array=True)  # which warns, or fails
     return X
