@@ -242,7 +242,9 @@ def test_scikit_learn_that_is_missing_is_named_with_its_remedy():
         "except ImportError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == 'xlogreg.LogisticRegression needs scikit-learn: pip install "xlogreg[sklearn]"\n'
+    assert (
+        done.stdout == 'xlogreg.LogisticRegression needs scikit-learn, 1.6 or later: pip install "xlogreg[sklearn]"\n'
+    )
     with pytest.raises(AttributeError, match="no attribute 'LinearRegression'"):
         _ = xlogreg.LinearRegression
     with warnings.catch_warnings():

@@ -122,7 +122,9 @@ def test_arrays_of_any_library_stay_where_they_are(where, two_rows, three_rows):
         where.check(ours.coef_, host.coef_, rtol=rtol)
         where.check(ours.predict_proba(Z), host.predict_proba(X), rtol=rtol)
         np.testing.assert_allclose(to_host(ours.scores_), host.scores_, rtol=rtol)
-        np.testing.assert_allclose(ours.score(Z, y), host.score(X, y), rtol=rtol)
+        weight = np.linspace(0.5, 1.5, len(y))
+        scores = ours.score(Z, y, sample_weight=where.asarray(weight)), host.score(X, y, sample_weight=weight)
+        np.testing.assert_allclose(*scores, rtol=rtol)
         assert ours.C_ == host.C_
         np.testing.assert_allclose(ours.to("numpy").predict_proba(X), host.predict_proba(X), rtol=rtol, atol=1e-6)
 

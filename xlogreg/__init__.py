@@ -75,7 +75,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'xlogreg' has no attribute {name!r}")
     try:
         found = getattr(importlib.import_module(_ESTIMATORS[name]), name)
-    except ModuleNotFoundError as error:
-        raise ImportError(f'xlogreg.{name} needs scikit-learn: pip install "xlogreg[sklearn]"') from error
+    except ImportError as error:
+        raise ImportError(f'xlogreg.{name} needs scikit-learn, 1.6 or later: pip install "xlogreg[sklearn]"') from error
     globals()[name] = found
     return found

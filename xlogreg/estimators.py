@@ -21,7 +21,7 @@ from xlogreg.model import Model
 from xlogreg.optimum import reach
 from xlogreg.placement import usable_place
 
-__all__ = ["LogisticRegression"]
+__all__ = ["LogisticRegression", "refuse_l1"]
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 
@@ -250,7 +250,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
 
 def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
-    """Refuse what is not offered."""
+    """Refuse penalties that are not offered, by the name of the parameter."""
     if penalty not in ("deprecated", "l2", None):
         raise ValueError(f"penalty={penalty!r} is not supported, only 'l2' and None: there is no L1 or elastic net yet")
     if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):

@@ -136,7 +136,7 @@ class LogisticRegressionCV(LogisticRegression):
         sample_weight : array (m,), optional
             Of the fits, and of the scores of the folds.
         **params
-            For the splitter and the scorer, with metadata routing; without, for the scorer.
+            For the splitter and the scorer, as metadata routing says.
         """
         refuse_l1(self.penalty, "l1_ratios", self.l1_ratios)
         if self.penalty is None:
@@ -149,7 +149,7 @@ class LogisticRegressionCV(LogisticRegression):
         home, labels = place_of(X), to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
-        routed = self._routed("fit", params)
+        routed = self._routed("fit", _on_host(params))
         folds = list(check_cv(self.cv, labels, classifier=True).split(X, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         models = fit_folds(X, y, weight, [train for train, _ in folds], Cs, self.tol, **self._search())
@@ -186,7 +186,6 @@ class LogisticRegressionCV(LogisticRegression):
     def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
         """Of models, on the test samples of a fold."""
         test = np.arange(X.shape[0])[test]
-        params = {name: to_host(value) if is_foreign(value) else value for name, value in params.items()}
         params = _check_method_params(X, params, indices=test)
         X, y = (_rows(value, test) for value in (X, y))
         fold, scored = copy.copy(self), []
@@ -197,6 +196,7 @@ class LogisticRegressionCV(LogisticRegression):
         return scored
 
     def _score(self, X: Any, y: Any, params: dict[str, Any]) -> float:
+        """By ``scoring``, with what is passed on to it."""
         known = SCORES.get(self.scoring or "accuracy") if not callable(self.scoring) else None
         if known is not None and set(params) <= {"sample_weight"}:
             return known(self._take(X, "score")[0].evaluate(X, y, **params))
@@ -210,7 +210,7 @@ class LogisticRegressionCV(LogisticRegression):
         """The score that ``scoring`` names, of samples X (m, n_features) with the labels y (m,)."""
         if sample_weight is not None:
             score_params["sample_weight"] = sample_weight
-        params = self._routed("score", score_params).scorer.score
+        params = self._routed("score", _on_host(score_params)).scorer.score
         if self.scoring in (None, "accuracy"):  # also of labels that were not there to be fitted
             return super().score(X, y, **params)
         return self._score(X, y, params)
@@ -222,6 +222,8 @@ class LogisticRegressionCV(LogisticRegression):
         """Which of the parameters of fit or score are for the splitter, and which for the scorer."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, method, **params)
+        if params.keys() - {"sample_weight"}:
+            raise ValueError(f"{', '.join(params)} need sklearn.set_config(enable_metadata_routing=True)")
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=params))
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -259,3 +261,7 @@ def fit_folds(
 def _rows(values: Array, indices: np.ndarray) -> Array:
     place = place_of(values)
     return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
+
+
+def _on_host(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: to_host(value) if is_foreign(value) else value for name, value in params.items()}
