@@ -93,15 +93,34 @@ def test_frames_keep_the_names_of_their_columns(library, two_rows):
     assert not hasattr(ours.fit(X, y), "feature_names_in_")
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_a_model_becomes_an_estimator_of_scikit_learn(where, problem, three_classes):
     for X, Y in (problem, three_classes):
-        model = xlogreg.fit(where.asarray(X), Y, l2=1e-2)
-        theirs = model.to_sklearn()
-        assert type(theirs) is linear_model.LogisticRegression
-        assert theirs.coef_.dtype == np.float64
-        assert theirs.coef_.shape == model.w.shape[::-1]
-        np.testing.assert_allclose(theirs.predict_proba(X.T).T, to_host(model.predict_proba(X)), atol=1e-6)
-        np.testing.assert_array_equal(theirs.predict(X.T), model.predict(X)[0])
+        becomes_an_estimator(xlogreg.fit(where.asarray(X), Y, l2=1e-2), X)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bias": False},
+        {"standardize": True, "l2": 0.1},
+        {"solver": "gd", "loss": "squared_error", "standardize": True},
+        {"targets": "probabilities"},
+    ],
+    ids=str,
+)
+def test_models_of_any_kind_become_estimators(problem, options):
+    X, Y = problem
+    becomes_an_estimator(xlogreg.fit(X, Y * 0.8 + 0.1 if "targets" in options else Y, **options), X)
+
+
+def becomes_an_estimator(model, X):
+    theirs = model.to_sklearn()
+    assert type(theirs) is linear_model.LogisticRegression
+    assert theirs.coef_.dtype == np.float64
+    assert theirs.coef_.shape == model.w.shape[::-1]
+    np.testing.assert_allclose(theirs.predict_proba(X.T).T, to_host(model.predict_proba(X)), atol=1e-6)
+    np.testing.assert_array_equal(theirs.predict(X.T), to_host(model.predict(X))[0])
 
 
 def test_parameters_that_a_user_sets_predict(three_rows):
