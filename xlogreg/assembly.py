@@ -18,7 +18,7 @@ from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
 from xlogreg.tables import open_table
 
-__all__ = ["Setting", "erased_class", "gather", "model_of", "receive", "reorder", "settle"]
+__all__ = ["Setting", "erased_class", "gather", "model_of", "receive", "reorder", "reordered", "settle"]
 
 
 class Setting(NamedTuple):
@@ -68,11 +68,12 @@ def reorder(received: Received, order: np.ndarray) -> Received:
     place, axis = setting.place, 0 if setting.samples == "rows" else 1
     with place.computing():
         X = place.take(setting.X, place.put(order), axis)
-    Y, weight = (None if part is None else _reordered(part, order) for part in (targets.Y, weight))
+    Y, weight = (None if part is None else reordered(part, order) for part in (targets.Y, weight))
     return Received(setting._replace(X=X), targets._replace(Y=Y), weight)
 
 
-def _reordered(part: Array, order: np.ndarray) -> Array:
+def reordered(part: Array, order: np.ndarray) -> Array:
+    """The columns of targets or weights in another order."""
     place = place_of(part)
     with place.computing():
         return place.xp.take(part, place.put(order), axis=1)

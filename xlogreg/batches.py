@@ -128,6 +128,8 @@ Ended = Iterator[tuple[np.ndarray, list[Result], float]]  # of some of the model
 
 def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
     """Those of the models that fit, stepped by inverses of Hessians of all samples."""
+    if fits.size == 0:
+        return
     problem, whole = batch.problem, batch.objective
     found = _at_reference(batch, options) if batch.same else None
     prepared = _at_log_odds(batch) if found is None else found

@@ -2,8 +2,8 @@
 
 import copy
 import numbers
-from collections.abc import Callable
-from typing import Any, Self
+import time
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn import get_config
@@ -13,23 +13,29 @@ from sklearn.utils import Bunch, metadata_routing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params
 
+from xlogreg.assembly import receive
 from xlogreg.backends import Array, place_of, to_host
 from xlogreg.estimators import LogisticRegression, refuse_l1
 from xlogreg.exports import folded
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
-from xlogreg.labels import encode_targets
+from xlogreg.labels import as_weight, encode_targets
+from xlogreg.left_out import LeftOut, fit_left_out
 from xlogreg.many import fit_many
 from xlogreg.model import Model
 from xlogreg.optimum import reach
-from xlogreg.reports import Report
+from xlogreg.options import options_of_models
 
 __all__ = ["LogisticRegressionCV"]
 
-# scores that one pass over the test samples gives, wherever they live
-SCORES: dict[Any, Callable[[Report], float]] = {
-    "neg_log_loss": lambda report: -report.log_loss,
-    "accuracy": lambda report: report.accuracy,
-}
+
+class Known(NamedTuple):
+    """A score that one pass over the test samples gives, wherever they live."""
+
+    name: str  # of `Report`, and of `LeftOut.scores`
+    sign: float
+
+
+SCORES = {"neg_log_loss": Known("log_loss", -1.0), "accuracy": Known("accuracy", 1.0)}
 
 
 class LogisticRegressionCV(LogisticRegression):
@@ -152,15 +158,24 @@ class LogisticRegressionCV(LogisticRegression):
         routed = self._routed("fit", _on_host(params))
         folds = list(check_cv(self.cv, labels, classifier=True).split(X, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
-        models = fit_folds(X, y, weight, [train for train, _ in folds], Cs, self.tol, **self._search())
-        self.classes_ = models[0][0].classes
+        flat, left = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
+        models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
+        self.classes_ = flat[0].classes
         self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
-        scores = [
-            self._scores(X, y, test, row, routed.scorer.score) for (_, test), row in zip(folds, models, strict=True)
-        ]
+        known = self._known(routed.scorer.score)
+        if left is not None and known is not None:
+            by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
+            scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
+        else:
+            scores = np.asarray(
+                [
+                    self._scores(X, y, test, row, routed.scorer.score)
+                    for (_, test), row in zip(folds, models, strict=True)
+                ]
+            )
         pairs = [[folded(model) for model in row] for row in models]
         paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in pairs])
-        self.scores_ = home.put(np.asarray(scores)[:, None])
+        self.scores_ = home.put(scores[:, None])
         self.coefs_paths_ = home.put(paths[:, None])
         if self.refit:
             self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
@@ -197,9 +212,9 @@ class LogisticRegressionCV(LogisticRegression):
 
     def _score(self, X: Any, y: Any, params: dict[str, Any]) -> float:
         """By ``scoring``, with what is passed on to it."""
-        known = SCORES.get(self.scoring or "accuracy") if not callable(self.scoring) else None
-        if known is not None and set(params) <= {"sample_weight"}:
-            return known(self._take(X, "score")[0].evaluate(X, y, **params))
+        known = self._known(params)
+        if known is not None:
+            return known.sign * getattr(self._take(X, "score")[0].evaluate(X, y, **params), known.name)
         if is_foreign(X):
             return self._scorer()(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
         return self._scorer()(self, X, y, **params)
@@ -214,6 +229,11 @@ class LogisticRegressionCV(LogisticRegression):
         if self.scoring in (None, "accuracy"):  # also of labels that were not there to be fitted
             return super().score(X, y, **params)
         return self._score(X, y, params)
+
+    def _known(self, params: dict[str, Any]) -> "Known | None":
+        """The score, where it is one that needs no scorer of scikit-learn."""
+        named = not callable(self.scoring) and params.keys() <= {"sample_weight"}
+        return SCORES.get(self.scoring or "accuracy") if named else None
 
     def _scorer(self) -> Any:
         return get_scorer(self.scoring or "accuracy")
@@ -238,24 +258,52 @@ class LogisticRegressionCV(LogisticRegression):
 
 
 def fit_folds(
-    X: Array, y: Array, weight: Array | None, trains: list[Any], Cs: np.ndarray, gradient_tol: float, **options: Any
-) -> list[list[Model]]:
-    """The model of each fold and each C, from the indices of the folds' training parts."""
-    place, m, g = place_of(X), X.shape[0], len(Cs)
+    X: Array,
+    y: Array,
+    weight: Array | None,
+    folds: list[tuple[Any, Any]],
+    Cs: np.ndarray,
+    gradient_tol: float,
+    search: dict[str, Any],
+) -> tuple[list[Model], LeftOut | None]:
+    """The model of each fold and each C; and what they left out, where each sample is tested once at most."""
+    m, began = X.shape[0], time.perf_counter()
     encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
     once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
-    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train in trains]
+    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train, _ in folds]
     for number, part in enumerate(weights):
         masses = np.bincount(encoded.Y[0, :], part, minlength=len(encoded.classes))
         if np.any(masses == 0):
             label = encoded.classes.tolist()[int(np.argmin(masses))]
             raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
-    placed = [place.put(part, place.widest) for part in weights]
     l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
-    options |= {"l2s": l2s, "sample_weights": [part for part in placed for _ in Cs], "samples": "rows"}
-    del options["verbose"]
-    models = reach(gradient_tol, lambda tol: fit_many(X, [y], tol=tol, **options))
-    return [models[start : start + g] for start in range(0, len(models), g)]
+    left: LeftOut | None = None
+    numbers = _partition(folds, m)
+    place, search = place_of(X), {name: value for name, value in search.items() if name != "verbose"}
+
+    def fitted(tol: float | None) -> list[Model]:
+        nonlocal left
+        if numbers is None:
+            placed = [place.put(part, place.widest) for part in weights for _ in Cs]
+            return fit_many(X, [y], l2s=l2s, sample_weights=placed, samples="rows", tol=tol, **search)
+        where = {"backend": search["backend"], "device": search["device"], "dtype": None, "fallback": True}
+        received = receive(X, y, weight, samples="rows", targets="labels", **where)
+        options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
+        left = fit_left_out(received, options, numbers, np.repeat(np.arange(len(folds)), len(Cs)), began)
+        return left.models
+
+    return reach(gradient_tol, fitted), left
+
+
+def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:
+    """The fold in which each sample is tested (m,), one number more for none; None where that is not all of it."""
+    numbers = np.full(m, len(folds))
+    for number, (train, test) in enumerate(folds):
+        again = np.any(numbers[test] != len(folds))
+        numbers[test] = number
+        if again or np.any(np.bincount(np.arange(m)[train], minlength=m) + (numbers == number) != 1):
+            return None
+    return numbers
 
 
 def _rows(values: Array, indices: np.ndarray) -> Array:

@@ -1,6 +1,6 @@
 """`fit_cv`: the penalty that predicts best what a model has not seen."""
 
-import math
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.assembly import Received, gather, receive, reorder
+from xlogreg.assembly import Received, receive
 from xlogreg.backends import to_host
-from xlogreg.folds import split_folds
-from xlogreg.losses import LOSSES
+from xlogreg.left_out import fit_left_out
 from xlogreg.many import build_models
 from xlogreg.model import Model
-from xlogreg.nonfinite import refuse_nonfinite
-from xlogreg.options import Options, options_of_models
+from xlogreg.options import options_of_models
 from xlogreg.partition import number_folds
 from xlogreg.plans import Plan
-from xlogreg.scoring import score_terms
 
 __all__ = ["Selection", "fit_cv"]
 
-GATHERED_BYTES = 2**31  # of X that is copied into the order of its folds
 RULES = ("best", "one standard error")
 
 
@@ -164,55 +160,41 @@ def fit_cv(
         fallback=fallback,
     )
     numbers, held = number_folds(folds, groups, received.targets, np.random.default_rng(rng))
-    scores = _fit_folds(received, options, numbers, held, began)
-    name = scoring
+    left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), began)
+    scores = left.scores(received.weight)
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
+    if name not in scores:
+        scores[name] = _by_scorer(left.models, received, numbers, left.fold_of, scoring)
+    table = {key: values.reshape(len(held), -1) for key, values in scores.items()}
     penalties = np.asarray([option.l2 for option in options])
-    chosen = _choose(penalties, scores[name], name == "log_loss", rule)
+    chosen = _choose(penalties, table[name], name == "log_loss", rule)
     (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
-    return Selection(penalties, scores, numbers, name, rule, chosen, model)
+    return Selection(penalties, table, numbers, name, rule, chosen, model)
 
 
-def _fit_folds(
-    received: Received, options: list[Options], numbers: np.ndarray, held: np.ndarray, began: float
-) -> dict[str, np.ndarray]:
-    """The scores of all penalties on all folds, by name (F, P)."""
-    fold_of, arranged = np.repeat(held, len(options)), received
-    if math.prod(received.setting.X.shape) * 8 <= GATHERED_BYTES:
-        order = np.argsort(numbers, kind="stable")
-        arranged, numbers = reorder(received, order), numbers[order]
-    try:
-        models = build_models(Plan.of_one(arranged, options * len(held), numbers, fold_of.tolist()), began)
-    except ValueError:
-        refuse_nonfinite(gather(*received))  # says where, in the order of the user
-        raise
-    return _score(arranged, numbers, fold_of, models, len(held))
+def _by_scorer(
+    models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scoring: Any
+) -> np.ndarray:
+    """The scores (g,) by a scorer of scikit-learn, on the host."""
+    from sklearn.metrics import get_scorer  # which takes its time to load
 
-
-def _score(
-    received: Received, numbers: np.ndarray, fold_of: np.ndarray, models: list[Model], folds: int
-) -> dict[str, np.ndarray]:
-    """Log loss and accuracy of each model (folds, P) on the fold that it left out: one pass."""
-    source = gather(*received)
-    center = next((model.center for model in models if model.center is not None), None)
-    if center is not None:
-        source = source.centered(center)
-    theta = np.stack([_theta(model, center) for model in models], axis=1)
-    held = split_folds(source, numbers, fold_of, held_out=True)
-    losses, right, mass = held.sum(score_terms, theta, LOSSES[models[0].loss])
-    with np.errstate(invalid="ignore"):
-        unknown = np.where(np.isfinite(losses), 1.0, np.nan)
-        found = {"log_loss": losses / mass, "accuracy": unknown * right / mass}
-    return {name: values.reshape(folds, -1) for name, values in found.items()}
-
-
-def _theta(model: Model, center: Any) -> np.ndarray:
-    """The parameters (n_x + 1, k) for X - center, in float64."""
-    own = (model.w, model.b) if model.center is None else (model.w, model.centered_b)
-    w, b = (to_host(part).astype(np.float64) for part in own)
-    if center is not None:
-        shift = to_host(center) - (0.0 if model.center is None else to_host(model.center))
-        b = b + w.T @ shift
-    return np.concatenate([w, b.T])
+    setting, targets, weight = received
+    if not targets.hard:
+        raise ValueError(f"scoring={scoring!r} needs labels, not probabilities; use 'log_loss' or 'accuracy'")
+    scorer, X = get_scorer(scoring), to_host(setting.X)
+    X = X if setting.samples == "rows" else X.T
+    if targets.Y.shape[0] == 1:
+        y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
+    else:
+        y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
+    scores = np.full(len(models), np.nan)
+    for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
+        test = numbers == fold
+        if model.fit_info.reason != "one class":
+            weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
+            exported = dataclasses.replace(model, feature_names=None).to_sklearn()
+            scores[number] = scorer(exported, X[test], y[test], **weighted)
+    return scores
 
 
 def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
