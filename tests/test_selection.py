@@ -86,6 +86,14 @@ def test_samples_of_a_negative_fold_are_always_trained_on():
         assert found.scores["log_loss"][row, 0] == pytest.approx(report.log_loss, rel=1e-5)
 
 
+def test_one_fold_alone_may_be_held_out():
+    X, Y = drawn(3)
+    found = xlogreg.fit_cv(X, Y, L2S, folds=np.arange(300) % 3 // 2 - 1, scoring="accuracy")
+    assert found.scores["accuracy"].shape == (1, 3)
+    assert found.chosen == np.argmax(found.scores["accuracy"])
+    assert str(found).splitlines()[1].count("±") == 2
+
+
 def test_the_strongest_penalty_within_a_standard_error_is_chosen():
     X, Y = drawn(2, m=120)
     best, strong = (xlogreg.fit_cv(X, Y, np.logspace(0, -5, 12), rule=rule) for rule in ("best", "one standard error"))
@@ -133,11 +141,16 @@ def test_wrong_values_are_named_by_where_the_user_has_them():
     ("options", "message"),
     [
         ({"folds": 1}, "folds must be from 2 to the number of samples, 300"),
-        ({"folds": np.zeros(300, dtype=int)}, "folds holds 1 fold that is held out"),
+        (
+            {"folds": np.zeros(300, dtype=int)},
+            "folds must hold two folds or more, of which one at least is not negative",
+        ),
         ({"folds": np.zeros(299, dtype=int)}, "folds must hold a whole number or a string for each of the 300 samples"),
         ({"groups": np.zeros(300)}, "groups must hold a whole number or a string"),
         ({"groups": np.arange(300) % 3}, "groups holds 3 groups, too few for folds=5"),
         ({"folds": np.arange(300) % 3, "groups": np.arange(300)}, "groups says how to make folds"),
+        ({"folds": np.arange(300) % 2 - 2}, "folds must hold two folds or more, of which one at least is not negative"),
+        ({"folds": np.arange(300) % 2 - 1, "rule": "one standard error"}, "rule='one standard error' needs two folds"),
         ({"rule": "first"}, "rule must be one of 'best', 'one standard error'"),
     ],
 )

@@ -40,8 +40,8 @@ def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Gener
 def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
     labels, found = np.unique(_column("folds", folds, m), return_inverse=True)
     held = np.ones(len(labels), dtype=bool) if labels.dtype.kind in "US" else labels >= 0
-    if np.sum(held) < 2:
-        raise ValueError(f"folds holds {np.sum(held)} fold that is held out; there must be two or more")
+    if not np.any(held) or len(labels) < 2:
+        raise ValueError("folds must hold two folds or more, of which one at least is not negative, to be held out")
     return found, np.flatnonzero(held)
 
 

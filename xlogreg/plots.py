@@ -18,13 +18,14 @@ def plot_path(l2: np.ndarray, w: Array, ax: Any = None) -> Any:
     return _over_penalties(ax, l2, "w")
 
 
-def plot_scores(l2: np.ndarray, scores: np.ndarray, chosen: float, name: str, ax: Any = None) -> Any:
-    """The scores (folds, P) over the penalties l2 (P,), their mean with its standard error, and the chosen l2."""
+def plot_scores(
+    l2: np.ndarray, scores: np.ndarray, mean: np.ndarray, error: np.ndarray, chosen: float, name: str, ax: Any = None
+) -> Any:
+    """The scores (folds, P) over the penalties l2 (P,), their mean (P,) with its standard error, and the chosen l2."""
     ax = _axes(ax)
     order = np.argsort(l2)
-    mean, error = np.nanmean(scores, axis=0)[order], np.nanstd(scores, axis=0, ddof=1)[order] / len(scores) ** 0.5
     ax.plot(l2[order], scores.T[order], color="0.8", linewidth=0.8)
-    ax.errorbar(l2[order], mean, error, marker="o", markersize=3, capsize=2)
+    ax.errorbar(l2[order], mean[order], error[order], marker="o", markersize=3, capsize=2)
     ax.axvline(chosen, linestyle="--", linewidth=0.8)
     return _over_penalties(ax, l2, name)
 
@@ -32,8 +33,10 @@ def plot_scores(l2: np.ndarray, scores: np.ndarray, chosen: float, name: str, ax
 def _axes(ax: Any) -> Any:
     if ax is not None:
         return ax
-    from matplotlib import pyplot
-
+    try:
+        from matplotlib import pyplot
+    except ModuleNotFoundError as error:
+        raise ImportError("pictures need matplotlib: pip install 'xlogreg[plots]'") from error
     return pyplot.subplots()[1]
 
 

@@ -73,7 +73,8 @@ class Selection:
         """
         from xlogreg.plots import plot_scores  # loads matplotlib
 
-        return plot_scores(self.l2, self.scores[self.scoring], self.l2[self.chosen], self.scoring, ax)
+        scores = self.scores[self.scoring]
+        return plot_scores(self.l2, scores, *_summary(scores), self.l2[self.chosen], self.scoring, ax)
 
 
 def fit_cv(
@@ -110,7 +111,7 @@ def fit_cv(
     l2s : sequence of float (P,)
     folds : int, or array (m,)
         How many, with the classes spread evenly over them; or the fold of each sample: any whole numbers or strings.
-        Samples of a negative fold are never held out.
+        Samples of a negative fold are never held out: a validation set is 0, and -1 the others.
     groups : array (m,), optional
         Samples of one group (a patient, a speaker) stay in one fold.
     scoring : "log_loss", "accuracy", or the name of a scorer of scikit-learn, or such a scorer
@@ -199,16 +200,19 @@ def _by_scorer(
 
 def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error over the folds, of scores (F, P), for each penalty."""
-    count = np.sum(np.isfinite(scores[:, 0]))
-    return np.nanmean(scores, axis=0), np.nanstd(scores, axis=0, ddof=1) / np.sqrt(count)
+    known = scores[np.isfinite(scores[:, 0])]
+    if len(known) == 0:
+        raise ValueError("every fold holds all samples of a class: there is nothing to compare; use fewer folds")
+    error = np.std(known, axis=0, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.full(known.shape[1], np.nan)
+    return np.mean(known, axis=0), error
 
 
 def _choose(l2: np.ndarray, scores: np.ndarray, smallest: bool, rule: str) -> int:
-    if np.sum(np.isfinite(scores[:, 0])) < 2:
-        raise ValueError("all folds but one hold every sample of a class: there is nothing to compare; use fewer folds")
     mean, error = _summary(-scores if smallest else scores)
     best = int(np.argmax(mean))
     if rule == "best":
         return best
+    if np.isnan(error[best]):
+        raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
     near = np.flatnonzero(mean >= mean[best] - error[best])
     return int(near[np.argmax(l2[near])])
