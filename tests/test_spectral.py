@@ -67,7 +67,7 @@ def test_where_the_span_of_a_subset_says_too_little_all_axes_are_taken(monkeypat
     w = rng.standard_normal(1100) @ X
     Y = (rng.random(5000) < 1 / (1 + np.exp(-2 * w / w.std()))).astype(int)
     taken = []
-    axes = spectral._axes
+    axes = spectral.principal_axes
     monkeypatch.setattr(spectral, "_axes", lambda *arguments: taken.append(1) or axes(*arguments))
     model = xlogreg.fit(X, Y, l2=1 / 5000)
     assert model.fit_info.solver == "spectral-lbfgs"

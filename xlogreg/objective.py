@@ -18,6 +18,7 @@ from xlogreg.source import Source
 from xlogreg.terms import (
     correlation_terms,
     expansion_terms,
+    gradient_terms,
     moment_terms,
     pass_terms,
     recession_terms,
@@ -138,14 +139,15 @@ class Objective:
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass. A theta (n_x + 1, 1, k) stands for all models."""
         source, parameters, center = self.source, theta * self.rows, self.center
+        terms = pass_terms if self.separable else gradient_terms
         if center is None:
-            return self._finish(theta, *source.sum(pass_terms, parameters, self.loss))
+            return self._finish(theta, *source.sum(terms, parameters, self.loss))
         xp = array_namespace(theta)
         W, b = parameters[:-1, :, :], parameters[-1:, :, :]
         parameters = xp.concat([W, b - xp.sum(W * center, axis=0, keepdims=True)], axis=0)
-        losses, dTheta, unsettled = source.uncentered().sum(pass_terms, parameters, self.loss)
+        losses, dTheta, *unsettled = source.uncentered().sum(terms, parameters, self.loss)
         dW, db = dTheta[:-1, :, :], dTheta[-1:, :, :]
-        return self._finish(theta, losses, xp.concat([dW - center * db, db], axis=0), unsettled)
+        return self._finish(theta, losses, xp.concat([dW - center * db, db], axis=0), *unsettled)
 
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""
@@ -191,17 +193,17 @@ class Objective:
         (product,) = self.source.sum(moment_terms, (theta * self.rows)[:, :, 0])
         return array_namespace(theta).expand_dims(product, axis=-1) * (self.rows / self.total)
 
-    def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array) -> Evaluation:
+    def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array | None = None) -> Evaluation:
         xp = array_namespace(theta)
         pull = self.ridge * theta
         penalty = 0.5 * xp.sum(theta * pull, axis=(0, 2))
-        if losses.shape != penalty.shape:  # of one theta, for models that differ in nothing but their penalty
-            losses, unsettled = losses + xp.zeros_like(penalty), unsettled + xp.zeros_like(penalty)
-        loss = losses / self.source.total_weight
-        value = loss + penalty
+        # of one theta, for models that differ in nothing but their penalty, there is one loss only
+        loss = losses / self.source.total_weight + xp.zeros_like(penalty)
         gradient = dTheta * (self.rows / self.total) + pull
-        separated = (unsettled == 0) & (self.l2[0, :, 0] == 0) if self.separable else (unsettled < 0)
-        return Evaluation(value, loss, gradient, separated)
+        separated = xp.zeros(penalty.shape, dtype=xp.bool, device=device_of(theta))
+        if self.separable and unsettled is not None:
+            separated = (unsettled == 0) & (self.l2[0, :, 0] == 0)
+        return Evaluation(loss + penalty, loss, gradient, separated)
 
 
 def _repeat(rows: Array, k: int) -> Array:

@@ -20,6 +20,7 @@ __all__ = [
     "correlation_terms",
     "diagonal_terms",
     "expansion_terms",
+    "gradient_terms",
     "model_scores",
     "moment_terms",
     "pass_terms",
@@ -41,7 +42,7 @@ class Block(NamedTuple):
     start: int  # number of the first sample
 
 
-def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     """What one block adds to cost and gradient: forward, loss, backward.
 
     Parameters
@@ -58,31 +59,43 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
         Sum of the weighted losses.
     dTheta : array (n_x + 1, g, k)
         Sum of the weighted gradients.
+    """
+    return _first_sums(block, theta, *loss.first(model_scores(block.X, theta), block.Y))
+
+
+def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """`gradient_terms`, and a proof of separation.
+
+    Returns
+    -------
+    losses, dTheta : as from `gradient_terms`
     unsettled : array (g,)
         1 if the loss of any sample is not below log 2, else 0. With hard labels 0 proves that theta separates the
         classes: every sample is strictly on its own side.
     """
-    Z = model_scores(block.X, theta)
-    return _first_sums(block, theta, *loss.first(Z, block.Y))
+    excess, tail, dZ = loss.first(model_scores(block.X, theta), block.Y)
+    return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, excess, tail))
 
 
-def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array, Array]:
-    """Sums of losses excess + log1p(tail) (g, 1, m) and of gradients dZ (g, k, m), and what is unsettled."""
+def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
+    """Sums of losses excess + log1p(tail) (g, 1, m), and of gradients dZ (g, k, m)."""
     X, _, weight, _ = block
     xp = array_namespace(X)
-    worst = excess, tail  # of hard labels: 0 on their own side, where the tail is below 1 if the loss is below log 2
-    if weight is not None:
-        dZ, present = weight * dZ, xp.astype(weight > 0, excess.dtype)
-        worst = present * excess, present * tail
-    wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
+    dZ = dZ if weight is None else weight * dZ
     g, k, m = dZ.shape
     dW, db = backward(X, xp.reshape(dZ, (g * k, m)), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
-    return (
-        sum_losses(excess, tail, weight, theta.dtype),
-        xp.reshape(dTheta, (theta.shape[0], g, k)),
-        xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype),
-    )
+    return sum_losses(excess, tail, weight, theta.dtype), xp.reshape(dTheta, (theta.shape[0], g, k))
+
+
+def _unsettled(block: Block, theta: Array, excess: Array, tail: Array) -> Array:
+    """Of hard labels the excess is 0 on their own side, where the tail is below 1 if the loss is below log 2."""
+    xp, worst = array_namespace(excess), (excess, tail)
+    if block.weight is not None:
+        present = xp.astype(block.weight > 0, excess.dtype)
+        worst = present * excess, present * tail
+    wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
+    return xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype)
 
 
 def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
@@ -96,13 +109,14 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     """
     X, Y, _, _ = block
     xp = array_namespace(X)
-    *first, C = _second(loss)(model_scores(X, theta), Y)
+    excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
     C = _weighted(C, block, theta)
     # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
     X = xp.astype(X, theta.dtype, copy=False)
     hessian = _bordered_gram if theta.shape[2] == 1 else _bordered_grams
     H = [hessian(X, C[model, :, :, :]) for model in range(theta.shape[1])]
-    return (*_first_sums(block, theta, *first), H[0][None, ...] if len(H) == 1 else xp.stack(H))
+    sums = _first_sums(block, theta, excess, tail, dZ)
+    return (*sums, _unsettled(block, theta, excess, tail), H[0][None, ...] if len(H) == 1 else xp.stack(H))
 
 
 def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, Array]]:
