@@ -229,7 +229,7 @@ def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
     assert [result.reason for result in results] == ["converged", "converged", "left"]
     for number in (0, 1):
         np.testing.assert_allclose(results[number].theta, target[:, [number], :], rtol=1e-6)
-        assert results[number].costs.shape == (results[number].iterations + 1, 1)
+        assert results[number].costs.shape == (results[number].iterations, 1)
     assert objective.evaluations[0] == 3
     assert objective.evaluations[-1] == 1
     assert max(result.passes for result in results) == len(objective.evaluations)
@@ -274,3 +274,28 @@ def test_one_model_of_a_batch_has_its_own_targets_and_weights():
         assert (alone.weight == weight[2]).all()
         assert alone.total_weight == 3.0
         assert alone.effective_samples == pytest.approx(3.0**2 / np.sum(weight[2] ** 2))
+
+
+@pytest.mark.parametrize("l2s", [1e-4, 0.0])
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_a_stage_in_float32_changes_nothing(monkeypatch, l2s, shift):
+    X, Ys = drawn(6, m=600)
+    X = X + shift
+    wide = xlogreg.fit_many(X, Ys, l2s=l2s, tol=1e-14)
+    monkeypatch.setattr("xlogreg.batches.NARROW_WORK", 0.0)
+    passes = []
+    narrowed = InMemory.narrowed
+    monkeypatch.setattr(InMemory, "narrowed", lambda source: passes.append(1) or narrowed(source))
+    models = xlogreg.fit_many(X, Ys, l2s=l2s, tol=1e-14)
+    assert len(passes) == (l2s > 0 and shift == 0.0)  # float32 tells nothing of such means, and separation not at all
+    np.testing.assert_allclose(probabilities(models, X), probabilities(wide, X), atol=1e-7)
+    assert all(model.fit_info.solver == "batch" and model.fit_info.converged for model in models)
+    assert all(len(model.costs) == model.fit_info.iterations for model in models)
+
+
+def test_a_batch_whose_models_all_lack_a_class_says_so_of_each():
+    X, Ys = drawn(1)
+    weights = [Ys[0].astype(float), Ys[0] * 2.0]
+    with pytest.warns(xlogreg.ConvergenceWarning, match=r"sample_weights\[[01]\] is zero for every sample of class 0"):
+        models = xlogreg.fit_many(X, Ys, sample_weights=weights)
+    assert [model.fit_info.reason for model in models] == ["one class"] * 2

@@ -8,6 +8,7 @@ the curvature p (1 - p) of each. Then L-BFGS on all samples. The others go from 
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -23,17 +24,23 @@ from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Shared
 from xlogreg.problem import Problem, log_odds
-from xlogreg.solvers import descent, simultaneous
-from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers import descent
+from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Result
+from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solving import centered, solve
 from xlogreg.spectral import axes_pay, principal_axes
 from xlogreg.terms import target_terms
+from xlogreg.wide import Span
 
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
 STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
 NEAR = 1e-4  # relative gap of the model that the others start from: less than what weights change
+ELEMENTWISE = 50  # features whose products take the time of what is done to each score
+NARROW_WORK = 5e7  # features times scores of a pass, below which a stage in float32 is not worth its calls
+NARROW_SHIFT = 100.0  # standard deviations that a mean may have there
+NARROW_REACH = 15.0  # powers of ten that a deviation may have there
 THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
 
 
@@ -136,16 +143,26 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     penalty = whole.free[:, :, 0] * np.concatenate([whole.penalty[:, 0, :], [[0.0]]])
     M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
+    tol, stages = problem.tolerance(options), []
+    narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # from a reference it is near anyway
+    if narrow is not None:
+        stages.append((narrow, NARROW_GAP))
     for numbers in _portions(np.arange(len(fits)), batch):
         part = fits[numbers]
-        ended = simultaneous.minimize(
-            whole.keep(part),
+        ended = minimize_in_stages(
+            [(objective.keep(part), gap) for objective, gap in (*stages, (whole, tol))],
             _begun(prepared.start, part, starts),
-            method=QuasiNewton(M.keep(numbers), patience=prepared.patience),
-            tol=problem.tolerance(options),
+            method=functools.partial(_inverted, M.keep(numbers), prepared.patience),
             max_iter=min(STEPS, options.steps),
         )
         yield part, ended, prepared.passes
+
+
+def _inverted(
+    inverses: Shared, patience: int, part: Objective, left: np.ndarray, theta: np.ndarray, pairs: Pairs | None
+) -> QuasiNewton:
+    """The method of a stage: the inverses, and the pairs so far."""
+    return QuasiNewton(inverses.keep(left), pairs or (), patience=patience)
 
 
 def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
@@ -166,6 +183,23 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
             max_iter=options.steps,
         )
         yield part, [centered(result) for result in ended], axes.passes
+
+
+def _narrow(batch: Batch) -> Objective | None:
+    """The same in float32, half the work; None where it is little, or where float32 would say nothing of X.
+
+    Nor where classes may be separated, which the steps have to tell.
+    """
+    (problem, source), spread = batch[:2], batch.problem.spread
+    work = source.m * batch.shares.size * (source.n_x + ELEMENTWISE)
+    if spread is None or batch.objective.separable or source.dtype != "float64" or work < NARROW_WORK:
+        return None
+    varies = spread.variance > 0
+    mean, deviation = np.abs(spread.mean[varies]), np.sqrt(spread.variance[varies])
+    told = np.all(mean <= NARROW_SHIFT * deviation) and np.all(np.abs(np.log10(deviation)) <= NARROW_REACH)
+    if isinstance(problem.engine, Span) or not told:
+        return None
+    return dataclasses.replace(batch.objective, source=source.narrowed(), center=None)
 
 
 def _portions(numbers: np.ndarray, batch: Batch) -> list[np.ndarray]:

@@ -7,14 +7,15 @@ exchanged. Models of other targets or weights are minimised beside each other, o
 """
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 
 from xlogreg.objective import Objective
-from xlogreg.solvers import simultaneous
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs, shift_pairs
 from xlogreg.solvers.result import Result
+from xlogreg.solvers.simultaneous import minimize_in_stages
 from xlogreg.spectral import RENEWALS, Axes, pairs_that_fit, renew
 
 __all__ = ["minimize"]
@@ -45,14 +46,15 @@ def minimize(
         Models of one number differ in nothing but their penalty.
     axes : Axes
     tol, max_iter
-        As for `simultaneous.minimize`.
+        As for `minimize_in_stages`.
 
     Returns
     -------
     list of Result
-        As from `simultaneous.minimize`; the passes count work on subsets as its share, but not that of the axes.
+        As from `minimize_in_stages`; the passes count work on subsets as its share, but not that of the axes.
     """
-    l2s = objective.l2[0, :, 0]
+    l2s, share = objective.l2[0, :, 0], axes.subset.m / objective.source.m
+    memory = pairs_that_fit(objective.source, start[:, 0, :].size * len(np.unique(tracks)))
     results: dict[int, Result] = {}
     pairs: dict[int, Pairs] = dict.fromkeys(np.unique(tracks).tolist(), ())
     done: dict[int, list[int]] = {track: [] for track in pairs}  # the models that point to the next
@@ -66,11 +68,13 @@ def minimize(
             begin.append(_predicted(points, float(l2s[model])) if points and not given[model] else start[:, [model], :])
             change = objective.ridge[:, [model], :] - objective.ridge[:, done[track][-1:], :]
             carried.append(shift_pairs(pairs[track], change))
-        targets = [*(gap for gap in RENEWALS if gap > tol and level < UNKNOWN), tol]
         part = objective.keep(np.asarray(models))
-        ended = _descend(part, np.concatenate(begin, axis=1), join_pairs(carried, begin[0]), axes, targets, max_iter)
+        stages = [(part, gap) for gap in (*RENEWALS, tol) if gap == tol or (gap > tol and level < UNKNOWN)]
+        method = functools.partial(_renewed, axes, memory, join_pairs(carried, begin[0]))
+        ended = minimize_in_stages(stages, np.concatenate(begin, axis=1), method=method, max_iter=max_iter)
         for model, result in zip(models, ended, strict=True):
             track = int(tracks[model])
+            result = dataclasses.replace(result, passes=result.passes + share * len(stages))
             if result.reason in ("converged", "precision"):
                 pairs[track] = result.method.pairs
                 twins = [n for n in done[track] if l2s[n] == l2s[model]]
@@ -79,34 +83,12 @@ def minimize(
     return [results[model] for model in range(start.shape[1])]
 
 
-def _descend(
-    objective: Objective, theta: np.ndarray, pairs: Pairs, axes: Axes, targets: list[float], max_iter: int
-) -> list[Result]:
-    """Minimise to the gaps of the targets, with the curvature taken anew before each."""
-    whole: dict[int, Result] = {}
-    m, memory = objective.source.m, pairs_that_fit(objective.source, theta.size)
-    alive = list(range(theta.shape[1]))
-    for target in targets:
-        ended = simultaneous.minimize(
-            objective,
-            theta,
-            method=QuasiNewton(
-                renew(objective, axes, theta), pairs, memory, rescaling=0.5, patience=1 + (target == targets[-1])
-            ),
-            tol=target,
-            max_iter=max_iter,
-        )
-        for model, result in zip(alive, ended, strict=True):
-            result = dataclasses.replace(result, passes=result.passes + axes.subset.m / m)
-            whole[model] = whole[model].followed_by(result) if model in whole else result
-        going = [number for number, result in enumerate(ended) if result.reason == "converged"]
-        if not going:
-            break
-        alive = [alive[number] for number in going]
-        objective = objective.keep(np.asarray(going))
-        theta = np.concatenate([ended[number].theta for number in going], axis=1)
-        pairs = join_pairs([ended[number].method.pairs for number in going], theta[:, :1, :])
-    return [whole[model] for model in range(len(whole))]
+def _renewed(
+    axes: Axes, memory: int, known: Pairs, part: Objective, left: np.ndarray, theta: np.ndarray, pairs: Pairs | None
+) -> QuasiNewton:
+    """The method of a stage: the curvature at its start, and the pairs so far."""
+    pairs = known if pairs is None else pairs
+    return QuasiNewton(renew(part, axes, theta), pairs, memory, rescaling=0.5, patience=2)
 
 
 def _predicted(points: list[tuple[float, np.ndarray]], l2: float) -> np.ndarray:

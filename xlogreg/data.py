@@ -18,6 +18,7 @@ __all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "host_center", 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
 GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
+NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
 SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
 LEAST_BLOCKS = 4  # that are worth the threads
 LONGEST_RUN = 64  # of neighbouring samples in a random subset
@@ -173,8 +174,14 @@ class InMemory:
 
         What does not fit a block stays as it is.
         """
-        if not self.converts or len(self.spans()) > 1:
-            return self
+        return self if not self.converts or len(self.spans()) > 1 else self._converted()
+
+    def narrowed(self) -> "InMemory":
+        """The same samples, computed with in float32; converted once, up to a size."""
+        narrow = dataclasses.replace(self, dtype="float32")
+        return narrow._converted() if self.m * self.n_x * 4 <= NARROWED_BYTES else narrow
+
+    def _converted(self) -> "InMemory":
         with self.place.computing():
             X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
         return dataclasses.replace(self, X=X, rows=False, center=None, index=None)

@@ -71,6 +71,11 @@ class Folds:
         """The same samples, as X."""
         return dataclasses.replace(self, parts=tuple(part.uncentered() for part in self.parts))
 
+    def narrowed(self) -> "Folds":
+        """The same samples, computed with in float32."""
+        whole = dataclasses.replace(self.whole, dtype="float32")
+        return dataclasses.replace(self, whole=whole, parts=tuple(part.narrowed() for part in self.parts))
+
     def shares(self) -> np.ndarray:
         """Share of every class (K,), both of two, by weight, of all samples."""
         return self.whole.shares()

@@ -6,16 +6,19 @@ leaves, too, for a solver of single models.
 """
 
 import collections
+import dataclasses
 import math
+from collections.abc import Callable
 
 from xlogreg.backends import Array, array_namespace
 from xlogreg.objective import Objective
 from xlogreg.solvers.descent import TREND_STEPS, decrement
-from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs
 from xlogreg.solvers.result import Result
 
-__all__ = ["minimize"]
+__all__ = ["NARROW_GAP", "minimize", "minimize_in_stages"]
 
+NARROW_GAP = 1e-5  # that float32 will do for: some hundred times what its rounding errors hide
 HOPEFUL = 8  # steps in which the gap must be halved
 
 
@@ -73,7 +76,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
                 results[model] = Result(
                     at,
                     reason,
-                    iteration,
+                    len(history),
                     iteration + 1,
                     xp.reshape(xp.asarray(history, dtype=theta.dtype), (-1, 1)),
                     here.keep(xp.asarray([number])),
@@ -98,3 +101,48 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         # what rounding makes of a change that small would pass for a curvature of nothing, and the next step go far
         method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
     return [results[model] for model in range(len(results))]
+
+
+def minimize_in_stages(
+    stages: list[tuple[Objective, float]],
+    start: Array,
+    *,
+    method: Callable[[Objective, Array, Array, Pairs | None], QuasiNewton],
+    max_iter: int,
+) -> list[Result]:
+    """Minimise to one gap after the other, each with an objective of its own: one in float32 will do for large gaps.
+
+    Parameters
+    ----------
+    stages : list of (Objective, tol)
+    start : array (n_x + 1, g, k), or (n_x + 1, 1, k) for all of them
+    method : callable
+        From the objective of the models that are left, their numbers, their theta, and the pairs so far (None at
+        first) to the method of a stage.
+    max_iter : int
+        Of each stage.
+
+    Returns
+    -------
+    list of Result
+        As from `minimize`. What a stage in float32 does not bring to its gap goes on in the next.
+    """
+    xp = array_namespace(start)
+    whole: dict[int, Result] = {}
+    alive, theta, pairs = xp.arange(stages[0][0].l2.shape[1]), start, None
+    for objective, tol in stages:
+        last = objective is stages[-1][0] and tol == stages[-1][1]
+        part = objective.keep(alive)
+        chosen = method(part, alive, theta, pairs)
+        chosen = chosen if last else dataclasses.replace(chosen, patience=1)
+        ended = minimize(part, theta, method=chosen, tol=tol, max_iter=max_iter)
+        for model, result in zip(alive.tolist(), ended, strict=True):
+            whole[model] = whole[model].followed_by(result) if model in whole else result
+        narrow = objective.noise > stages[-1][0].noise
+        going = [number for number, result in enumerate(ended) if narrow or result.reason == "converged"]
+        if last or not going:
+            break
+        alive = xp.take(alive, xp.asarray(going), axis=0)
+        theta = xp.concat([ended[number].theta for number in going], axis=1)
+        pairs = join_pairs([ended[number].method.pairs for number in going], theta[:, :1, :])
+    return [whole[model] for model in range(len(whole))]
