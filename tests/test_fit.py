@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import place_or_skip
 from reference import loop_descent
+from sklearn.datasets import load_breast_cancer
 
 import xlogreg
 from xlogreg.backends import to_host
@@ -271,3 +272,13 @@ def test_a_converged_fit_warns_of_nothing(problem):
         for solver in SOLVERS:
             xlogreg.fit(*problem, solver=solver)
             xlogreg.fit(problem[0].astype("float32"), problem[1], solver=solver)
+
+
+def test_newton_steps_are_longer_where_the_curvature_falls_along_them(monkeypatch):
+    X, Y = load_breast_cancer(return_X_y=True)
+    longer = xlogreg.fit(X, Y, samples="rows", l2=1 / 569)
+    monkeypatch.setattr("xlogreg.solvers.descent.LONGEST", 0.0)
+    plain = xlogreg.fit(X, Y, samples="rows", l2=1 / 569)
+    assert longer.fit_info.iterations <= plain.fit_info.iterations - 3
+    np.testing.assert_allclose(longer.predict_proba(X), plain.predict_proba(X), atol=1e-9)
+    assert np.all(np.diff(longer.costs) < 0.0)

@@ -17,6 +17,7 @@ __all__ = ["Method", "decrement", "minimize"]
 
 ARMIJO = 1e-4
 HALVINGS = 40
+LONGER, LONGEST = 3.0, 1.5  # by how much a step of Newton's method is longer than one, for gaps in costs, and at most
 LAZY_STEPS = 3
 STEADY_STEPS = 2
 TREND_STEPS = 3
@@ -135,8 +136,11 @@ def minimize(
         if blind and idle >= method.endurance:
             reason = "precision"
             break
-        for halving in range(HALVINGS):
-            length = 0.5**halving
+        reach = 1.0
+        if here.hessian is not None and not objective.separable:
+            # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
+            reach += min(LONGER * total / value, LONGEST) if value > 0.0 else 0.0
+        for length in (reach, *(0.5**halving for halving in range(reach == 1.0, HALVINGS))):
             trial = theta + length * step
             there, passes = method.evaluate(objective, trial), passes + 1
             gain = float(xp.sum(here.value - there.value))
