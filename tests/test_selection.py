@@ -152,11 +152,14 @@ def test_wrong_values_are_named_by_where_the_user_has_them():
         ({"folds": np.arange(300) % 3, "groups": np.arange(300)}, "groups says how to make folds"),
         ({"folds": np.arange(300) % 2 - 2}, "folds must hold two folds or more, of which one at least is not negative"),
         ({"folds": np.arange(300) % 2 - 1, "rule": "one standard error"}, "rule='one standard error' needs two folds"),
+        ({"scoring": "luck"}, "'luck' is not a valid scoring value"),
+        ({"targets": "probabilities", "scoring": "roc_auc"}, "scoring='roc_auc' needs labels, not probabilities"),
         ({"rule": "first"}, "rule must be one of 'best', 'one standard error'"),
     ],
 )
 def test_folds_that_cannot_be_made_are_refused(options, message):
     X, Y = drawn(2)
+    Y = 0.2 + 0.6 * Y if "targets" in options else Y
     with pytest.raises(ValueError, match=message):
         xlogreg.fit_cv(X, Y, L2S, **options)
 

@@ -19,6 +19,7 @@ from xlogreg.plans import Plan
 
 __all__ = ["Selection", "fit_cv"]
 
+KNOWN = ("log_loss", "accuracy")
 RULES = ("best", "one standard error")
 
 
@@ -160,12 +161,13 @@ def fit_cv(
         dtype=dtype,
         fallback=fallback,
     )
+    scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(folds, groups, received.targets, np.random.default_rng(rng))
     left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), began)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
-    if name not in scores:
-        scores[name] = _by_scorer(left.models, received, numbers, left.fold_of, scoring)
+    if scorer is not None:
+        scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
     table = {key: values.reshape(len(held), -1) for key, values in scores.items()}
     penalties = np.asarray([option.l2 for option in options])
     chosen = _choose(penalties, table[name], name == "log_loss", rule)
@@ -173,16 +175,23 @@ def fit_cv(
     return Selection(penalties, table, numbers, name, rule, chosen, model)
 
 
-def _by_scorer(
-    models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scoring: Any
+def _scorer(scoring: Any, hard: bool) -> Any:
+    """The scorer of scikit-learn."""
+    try:
+        from sklearn.metrics import get_scorer  # which takes its time to load
+    except ModuleNotFoundError as error:
+        raise ImportError(f"scoring={scoring!r} needs scikit-learn: pip install 'xlogreg[sklearn]'") from error
+    if not hard:
+        raise ValueError(f"scoring={scoring!r} needs labels, not probabilities; use 'log_loss' or 'accuracy'")
+    return get_scorer(scoring)
+
+
+def _scored(
+    models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scorer: Any
 ) -> np.ndarray:
     """The scores (g,) by a scorer of scikit-learn, on the host."""
-    from sklearn.metrics import get_scorer  # which takes its time to load
-
     setting, targets, weight = received
-    if not targets.hard:
-        raise ValueError(f"scoring={scoring!r} needs labels, not probabilities; use 'log_loss' or 'accuracy'")
-    scorer, X = get_scorer(scoring), to_host(setting.X)
+    X = to_host(setting.X)
     X = X if setting.samples == "rows" else X.T
     if targets.Y.shape[0] == 1:
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
