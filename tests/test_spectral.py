@@ -68,7 +68,7 @@ def test_where_the_span_of_a_subset_says_too_little_all_axes_are_taken(monkeypat
     Y = (rng.random(5000) < 1 / (1 + np.exp(-2 * w / w.std()))).astype(int)
     taken = []
     axes = spectral.principal_axes
-    monkeypatch.setattr(spectral, "_axes", lambda *arguments: taken.append(1) or axes(*arguments))
+    monkeypatch.setattr(spectral, "principal_axes", lambda *arguments: taken.append(1) or axes(*arguments))
     model = xlogreg.fit(X, Y, l2=1 / 5000)
     assert model.fit_info.solver == "spectral-lbfgs"
     assert model.fit_info.converged
