@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import xlogreg
 from xlogreg.backends import HOST, to_host
@@ -28,6 +29,7 @@ def probabilities(models, X):
     return np.stack([to_host(model.predict_proba(X)) for model in models])
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 @pytest.mark.parametrize("l2s", [0.0, 1e-2])
 def test_each_target_is_fitted_as_it_would_be_alone(where, l2s):
     X, Ys = drawn(6)
@@ -42,6 +44,7 @@ def test_each_target_is_fitted_as_it_would_be_alone(where, l2s):
         assert model.fit_info.cost == pytest.approx(single.fit_info.cost, rel=1e-9 if near == 1e-7 else 1e-5)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_penalties_and_folds_of_one_target_are_fitted_as_they_would_be_alone(where):
     X, Ys = drawn(1)
     folds, X = np.arange(400) % 4, where.asarray(X)
