@@ -7,18 +7,13 @@ of our cost over theirs at the parameters returned (negative: ours is lower). On
 small case wants OPENBLAS_NUM_THREADS=1: its products are so small that waiting for a second thread is most of them.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn
+from report import report
 from sklearn import linear_model
 from sklearn.datasets import load_breast_cancer
 
@@ -91,23 +86,5 @@ def measure(name: str) -> dict[str, object]:
     return {"case": name, "seconds": ours, "ratio": theirs / ours, "worse by": worse, "bar": case.bar}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="*", default=list(CASES))
-    parser.add_argument("--json")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    found = []
-    for name in (name for name in CASES if any(part in name for part in arguments.case)):
-        found.append(measure(name))
-        print(", ".join(f"{key} {x:.3g}" if isinstance(x, float) else f"{key} {x}" for key, x in found[-1].items()))
-    if arguments.json:
-        versions = {"xlogreg": xlogreg.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__}
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-        machine["threads"] = os.environ.get("OPENBLAS_NUM_THREADS", "all")
-        with open(arguments.json, "w") as file:
-            json.dump({"versions": versions, **machine, "cases": found}, file, indent=1)
-
-
 if __name__ == "__main__":
-    main()
+    report(__doc__, CASES, measure)

@@ -8,17 +8,12 @@ the largest excess of our cost over the rival's, of any model compared (negative
 over the models, with what prepared them all.
 """
 
-import argparse
-import json
-import os
-import platform
 import time
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import sklearn
+from report import report
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import PredefinedSplit
 
@@ -204,22 +199,5 @@ def measure(name: str, repeats: int = 3) -> dict[str, object]:
     return found | facts | {"bar": case.bar}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="*", default=list(CASES))
-    parser.add_argument("--json")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    found = []
-    for name in (name for name in CASES if any(part in name for part in arguments.case)):
-        found.append(measure(name))
-        print(", ".join(f"{key} {x:.3g}" if isinstance(x, float) else f"{key} {x}" for key, x in found[-1].items()))
-    if arguments.json:
-        versions = {"xlogreg": xlogreg.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__}
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-        with open(arguments.json, "w") as file:
-            json.dump({"versions": versions, **machine, "cases": found}, file, indent=1)
-
-
 if __name__ == "__main__":
-    main()
+    report(__doc__, CASES, measure)

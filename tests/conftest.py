@@ -1,6 +1,7 @@
 """The test matrix: every namespace on every device it has here, in every dtype that it offers."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ QUICK = [
     for case in CASES
 ]
 STATUS = available_backends()
+# the version whose parameters, attributes and checks the estimators have
+AS_IN_1_9 = pytest.mark.skipif(
+    tuple(map(int, version("scikit-learn").split(".")[:2])) < (1, 9),
+    reason=f"estimators are compared with those of scikit-learn 1.9, not {version('scikit-learn')}",
+)
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,20 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import AS_IN_1_9
+from sklearn import linear_model
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import xlogreg
+from xlogreg import LogisticRegression
 
-sklearn = pytest.importorskip("sklearn", minversion="1.9")
-
-from sklearn import linear_model  # noqa: E402
-from sklearn.base import clone  # noqa: E402
-from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
-
-from xlogreg import LogisticRegression  # noqa: E402
+pytestmark = AS_IN_1_9
 
 OURS = {"backend", "device"}
 

@@ -4,18 +4,16 @@ import pickle
 
 import numpy as np
 import pytest
-
-import xlogreg
-from xlogreg.backends import dtype_name, name_of, to_host
-
-pytest.importorskip("sklearn", minversion="1.9")
-
-from conftest import QUICK
+from conftest import AS_IN_1_9, QUICK
 from sklearn import linear_model
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import xlogreg
 from xlogreg import LogisticRegression
+from xlogreg.backends import dtype_name, name_of, to_host
+
+pytestmark = AS_IN_1_9
 
 
 def test_arrays_of_any_library_go_through_a_pipeline(where, two_rows):

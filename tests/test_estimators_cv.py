@@ -5,23 +5,22 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
+from conftest import AS_IN_1_9, QUICK
+from sklearn import linear_model
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer, make_scorer, roc_auc_score
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from test_estimators import run_array_api_checks
 
 import xlogreg
+from xlogreg import LogisticRegressionCV
 from xlogreg.backends import to_host
 
-sklearn = pytest.importorskip("sklearn", minversion="1.9")
-
-from conftest import QUICK  # noqa: E402
-from sklearn import linear_model  # noqa: E402
-from sklearn.exceptions import ConvergenceWarning  # noqa: E402
-from sklearn.metrics import get_scorer, make_scorer, roc_auc_score  # noqa: E402
-from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
-from test_estimators import run_array_api_checks  # noqa: E402
-
-from xlogreg import LogisticRegressionCV  # noqa: E402
+pytestmark = AS_IN_1_9
 
 CS = [0.01, 1.0, 100.0]
 

@@ -69,7 +69,8 @@ def minimize(
             change = objective.ridge[:, [model], :] - objective.ridge[:, done[track][-1:], :]
             carried.append(shift_pairs(pairs[track], change))
         part = objective.keep(np.asarray(models))
-        stages = [(part, gap) for gap in (*RENEWALS, tol) if gap == tol or (gap > tol and level < UNKNOWN)]
+        renewals = [gap for gap in RENEWALS if gap > tol] if level < UNKNOWN else []
+        stages = [(part, gap) for gap in (*renewals, tol)]
         method = functools.partial(_renewed, axes, memory, join_pairs(carried, begin[0]))
         ended = minimize_in_stages(stages, np.concatenate(begin, axis=1), method=method, max_iter=max_iter)
         for model, result in zip(models, ended, strict=True):

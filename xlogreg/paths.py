@@ -99,8 +99,8 @@ def fit_path(
     """Fit one model at many penalties: a regularisation path.
 
     Two classes: all at once, one pass serves all. Softmax, and more than 1000 features: from the strong penalties to
-    the weak, where a few solutions point to the next and what was learnt of the curvature is carried along: about
-    three passes each to a gap of 1e-6, on the 45 penalties of a linear probe.
+    the weak, where a few solutions point to the next and what was learnt of the curvature is carried along: see
+    docs/linear_probes.md.
 
     Parameters
     ----------

@@ -170,7 +170,7 @@ def fit_cv(
         scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
     table = {key: values.reshape(len(held), -1) for key, values in scores.items()}
     penalties = np.asarray([option.l2 for option in options])
-    chosen = _choose(penalties, table[name], name == "log_loss", rule)
+    chosen = _choose(penalties, -table[name] if scorer is None and name == "log_loss" else table[name], rule)
     (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
     return Selection(penalties, table, numbers, name, rule, chosen, model)
 
@@ -216,8 +216,9 @@ def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(known, axis=0), error
 
 
-def _choose(l2: np.ndarray, scores: np.ndarray, smallest: bool, rule: str) -> int:
-    mean, error = _summary(-scores if smallest else scores)
+def _choose(l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
+    """The number of the penalty, by scores (F, P) of which the largest is the best."""
+    mean, error = _summary(scores)
     best = int(np.argmax(mean))
     if rule == "best":
         return best

@@ -130,16 +130,17 @@ def minimize_in_stages(
     xp = array_namespace(start)
     whole: dict[int, Result] = {}
     alive, theta, pairs = xp.arange(stages[0][0].l2.shape[1]), start, None
-    for objective, tol in stages:
-        last = objective is stages[-1][0] and tol == stages[-1][1]
+    finest = stages[-1][0].noise
+    for stage, (objective, tol) in enumerate(stages, start=1):
+        last = stage == len(stages)
         part = objective.keep(alive)
         chosen = method(part, alive, theta, pairs)
         chosen = chosen if last else dataclasses.replace(chosen, patience=1)
         ended = minimize(part, theta, method=chosen, tol=tol, max_iter=max_iter)
         for model, result in zip(alive.tolist(), ended, strict=True):
             whole[model] = whole[model].followed_by(result) if model in whole else result
-        narrow = objective.noise > stages[-1][0].noise
-        going = [number for number, result in enumerate(ended) if narrow or result.reason == "converged"]
+        # what rounding errors keep from the gap of a stage is left to one of less
+        going = [n for n, result in enumerate(ended) if objective.noise > finest or result.reason == "converged"]
         if last or not going:
             break
         alive = xp.take(alive, xp.asarray(going), axis=0)
