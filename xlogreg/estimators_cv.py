@@ -1,4 +1,4 @@
-"""`LogisticRegressionCV` as scikit-learn will have it: all folds at all C in one call of `fit_many`."""
+"""`LogisticRegressionCV` as scikit-learn will have it: all folds at all C fitted together."""
 
 import copy
 import numbers
@@ -20,10 +20,11 @@ from xlogreg.exports import folded
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
 from xlogreg.labels import as_weight, encode_targets
 from xlogreg.left_out import LeftOut, fit_left_out
-from xlogreg.many import fit_many
+from xlogreg.many import build_models
 from xlogreg.model import Model
 from xlogreg.optimum import reach
 from xlogreg.options import options_of_models
+from xlogreg.plans import Plan
 
 __all__ = ["LogisticRegressionCV"]
 
@@ -279,17 +280,19 @@ def fit_folds(
     l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
     left: LeftOut | None = None
     numbers = _partition(folds, m)
-    place, search = place_of(X), {name: value for name, value in search.items() if name != "verbose"}
+    place = place_of(X)
 
     def fitted(tol: float | None) -> list[Model]:
         nonlocal left
-        if numbers is None:
-            placed = [place.put(part, place.widest) for part in weights for _ in Cs]
-            return fit_many(X, [y], l2s=l2s, sample_weights=placed, samples="rows", tol=tol, **search)
         where = {"backend": search["backend"], "device": search["device"], "dtype": None, "fallback": True}
         received = receive(X, y, weight, samples="rows", targets="labels", **where)
         options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
-        left = fit_left_out(received, options, numbers, np.repeat(np.arange(len(folds)), len(Cs)), began)
+        fold_of = np.repeat(np.arange(len(folds)), len(Cs))
+        if numbers is None:  # a row of weights for each fold
+            rows = [place.put(part[None, :], place.widest) for part in weights]
+            plan = Plan(received.setting, [received.targets], rows, [0] * len(l2s), fold_of.tolist(), options)
+            return build_models(plan, began)
+        left = fit_left_out(received, options, numbers, fold_of, began)
         return left.models
 
     return reach(gradient_tol, fitted), left

@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     target_of: list[int]  # (g,) which of them each model has
     weight_of: list[int]  # (g,)
     options: list[Options]  # (g,)
-    initials: list[Any]  # (g,) where each starts, or None
+    initials: list[Any] | None = None  # (g,) where each starts, or None
     folds: np.ndarray | None = None  # (m,) the fold of each sample
     fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
 
@@ -40,12 +40,14 @@ class Plan(NamedTuple):
         options: list[Options],
         folds: np.ndarray | None = None,
         fold_of: list[int] | None = None,
-        initials: list[Any] | None = None,
     ) -> "Plan":
         """Of models of the same targets."""
         setting, targets, weight = received
-        same, nowhere = [0] * len(options), [None] * len(options)
-        return cls(setting, [targets], [weight], same, same, options, initials or nowhere, folds, fold_of)
+        same = [0] * len(options)
+        return cls(setting, [targets], [weight], same, same, options, None, folds, fold_of)
+
+    def initial(self, model: int) -> Any:
+        return None if self.initials is None else self.initials[model]
 
     def target(self, model: int) -> labels.Targets:
         return self.targets[self.target_of[model]]
@@ -102,7 +104,7 @@ def _alone(plan: Plan, model: int) -> Solved:
     if erased is not None:
         source = dataclasses.replace(source, weight=None, total_weight=float(source.m))
         return Solved(pose(source, target, None, options), None, erased)
-    problem = pose(source, target, plan.initials[model], options)
+    problem = pose(source, target, plan.initial(model), options)
     return Solved(problem, solve(problem, options))
 
 
@@ -110,7 +112,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     """Those of the models that can be minimised together."""
     middle = sorted(models, key=lambda model: plan.options[model].l2)[len(models) // 2]
     target, options = plan.target(middle), plan.options[middle]
-    given = next((plan.initials[model] for model in models if plan.initials[model] is not None), None)
+    given = next((plan.initial(model) for model in models if plan.initial(model) is not None), None)
     distinct = {plan.weight_of[model] for model in models}
     source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
     if erased_class(source, target) is not None:
@@ -125,9 +127,9 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         np.asarray([plan.target(model).hard for model in models]),
     )
     starts = {
-        position: start_of(problem, plan.initials[model])
+        position: start_of(problem, plan.initial(model))
         for position, model in enumerate(models)
-        if plan.initials[model] is not None
+        if plan.initial(model) is not None
     }
     for position, result in enumerate(minimize_together(batch, options, starts)):
         if result is not None:

@@ -181,7 +181,7 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
         place = place_of(weight)
         weights = [weight * place.put(counts, place.widest) for counts in drawn]
     numbers = list(range(count))
-    return solve_plan(Plan(setting, [targets], weights, [0] * count, numbers, [option] * count, [None] * count))
+    return solve_plan(Plan(setting, [targets], weights, [0] * count, numbers, [option] * count))
 
 
 def _parameters(solved: Solved) -> tuple[np.ndarray, np.ndarray]:
