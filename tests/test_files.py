@@ -1,5 +1,6 @@
 """Model files: what is written comes back, what cannot be written loses nothing, what is hostile is refused."""
 
+import dataclasses
 import errno
 import io
 import json
@@ -165,6 +166,14 @@ def test_a_read_only_folder_is_an_error_and_no_more(model):
         os.chmod(folder, 0o755)
         assert done.returncode == 3, done.stderr
         left_alone(path, before)
+
+
+def test_parameters_that_are_not_finite_are_refused_before_a_file_is_touched(path, model):
+    model.save(path)
+    broken = dataclasses.replace(model, w=model.w * np.nan)
+    with pytest.raises(ValueError, match=r"cannot be saved: w is not finite .*'converged'"):
+        broken.save(path)
+    assert np.array_equal(xlogreg.load(path).w, model.w)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path, model):

@@ -36,7 +36,8 @@ VERSION = 1
 HEADER = "header.json"
 LABEL_CHARACTERS = 2**24  # of all classes, each as long as the longest
 HEADER_BYTES = 16 * 2**20  # which may take 50 times as much while it is read
-ARRAYS = ("w", "b", "costs", "covariance", "center", "centered_b")
+PARAMETERS = ("w", "b", "center", "centered_b")
+ARRAYS = (*PARAMETERS, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
 NOT_FINITE = ("nan", "inf", "-inf")  # of which JSON has only the names
 WORDS = {  # of fit_info, whose other texts are free
@@ -55,7 +56,13 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     ------
     OSError
         Where the file cannot be written; what was there before is still there.
+    ValueError
+        For parameters that are not finite: no such file would be read.
     """
+    for name in PARAMETERS:
+        if fields[name] is not None and not np.all(np.isfinite(fields[name])):
+            reason = fields["fit_info"].reason
+            raise ValueError(f"the model cannot be saved: {name} is not finite (its fit ended with {reason!r})")
     classes = _storable(fields["classes"])
     text = np.char.decode(classes, "latin-1") if classes.dtype.kind == "S" else classes
     header = {
@@ -205,7 +212,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
     parameters = (w.shape[0] + 1) * k
     for name, shape in (("center", (w.shape[0], 1)), ("centered_b", (k, 1)), ("covariance", (parameters, parameters))):
         _expect(name not in arrays or arrays[name].shape == shape, f"{name} is not of the shape {shape}")
-    for name in ("w", "b", "center", "centered_b"):
+    for name in PARAMETERS:
         _expect(name not in arrays or bool(np.all(np.isfinite(arrays[name]))), f"{name} is not finite")
     _expect(header["samples"] in ("columns", "rows"), f"samples is {header['samples']!r}")
     _expect(header["loss"] in LOSSES, f"the loss {header['loss']!r} is unknown")

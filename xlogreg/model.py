@@ -251,6 +251,8 @@ class Model:
         ------
         OSError
             Where the file cannot be written.
+        ValueError
+            For parameters that are not finite.
 
         Examples
         --------
