@@ -1,0 +1,24 @@
+"""Sphinx: `sphinx-build -W --keep-going docs build/docs` executes the tutorial and writes the pages."""
+
+import xlogreg
+
+project, author, copyright = "xlogreg", "the xlogreg developers", "the xlogreg developers"
+version = release = xlogreg.__version__
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
+exclude_patterns = ["*.ipynb"]  # the notebook is the tutorial once more
+templates_path = ["_templates"]
+default_role = "py:obj"  # in docstrings `fit` is the name of something, linked where it is a page
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 2
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120  # seconds a cell
+nb_merge_streams = True
+autosummary_filename_map = {"xlogreg.bootstrap": "xlogreg.bootstrap-function"}  # beside xlogreg.Bootstrap, where
+# the names of files know no capitals
+autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}  # scikit-learn's, with its links
+autodoc_typehints = "none"  # the docstrings say more than the types do
+numpydoc_show_class_members = False  # the template shows them, with their docstrings
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+html_title = f"xlogreg {version}"
