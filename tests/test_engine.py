@@ -242,6 +242,14 @@ def test_soft_targets_of_a_model_have_that_model_as_their_optimum():
     np.testing.assert_allclose(model.b, [[-0.5]], atol=1e-5)
 
 
+@pytest.mark.parametrize("tol", [1e-9, 1e-4])
+def test_a_loose_tolerance_takes_no_more_passes_than_the_default(tol):
+    X, Y = draw()
+    assert xlogreg.fit(X, Y, tol=tol).fit_info.passes <= xlogreg.fit(X, Y).fit_info.passes
+    penalised = {"l2": 1e-4}
+    assert xlogreg.fit(X, Y, tol=tol, **penalised).fit_info.passes < xlogreg.fit(X, Y, **penalised).fit_info.passes
+
+
 def test_parameter_error_counts_standard_errors():
     X, Y = draw(m=6000, n_x=4)
     best = xlogreg.fit(X, Y, tol=1e-15)

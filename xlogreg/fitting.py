@@ -91,7 +91,8 @@ def fit(
         1000 for "gd", 100 for "newton", 2000 for the others.
     tol : float, optional
         Stop when the gap J - min J is at most ``tol * J``. 1e-12 in float64, 1e-9 in float32; "gd" makes
-        ``max_iter`` steps unless tol is given.
+        ``max_iter`` steps unless tol is given. Without a penalty a larger tol saves little: steps have to come
+        to rest before it is known that there is a minimum.
     initial : Model or (w, b), optional
         Where to start, for X as handed in. "gd" starts at zero otherwise.
     rng : int or numpy.random.Generator

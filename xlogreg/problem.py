@@ -48,7 +48,12 @@ class Problem(NamedTuple):
 
     def tolerance(self, options: Options) -> float:
         """The relative gap to stop at."""
-        return TOL[self.source.dtype] if options.tol is None else float(options.tol)
+        return self.default_tolerance if options.tol is None else float(options.tol)
+
+    @property
+    def default_tolerance(self) -> float:
+        """Of the dtype that computes."""
+        return TOL[self.source.dtype]
 
     def gradient_norm(self, gradient: Array) -> float:
         """Of dJ/dw and dJ/db together, in the user's coordinates."""

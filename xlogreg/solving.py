@@ -103,6 +103,9 @@ def _newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor 
 def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
     assert problem.spread is not None
     assert isinstance(problem.engine, Coordinates)
+    tol = problem.tolerance(options)
+    if problem.objective.separable:  # steps that come to rest show that there is a minimum: sooner than Newton's would
+        tol = min(tol, problem.default_tolerance)
     return engine.minimize(
         problem.objective,
         problem.source,
@@ -111,7 +114,7 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
         engine=problem.engine,
         warm=problem.warm,
         rng=np.random.default_rng(options.rng),
-        tol=problem.tolerance(options),
+        tol=tol,
         max_iter=max_iter,
         monitor=monitor,
     )
