@@ -21,4 +21,5 @@ autodoc_typehints = "none"  # the docstrings say more than the types do
 numpydoc_show_class_members = False  # the template shows them, with their docstrings
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {page: [] for page in ("index", "tutorial", "engine", "changelog")}  # which have no pages below them
 html_title = f"xlogreg {version}"
