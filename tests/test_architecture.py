@@ -18,8 +18,9 @@ MODULES = {
 LAYERS = [
     ["version", "exceptions", "libraries", "options", "reports", "tables", "threads"],
     ["backends"],
-    ["placement", "losses", "plots", "source"],
-    ["logistic"],
+    ["placement", "losses", "plots.display", "source"],
+    ["logistic", "plots.penalties", "plots.pictures", "plots.predictions"],
+    ["plots"],
     ["terms"],
     ["scoring"],
     ["labels", "data", "files", "exports"],

@@ -53,7 +53,7 @@ class Path(Sequence[Model]):
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
         """
-        from xlogreg.plots import plot_path  # loads matplotlib
+        from xlogreg.plots.penalties import plot_path  # loads matplotlib
 
         return plot_path(self.l2, self.w, ax)
 

@@ -72,7 +72,7 @@ class Selection:
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
         """
-        from xlogreg.plots import plot_scores  # loads matplotlib
+        from xlogreg.plots.penalties import plot_scores  # loads matplotlib
 
         scores = self.scores[self.scoring]
         return plot_scores(self.l2, scores, *_summary(scores), self.l2[self.chosen], self.scoring, ax)
