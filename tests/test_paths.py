@@ -125,11 +125,11 @@ def test_a_path_is_drawn_over_its_penalties():
     mpl.use("agg")
     X, Y = drawn(2)
     for l2s, scale in (([1.0, 1e-2], "log"), ([1.0, 0.0], "symlog")):
-        axes = xlogreg.fit_path(X, Y, l2s).plot()
+        axes = xlogreg.fit_path(X, Y, l2s).plot().ax_
         assert axes.get_xscale() == scale
         assert len(axes.lines) == 7
         assert axes.lines[0].get_xdata().tolist() == sorted(l2s)
-    assert xlogreg.fit_path(X, Y, [1.0]).plot(axes) is axes
+    assert xlogreg.fit_path(X, Y, [1.0]).plot(axes).ax_ is axes
 
 
 @pytest.mark.parametrize(

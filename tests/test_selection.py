@@ -172,8 +172,7 @@ def test_a_selection_prints_and_is_drawn():
     lines = str(found).splitlines()
     assert len(lines) == 4
     assert lines[1 + found.chosen].endswith("*")
-    axes = found.plot()
-    assert axes.get_xlabel() == "l2"
+    assert found.plot().ax_.get_xlabel() == "penalty l2"
 
 
 @pytest.mark.parametrize("order", ["sorted", "mixed"])

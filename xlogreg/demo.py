@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 
 from xlogreg.fitting import fit
 from xlogreg.model import Model
+from xlogreg.plots import LearningCurvesDisplay
 
 __all__ = ["Problem", "cut_patches", "load_pictures", "load_table", "run_demo"]
 
@@ -136,24 +137,12 @@ def _lesson(models: dict[str, Model]) -> str:
 
 
 def draw(problem: Problem, models: dict[str, Model], folder: Path) -> Path:
-    """Cost above the minimum after each pass, both solvers; returns the file written."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """The cost above the minimum over passes, both solvers; returns the file written."""
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    best = min(min(model.costs.min(), model.fit_info.cost) for model in models.values())
-    for name, model in models.items():
-        above = model.costs - best
-        shown = above > 1e-15 * best
-        axes.loglog(np.arange(1, len(above) + 1)[shown], above[shown], label=name, linewidth=2)
-    axes.set_title(f"{problem.title}: {problem.X_train.shape[1]} samples of {problem.X_train.shape[0]} features")
-    axes.set_xlabel("iteration")
-    axes.set_ylabel("cost above the lowest one found")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+    ax.set_title(f"{problem.title}: {problem.X_train.shape[1]} samples of {problem.X_train.shape[0]} features")
     path = folder / f"{problem.title.replace(' ', '-')}.png"
-    figure.savefig(path, dpi=120)
+    LearningCurvesDisplay.from_models(models, above_best=True, ax=ax).figure_.savefig(path, dpi=120)
     return path

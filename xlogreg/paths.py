@@ -46,16 +46,16 @@ class Path(Sequence[Model]):
         return np.asarray([model.fit_info.cost for model in self.models])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the weights over l2 with matplotlib, a line for each; returns the axes.
+        """Draw the weights over l2 with matplotlib, a line for each; returns an `xlogreg.plots.PathDisplay`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
         """
-        from xlogreg.plots.penalties import plot_path  # loads matplotlib
+        from xlogreg.plots import PathDisplay  # an extra
 
-        return plot_path(self.l2, self.w, ax)
+        return PathDisplay.from_path(self, ax=ax)
 
     def __len__(self) -> int:
         return len(self.models)

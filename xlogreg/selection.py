@@ -59,23 +59,39 @@ class Selection:
     def __str__(self) -> str:
         rows = [f"{'l2':>12}" + "".join(f"{name:>24}" for name in self.scores)]
         for number, l2 in enumerate(self.l2.tolist()):
-            cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(_summary, self.scores.values())]
+            cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(self.summary, self.scores)]
             mark = " *" if number == self.chosen else ""
             rows.append(f"{l2:>12.4g}" + "".join(f"{cell:>24}" for cell in cells) + mark)
         return "\n".join(rows)
 
+    def summary(self, scoring: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and its standard error over the folds, for each penalty: two arrays (P,).
+
+        Parameters
+        ----------
+        scoring : str
+            One of ``scores``.
+
+        Raises
+        ------
+        ValueError
+            For scores that there are not.
+        """
+        if scoring not in self.scores:
+            raise ValueError(f"scoring must be one of {', '.join(map(repr, self.scores))}, not {scoring!r}")
+        return _summary(self.scores[scoring])
+
     def plot(self, ax: Any = None) -> Any:
-        """Draw the scores over l2 with matplotlib: each fold, their mean and its standard error; returns the axes.
+        """Draw the scores that chose over l2, with matplotlib; returns an `xlogreg.plots.ScoresDisplay`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
         """
-        from xlogreg.plots.penalties import plot_scores  # loads matplotlib
+        from xlogreg.plots import ScoresDisplay  # an extra
 
-        scores = self.scores[self.scoring]
-        return plot_scores(self.l2, scores, *_summary(scores), self.l2[self.chosen], self.scoring, ax)
+        return ScoresDisplay.from_selection(self, ax=ax)
 
 
 def fit_cv(

@@ -1,9 +1,10 @@
 """What every picture shares: where it is drawn, and that it can be drawn again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["BLUE", "RED", "RED_AND_BLUE", "Display"]
+__all__ = ["BLUE", "RED", "RED_AND_BLUE", "Display", "class_colours", "label_of", "width_of"]
 
 RED_AND_BLUE = "RdBu_r"  # diverging, and told apart by every kind of eyes: blue is low, red is high
 BLUE, RED = "#2166ac", "#b2182b"  # near its two ends
@@ -50,6 +51,25 @@ class Display:
 
     def _draw(self, ax: Any) -> None:
         raise NotImplementedError
+
+
+def width_of(ax: Any) -> float:
+    """Width of axes in points, before room is made for what stands beside them."""
+    return 72.0 * ax.get_window_extent().width / ax.figure.dpi
+
+
+def class_colours(K: int) -> list[Any]:
+    """A colour for each of K classes."""
+    if K == 2:
+        return [BLUE, RED]
+    from matplotlib import colormaps
+
+    return [colormaps["tab10"](k) if K <= 10 else colormaps["viridis"](k / (K - 1)) for k in range(K)]
+
+
+def label_of(feature: int, names: Sequence[str] | None) -> str:
+    """The name of a feature, or its number."""
+    return f"feature {feature}" if names is None else names[feature]
 
 
 def _new_axes(size: tuple[float, float]) -> Any:

@@ -1,47 +1,129 @@
-"""Pictures of what was fitted, with matplotlib (the extra "plots")."""
+"""What a penalty does: weights and scores over l2."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.backends import Array, to_host
+from xlogreg.backends import to_host
+from xlogreg.plots.display import Display, class_colours, label_of
 
-__all__ = ["plot_path", "plot_scores"]
+__all__ = ["PathDisplay", "ScoresDisplay"]
 
-
-def plot_path(l2: np.ndarray, w: Array, ax: Any = None) -> Any:
-    """The weights w (P, n_x, k) over the penalties l2 (P,)."""
-    ax = _axes(ax)
-    order = np.argsort(l2)
-    ax.plot(l2[order], to_host(w).reshape(l2.shape[0], -1)[order], linewidth=1)
-    ax.axhline(0.0, color="0.7", linewidth=0.5)
-    return _over_penalties(ax, l2, "w")
+NAMED = 10  # features or classes that a legend can hold
 
 
-def plot_scores(
-    l2: np.ndarray, scores: np.ndarray, mean: np.ndarray, error: np.ndarray, chosen: float, name: str, ax: Any = None
-) -> Any:
-    """The scores (folds, P) over the penalties l2 (P,), their mean (P,) with its standard error, and the chosen l2."""
-    ax = _axes(ax)
-    order = np.argsort(l2)
-    ax.plot(l2[order], scores.T[order], color="0.8", linewidth=0.8)
-    ax.errorbar(l2[order], mean[order], error[order], marker="o", markersize=3, capsize=2)
-    ax.axvline(chosen, linestyle="--", linewidth=0.8)
-    return _over_penalties(ax, l2, name)
+@dataclass(eq=False)
+class PathDisplay(Display):
+    """Weights over penalties, a line for each.
+
+    Of two classes the features of the largest weights are named, the others grey; of more, the colours tell classes.
+
+    Attributes
+    ----------
+    l2 : ndarray (P,)
+        Ascending.
+    w : ndarray (P, n_x, k)
+    classes : ndarray (K,)
+    feature_names : tuple of str, or None
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> from matplotlib.figure import Figure
+    >>> path = xlogreg.fit_path(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1], [1.0, 0.1])
+    >>> path.plot(ax=Figure().subplots()).l2
+    array([0.1, 1. ])
+    """
+
+    l2: np.ndarray
+    w: np.ndarray
+    classes: np.ndarray
+    feature_names: tuple[str, ...] | None
+
+    @classmethod
+    def from_path(cls, path: Any, *, ax: Any = None) -> Self:
+        """Draw a `Path`, into ``ax`` or a new figure."""
+        order = np.argsort(path.l2)
+        model = path[0]
+        return cls(path.l2[order], to_host(path.w)[order], model.classes, model.feature_names).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        _, n_x, k = self.w.shape
+        if k > 1:
+            for number, colour in enumerate(class_colours(k)):
+                lines = ax.plot(self.l2, self.w[:, :, number], color=colour, linewidth=1.0)
+                lines[0].set_label(str(self.classes[number]))
+        else:
+            ranked = np.argsort(-np.max(np.abs(self.w[:, :, 0]), axis=0))
+            for feature in ranked[NAMED:].tolist():
+                ax.plot(self.l2, self.w[:, feature, 0], color="0.75", linewidth=0.8)
+            for rank, feature in enumerate(ranked[:NAMED].tolist()):
+                label = label_of(feature, self.feature_names)
+                ax.plot(self.l2, self.w[:, feature, 0], color=f"C{rank}", linewidth=1.2, label=label)
+        ax.axhline(0.0, color="0.7", linewidth=0.5, zorder=0)
+        if k <= NAMED:
+            title = "class" if k > 1 else "feature" if n_x <= NAMED else "largest weights"
+            ax.legend(title=title, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+        _over_penalties(ax, self.l2, "weight")
 
 
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ModuleNotFoundError as error:
-        raise ImportError("pictures need matplotlib: pip install 'xlogreg[plots]'") from error
-    return pyplot.subplots()[1]
+@dataclass(eq=False)
+class ScoresDisplay(Display):
+    """Scores of cross-validation over penalties: each fold, their mean with its standard error, and the choice.
+
+    Attributes
+    ----------
+    l2 : ndarray (P,)
+        Ascending.
+    scores : ndarray (F, P)
+    mean, error : ndarray (P,)
+    chosen : float
+        The penalty.
+    scoring : str
+    """
+
+    l2: np.ndarray
+    scores: np.ndarray
+    mean: np.ndarray
+    error: np.ndarray
+    chosen: float
+    scoring: str
+
+    @classmethod
+    def from_selection(cls, selection: Any, *, scoring: str | None = None, ax: Any = None) -> Self:
+        """Draw a `Selection`.
+
+        Parameters
+        ----------
+        selection : Selection
+        scoring : str, optional
+            One of ``selection.scores``; without, the one that chose.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Raises
+        ------
+        ValueError
+            For scores that the selection does not have.
+        """
+        scoring = selection.scoring if scoring is None else scoring
+        mean, error = selection.summary(scoring)
+        order = np.argsort(selection.l2)
+        l2, scores, chosen = selection.l2[order], selection.scores[scoring][:, order], selection.l2[selection.chosen]
+        return cls(l2, scores, mean[order], error[order], float(chosen), scoring).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        for number, fold in enumerate(self.scores):
+            ax.plot(self.l2, fold, color="0.75", linewidth=0.8, label="" if number else "one fold")
+        label = "mean ± standard error"
+        ax.errorbar(self.l2, self.mean, self.error, color="C0", marker="o", markersize=3, capsize=2, label=label)
+        ax.axvline(self.chosen, color="C1", linestyle="--", linewidth=1.2, label=f"chosen: l2 = {self.chosen:.3g}")
+        ax.legend(fontsize="small")
+        _over_penalties(ax, self.l2, f"{self.scoring.replace('_', ' ')} of the samples held out")
 
 
-def _over_penalties(ax: Any, l2: np.ndarray, name: str) -> Any:
+def _over_penalties(ax: Any, l2: np.ndarray, name: str) -> None:
     ax.set_xscale("symlog", linthresh=l2[l2 > 0].min()) if np.any(l2 == 0) and np.any(l2 > 0) else ax.set_xscale("log")
-    ax.set_xlabel("l2")
+    ax.set_xlabel("penalty l2")
     ax.set_ylabel(name)
-    return ax

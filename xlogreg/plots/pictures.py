@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.backends import to_host
-from xlogreg.plots.display import RED_AND_BLUE, Display
+from xlogreg.plots.display import RED_AND_BLUE, Display, width_of
 
 __all__ = ["WeightsDisplay"]
 
@@ -94,7 +94,7 @@ class WeightsDisplay(Display):
             }
         largest = float(np.max(np.abs(self.weights))) or 1.0
         columns = self._grid()[1]
-        wide = 60.0 * ax.figure.get_figwidth() * ax.get_position().width  # points, nearly
+        wide = 0.8 * width_of(ax)  # the colour bar has the rest
         size = min(10.0, 1.5 * wide / columns / max(*map(len, panels), 1))
         self.axes_ = [ax] if len(panels) == 1 else self._insets(ax, len(panels), 2.0 * size / wide)
         for axes, (title, picture) in zip(self.axes_, panels.items(), strict=True):

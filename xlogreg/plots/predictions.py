@@ -1,13 +1,15 @@
-"""Predictions beside what is true: confusion."""
+"""Predictions beside what is true: which classes are confused, and whether probabilities are what they say."""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.plots.display import Display
+from xlogreg.backends import to_host
+from xlogreg.labels import encode_known
+from xlogreg.plots.display import Display, width_of
 
-__all__ = ["ConfusionMatrixDisplay"]
+__all__ = ["CalibrationDisplay", "ConfusionMatrixDisplay"]
 
 SMALLEST = 4.0  # points, below which nobody reads a number
 
@@ -55,7 +57,7 @@ class ConfusionMatrixDisplay(Display):
         image = ax.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
         ax.figure.colorbar(image, ax=ax, label="share of the true class")
         texts = [[f"{value:.6g}" for value in row] for row in self.confusion.tolist()]
-        cell = 72.0 * ax.figure.get_figwidth() * ax.get_position().width / K  # points, nearly
+        cell = width_of(ax) / K
         size = min(11.0, 1.2 * cell / max(len(text) for row in texts for text in row))
         for i, j in np.ndindex(K, K) if size >= SMALLEST else ():
             colour = "white" if shares[i, j] > 0.5 else "black"
@@ -66,3 +68,88 @@ class ConfusionMatrixDisplay(Display):
         ax.set_yticks(range(K), names, **small)
         ax.set_xlabel("predicted class")
         ax.set_ylabel("true class")
+
+
+@dataclass(eq=False)
+class CalibrationDisplay(Display):
+    """How often samples of a predicted probability are what was predicted, and how many there are of each.
+
+    Two classes: of the probability of the second. More: of that of the predicted class, whichever it is. The
+    probabilities are sorted into bins of one width. Of a calibrated model chance alone leads away from the diagonal;
+    bars show how far (Bröcker & Smith 2007): two standard errors of a share of so many samples.
+
+    Attributes
+    ----------
+    predicted, observed : ndarray (B,)
+        Mean probability and share of the samples that are so, in each bin that holds samples.
+    counts : ndarray (bins,)
+        Samples in each bin, empty ones included.
+    name : str
+        Of the class in question.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> from matplotlib.figure import Figure
+    >>> from xlogreg.plots import CalibrationDisplay
+    >>> X, Y = np.asarray([[-2.0, -1.0, 1.0, 2.0]]), ["no", "yes", "no", "yes"]
+    >>> CalibrationDisplay.from_model(xlogreg.fit(X, Y), X, Y, bins=2, ax=Figure().subplots()).observed
+    array([0.5, 0.5])
+    """
+
+    predicted: np.ndarray
+    observed: np.ndarray
+    counts: np.ndarray
+    name: str
+
+    @classmethod
+    def from_model(cls, model: Any, X: Any, Y: Any, *, bins: int = 10, ax: Any = None) -> Self:
+        """Draw how well the probabilities of a model hold on samples.
+
+        Parameters
+        ----------
+        model : Model
+        X, Y
+            Samples and their labels, as `Model.evaluate` takes them.
+        bins : int
+            Between 0 and 1, of one width.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Raises
+        ------
+        ValueError
+            For less than one bin, and for X and Y that the model does not take.
+        """
+        if not isinstance(bins, int) or bins < 1:
+            raise ValueError(f"bins must be a whole number of one or more, not {bins!r}")
+        A = to_host(model.predict_proba(X)).astype(np.float64)
+        A = A.T if model.samples == "rows" else A
+        numbers = to_host(encode_known(Y, A.shape[1], model.samples, model.classes))[0]
+        likeliest = np.argmax(A, axis=0)
+        two = len(model.classes) == 2
+        probability, right = (A[1], numbers == 1) if two else (np.max(A, axis=0), numbers == likeliest)
+        bin_of = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], probability)
+        counts = np.bincount(bin_of, minlength=bins)
+        sums = (np.bincount(bin_of, weights=values, minlength=bins) for values in (probability, right))
+        predicted, observed = (part[counts > 0] / counts[counts > 0] for part in sums)
+        return cls(predicted, observed, counts, f"class {model.classes[1]}" if two else "the predicted class").plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        edges = np.linspace(0.0, 1.0, len(self.counts) + 1)
+        beside = ax.twinx()
+        beside.bar(edges[:-1], self.counts, width=np.diff(edges), align="edge", color="0.85", edgecolor="white")
+        beside.set_ylim(0.0, 4.0 * np.max(self.counts))  # the lowest quarter of the picture
+        beside.set_yticks([0, int(np.max(self.counts))])
+        beside.set_ylabel("samples in each bin", loc="bottom")
+        ax.set_zorder(beside.get_zorder() + 1)
+        ax.patch.set_visible(False)
+        ax.plot([0.0, 1.0], [0.0, 1.0], color="0.5", linestyle="--", linewidth=1.0)
+        error = 2.0 * np.sqrt(self.predicted * (1.0 - self.predicted) / self.counts[self.counts > 0])
+        reach = np.minimum(error, [self.predicted, 1.0 - self.predicted])  # a share is between 0 and 1
+        bars = {"fmt": "none", "ecolor": "0.5", "capsize": 3, "label": "calibrated, ± 2 standard errors"}
+        ax.errorbar(self.predicted, self.predicted, reach, **bars)
+        ax.plot(self.predicted, self.observed, color="C0", marker="o", markersize=4, label="model")
+        ax.set_xlabel(f"probability of {self.name}")
+        ax.set_ylabel(f"share of the samples in {self.name}")
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)

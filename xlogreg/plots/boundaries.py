@@ -1,0 +1,121 @@
+"""Which class a model of two features predicts where."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from xlogreg.backends import to_host
+from xlogreg.labels import as_matrix, encode_known
+from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of
+from xlogreg.tables import open_table
+
+__all__ = ["DecisionBoundaryDisplay"]
+
+POINTS = 200  # of the grid, along each feature
+ALPHA = 0.55  # so that samples stand out
+MARGIN = 0.08  # around the samples, of their extent
+
+
+@dataclass(eq=False)
+class DecisionBoundaryDisplay(Display):
+    """Probabilities over the plane of two features, the lines where the two likeliest classes tie, and samples.
+
+    Two classes: the colour is the probability, blue for the first and red for the second. More: the colour is that of
+    the likeliest class, the paler the less likely.
+
+    Attributes
+    ----------
+    first, second : ndarray (points,)
+        Values of the two features, along the axes of the grid.
+    log_probability : ndarray (K, points, points)
+        Logarithm of the probability of each class, at ``second[i]`` and ``first[j]``.
+    X : ndarray (2, m)
+        The samples.
+    numbers : ndarray (m,), or None
+        Of their classes.
+    classes : ndarray (K,)
+    names : tuple of two str
+        Of the features.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> from matplotlib.figure import Figure
+    >>> from xlogreg.plots import DecisionBoundaryDisplay
+    >>> X, Y = np.asarray([[-2.0, -1.0, 1.0, 2.0], [0.0, 1.0, 0.0, 1.0]]), [0, 1, 0, 1]
+    >>> display = DecisionBoundaryDisplay.from_model(xlogreg.fit(X, Y, l2=0.1), X, Y, ax=Figure().subplots())
+    >>> display.log_probability.shape
+    (2, 200, 200)
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    log_probability: np.ndarray
+    X: np.ndarray
+    numbers: np.ndarray | None
+    classes: np.ndarray
+    names: tuple[str, str]
+
+    @classmethod
+    def from_model(cls, model: Any, X: Any, Y: Any = None, *, ax: Any = None) -> Self:
+        """Draw what a model predicts around samples.
+
+        Parameters
+        ----------
+        model : Model
+            Of two features.
+        X : array (2, m), or (m, 2) for a model of rows
+        Y : array (m,), optional
+            Labels, by which the samples are coloured.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+
+        Raises
+        ------
+        ValueError
+            For a model of another number of features, and for X and Y that it does not take.
+        """
+        if model.w.shape[0] != 2:
+            raise ValueError(f"a plane has two features, but the model has {model.w.shape[0]}: fit one to two of them")
+        model.decision_function(X)  # which says what is wrong with X
+        rows = model.samples == "rows"
+        values = to_host(as_matrix(open_table(X, model.samples, model.feature_names)[0], model.samples, 2))
+        values = (values.T if rows else values).astype(np.float64)
+        numbers = None
+        if Y is not None:
+            numbers = to_host(encode_known(Y, values.shape[1], model.samples, model.classes))[0]
+        low, high = np.min(values, axis=1), np.max(values, axis=1)
+        margin = np.where(high > low, MARGIN * (high - low), 1.0)
+        first, second = np.linspace(low - margin, high + margin, POINTS, axis=1)
+        grid = np.stack([part.ravel() for part in np.meshgrid(first, second)])
+        found = to_host(model.predict_log_proba(grid.T if rows else grid))
+        found = (found.T if rows else found).reshape(-1, POINTS, POINTS)
+        names = label_of(0, model.feature_names), label_of(1, model.feature_names)
+        return cls(first, second, found, values, numbers, model.classes, names).plot(ax)
+
+    def _draw(self, ax: Any) -> None:
+        K, colours = len(self.classes), class_colours(len(self.classes))
+        where = {"origin": "lower", "aspect": "auto", "extent": (*self.first[[0, -1]], *self.second[[0, -1]])}
+        probability = np.exp(self.log_probability)
+        if K == 2:
+            image = ax.imshow(probability[1], cmap=RED_AND_BLUE, vmin=0.0, vmax=1.0, alpha=ALPHA, **where)
+            ax.figure.colorbar(image, ax=ax, label=f"probability of {self.classes[1]}")
+        else:
+            sure = ALPHA * (np.max(probability, axis=0) - 1.0 / K)[..., None] / (1.0 - 1.0 / K)
+            likeliest = np.asarray(colours)[np.argmax(probability, axis=0), :3]
+            ax.imshow(1.0 - sure * (1.0 - likeliest), **where)
+        for k in range(K) if K > 2 else [1]:
+            # of two classes this is w'x + b, so that the line is straight whatever the grid
+            ahead = self.log_probability[k] - np.max(np.delete(self.log_probability, k, axis=0), axis=0)
+            if np.min(ahead) < 0.0 < np.max(ahead):
+                ax.contour(self.first, self.second, ahead, levels=[0.0], colors="black", linewidths=1.2)
+        style = {"s": 25, "edgecolors": "white", "linewidths": 0.5}
+        if self.numbers is None:
+            ax.scatter(*self.X, color="black", **style)
+        else:
+            for k, (name, colour) in enumerate(zip(self.classes.tolist(), colours, strict=True)):
+                ax.scatter(*self.X[:, self.numbers == k], color=[colour], label=str(name), **style)
+            ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(K, 4), frameon=False)
+        ax.set_xlabel(self.names[0])
+        ax.set_ylabel(self.names[1])
