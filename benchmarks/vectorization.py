@@ -99,19 +99,18 @@ CASES = {
     "exp(v)": Case(draw_vector, lambda v: [math.exp(x) for x in v], lambda xp, v: xp.exp(v)),
     "log(v)": Case(draw_positive, lambda v: [math.log(x) for x in v], lambda xp, v: xp.log(v)),
     "abs(v)": Case(draw_vector, lambda v: [abs(x) for x in v], lambda xp, v: xp.abs(v)),
-    "maximum(v, 0)": Case(draw_vector, lambda v: [max(x, 0.0) for x in v], lambda xp, v: xp.maximum(v, 0.0 * v[:1])),
+    "maximum(v, 0)": Case(draw_vector, lambda v: [max(x, 0.0) for x in v], lambda xp, v: xp.maximum(v, 0.0)),
     "v ** 2": Case(draw_vector, lambda v: [x**2 for x in v], lambda xp, v: v**2),
     "1 / v": Case(draw_vector, lambda v: [1 / x for x in v], lambda xp, v: 1 / v),
     "gradient descent, a step": Case(draw_samples, loop_step, step),
 }
 
 
-def read(function: Callable[[], Any], calls: int) -> float:
-    """Seconds a call."""
+def read(function: Callable[..., Any], *arguments: Any) -> float:
+    """Seconds of a call."""
     start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - start) / calls
+    function(*arguments)
+    return time.perf_counter() - start
 
 
 def parts_of(made: Any) -> tuple[Any, ...]:
@@ -138,13 +137,13 @@ def time_expression(case: Case, place: Place, arrays: tuple[np.ndarray, ...], ex
         for _ in range(calls):
             made = case.expression(place.xp, *here)
         for array in parts_of(made):
-            WAIT.get(place.name, WAIT["numpy"])(module, array)
+            WAIT.get(place.name, WAIT["numpy"])(module, array)  # what is not there waits by itself
         return made
 
     with place.computing():
         made = call()
-        calls = int(np.clip(LONG_ENOUGH / read(call, 1), 1, 200))
-        seconds = float(np.median([read(lambda: call(calls), 1) / calls for _ in range(READINGS)]))
+        calls = int(np.clip(LONG_ENOUGH / read(call), 1, 200))
+        seconds = float(np.median([read(call, calls) / calls for _ in range(READINGS)]))
     difference = float(np.max(np.abs(flat(parts_of(made)) - expected)) / np.max(np.abs(expected)))
     if not difference <= WITHIN[place.widest]:
         raise ArithmeticError(f"{place} differs from the loop by {difference:.1e} of its largest number")
@@ -156,7 +155,7 @@ def measure(case: Case, size: int, places: dict[str, Place]) -> dict[str, Any]:
     arrays = case.draw(np.random.default_rng(0), size)
     given = [array.tolist() for array in arrays] if case.lists else arrays
     expected = flat(parts_of(case.loop(*given)))
-    loop = float(np.median([read(lambda: case.loop(*given), 1) for _ in range(LOOP_READINGS)]))
+    loop = float(np.median([read(case.loop, *given) for _ in range(LOOP_READINGS)]))
     rows = {name: time_expression(case, place, arrays, expected) for name, place in places.items()}
     return {"loop": loop, **{name: {**row, "ratio": loop / row["seconds"]} for name, row in rows.items()}}
 

@@ -224,7 +224,7 @@ def test_of_many_classes_the_predicted_one_is_calibrated(three_classes, ax):
     assert (low, high) == pytest.approx((max(p - error, 0.0), min(p + error, 1.0)))
 
 
-@pytest.mark.parametrize("bins", [0, 2.5])
+@pytest.mark.parametrize("bins", [0, 2.5, True])
 def test_bins_that_are_none_are_refused(problem, bins):
     X, Y = problem
     with pytest.raises(ValueError, match="bins must be a whole number of one or more"):

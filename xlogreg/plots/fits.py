@@ -73,8 +73,8 @@ class LearningCurvesDisplay(Display):
             "passes" is what compares solvers: an iteration of gradient descent is one pass over the samples, others may
             take more. Each cost is drawn where it was known at the latest.
         above_best : bool
-            Draw how far each cost is above the lowest of all, on a logarithmic scale. That one is best the minimum, of
-            a fit that has converged: as a curve comes near to its own end, it dives.
+            Draw how far each cost is above the lowest of all, on a logarithmic scale. Have a fit among them that has
+            converged: the curve of the lowest dives at its end, wherever that is.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a new figure without.
 
@@ -106,7 +106,8 @@ class LearningCurvesDisplay(Display):
         ends = [positions[-1] for positions in self.positions.values()]
         if max(ends) > FAR * min(ends):
             ax.set_xscale("log")
-        ax.set_yscale("log" if self.above_best else "linear")
+        if self.above_best:
+            ax.set_yscale("log")
         ax.set_xlabel({"passes": "passes over the samples", "iterations": "iteration"}[self.over])
         ax.set_ylabel("cost J above the lowest found" if self.above_best else "cost J")
         ax.grid(alpha=0.3)

@@ -81,6 +81,15 @@ class ScoresDisplay(Display):
     chosen : float
         The penalty.
     scoring : str
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> from matplotlib.figure import Figure
+    >>> X = np.random.default_rng(0).standard_normal((2, 60))
+    >>> found = xlogreg.fit_cv(X, X[0] + X[1] ** 2 > 1, [1.0, 0.1], folds=3)
+    >>> found.plot(ax=Figure().subplots()).scores.shape
+    (3, 2)
     """
 
     l2: np.ndarray

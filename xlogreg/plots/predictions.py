@@ -1,5 +1,6 @@
 """Predictions beside what is true: which classes are confused, and whether probabilities are what they say."""
 
+import numbers
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -85,7 +86,7 @@ class CalibrationDisplay(Display):
     counts : ndarray (bins,)
         Samples in each bin, empty ones included.
     name : str
-        Of the class in question.
+        Of the class whose probability that is, as the axes have it.
 
     Examples
     --------
@@ -121,14 +122,14 @@ class CalibrationDisplay(Display):
         ValueError
             For less than one bin, and for X and Y that the model does not take.
         """
-        if not isinstance(bins, int) or bins < 1:
+        if isinstance(bins, bool) or not isinstance(bins, numbers.Integral) or bins < 1:
             raise ValueError(f"bins must be a whole number of one or more, not {bins!r}")
         A = to_host(model.predict_proba(X)).astype(np.float64)
         A = A.T if model.samples == "rows" else A
-        numbers = to_host(encode_known(Y, A.shape[1], model.samples, model.classes))[0]
+        truth = to_host(encode_known(Y, A.shape[1], model.samples, model.classes))[0]
         likeliest = np.argmax(A, axis=0)
         two = len(model.classes) == 2
-        probability, right = (A[1], numbers == 1) if two else (np.max(A, axis=0), numbers == likeliest)
+        probability, right = (A[1], truth == 1) if two else (np.max(A, axis=0), truth == likeliest)
         bin_of = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], probability)
         counts = np.bincount(bin_of, minlength=bins)
         sums = (np.bincount(bin_of, weights=values, minlength=bins) for values in (probability, right))
