@@ -319,6 +319,12 @@ def test_a_path_is_its_weights_and_the_largest_are_named(ax):
     assert len(labels) == 10
 
 
+def test_no_penalty_stands_at_the_left_of_a_path(problem, ax):
+    xlogreg.fit_path(*problem, [1.0, 1e-4, 0.0]).plot(ax)
+    assert -1e-4 < ax.get_xlim()[0] < 0.0
+    assert 1.0 < ax.get_xlim()[1] < 2.0
+
+
 def test_the_lines_of_a_path_of_many_classes_have_the_colours_of_the_classes(three_classes, ax):
     X, Y = three_classes
     path = xlogreg.fit_path(X, Y, [1e-1, 1e-2])

@@ -50,6 +50,7 @@ class PathDisplay(Display):
 
     def _draw(self, ax: Any) -> None:
         _, n_x, k = self.w.shape
+        _prepare(ax, self.l2, "weight")
         if k > 1:
             for number, colour in enumerate(class_colours(k)):
                 lines = ax.plot(self.l2, self.w[:, :, number], color=colour, linewidth=1.0)
@@ -64,8 +65,7 @@ class PathDisplay(Display):
         ax.axhline(0.0, color="0.7", linewidth=0.5, zorder=0)
         if k <= NAMED:
             title = "class" if k > 1 else "feature" if n_x <= NAMED else "largest weights"
-            ax.legend(title=title, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
-        _over_penalties(ax, self.l2, "weight")
+            ax.legend(title=title, fontsize="small", labelspacing=0.2)
 
 
 @dataclass(eq=False)
@@ -123,16 +123,17 @@ class ScoresDisplay(Display):
         return cls(l2, scores, mean[order], error[order], float(chosen), scoring).plot(ax)
 
     def _draw(self, ax: Any) -> None:
+        _prepare(ax, self.l2, f"{self.scoring.replace('_', ' ')} of the samples held out")
         for number, fold in enumerate(self.scores):
             ax.plot(self.l2, fold, color="0.75", linewidth=0.8, label="" if number else "one fold")
         label = "mean ± standard error"
         ax.errorbar(self.l2, self.mean, self.error, color="C0", marker="o", markersize=3, capsize=2, label=label)
         ax.axvline(self.chosen, color="C1", linestyle="--", linewidth=1.2, label=f"chosen: l2 = {self.chosen:.3g}")
         ax.legend(fontsize="small")
-        _over_penalties(ax, self.l2, f"{self.scoring.replace('_', ' ')} of the samples held out")
 
 
-def _over_penalties(ax: Any, l2: np.ndarray, name: str) -> None:
+def _prepare(ax: Any, l2: np.ndarray, name: str) -> None:
+    """Axes over penalties, before anything is drawn: limits found on a linear scale would stay."""
     ax.set_xscale("symlog", linthresh=l2[l2 > 0].min()) if np.any(l2 == 0) and np.any(l2 > 0) else ax.set_xscale("log")
     ax.set_xlabel("penalty l2")
     ax.set_ylabel(name)
