@@ -13,6 +13,7 @@ from typing import Any
 
 from xlogreg.backends import available_backends
 from xlogreg.exceptions import XlogregWarning
+from xlogreg.reports import printable
 from xlogreg.version import __version__
 
 __all__ = ["main"]
@@ -54,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
-        return " ".join(f"{error.filename}: {error.strerror}".split())
-    return " ".join(str(error).split()) or "out of memory"
+        return printable(" ".join(f"{error.filename}: {error.strerror}".split()))
+    return printable(" ".join(str(error).split())) or "out of memory"
 
 
 def _say_once(text: str, said: set[str]) -> None:
@@ -135,8 +136,8 @@ def _on_tables(name: str) -> Callable[[argparse.Namespace], None]:
 
 def _share(text: str) -> float:
     share = float(text)
-    if not 0.0 < share < 1.0:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, not {text}")
+    if not 0.0 <= share < 1.0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more and less than 1, not {text}")
     return share
 
 

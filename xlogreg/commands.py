@@ -3,19 +3,19 @@
 import argparse
 import contextlib
 import dataclasses
-import errno
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from xlogreg.datasets import read_table, split, without, write_table
+from xlogreg.datasets import read_table, without, write_table
+from xlogreg.files import expect_folder
 from xlogreg.fitting import fit
 from xlogreg.model import Model, load
+from xlogreg.partition import split
+from xlogreg.reports import as_json
 from xlogreg.tables import column_values
 
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
@@ -23,7 +23,7 @@ __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 def fit_table(arguments: argparse.Namespace) -> None:
     """Fit a model to a table, write it, and report on it."""
-    _expect_folder(arguments.output)
+    expect_folder(arguments.output)
     X, Y = _samples(arguments)
     numbers = np.arange(len(Y)), np.arange(0)
     if arguments.test_share is not None:
@@ -42,14 +42,12 @@ def fit_table(arguments: argparse.Namespace) -> None:
     model.save(arguments.output)
     info = model.fit_info
     if arguments.json:
-        said = {"model": str(arguments.output), "samples": len(train[1]), "features": X.width, "fit": _plain(info)}
-        print(json.dumps(said | {name: _plain(report) for name, report in reports.items()}))
+        said = {"model": str(arguments.output), "samples": len(train[1]), "features": X.width, "fit": as_json(info)}
+        print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
         return
     classes = ", ".join(map(str, model.classes.tolist()))
     print(f"{arguments.table}: {len(train[1])} samples of {X.width} features, classes {classes}")
-    print(f"{info.solver} on {info.backend}: {info.reason} after {info.passes:.4g} passes, {info.seconds:.2g} s")
-    above = "unknown how far" if np.isnan(info.gap) else f"about {info.gap:.1g}"
-    print(f"cost {info.cost:.6g}, {above} above the minimum")
+    print(info.summary)
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")
@@ -58,7 +56,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
 def predict_table(arguments: argparse.Namespace) -> None:
     """Write the most probable class and the probability of each, for every row of a table."""
     if arguments.output is not None:
-        _expect_folder(arguments.output)
+        expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
         X = without(read_table(arguments.table), arguments.ignore, arguments.table)
@@ -72,15 +70,7 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     model = _loaded(arguments)
     with _hinting():
         report = model.evaluate(*_samples(arguments))
-    print(json.dumps(_plain(report)) if arguments.json else report)
-
-
-def _expect_folder(path: Path) -> None:
-    """Before the work is done, not after."""
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    print(json.dumps(as_json(report)) if arguments.json else report)
 
 
 def _samples(arguments: argparse.Namespace) -> tuple[Any, np.ndarray]:
@@ -110,10 +100,3 @@ def _hinting() -> Iterator[None]:
         if "column" not in str(error):
             raise
         raise ValueError(f"{error} (--ignore COLUMN leaves one out)") from None
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """The fields of a report as JSON has them: numbers that are not finite are null."""
-    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    fields = {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in fields.items()}
-    return {name: None if isinstance(part, float) and not np.isfinite(part) else part for name, part in fields.items()}

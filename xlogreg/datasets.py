@@ -13,7 +13,7 @@ import polars as pl
 
 from xlogreg.files import write_atomically
 
-__all__ = ["read_table", "split", "without", "write_table"]
+__all__ = ["read_table", "without", "write_table"]
 
 HEAD_BYTES = 2**16  # of a CSV file, in which its separator shows
 SEPARATORS = ",;\t|"
@@ -127,16 +127,6 @@ def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
             some = ", ".join(map(repr, frame.columns[:8])) + (" ..." if frame.width > 8 else "")
             raise ValueError(f"{path} has no column {name!r}; it has {some}")
     return frame.drop(set(names))
-
-
-def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the samples to train on and to test with: the same share of each class, at random."""
-    test = []
-    for label in np.unique(labels):
-        own = rng.permutation(np.flatnonzero(labels == label))
-        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # one is left to train on
-    chosen = np.sort(np.concatenate(test))
-    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
 def write_table(columns: dict[str, np.ndarray], path: Path | None) -> None:

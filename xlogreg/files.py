@@ -29,7 +29,7 @@ from xlogreg.exceptions import ModelFileError
 from xlogreg.losses import LOSSES
 from xlogreg.reports import FitInfo
 
-__all__ = ["read_model", "write_atomically", "write_model"]
+__all__ = ["expect_folder", "open_at_once", "read_model", "write_atomically", "write_model"]
 
 FORMAT = "xlogreg model"
 VERSION = 1
@@ -128,6 +128,14 @@ def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
                 os.close(folder)
 
 
+def expect_folder(path: Path) -> None:
+    """That there is a folder to write the file into: before the work is done, not after."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
 def read_model(path: str | os.PathLike) -> dict[str, Any]:
     """The fields of the model in a file.
 
@@ -138,7 +146,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
     OSError
         Where there is no file to read.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=open_at_once) as file:
         try:
             _expect(stat.S_ISREG(os.fstat(file.fileno()).st_mode), "it is no regular file")
             with zipfile.ZipFile(file) as archive:
@@ -160,7 +168,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def open_at_once(path: str, flags: int) -> int:
     """Without waiting for somebody to write into a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: a number for each sample."""
+"""Folds of a cross-validation, a number for each sample; and samples kept apart to test with."""
 
 import numbers
 from typing import Any
@@ -9,7 +9,17 @@ from xlogreg.backends import to_host
 from xlogreg.labels import Targets
 from xlogreg.tables import column_values
 
-__all__ = ["number_folds"]
+__all__ = ["number_folds", "split"]
+
+
+def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples to train on and to test with: the same share of each class, at random."""
+    test = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # one is left to train on
+    chosen = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
 def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -2,11 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FitInfo", "Report", "StandardErrors"]
+__all__ = ["FitInfo", "Report", "StandardErrors", "as_json", "printable"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,15 @@ class FitInfo:
     null_log_likelihood: float
     seconds: float
 
+    @property
+    def summary(self) -> str:
+        """What matters of it, in two lines."""
+        above = "unknown how far" if np.isnan(self.gap) else f"about {self.gap:.1g}"
+        return (
+            f"{self.solver} on {self.backend}: {self.reason} after {self.passes:.4g} passes, {self.seconds:.2g} s\n"
+            f"cost {self.cost:.6g}, {above} above the minimum"
+        )
+
     def __str__(self) -> str:
         fields = dataclasses.asdict(self)
         texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in fields.items()}
@@ -115,3 +124,21 @@ class StandardErrors(NamedTuple):
 
     w: np.ndarray  # (n_x, k)
     b: np.ndarray  # (k, 1)
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    """The fields of a report as JSON has them: numbers that are not finite are null."""
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields = {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in fields.items()}
+    return {name: None if isinstance(part, float) and not np.isfinite(part) else part for name, part in fields.items()}
+
+
+def printable(text: str) -> str:
+    """In one line, and without what a terminal acts on: characters that are not printable are escaped.
+
+    Examples
+    --------
+    >>> print(printable("a\\x1b[31m\\ncat"))
+    a\\x1b[31m\\ncat
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
