@@ -52,7 +52,8 @@ LAYERS = [
     ["selection", "estimators"],
     ["estimators_cv"],
     [""],
-    ["demo", "datasets"],
+    ["demo", "datasets", "picture_files"],
+    ["images"],
     ["commands"],
     ["cli"],
     ["__main__"],
@@ -147,6 +148,8 @@ def test_importing_xlogreg_imports_no_extra_and_is_quick():
         "pandas",
         "matplotlib",
         "tqdm",
+        "PIL",
+        "h5py",
         "array_api_strict",
         "argparse",
     }

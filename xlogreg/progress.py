@@ -1,15 +1,18 @@
-"""What a fit shows while it runs: the state that callbacks see, and the line of verbose=1."""
+"""What is shown while something runs: the state that callbacks see, and lines of progress."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from xlogreg.backends import Array, to_host
 from xlogreg.objective import Evaluation
 
-__all__ = ["ProgressLine", "State"]
+__all__ = ["ProgressLine", "State", "counting"]
+
+Item = TypeVar("Item")
 
 SECONDS_BETWEEN = 0.1
 
@@ -84,3 +87,25 @@ class ProgressLine:
         else:
             self.bar.update(iterations - self.bar.n)
             self.bar.close()
+
+
+def counting(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    """The items, counted in one line on standard error: tqdm's where it is installed."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        yield from _counted(items, total, title)
+    else:
+        yield from tqdm(items, total=total, desc=title, file=sys.stderr)
+
+
+def _counted(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    shown = 0.0
+    for number, item in enumerate(items, 1):
+        yield item
+        now = time.perf_counter()
+        if number == total or now - shown >= SECONDS_BETWEEN:
+            shown = now
+            sys.stderr.write(f"\r{title}: {number} of {total}")
+            sys.stderr.flush()
+    sys.stderr.write("\n")

@@ -110,7 +110,7 @@ class Report:
     classes: np.ndarray
 
     def __str__(self) -> str:
-        names = [str(name) for name in self.classes.tolist()]
+        names = [printable(str(name)) for name in self.classes.tolist()]
         table = [["", *names]]
         for name, row in zip(names, self.confusion.tolist(), strict=True):
             table.append([name, *(f"{value:.6g}" for value in row)])
