@@ -54,7 +54,8 @@ LAYERS = [
     [""],
     ["demo", "datasets", "picture_files"],
     ["images"],
-    ["commands"],
+    ["commands", "picture_report"],
+    ["picture_commands"],
     ["cli"],
     ["__main__"],
 ]

@@ -2,6 +2,8 @@
 
 import doctest
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def test_the_commands_of_the_readme_lead_from_a_table_to_predictions(tmp_path, m
     people = polars.DataFrame({"age": age, "dose": dose, "city": ["Bern"] * 300, "recovered": recovered.tolist()})
     people.write_csv(tmp_path / "people.csv")
     people.drop("recovered").write_csv(tmp_path / "new.csv")
-    commands = re.findall(r"^xlogreg (.*)$", README, flags=re.MULTILINE)
+    commands = re.findall(r"^xlogreg ((?!images).*)$", README, flags=re.MULTILINE)
     assert [command.partition(" ")[0] for command in commands] == ["fit", "evaluate", "predict"]
     monkeypatch.chdir(tmp_path)
     for command in commands:
@@ -62,8 +64,28 @@ def test_the_commands_of_the_readme_lead_from_a_table_to_predictions(tmp_path, m
     assert np.mean(predictions["prediction"].to_numpy() == recovered) > 0.7
 
 
-@pytest.mark.parametrize("command", ["xlogreg demo", "pytest"])
-def test_the_readme_has_its_two_commands(command):
+def test_the_commands_of_the_readme_lead_from_photographs_to_predictions(tmp_path, monkeypatch, capsys):
+    for needed in ("sklearn", "PIL", "matplotlib"):
+        pytest.importorskip(needed)
+    example, fit = re.search(r"^python3 .*&& \.venv/bin/python (.*) && \.venv/bin/xlogreg (.*)$", README, re.M).groups()
+    monkeypatch.chdir(tmp_path)
+    script, *arguments = example.split()
+    subprocess.run([sys.executable, ROOT / script, *arguments], check=True, capture_output=True)
+    commands = re.findall(r"^xlogreg (images.*)$", README, flags=re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["fit", "predict", "evaluate"]
+    said = []
+    for command in (fit, *commands):
+        assert main(command.split()) == 0, capsys.readouterr().err
+        said.append(capsys.readouterr().out)
+    accuracy = [float(re.search(r"^test: accuracy ([\d.]+)", text, re.M)[1]) for text in said[:2]]
+    assert 0.7 < accuracy[0] == accuracy[1] < 1.0
+    assert re.fullmatch(r"(pictures/\w+/000-000.png\t(flower|temple)\t[01]\.\d{4}\n){2}", said[2])
+    assert said[3].startswith("accuracy 0.8")
+    assert (tmp_path / "pictures.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("command", ["xlogreg demo", "pytest", "python examples/cut_photographs.py pictures && .*"])
+def test_the_readme_has_its_three_commands(command):
     assert re.search(rf"^python3 -m venv \.venv && \.venv/bin/pip install -e .* && \.venv/bin/{command}$", README, re.M)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `xlogreg fit`, `predict`, `evaluate`, `demo`, `info`. Each subcommand is one function."""
+"""The command line: `xlogreg fit`, `predict`, `evaluate`, `images`, `demo`, `info`. A subcommand is one function."""
 
 import argparse
 import importlib.metadata
@@ -18,7 +18,7 @@ from xlogreg.version import __version__
 
 __all__ = ["main"]
 
-EXTRAS = {"demo": "demo"}  # what a command needs to be installed; the others: "cli"
+EXTRAS = {"demo": "demo", "images": "images", "matplotlib": "plots"}  # of what is missing, or of a command; else "cli"
 SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
 
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.run(arguments)
             sys.stdout.flush()
         except ImportError as error:
-            extra = EXTRAS.get(arguments.command, "cli")
+            extra = EXTRAS.get(str(error.name).partition(".")[0], EXTRAS.get(arguments.command, "cli"))
             print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
         except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
     demo.add_argument("--save-dir", type=Path, metavar="DIR", help="write pictures of the cost curves there")
     _add_tables(add)
+    text = "learn from a folder of pictures, one subfolder for each class"
+    pictures = commands.add_parser("images", help=text, description=text)
+    _add_pictures(_adder(pictures.add_subparsers(dest="action", required=True, metavar="COMMAND")))
     add("info", _info, "versions, BLAS, threads, and which backends work on this machine")
     return parser
 
@@ -125,6 +128,55 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--json", **as_json)
 
 
+def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:
+    model: dict[str, Any] = {"type": Path, "metavar": "MODEL", "help": "a file that `xlogreg images fit` wrote"}
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR", "help": "one subfolder for each class, pictures in it"}
+    strict: dict[str, Any] = {"action": "store_true", "help": "stop at a file that cannot be used"}
+    as_json: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
+    report: dict[str, Any] = {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "draw the worst mistakes, the weights and the confusion matrix: .png, .pdf or .svg",
+    }
+
+    fit = add("fit", _on_pictures("fit_pictures"), "fit a model to a folder of pictures and write it to a file")
+    fit.add_argument("folder", **folder)
+    fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
+    fit.add_argument("--size", type=_size, default=64, help="scale pictures to so many pixels a side; 64 without")
+    fit.add_argument(
+        "--test-share", type=_share, default=0.2, metavar="SHARE", help="keep this share of each class; 0.2 without"
+    )
+    fit.add_argument("--l2", type=float, help="penalty on the mean loss; chosen by cross-validation without")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    fit.add_argument("--seed", type=int, default=0, help="of what is random: the pictures to test with, and the folds")
+    fit.add_argument("--strict", **strict)
+    fit.add_argument("--report", **report)
+    fit.add_argument("--json", **as_json)
+
+    predict = add("predict", _on_pictures("predict_pictures"), "the class of each picture, and its probability")
+    predict.add_argument("model", **model)
+    predict.add_argument(
+        "pictures", type=Path, nargs="+", metavar="PICTURE", help="a PNG, JPEG, BMP, GIF, WebP or TIFF"
+    )
+    predict.add_argument("--json", **as_json)
+
+    evaluate = add("evaluate", _on_pictures("evaluate_pictures"), "judge a model on a folder of pictures")
+    evaluate.add_argument("model", **model)
+    evaluate.add_argument("folder", **folder)
+    evaluate.add_argument("--strict", **strict)
+    evaluate.add_argument("--report", **report)
+    evaluate.add_argument("--json", **as_json)
+
+
+def _on_pictures(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(arguments: argparse.Namespace) -> None:
+        from xlogreg import picture_commands  # loads what only pictures need
+
+        getattr(picture_commands, name)(arguments)
+
+    return run
+
+
 def _on_tables(name: str) -> Callable[[argparse.Namespace], None]:
     def run(arguments: argparse.Namespace) -> None:
         from xlogreg import commands  # needs polars
@@ -139,6 +191,12 @@ def _share(text: str) -> float:
     if not 0.0 <= share < 1.0:
         raise argparse.ArgumentTypeError(f"must be 0 or more and less than 1, not {text}")
     return share
+
+
+def _size(text: str) -> int:
+    if (size := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return size
 
 
 def _adder(commands: argparse._SubParsersAction) -> Callable[..., argparse.ArgumentParser]:
