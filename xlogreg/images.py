@@ -116,6 +116,12 @@ def unflatten(X: Any, shape: Sequence[int]) -> Array:
     ------
     ValueError
         For a shape of other than n_x numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unflatten(np.zeros((12288, 10)), (64, 64, 3)).shape
+    (10, 64, 64, 3)
     """
     X, shape = X if is_array(X) else np.asarray(X), tuple(shape)
     if X.ndim != 2 or math.prod(shape) != X.shape[0]:

@@ -21,6 +21,7 @@ from xlogreg.reports import printable
 
 __all__ = ["Skipped", "find_pictures", "need_pillow", "read_pictures"]
 
+OLDEST = 13  # of Pillow: before, the tags of a small TIFF, or of EXIF data, could all ask for the same megabytes
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_PIXELS = 2**26  # of a picture, by its header: 8192 x 8192, which take 200 MB once they are decoded
 MOST_BYTES = 2**28  # of a file
@@ -59,6 +60,9 @@ def need_pillow() -> Any:
         from PIL import Image
     except ModuleNotFoundError as error:
         raise ImportError("pictures need Pillow: pip install 'xlogreg[images]'", name="Pillow") from error
+    if int(Image.__version__.partition(".")[0]) < OLDEST:
+        said = f"pictures need Pillow {OLDEST} or later, not {Image.__version__}: pip install 'xlogreg[images]'"
+        raise ImportError(said, name=f"Pillow {OLDEST} or later")
     return Image
 
 
@@ -78,7 +82,7 @@ def find_pictures(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     for entry in _entries(folder):
         path = folder / entry.name
         if not entry.is_dir(follow_symlinks=False):
-            linked = entry.is_symlink() and path.is_dir()
+            linked = entry.is_symlink() and os.path.isdir(path)
             skipped.append(Skipped(path, "a link to a folder" if linked else "not in the folder of a class"))
         elif not entry.name.isprintable():
             skipped.append(Skipped(path, "the name of a class must be printable"))
@@ -101,7 +105,7 @@ def _files_below(folder: Path, root: str, skipped: list[Skipped]) -> list[Path]:
             path = current / entry.name
             if entry.is_dir(follow_symlinks=False):
                 pending.append(path)
-            elif entry.is_symlink() and path.is_dir():
+            elif entry.is_symlink() and os.path.isdir(path):
                 skipped.append(Skipped(path, "a link to a folder"))
             elif entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 skipped.append(Skipped(path, "a link that leaves the folder"))

@@ -62,7 +62,7 @@ def draw_report(path: Path, model: Model, pictures: Pictures, title: str, report
     """
     mistakes = worst_mistakes(model, pictures)
     shown = mistakes[:MOST_MISTAKES]
-    names = np.asarray([_name(str(label)) for label in model.classes.tolist()])
+    names = _class_names(model)
     panels = 1 if len(names) == 2 else min(len(names), MOST_WEIGHTS)
     rows = math.ceil(len(shown) / COLUMNS)
     heights = [0.4 + 2.05 * rows, 3.0 if panels == 1 else 0.8 + 1.2 * panels]
@@ -71,7 +71,7 @@ def draw_report(path: Path, model: Model, pictures: Pictures, title: str, report
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     which = "" if len(shown) < 2 else ", the surest first" if shown == mistakes else f": the {len(shown)} surest"
     m, wrong = len(pictures.files), len(mistakes)
-    top.suptitle(f"{_name(title)}: {m - wrong} of {m} right, {wrong} wrong{which}")
+    top.suptitle(f"{_name(title, 60)}: {m - wrong} of {m} right, {wrong} wrong{which}")
     if shown:
         _draw_mistakes(top.subplots(rows, COLUMNS, squeeze=False).ravel(), shown, pictures, names.tolist())
     left, right = bottom.subplots(1, 2, width_ratios=(1.5, 1.0))
@@ -95,8 +95,17 @@ def _draw_mistakes(axes: Sequence[Any], shown: list[Mistake], pictures: Pictures
         ax.set_title(f"{file}\n{names[mistake.true]},\n{taken_for}", fontsize=8)
 
 
-def _name(text: str) -> str:
+def _class_names(model: Model) -> np.ndarray:
+    """Different ones, also where they begin alike."""
+    labels = [str(label) for label in model.classes.tolist()]
+    names = [_name(label) for label in labels]
+    if len(set(names)) < len(names):
+        names = [_name(f"{number} {label}") for number, label in enumerate(labels)]
+    return np.asarray(names)
+
+
+def _name(text: str, longest: int = LONGEST) -> str:
     """As matplotlib shows it: short, and no mathematics."""
     text = printable(text)
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
     return text.replace("$", r"\$")
