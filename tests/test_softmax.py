@@ -108,3 +108,17 @@ def test_a_penalty_curves_every_direction_however_the_units_differ(dtype, always
     model, expected = xlogreg.fit(X, Y, l2=1e-4), xlogreg.fit(X.astype("float64"), Y, l2=1e-4, solver="newton")
     assert model.fit_info.solver == "spectral-lbfgs"
     assert model.fit_info.cost == pytest.approx(expected.fit_info.cost, rel=1e-6 if dtype == "float32" else 1e-10)
+
+
+def test_newton_steps_of_a_softmax_need_no_eigenvalues(monkeypatch):
+    calls = []
+    eigh = np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda H: calls.append(H.shape) or eigh(H))
+    X, Y = draw(m=400, n_x=5, k=3)
+    for l2 in (1e-2, 0.0):
+        calls.clear()
+        model = xlogreg.fit(X, Y, l2=l2)
+        assert model.fit_info.solver == "newton"
+        assert model.fit_info.iterations > 3
+        assert len(calls) <= 2  # those of the certificate, for the rank
+        assert np.max(np.abs(np.sum(model.w, axis=1))) < 1e-12 * np.max(np.abs(model.w))

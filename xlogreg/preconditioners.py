@@ -154,7 +154,8 @@ class Dense:
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         rows, g, k = gradient.shape
-        R = [self._solve_one(self.hessian[j], gradient[:, j, :].reshape(-1, 1)).reshape(rows, k) for j in range(g)]
+        grounded = _grounded(self.hessian, k, self.precision) if k > 1 else self.hessian
+        R = [self._solve_one(grounded[j], gradient[:, j, :].reshape(-1, 1)).reshape(rows, k) for j in range(g)]
         return R[0][:, None, :] if g == 1 else np.stack(R, axis=1)
 
     def _solve_one(self, H: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -169,6 +170,21 @@ class Dense:
         left = np.abs(r - H @ solution).max()
         rounding = 64.0 * self.noise * max(1.0, 2.0 * float(H.diagonal().max()) ** 0.5)
         return solution if left <= 1e-3 * np.abs(r).max() + rounding else r * np.nan
+
+
+def _grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
+    """Hessians (g, p, p) of a softmax with curvature along constants over the classes, where they have none.
+
+    No gradient has a part there: steps stay as they are, and are found without eigenvalues.
+    """
+    g, p, _ = hessian.shape
+    rows = np.arange(p // k)
+    blocks = hessian.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :]  # (rows, g, k, k)
+    size = np.trace(blocks, axis1=2, axis2=3) / k
+    flat = np.abs(blocks.sum(axis=3)).max(axis=2) <= 4.0 * k * precision * size
+    grounded = hessian.copy()
+    grounded.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :] += np.where(flat, size / k, 0.0)[:, :, None, None]
+    return grounded
 
 
 def _scaled(H: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -93,6 +93,7 @@ def minimize(
     costs: list[Array] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     lazy, steady, total, length = 0, 0, math.inf, 1.0
+    eager = True  # to take longer steps than Newton's
     small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
         value = float(xp.sum(here.value))
@@ -137,7 +138,7 @@ def minimize(
             reason = "precision"
             break
         reach = 1.0
-        if here.hessian is not None and not objective.separable:
+        if eager and here.hessian is not None and not objective.separable:
             # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
             reach += min(LONGER * total / value, LONGEST) if value > 0.0 else 0.0
         for length in (reach, *(0.5**halving for halving in range(reach == 1.0, HALVINGS))):
@@ -149,6 +150,7 @@ def minimize(
         else:
             reason = "precision"
             break
+        eager = eager and length == reach  # a step that was too long cost a Hessian
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, here = trial, there
     else:
