@@ -18,7 +18,7 @@ MODULES = {
 LAYERS = [
     ["version", "exceptions", "libraries", "options", "reports", "tables", "threads"],
     ["backends"],
-    ["placement", "losses", "plots.display", "source"],
+    ["placement", "losses", "plots.display", "source", "derivatives"],
     ["logistic"],
     ["terms"],
     ["scoring"],

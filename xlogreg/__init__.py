@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from xlogreg.backends import BackendStatus, available_backends
+from xlogreg.derivatives import GradientCheck, check_gradients, slope
 from xlogreg.exceptions import (
     BackendFallbackWarning,
     BackendUnavailableError,
@@ -37,6 +38,7 @@ __all__ = [
     "ConvergenceWarning",
     "DivergenceWarning",
     "FitInfo",
+    "GradientCheck",
     "Model",
     "ModelFileError",
     "Path",
@@ -48,6 +50,7 @@ __all__ = [
     "XlogregWarning",
     "available_backends",
     "bootstrap",
+    "check_gradients",
     "cost",
     "cross_entropy",
     "curvature",
@@ -60,6 +63,7 @@ __all__ = [
     "load",
     "log_loss",
     "sigmoid",
+    "slope",
     "softmax",
     "squared_error",
     "update",
