@@ -109,6 +109,7 @@ def test_a_gradient_that_is_not_finite_never_passes():
         assert not check
         assert check.worst.position == (1,)
     assert not xlogreg.check_gradients(lambda x: math.inf, lambda x: 0.0, 1.0)
+    assert xlogreg.check_gradients(lambda x, y: x + y, lambda x, y: (1.0, math.nan), 1.0, 2.0).worst.argument == 1
 
 
 def test_whole_numbers_are_differentiated_as_floats():

@@ -3,7 +3,7 @@
 A derivative is the slope of a function: how much y changes for a small change of x, divided by that change. Taken from
 x - h to x + h it is off by h^2 f'''/6, so that a small h is good, and by rounding, some eps |y| / h, so that a large
 one is. The step h = eps^(1/3) max(1, |x|) balances the two (Dennis & Schnabel, *Numerical Methods for Unconstrained
-Optimization*, 1983, 5.4); eps is the precision of the dtype, and two thirds of its digits are right.
+Optimization*, 1983, 5.6); eps is the precision of the dtype, and two thirds of its digits are right.
 """
 
 import math
@@ -110,10 +110,10 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare an analytic gradient with slopes of its function, coordinate by coordinate.
 
-    The error of a coordinate x with derivative g and slope s is |g - s| / max(|g|, |s|, eps^(1/3) max(1, |J|) /
-    max(1, |x|)). The last is the derivative that is too small to tell: rounding alone puts eps^(1/3) of it into s. It
-    is the usual scaling of a gradient (Dennis & Schnabel 1983, 7.2), here of what the difference cannot resolve; so a
-    derivative of 0 is no special case.
+    The error of a coordinate x with derivative g and slope s is |g - s| / max(|g|, |s|, d), d = eps^(1/3) max(1, |J|)
+    / max(1, |x|). A derivative smaller than d is too small to tell: the rounding of J alone puts some eps^(1/3) d into
+    s, so that it is measured by d; one of 0 is no special case. 1 stands for the usual size of x and of J, as in
+    Dennis & Schnabel 1983, 7.2: scale what is much smaller.
 
     Parameters
     ----------
