@@ -18,9 +18,9 @@ MODULES = {
 LAYERS = [
     ["version", "exceptions", "libraries", "options", "reports", "tables", "threads"],
     ["backends"],
-    ["placement", "losses", "plots.display", "source", "derivatives"],
-    ["logistic"],
-    ["terms"],
+    ["placement", "losses", "plots.display", "source", "derivatives", "drawing"],
+    ["logistic", "operations"],
+    ["terms", "graph"],
     ["scoring"],
     ["labels", "data", "files", "exports"],
     ["plots.boundaries", "plots.fits", "plots.penalties", "plots.pictures", "plots.predictions"],

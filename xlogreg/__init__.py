@@ -27,6 +27,7 @@ from xlogreg.selection import Selection, fit_cv
 from xlogreg.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from xlogreg import graph as graph
     from xlogreg.estimators import LogisticRegression as LogisticRegression
     from xlogreg.estimators_cv import LogisticRegressionCV as LogisticRegressionCV
 
@@ -71,10 +72,13 @@ __all__ = [
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
 _ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.estimators_cv"}
+_SUBMODULES = ("graph",)
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, once they are asked for: importing xlogreg imports no scikit-learn."""
+    """The estimators and some submodules, once they are asked for: importing xlogreg imports no scikit-learn."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"xlogreg.{name}")
     if name not in _ESTIMATORS:
         raise AttributeError(f"module 'xlogreg' has no attribute {name!r}")
     try:
