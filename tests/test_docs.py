@@ -25,6 +25,8 @@ def test_every_page_is_listed():
 
 
 def test_the_notebook_in_the_tutorial_shows_no_code_that_a_page_cuts_off():
-    cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```", (DOCS / "tutorial.md").read_text(), re.MULTILINE | re.DOTALL)
+    cells = re.findall(
+        r"^```\{code-cell\}[^\n]*\n(.*?)^```", (DOCS / "tutorial.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert len(cells) > 30
     assert max(len(line) for cell in cells for line in cell.splitlines()) <= 80

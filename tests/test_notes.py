@@ -15,6 +15,7 @@ from reference import loop_descent, loop_gradients
 import xlogreg
 from xlogreg import graph, images
 from xlogreg.backends import to_host
+from xlogreg.demo import load_pictures
 from xlogreg.graph import Variable
 
 ROOT = Path(__file__).parent.parent
@@ -186,7 +187,7 @@ def test_section_2_6_a_rank_1_y_is_a_row_and_no_other_shape_passes(where64, prob
 
 
 def test_section_2_7_the_tutorial_is_a_notebook():
-    jupytext = pytest.importorskip("jupytext")
+    jupytext = pytest.importorskip("jupytext", reason="jupytext reads the tutorial (the extra docs)")
     source = jupytext.read(ROOT / "docs" / "tutorial.md")
     notebook = jupytext.read(ROOT / "docs" / "tutorial.ipynb")
     assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
@@ -215,7 +216,6 @@ def test_section_2_8_the_minimum_of_the_cost_is_the_maximum_of_the_likelihood(pr
 
 
 def test_section_2_9_pictures_are_flattened_divided_by_255_and_classified():
-    load_pictures = pytest.importorskip("xlogreg.demo").load_pictures
     problem = load_pictures()
     pictures = images.unflatten(problem.X_train, (64, 64, 3))
     assert pictures.shape == (209, 64, 64, 3)

@@ -28,6 +28,8 @@ from xlogreg.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from xlogreg import graph as graph
+    from xlogreg import images as images
+    from xlogreg import plots as plots
     from xlogreg.estimators import LogisticRegression as LogisticRegression
     from xlogreg.estimators_cv import LogisticRegressionCV as LogisticRegressionCV
 
@@ -72,7 +74,7 @@ __all__ = [
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
 _ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.estimators_cv"}
-_SUBMODULES = ("graph",)
+_SUBMODULES = ("graph", "images", "plots")
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,7 @@ def slope(f: Callable[[Any], Any], x: float | Array, step: float | None = None) 
         the x in its own place only.
     x : float or array of real numbers
     step : float, optional
-        eps^(1/3) max(1, |x|) by default, eps that of the dtype of x: 6e-6 in float64. Where f computes in less than
+        eps^(1/3) max(1, abs x) by default, eps that of the dtype of x: 6e-6 in float64. Where f computes in less than
         the dtype of x has, or changes within less than that, say which.
 
     Returns
@@ -110,24 +110,24 @@ def check_gradients(
 ) -> GradientCheck:
     """Compare an analytic gradient with slopes of its function, coordinate by coordinate.
 
-    The error of a coordinate x with derivative g and slope s is |g - s| / max(|g|, |s|, d), d = eps^(1/3) max(1, |J|)
-    / max(1, |x|). A derivative smaller than d is too small to tell: the rounding of J alone puts some eps^(1/3) d into
-    s, so that it is measured by d; one of 0 is no special case. 1 stands for the usual size of x and of J, as in
-    Dennis & Schnabel 1983, 7.2: scale what is much smaller.
+    The error of a coordinate x with derivative g and slope s is abs(g - s) / max(abs g, abs s, d), d = eps^(1/3)
+    max(1, abs J) / max(1, abs x). A derivative smaller than d is too small to tell: the rounding of J alone puts some
+    eps^(1/3) d into s, so that it is measured by d; one of 0 is no special case. 1 stands for the usual size of x and
+    of J, as in Dennis & Schnabel 1983, 7.2: scale what is much smaller.
 
     Parameters
     ----------
     function : callable
-        J = function(*at), a number or an array of one element.
+        ``J = function(*at)``, a number or an array of one element.
     gradient : callable
-        gradient(*at): the derivative shaped as ``at``; for several arguments a tuple of them, in their order.
+        ``gradient(*at)``: the derivative shaped as ``at``; for several arguments a tuple of them, in their order.
     *at : float or array of real numbers
         Where: w, or W, b, ... None of them is written into; each coordinate takes two calls of the function.
     tolerance : float, optional
         The largest error of a gradient that passes; 10 eps^(1/3) by default, 6e-5 in float64 and 5e-2 in float32. eps
         is the coarsest of the arguments and of J.
     step : float, optional
-        eps^(1/3) max(1, |x|) by default, for each coordinate.
+        eps^(1/3) max(1, abs x) by default, for each coordinate.
 
     Returns
     -------

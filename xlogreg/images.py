@@ -110,7 +110,7 @@ def unflatten(X: Any, shape: Sequence[int]) -> Array:
 
     Returns
     -------
-    array (m, *shape)
+    array (m, h, w, c)
 
     Raises
     ------
