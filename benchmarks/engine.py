@@ -1,6 +1,6 @@
 """The default solver beside scikit-learn: passes, gap and seconds of the cases that the engine was built for.
 
-Run: python benchmarks/engine.py [--case TEXT ...] [--json FILE]
+Run: python -m benchmarks.engine [--case TEXT ...] [--json FILE]
 
 One process, the two run alternately, best of several, each after a pause in which the other's threads come to rest.
 Ours at its default tolerance, the rival at one that reaches a gap of 1e-8 where it can. X is Gaussian with the given
@@ -26,6 +26,8 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 import xlogreg
+from benchmarks.bars import EVERY, at_least, at_most
+from benchmarks.bars import show as show_bars
 
 GAPS = (1e-4, 1e-8, 1e-12)
 PAUSE = 0.1  # seconds before each fit: the threads of the other one's BLAS spin for a while
@@ -41,13 +43,12 @@ NEWTON = (Rival("newton-cholesky", 1e-8),)
 
 
 class Case(NamedTuple):
-    """X (n_x, m) columns for us, its transpose's copy for the rivals; l2 on the mean loss; what is aimed at."""
+    """X (n_x, m) columns for us, its transpose's copy for the rivals; l2 on the mean loss."""
 
     X: np.ndarray
     Y: np.ndarray
     l2: float
     rivals: tuple[Rival, ...]
-    bar: str
 
 
 def labelled(X: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,9 +63,7 @@ def labelled(X: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def gaussian(
-    m: int, spectrum: np.ndarray, dtype: str, l2: float, rivals: tuple[Rival, ...], bar: str, k: int = 1
-) -> Case:
+def gaussian(m: int, spectrum: np.ndarray, dtype: str, l2: float, rivals: tuple[Rival, ...], k: int = 1) -> Case:
     """X = Q diag(spectrum) N(0, 1), Q a random rotation; l2 in units of 1/m."""
     rng = np.random.default_rng(1)
     n_x = len(spectrum)
@@ -78,7 +77,7 @@ def gaussian(
             v /= np.linalg.norm(v)
             X -= 2 * v @ (v.T @ X)
             X = X[rng.permutation(n_x)]
-    return Case(X, labelled(X, k, rng), l2 / m, rivals, bar)
+    return Case(X, labelled(X, k, rng), l2 / m, rivals)
 
 
 def conditioned(m: int, n_x: int, condition: float, rivals: tuple[Rival, ...] = NEWTON, **options) -> Case:
@@ -92,7 +91,7 @@ def decaying(m: int, n_x: int, rivals: tuple[Rival, ...], **options) -> Case:
 
 def loaded(load: Callable, rivals: tuple[Rival, ...]) -> Case:
     X, Y = load(return_X_y=True)
-    return Case(np.ascontiguousarray(X.T), Y, 1 / len(Y), rivals, "2 x the fastest solver at the same gap")
+    return Case(np.ascontiguousarray(X.T), Y, 1 / len(Y), rivals)
 
 
 def pictures() -> Case:
@@ -104,53 +103,77 @@ def pictures() -> Case:
     Y = np.arange(209) % 2
     fields += 0.3 * fields.std() * Y[:, None, None, None]
     pixels = np.round(255 * (fields - fields.min()) / np.ptp(fields)) / 255
-    return Case(np.ascontiguousarray(pixels.reshape(209, -1).T), Y, 1 / 209, WIDE, "5 x the best solver")
+    return Case(np.ascontiguousarray(pixels.reshape(209, -1).T), Y, 1 / 209, WIDE)
 
 
 LBFGS = (Rival("lbfgs", 1e-8, 1),)
 WIDE = (Rival("newton-cg", 1e-8), Rival("lbfgs", 1e-8, 1))  # newton-cholesky takes minutes
 SMALL = (Rival("newton-cholesky", 1e-8), Rival("newton-cg", 1e-8), Rival("lbfgs", 1e-8))
+# classes, l2 in units of 1/m, and the passes to a gap of 1e-8 that are aimed at
+SOFTMAX = {(10, 1.0): 18, (10, 1e-3): 28, (20, 1.0): 22, (20, 1e-3): 50, (100, 1.0): 38, (100, 1e-3): 220}
 CASES: dict[str, Callable[[], Case]] = {
-    "500k x 100 f64, condition 1": lambda: conditioned(500_000, 100, 1, bar="passes 2.5 / 4.5 / 6.5"),
-    "500k x 100 f64, condition 100": lambda: conditioned(
-        500_000, 100, 100, (*NEWTON, Rival("lbfgs", 1e-6, 1)), bar="passes 2.5 / 4.5 / 6.5; 10 x, lbfgs 200 x"
-    ),
-    "100k x 500 f64, condition 10": lambda: conditioned(100_000, 500, 10, bar="4 x"),
-    "100k x 100 f64, condition 1e4, l2 1e-4/m": lambda: conditioned(100_000, 100, 1e4, l2=1e-4, bar="7 passes; 3 x"),
-    "1M x 28 f64, condition 100": lambda: conditioned(1_000_000, 28, 100, bar="8 x"),
-    "1M x 28 f32, condition 100": lambda: conditioned(1_000_000, 28, 100, dtype="float32", bar="8 x"),
+    "500k x 100 f64, condition 1": lambda: conditioned(500_000, 100, 1),
+    "500k x 100 f64, condition 100": lambda: conditioned(500_000, 100, 100, (*NEWTON, Rival("lbfgs", 1e-6, 1))),
+    "100k x 500 f64, condition 10": lambda: conditioned(100_000, 500, 10),
+    "100k x 100 f64, condition 1e4, l2 1e-4/m": lambda: conditioned(100_000, 100, 1e4, l2=1e-4),
+    "1M x 28 f64, condition 100": lambda: conditioned(1_000_000, 28, 100),
+    "1M x 28 f32, condition 100": lambda: conditioned(1_000_000, 28, 100, dtype="float32"),
     "20k x 8000 f32, 1/i": lambda: decaying(
         20_000,
         8_000,
         (Rival("lbfgs", 1e-6, 1), Rival("newton-cg", 1e-6, 1)),
         dtype="float32",
         l2=1.0,
-        bar="5 x the best at the same gap",
     ),
     "softmax 50k x 768 f32, K = 10": lambda: decaying(
-        50_000, 768, (Rival("lbfgs", 1e-7, 1),), dtype="float32", l2=1.0, k=10, bar="40 x at the same cost"
+        50_000, 768, (Rival("lbfgs", 1e-7, 1),), dtype="float32", l2=1.0, k=10
     ),
     "softmax 50k x 768 f32, K = 100": lambda: decaying(
-        50_000, 768, (Rival("lbfgs", 1e-7, 1),), dtype="float32", l2=1.0, k=100, bar="40 x at the same cost"
+        50_000, 768, (Rival("lbfgs", 1e-7, 1),), dtype="float32", l2=1.0, k=100
     ),
     **{
-        f"softmax 20k x 384 f64, K = {k}, l2 {l2:g}/m": lambda k=k, l2=l2, bar=bar: decaying(
-            20_000, 384, (), dtype="float64", l2=l2, k=k, bar=f"{bar} passes to 1e-8"
+        f"softmax 20k x 384 f64, K = {k}, l2 {l2:g}/m": lambda k=k, l2=l2: decaying(
+            20_000, 384, (), dtype="float64", l2=l2, k=k
         )
-        for k, l2, bar in (
-            (10, 1.0, 18),
-            (10, 1e-3, 28),
-            (20, 1.0, 22),
-            (20, 1e-3, 50),
-            (100, 1.0, 38),
-            (100, 1e-3, 220),
-        )
+        for k, l2 in SOFTMAX
     },
     "12288 x 209 pictures": pictures,
     "breast cancer": lambda: loaded(load_breast_cancer, SMALL),
     "digits": lambda: loaded(load_digits, (Rival("lbfgs", 1e-5, 1), Rival("newton-cg", 1e-8, 1))),
     "iris": lambda: loaded(load_iris, SMALL),
 }
+AT_ITS_GAP = ("ratio at its gap", "ratio")
+PASSES = "passes to 1e-4, 1e-8, 1e-12"
+BARS = [
+    *(
+        at_most(limit, "cases", f"500k x 100 f64, condition {condition}", PASSES, number)
+        for condition in (1, 100)
+        for number, limit in enumerate((2.5, 4.5, 6.5))
+    ),
+    at_most(7.0, "cases", "100k x 100 f64, condition 1e4, l2 1e-4/m", "passes"),
+    *(
+        at_most(limit, "cases", f"softmax 20k x 384 f64, K = {k}, l2 {l2:g}/m", PASSES, 1)
+        for (k, l2), limit in SOFTMAX.items()
+    ),
+    *(
+        at_least(limit, "cases", name, "rivals", rival, AT_ITS_GAP)
+        for name, rival, limit in (
+            ("500k x 100 f64, condition 100", "newton-cholesky", 10.0),
+            ("500k x 100 f64, condition 100", "lbfgs", 200.0),
+            ("100k x 500 f64, condition 10", "newton-cholesky", 4.0),
+            ("100k x 100 f64, condition 1e4, l2 1e-4/m", "newton-cholesky", 3.0),
+            ("1M x 28 f64, condition 100", "newton-cholesky", 8.0),
+            ("1M x 28 f32, condition 100", "newton-cholesky", 8.0),
+            ("20k x 8000 f32, 1/i", EVERY, 5.0),
+            ("softmax 50k x 768 f32, K = 10", "lbfgs", 40.0),
+            ("softmax 50k x 768 f32, K = 100", "lbfgs", 40.0),
+            ("12288 x 209 pictures", EVERY, 5.0),
+            ("breast cancer", EVERY, 2.0),
+            ("digits", EVERY, 2.0),
+            ("iris", EVERY, 2.0),
+        )
+    ),
+]
 
 
 def judged(case: Case, w: np.ndarray, b: np.ndarray) -> float:
@@ -209,13 +232,10 @@ def duel(case: Case, peak: float) -> dict:
     return {
         "solver": info.solver,
         "passes": info.passes,
-        "passes to 1e-4, 1e-8, 1e-12": [
-            round(float(spent[np.argmax(above <= gap)]), 2) if np.any(above <= gap) else None for gap in GAPS
-        ],
+        PASSES: [round(float(spent[np.argmax(above <= gap)]), 2) if np.any(above <= gap) else None for gap in GAPS],
         "gap": cost - lowest,
         "seconds": min(ours),
         "share of bandwidth": info.passes * case.X.nbytes / min(ours) / peak,
-        "bar": case.bar,
         "rivals": [
             {
                 "solver": rival.solver,
@@ -244,10 +264,10 @@ def at_gap(case: Case, gap: float, lowest: float, repeats: int) -> float | None:
 
 
 def show(name: str, row: dict) -> None:
-    steps = "/".join("-" if at is None else f"{at:g}" for at in row["passes to 1e-4, 1e-8, 1e-12"])
+    steps = "/".join("-" if at is None else f"{at:g}" for at in row[PASSES])
     print(
         f"{name:42}{row['passes']:8.2f}{steps:>22}{row['gap']:9.0e}{row['seconds']:9.4f}"
-        f"{row['share of bandwidth']:7.2f}   bar: {row['bar']}"
+        f"{row['share of bandwidth']:7.2f}"
     )
     for rival in row["rivals"]:
         text = f"{rival['solver']} at tol {rival['tol']:g}"
@@ -275,6 +295,7 @@ def main() -> None:
         if any(text in name for text in arguments.case):
             results["cases"][name] = duel(CASES[name](), peak)
             show(name, results["cases"][name])
+    show_bars(BARS, results)
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(results, file, indent=1)

@@ -1,6 +1,6 @@
 """The estimators beside scikit-learn's, as a user calls them: checks, fit, attributes.
 
-Run: python benchmarks/estimators.py [--case NAME ...] [--json FILE]
+Run: python -m benchmarks.estimators [--case NAME ...] [--json FILE]
 
 One process, alternately; the ratio of the medians (above 1: ours is faster) is what to read. "Worse by" is the excess
 of our cost over theirs at the parameters returned (negative: ours is lower). On a machine that does other things the
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from report import report
 from sklearn import linear_model
 from sklearn.datasets import load_breast_cancer
 
 import xlogreg
+from benchmarks.bars import at_least
+from benchmarks.cases import report
 
 ROUNDS = 5
 PAUSE = 0.2  # seconds before each contestant: the threads of the other one's BLAS spin for a while
@@ -31,13 +32,12 @@ class Case(NamedTuple):
     ours: Callable[[], Any]
     theirs: Callable[[], Any]
     fits: int
-    bar: str
 
 
 def small() -> Case:
     X, y = load_breast_cancer(return_X_y=True)
     theirs = {"solver": "newton-cholesky"}
-    return Case(X, y, xlogreg.LogisticRegression, lambda: linear_model.LogisticRegression(**theirs), 50, "1.5 x")
+    return Case(X, y, xlogreg.LogisticRegression, lambda: linear_model.LogisticRegression(**theirs), 50)
 
 
 def cross_validated() -> Case:
@@ -52,7 +52,6 @@ def cross_validated() -> Case:
         lambda: xlogreg.LogisticRegressionCV(**shared),
         lambda: linear_model.LogisticRegressionCV(**theirs),
         1,
-        "8 x",
     )
 
 
@@ -60,6 +59,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "LogisticRegression, breast cancer 569 x 30 raw": small,
     "LogisticRegressionCV, 10 C x 5 folds + refit, 50k x 100": cross_validated,
 }
+BARS = [at_least(limit, "cases", name, "ratio") for name, limit in zip(CASES, (1.5, 8.0), strict=True)]
 
 
 def cost(case: Case, fitted: Any) -> float:
@@ -83,8 +83,8 @@ def measure(name: str) -> dict[str, object]:
                 times.append(time.perf_counter() - began)
     ours, theirs = (statistics.median(times) for times in seconds.values())
     worse = cost(case, fitted["ours"]) - cost(case, fitted["theirs"])
-    return {"case": name, "seconds": ours, "ratio": theirs / ours, "worse by": worse, "bar": case.bar}
+    return {"case": name, "seconds": ours, "ratio": theirs / ours, "worse by": worse}
 
 
 if __name__ == "__main__":
-    report(__doc__, CASES, measure)
+    report(__doc__, CASES, measure, BARS)

@@ -1,12 +1,13 @@
 """The notes' gradient descent: `fit(solver="gd")` beside the same loop written by hand, on every backend here.
 
-Run: python benchmarks/gradient_descent.py [--samples M] [--features N] [--iterations I] [--dtype float32]
+Run: python -m benchmarks.gradient_descent [--samples M] [--features N] [--iterations I] [--dtype float32] [--json FILE]
 
 One process, the two run alternately, best of several; the ratio is what to read, the seconds are this
 machine's. "by hand" is what people write: whole-array expressions with a cost in each iteration.
 """
 
 import argparse
+import json
 import time
 
 import numpy as np
@@ -48,7 +49,9 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=50)
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float64")
+    parser.add_argument("--json", help="write the results there")
     arguments = parser.parse_args()
+    results = {"date": time.strftime("%Y-%m-%d"), **vars(arguments), "cases": {}}
     rng = np.random.default_rng(0)
     X = rng.standard_normal((arguments.features, arguments.samples)).astype(arguments.dtype)
     w = rng.standard_normal((1, arguments.features)) / arguments.features**0.5
@@ -69,6 +72,10 @@ def main() -> None:
         hand, ours, difference = duel(here, labels, options)
         rate = 2 * X.nbytes * arguments.iterations / ours / 1e9  # a pass reads X twice
         print(f"{name:18}{hand:12.3f}{ours:12.3f}{hand / ours:8.2f}{rate:14.1f}{difference:12.1e}")
+        results["cases"][name] = {"by hand": hand, "seconds": ours, "ratio": hand / ours, "difference": difference}
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(results, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Many models in one call beside scikit-learn: LogisticRegressionCV, or LogisticRegression one by one.
 
-Run: python benchmarks/many.py [--case NAME ...] [--json FILE]
+Run: python -m benchmarks.many [--case NAME ...] [--json FILE]
 
 One process, alternately, best of several; the ratio (above 1: ours is faster) is what to read. A rival that takes
 long is run once, or on some of the models, and its time multiplied: "models compared" says of how many. "Worse by" is
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from report import report
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import PredefinedSplit
 
 import xlogreg
+from benchmarks.bars import at_least, at_most
+from benchmarks.cases import report
 
 LONG = 10.0  # seconds after which a rival runs once only
 PAUSE = 0.2  # seconds before each contestant: the threads of the other one's BLAS spin for a while
@@ -36,7 +37,6 @@ class Case(NamedTuple):
     l2s: np.ndarray
     ours: Callable[["Case"], tuple[Parameters, dict]]
     rivals: dict[str, Callable[["Case", np.ndarray], tuple[Parameters, float]]]  # their times, times a number
-    bar: str
 
 
 def fit_many(case: Case) -> tuple[Parameters, dict]:
@@ -110,8 +110,7 @@ def penalties_and_folds() -> Case:
         for solver in ("newton-cholesky", "lbfgs")
     }
     rivals["xlogreg.LogisticRegressionCV"] = cross_validate_as_estimator
-    bar = "8 x newton-cholesky, 20 x lbfgs"
-    return Case(X, Ys, np.repeat(weights, len(CS), axis=0), l2s.ravel(), cross_validate, rivals, bar)
+    return Case(X, Ys, np.repeat(weights, len(CS), axis=0), l2s.ravel(), cross_validate, rivals)
 
 
 def targets() -> Case:
@@ -121,7 +120,7 @@ def targets() -> Case:
     chosen = np.argmax(W.T @ X / 5 + rng.gumbel(size=(500, 20_000)), axis=0)
     Ys = (chosen == np.arange(500)[:, None]).astype(int)
     rivals = {"newton-cholesky one by one": one_by_one("newton-cholesky", 25)}
-    return Case(X, Ys, None, np.full(500, 1 / 20_000), fit_many, rivals, "30 x")
+    return Case(X, Ys, None, np.full(500, 1 / 20_000), fit_many, rivals)
 
 
 def replicates() -> Case:
@@ -134,7 +133,7 @@ def replicates() -> Case:
         return dict(enumerate(zip(found.w, found.b, strict=True))), {}
 
     rivals = {"newton-cholesky one by one": one_by_one("newton-cholesky", 50)}
-    return Case(X, Ys, counts.astype(float), np.full(200, 1 / 20_000), ours, rivals, "12 x")
+    return Case(X, Ys, counts.astype(float), np.full(200, 1 / 20_000), ours, rivals)
 
 
 def softmax_path() -> Case:
@@ -152,8 +151,7 @@ def softmax_path() -> Case:
         return {number: (model.w, model.b) for number, model in enumerate(path)}, facts
 
     rivals = {"one cold fit of ours": one_cold, "lbfgs one by one": one_by_one("lbfgs", 5)}
-    bar = "8 passes, 1/6 x one cold fit, 100 x lbfgs"
-    return Case(np.ascontiguousarray(X), Y[None, :], None, 1 / (m * np.logspace(-6, 5, 45)), ours, rivals, bar)
+    return Case(np.ascontiguousarray(X), Y[None, :], None, 1 / (m * np.logspace(-6, 5, 45)), ours, rivals)
 
 
 CASES: dict[str, Callable[[], Case]] = {
@@ -162,6 +160,16 @@ CASES: dict[str, Callable[[], Case]] = {
     "200 bootstrap replicates, 20k x 30": replicates,
     "45 penalties, softmax K = 20, 20k x 384, 1/i": softmax_path,
 }
+FOLDED, TARGETS, REPLICATES, PATH = CASES
+BARS = [
+    at_least(8.0, "cases", FOLDED, "LogisticRegressionCV, newton-cholesky, ratio"),
+    at_least(20.0, "cases", FOLDED, "LogisticRegressionCV, lbfgs, ratio"),
+    at_least(30.0, "cases", TARGETS, "newton-cholesky one by one, ratio"),
+    at_least(12.0, "cases", REPLICATES, "newton-cholesky one by one, ratio"),
+    at_most(8.0, "cases", PATH, "passes"),
+    at_least(1 / 6, "cases", PATH, "one cold fit of ours, ratio"),
+    at_least(100.0, "cases", PATH, "lbfgs one by one, ratio"),
+]
 
 
 def cost(case: Case, model: int, w: np.ndarray, b: np.ndarray) -> float:
@@ -196,8 +204,8 @@ def measure(name: str, repeats: int = 3) -> dict[str, object]:
         found[f"{rival}, ratio"] = min(seconds[rival]) / min(seconds["ours"])
         found[f"{rival}, worse by"] = max(cost(case, n, *ours[n]) - cost(case, n, *theirs[n]) for n in both)
         found[f"{rival}, models compared"] = len(both)
-    return found | facts | {"bar": case.bar}
+    return found | facts
 
 
 if __name__ == "__main__":
-    report(__doc__, CASES, measure)
+    report(__doc__, CASES, measure, BARS)

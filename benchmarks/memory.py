@@ -1,6 +1,6 @@
 """Memory beside X: the peak of `fit` and of the predictions above that of a process that only makes X.
 
-Run: python benchmarks/memory.py [--case NAME ...] [--json FILE]
+Run: python -m benchmarks.memory [--case NAME ...] [--json FILE]
 
 Each number is the difference of two fresh processes: both make X, Y and a small fit that loads all that is loaded
 once, one of them also does what is measured. "resident" is the peak of the resident memory, which is what a machine
@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 
 import xlogreg
+from benchmarks.bars import at_most, show
+from benchmarks.clock import peak_memory
 from xlogreg.data import SMALL_BLOCK_BYTES
 from xlogreg.threads import workers
 
@@ -62,6 +64,12 @@ ACTIONS: dict[str, Callable] = {
     "predict_proba": lambda model, X, Y, options: model.predict_proba(X),
     "decision_function": lambda model, X, Y, options: model.decision_function(X),
 }
+BARS = [
+    at_most("budget", "cases", name, action, by)
+    for name in CASES
+    for action in ACTIONS
+    for by in ("resident", "arrays")
+]
 RETURNED = {"fit": 0, "predict": 8, "predict_proba": 2, "decision_function": 1}  # bytes a label, else numbers a sample
 
 
@@ -82,17 +90,6 @@ def made(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return X, Y
 
 
-def resident_peak() -> float:
-    """Of this process, in MB."""
-    try:
-        with open("/proc/self/status") as status:  # Linux: getrusage there starts at the parent's peak, not at zero
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (MB if sys.platform == "darwin" else 1024)
-
-
 def child(name: str, action: str, measure: str) -> None:
     """What a fresh process does: prints a peak in MB."""
     case = CASES[name]
@@ -107,12 +104,12 @@ def child(name: str, action: str, measure: str) -> None:
     if action != "nothing":
         result = ACTIONS[action](model, X, Y, options)
         assert result is not None
-    print(tracemalloc.get_traced_memory()[1] / MB if measure == "arrays" else resident_peak())
+    print(tracemalloc.get_traced_memory()[1] / MB if measure == "arrays" else peak_memory())
 
 
 def peak(name: str, action: str, measure: str) -> float:
     """In MB, of a fresh process."""
-    command = [sys.executable, __file__, "--child", name, action, measure]
+    command = [sys.executable, "-m", "benchmarks.memory", "--child", name, action, measure]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -162,6 +159,7 @@ def main() -> None:
                 f"{row['budget']:9.1f}{over}",
                 flush=True,
             )
+    show(BARS, results)
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(results, file, indent=1)

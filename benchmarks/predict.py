@@ -1,6 +1,6 @@
 """Predictions beside NumPy's own two lines: Z = w.T @ X + b; A = 1 / (1 + exp(-Z)).
 
-Run: python benchmarks/predict.py [--case NAME ...] [--json FILE]
+Run: python -m benchmarks.predict [--case NAME ...] [--json FILE]
 
 One process, the two run alternately, best of several; the ratio (above 1: ours is faster) is what to read, the
 seconds are this machine's. `decision_function` runs beside the first line, the others beside both. Ours also checks

@@ -11,11 +11,18 @@ import numpy as np
 import sklearn
 
 import xlogreg
+from benchmarks.bars import Bar, show
 
 __all__ = ["report"]
 
 
-def report(description: str | None, names: Iterable[str], measure: Callable[[str], dict[str, object]]) -> None:
+def report(
+    description: str | None,
+    names: Iterable[str],
+    measure: Callable[[str], dict[str, object]],
+    bars: Iterable[Bar] = (),
+) -> None:
+    """Run the cases asked for, print them and their bars, and write the results."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="*", default=[""], help="parts of the names of cases")
     parser.add_argument("--json", help="write the results there")
@@ -25,6 +32,7 @@ def report(description: str | None, names: Iterable[str], measure: Callable[[str
     for name in (name for name in names if any(part in name for part in arguments.case)):
         found.append(measure(name))
         print(", ".join(f"{key} {x:.3g}" if isinstance(x, float) else f"{key} {x}" for key, x in found[-1].items()))
+    show(bars, {"cases": found})
     if arguments.json:
         versions = {"xlogreg": xlogreg.__version__, "numpy": np.__version__, "scikit-learn": sklearn.__version__}
         machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
