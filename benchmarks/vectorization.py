@@ -1,6 +1,6 @@
 """The notes' loops beside whole-array expressions, on every backend here (notes 1.10, 2.1 to 2.4).
 
-Run: python benchmarks/vectorization.py [--size N] [--json FILE]
+Run: python -m benchmarks.vectorization [--size N] [--json FILE]
 
 Loops run over Python lists, which is the best that they can get, and once over NumPy arrays, as the notes have it for
 the dot product (470 ms beside 1.5 ms there). Seconds are the median of several readings: of a loop, of one call; of an
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gpu import WAIT
 
 import xlogreg
+from benchmarks.gpu import WAIT
 from xlogreg.backends import LIBRARIES, Place, is_array, place_on, to_host, why_unusable
 
 LOOP_READINGS, READINGS = 3, 7
