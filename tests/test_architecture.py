@@ -47,6 +47,7 @@ LAYERS = [
     ["continuation"],
     ["assembly", "batches"],
     ["plans", "partition"],
+    ["spans"],
     ["fitting"],
     ["many", "intake", "optimum"],
     ["paths", "left_out", "resampling"],

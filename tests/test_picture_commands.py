@@ -71,17 +71,6 @@ def test_the_model_is_that_of_the_library(folder, model):
     np.testing.assert_allclose(xlogreg.load(model[0]).w, chosen.model.w, rtol=1e-5)
 
 
-def test_a_fold_in_the_span_of_the_pictures_is_the_fold_of_the_pictures():
-    rng = np.random.default_rng(1)
-    X, Y = rng.integers(0, 256, (90, 30), dtype=np.uint8), np.arange(30) % 3
-    inside = picture_commands._in_their_span(X)
-    assert inside.shape[0] < 30
-    options = {"l2s": [1.0, 1e-3], "folds": 3}
-    scores = [xlogreg.fit_cv(X, Y, standardize=255, **options).scores, xlogreg.fit_cv(inside, Y, **options).scores]
-    for name in ("log_loss", "accuracy"):
-        np.testing.assert_allclose(scores[0][name], scores[1][name], rtol=1e-5)
-
-
 def test_fit_prints_one_json_object_with_all_of_it(folder):
     done = call(*FIT, "-o", "json.model", "--json", "--seed", "3", folder=folder)
     said = json.loads(done.stdout)

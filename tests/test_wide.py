@@ -5,6 +5,7 @@ import pytest
 
 import xlogreg
 from xlogreg import problem as posing
+from xlogreg import spans
 
 
 def draw(n_x=240, m=40, seed=0):
@@ -113,3 +114,41 @@ def test_every_namespace_does_the_same_with_wide_data(where):
         expected, model = xlogreg.fit(X, Y, **options), xlogreg.fit(features, Y, **options)
         tolerance = 1e-9 if where.dtype == "float64" else 1e-3
         where.check(model.predict_proba(features), expected.predict_proba(X), rtol=tolerance)
+
+
+@pytest.mark.parametrize("case", [case for case in OPTIONS if case not in ("plain", "weights")])
+def test_models_of_one_wide_x_are_reduced_once(case, monkeypatch):
+    X, Y = draw()
+    X = X.T if case == "rows" else X
+    options = {key: value for key, value in OPTIONS[case].items() if key != "l2"} | {"tol": 1e-14}
+    calls = []
+    for module in (posing, spans):
+        reduce_wide = module.reduce_wide
+        monkeypatch.setattr(module, "reduce_wide", lambda *a, f=reduce_wide: calls.append(1) or f(*a))
+    l2s = [0.01, 0.1, 1.0]
+    models = xlogreg.fit_many(X, [Y, np.arange(40) % 3, 1 - Y], l2s=l2s, **options)
+    assert (len(calls) == 1) == (case != "standardised")  # whose scale is that of each model
+    for model, target, l2 in zip(models, (Y, np.arange(40) % 3, 1 - Y), l2s, strict=True):
+        alone = xlogreg.fit(X, target, l2=l2, **options)
+        assert model.samples == alone.samples
+        np.testing.assert_allclose(model.w, alone.w, atol=1e-8 * np.max(np.abs(alone.w)))
+        np.testing.assert_allclose(model.predict_proba(X), alone.predict_proba(X), atol=1e-8)
+
+
+def test_folds_of_wide_float32_data_of_large_means_keep_their_centre():
+    X, Y = draw()
+    X = (X + 2020.0).astype(np.float32)
+    chosen, expected = (xlogreg.fit_cv(x, Y, [0.1, 1.0], folds=4) for x in (X, X.astype(np.float64)))
+    np.testing.assert_allclose(chosen.scores["log_loss"], expected.scores["log_loss"], rtol=1e-4)
+    path = xlogreg.fit_path(X, Y, [0.1, 1.0])
+    assert path[0].w.dtype == np.float32
+    assert path[0].center is not None
+    np.testing.assert_allclose(path[0].predict_proba(X), xlogreg.fit(X, Y, l2=0.1).predict_proba(X), atol=1e-5)
+
+
+def test_a_penalty_of_zero_among_others_still_names_the_features_that_separate():
+    X, Y = draw()
+    X[7] = Y
+    with pytest.warns(xlogreg.SeparationWarning):
+        models = xlogreg.fit_path(X, Y, [0.1, 0.0])
+    assert models[1].fit_info.separation == "complete"

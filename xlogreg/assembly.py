@@ -18,7 +18,17 @@ from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
 from xlogreg.tables import open_table
 
-__all__ = ["Setting", "erased_class", "gather", "model_of", "receive", "reorder", "reordered", "settle"]
+__all__ = [
+    "Setting",
+    "erased_class",
+    "gather",
+    "model_of",
+    "parameters_at",
+    "receive",
+    "reorder",
+    "reordered",
+    "settle",
+]
 
 
 class Setting(NamedTuple):
@@ -113,7 +123,6 @@ def model_of(
     setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
 ) -> Model:
     """The model, with its parameters where X came from."""
-    home, stored = setting.home, setting.stored
     w, b = problem.engine.parameters_of(verdict.theta)
     center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
     info = FitInfo(
@@ -126,8 +135,6 @@ def model_of(
         **verdict.outcome,
     )
     return Model(
-        w=home.put(w, stored),
-        b=home.put(b, stored),
         classes=encoded.classes,
         samples=setting.samples,
         loss=problem.objective.loss.name,
@@ -135,17 +142,22 @@ def model_of(
         fit_info=info,
         covariance=verdict.covariance,
         feature_names=setting.names,
-        **(_offset(home, center, inner_b, stored) if _b_rounds(w, center, stored) else {}),
+        **parameters_at(setting, w, b, center, inner_b),
     )
+
+
+def parameters_at(
+    setting: Setting, w: np.ndarray, b: np.ndarray, center: np.ndarray, centered_b: np.ndarray
+) -> dict[str, Array]:
+    """Parameters of a Model where X came from; with the centre, and b there, where b alone would be rounded."""
+    home, stored = setting.home, setting.stored
+    kept = {"center": center, "centered_b": centered_b} if _b_rounds(w, center, stored) else {}
+    return {name: home.put(value, stored) for name, value in ({"w": w, "b": b} | kept).items()}
 
 
 def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
     """Whether w'x + b would lose digits that w'(x - center) keeps: large means, in float32."""
     return bool(np.max(np.sum(np.abs(w * center), axis=0)) * ROUNDING[dtype] > 1e-6)
-
-
-def _offset(home: Place, center: np.ndarray, b: np.ndarray, dtype: str) -> dict[str, Array]:
-    return {"center": home.put(center, dtype), "centered_b": home.put(b, dtype)}
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:

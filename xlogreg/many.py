@@ -15,6 +15,7 @@ from xlogreg.model import Model
 from xlogreg.options import options_of_models
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
+from xlogreg.spans import reduce_plan
 from xlogreg.tables import open_table
 
 __all__ = ["build_models", "fit_many"]
@@ -110,6 +111,7 @@ def fit_many(
 def build_models(plan: Plan, began: float) -> list[Model]:
     """The models of the plan, judged."""
     models = []
+    plan, in_full = reduce_plan(plan)
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):
         target = plan.target(number)
         if result is None:
@@ -119,7 +121,7 @@ def build_models(plan: Plan, began: float) -> list[Model]:
         else:
             costs, verdict = result.costs, judge(problem, result, plan.options[number])
         models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
-    return models
+    return in_full(models)
 
 
 def _for_each(entries: Sequence[Any], g: int) -> list[Any]:

@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.backends import HOST
-from xlogreg.coordinates import Coordinates
-from xlogreg.data import InMemory
 from xlogreg.files import expect_folder
 from xlogreg.fitting import fit
 from xlogreg.images import Pictures, flatten, load_folder
@@ -22,7 +19,6 @@ from xlogreg.partition import split
 from xlogreg.picture_files import Skipped, read_pictures
 from xlogreg.reports import as_json, printable
 from xlogreg.selection import Selection, fit_cv
-from xlogreg.wide import reduce_wide
 
 __all__ = ["evaluate_pictures", "fit_pictures", "predict_pictures"]
 
@@ -125,19 +121,7 @@ def _cross_validated(train: Pictures, options: dict[str, Any]) -> Selection:
             f"{counts[fewest]} picture of {fewest!r} to train on is too few to choose the penalty by cross-validation; "
             "add pictures, or give --l2"
         )
-    wide = train.X.shape[0] >= 2 * train.X.shape[1]
-    X, standardize = (_in_their_span(train.X), False) if wide else (train.X, 255)
-    return fit_cv(X, train.Y, PENALTIES, folds=min(FOLDS, counts[fewest]), standardize=standardize, **options)
-
-
-def _in_their_span(X: np.ndarray) -> np.ndarray:
-    """X / 255, centred, as (r, m) of r <= m features: the same penalised models of fewer parameters, see `wide`.
-
-    Once for all models: `fit_cv` would do it for each of them.
-    """
-    center = np.asarray(np.mean(X, axis=1, keepdims=True, dtype=np.float64))
-    source = InMemory(X, None, None, HOST, "float64", float(X.shape[1])).centered(center)
-    return reduce_wide(source, Coordinates(center, np.full_like(center, 255.0)))[0].X
+    return fit_cv(train.X, train.Y, PENALTIES, folds=min(FOLDS, counts[fewest]), standardize=255, **options)
 
 
 def _scores(chosen: Selection) -> dict[str, Any]:
