@@ -416,3 +416,12 @@ def test_without_matplotlib_the_extra_is_named(faces, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'xlogreg\[plots\]'"):
         WeightsDisplay.from_model(faces[0], shape=(2, 3))
+
+
+def test_names_between_dollars_are_text_and_no_mathematics():
+    X, Y = np.eye(4) + 0.1, np.asarray(["$a$", "$b$", "$c$", "$a$"])
+    model = xlogreg.fit(X, Y, l2=0.1)
+    weights = WeightsDisplay.from_model(model, shape=(2, 2), ax=Figure().subplots())
+    assert [axes.get_title() for axes in weights.axes_] == [r"\$a\$", r"\$b\$", r"\$c\$"]
+    matrix = ConfusionMatrixDisplay.from_model(model, X, Y, ax=Figure().subplots())
+    assert [label.get_text() for label in matrix.ax_.get_xticklabels()] == [r"\$a\$", r"\$b\$", r"\$c\$"]

@@ -16,6 +16,7 @@ from xlogreg.images import Pictures, unflatten
 from xlogreg.labels import encode_known
 from xlogreg.model import Model
 from xlogreg.plots import ConfusionMatrixDisplay, WeightsDisplay
+from xlogreg.plots.display import plain
 from xlogreg.reports import Report, printable
 
 __all__ = ["draw_report", "worst_mistakes"]
@@ -71,7 +72,7 @@ def draw_report(path: Path, model: Model, pictures: Pictures, title: str, report
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     which = "" if len(shown) < 2 else ", the surest first" if shown == mistakes else f": the {len(shown)} surest"
     m, wrong = len(pictures.files), len(mistakes)
-    top.suptitle(f"{_name(title, 60)}: {m - wrong} of {m} right, {wrong} wrong{which}")
+    top.suptitle(f"{plain(_short(title, 60))}: {m - wrong} of {m} right, {wrong} wrong{which}")
     if shown:
         _draw_mistakes(top.subplots(rows, COLUMNS, squeeze=False).ravel(), shown, pictures, names.tolist())
     left, right = bottom.subplots(1, 2, width_ratios=(1.5, 1.0))
@@ -90,22 +91,20 @@ def _draw_mistakes(axes: Sequence[Any], shown: list[Mistake], pictures: Pictures
         ax.set_axis_off()
     for ax, mistake in zip(axes, shown, strict=False):
         ax.imshow(pictures.pictures[mistake.number])
-        file = _name(pictures.files[mistake.number].name)
+        file = _short(pictures.files[mistake.number].name)
         taken_for = f"not {names[mistake.predicted]} ({100 * mistake.probability:.0f} %)"
-        ax.set_title(f"{file}\n{names[mistake.true]},\n{taken_for}", fontsize=8)
+        ax.set_title(plain(f"{file}\n{names[mistake.true]},\n{taken_for}"), fontsize=8)
 
 
 def _class_names(model: Model) -> np.ndarray:
     """Different ones, also where they begin alike."""
     labels = [str(label) for label in model.classes.tolist()]
-    names = [_name(label) for label in labels]
+    names = [_short(label) for label in labels]
     if len(set(names)) < len(names):
-        names = [_name(f"{number} {label}") for number, label in enumerate(labels)]
+        names = [_short(f"{number} {label}") for number, label in enumerate(labels)]
     return np.asarray(names)
 
 
-def _name(text: str, longest: int = LONGEST) -> str:
-    """As matplotlib shows it: short, and no mathematics."""
+def _short(text: str, longest: int = LONGEST) -> str:
     text = printable(text)
-    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
-    return text.replace("$", r"\$")
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

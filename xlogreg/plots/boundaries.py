@@ -7,7 +7,7 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.labels import as_matrix, encode_known
-from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of
+from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of, plain
 from xlogreg.tables import open_table
 
 __all__ = ["DecisionBoundaryDisplay"]
@@ -100,7 +100,7 @@ class DecisionBoundaryDisplay(Display):
         probability = np.exp(self.log_probability)
         if K == 2:
             image = ax.imshow(probability[1], cmap=RED_AND_BLUE, vmin=0.0, vmax=1.0, alpha=ALPHA, **where)
-            ax.figure.colorbar(image, ax=ax, label=f"probability of {self.classes[1]}")
+            ax.figure.colorbar(image, ax=ax, label=f"probability of {plain(self.classes[1])}")
         else:
             sure = ALPHA * (np.max(probability, axis=0) - 1.0 / K)[..., None] / (1.0 - 1.0 / K)
             likeliest = np.asarray(colours)[np.argmax(probability, axis=0), :3]
@@ -115,7 +115,7 @@ class DecisionBoundaryDisplay(Display):
             ax.scatter(*self.X, color="black", **style)
         else:
             for k, (name, colour) in enumerate(zip(self.classes.tolist(), colours, strict=True)):
-                ax.scatter(*self.X[:, self.numbers == k], color=[colour], label=str(name), **style)
+                ax.scatter(*self.X[:, self.numbers == k], color=[colour], label=plain(name), **style)
             ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(K, 4), frameon=False)
         ax.set_xlabel(self.names[0])
         ax.set_ylabel(self.names[1])

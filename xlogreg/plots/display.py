@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["BLUE", "RED", "RED_AND_BLUE", "Display", "class_colours", "label_of", "width_of"]
+__all__ = ["BLUE", "RED", "RED_AND_BLUE", "Display", "class_colours", "label_of", "plain", "width_of"]
 
 RED_AND_BLUE = "RdBu_r"  # diverging, and told apart by every kind of eyes: blue is low, red is high
 BLUE, RED = "#2166ac", "#b2182b"  # near its two ends
@@ -69,7 +69,12 @@ def class_colours(K: int) -> list[Any]:
 
 def label_of(feature: int, names: Sequence[str] | None) -> str:
     """The name of a feature, or its number."""
-    return f"feature {feature}" if names is None else names[feature]
+    return f"feature {feature}" if names is None else plain(names[feature])
+
+
+def plain(name: Any) -> str:
+    """The text as it is: what stands between two dollars would be read as mathematics."""
+    return str(name).replace("$", r"\$")
 
 
 def _new_axes(size: tuple[float, float]) -> Any:

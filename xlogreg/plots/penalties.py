@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.backends import to_host
-from xlogreg.plots.display import Display, class_colours, label_of
+from xlogreg.plots.display import Display, class_colours, label_of, plain
 
 __all__ = ["PathDisplay", "ScoresDisplay"]
 
@@ -54,7 +54,7 @@ class PathDisplay(Display):
         if k > 1:
             for number, colour in enumerate(class_colours(k)):
                 lines = ax.plot(self.l2, self.w[:, :, number], color=colour, linewidth=1.0)
-                lines[0].set_label(str(self.classes[number]))
+                lines[0].set_label(plain(self.classes[number]))
         else:
             ranked = np.argsort(-np.max(np.abs(self.w[:, :, 0]), axis=0))
             for feature in ranked[NAMED:].tolist():

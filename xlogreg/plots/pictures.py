@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.backends import to_host
-from xlogreg.plots.display import RED_AND_BLUE, Display, width_of
+from xlogreg.plots.display import RED_AND_BLUE, Display, plain, width_of
 
 __all__ = ["WeightsDisplay"]
 
@@ -83,21 +83,21 @@ class WeightsDisplay(Display):
         return rows, math.ceil(count / rows)
 
     def _draw(self, ax: Any) -> None:
-        names = [str(name) for name in self.classes.tolist()]
+        names = [plain(name) for name in self.classes.tolist()]
         titles = names if len(self.weights) > 1 else [""]
-        panels = dict(zip(titles, self.weights, strict=True))
+        panels = list(zip(titles, self.weights, strict=True))
         if self.weights.ndim == 4:
-            panels = {
-                f"{title} {channel}".strip(): picture[..., number]
-                for title, picture in panels.items()
+            panels = [
+                (f"{title} {channel}".strip(), picture[..., number])
+                for title, picture in panels
                 for number, channel in enumerate(CHANNELS)
-            }
+            ]
         largest = float(np.max(np.abs(self.weights))) or 1.0
         columns = self._grid()[1]
         wide = 0.8 * width_of(ax)  # the colour bar has the rest
-        size = min(10.0, 1.5 * wide / columns / max(*map(len, panels), 1))
+        size = min(10.0, 1.5 * wide / columns / max(*(len(title) for title, _ in panels), 1))
         self.axes_ = [ax] if len(panels) == 1 else self._insets(ax, len(panels), 2.0 * size / wide)
-        for axes, (title, picture) in zip(self.axes_, panels.items(), strict=True):
+        for axes, (title, picture) in zip(self.axes_, panels, strict=True):
             image = axes.imshow(picture, cmap=RED_AND_BLUE, vmin=-largest, vmax=largest, interpolation="nearest")
             axes.set_title(title, fontsize=size, pad=0.3 * size)
             axes.set_xticks([])

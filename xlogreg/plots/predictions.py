@@ -8,7 +8,7 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.labels import encode_known
-from xlogreg.plots.display import Display, width_of
+from xlogreg.plots.display import Display, plain, width_of
 
 __all__ = ["CalibrationDisplay", "ConfusionMatrixDisplay"]
 
@@ -52,7 +52,7 @@ class ConfusionMatrixDisplay(Display):
         return cls(report.confusion, report.classes).plot(ax)
 
     def _draw(self, ax: Any) -> None:
-        K, names = len(self.classes), [str(name) for name in self.classes.tolist()]
+        K, names = len(self.classes), [plain(name) for name in self.classes.tolist()]
         totals = np.sum(self.confusion, axis=1, keepdims=True)
         shares = self.confusion / np.where(totals > 0, totals, 1.0)
         image = ax.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
@@ -134,7 +134,9 @@ class CalibrationDisplay(Display):
         counts = np.bincount(bin_of, minlength=bins)
         sums = (np.bincount(bin_of, weights=values, minlength=bins) for values in (probability, right))
         predicted, observed = (part[counts > 0] / counts[counts > 0] for part in sums)
-        return cls(predicted, observed, counts, f"class {model.classes[1]}" if two else "the predicted class").plot(ax)
+        return cls(
+            predicted, observed, counts, f"class {plain(model.classes[1])}" if two else "the predicted class"
+        ).plot(ax)
 
     def _draw(self, ax: Any) -> None:
         edges = np.linspace(0.0, 1.0, len(self.counts) + 1)
