@@ -24,6 +24,14 @@ from xlogreg.plots import (
 )
 
 
+@pytest.fixture(autouse=True)
+def no_figures():
+    """Those that other tests left open are not in the way."""
+    pyplot.close("all")
+    yield
+    pyplot.close("all")
+
+
 @pytest.fixture
 def ax():
     return Figure(layout="constrained").subplots()
@@ -409,7 +417,6 @@ def test_without_axes_pyplot_makes_a_figure(faces):
     display = WeightsDisplay.from_model(faces[1], shape=(2, 3))
     assert [pyplot.figure(number) for number in pyplot.get_fignums()] == [display.figure_]
     display.figure_.draw_without_rendering()
-    pyplot.close(display.figure_)
 
 
 def test_without_matplotlib_the_extra_is_named(faces, monkeypatch):
