@@ -55,11 +55,12 @@ def facts(runs: list[dict[str, Any]]) -> str:
     rates = ", ".join(f"{rate:.1f} on {threads}" for threads, rate in run["bandwidth"].items() if rate)
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     missing = "; ".join(f"{name}: {reason}" for name, reason in run["missing"].items()) or "none"
+    budgets = " or ".join(f"{budget:g}" for budget in sorted({run["limits"]["budget"] for run in runs}))
     gpus = f" GPU: {', '.join(run['gpus'])}." if run["gpus"] else ""
     return (
         f"{run['run'][:10]}, {run['processor']}, {run['machine']}, Python {run['python']}.{gpus} Threads pinned to "
         f"{' and '.join(run['bandwidth'])}; memory is read with GB/s: {rates}. A fit is stopped after "
-        f"{run['limits']['cap']:g} s, no fit begins after {run['limits']['budget']:g} s of a pair. "
+        f"{run['limits']['cap']:g} s, no fit begins after {budgets} s of a pair. "
         f"TF32 {run['TF32']}.\n\n"
         f"Versions: {versions}.\n\nMissing: {missing}."
     )

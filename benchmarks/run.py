@@ -27,7 +27,7 @@ from benchmarks.problems import RECIPES, Recipe
 RESULTS = Path(__file__).parent / "results"
 NAMES = ("engine", "many", "estimators", "any_data", "memory", "predict", "gradient_descent", "vectorization")
 PARTS = tuple(name for name in NAMES if (RESULTS.parent / f"{name}.py").exists())
-QUICK = Limits(cap=15.0, budget=1.0)
+QUICK = Limits(cap=15.0, budget=0.5)
 
 
 def run_parts(names: Iterable[str]) -> int:

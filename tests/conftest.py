@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xlogreg import engine
 from xlogreg.backends import available_backends, device_of, dtype_name, name_of, place_on, to_host
 
 try:
@@ -106,6 +107,12 @@ def place_or_skip(backend, device=None):
         return place_on(backend, device)
     except Exception as error:  # each library has its own class for a device that is not there
         pytest.skip(reason=f"{backend} has no working device {device} here: {error}")
+
+
+@pytest.fixture
+def subsets(monkeypatch):
+    """Curvature is taken from subsets, however little data there are."""
+    monkeypatch.setattr(engine, "LITTLE", (0, 0))
 
 
 @pytest.fixture(scope="session")

@@ -133,7 +133,7 @@ def test_a_good_start_is_used():
     np.testing.assert_allclose(again.w, model.w, atol=1e-6)
 
 
-def test_the_engine_is_the_same_on_every_namespace(where):
+def test_the_engine_is_the_same_on_every_namespace(where, subsets):
     X, Y = draw(m=4000, n_x=5)
     expected = xlogreg.fit(X, Y)
     model = xlogreg.fit(where.asarray(X), where.place.put(Y, "int32"))
@@ -250,6 +250,12 @@ def test_a_loose_tolerance_takes_no_more_passes_than_the_default(tol):
     assert xlogreg.fit(X, Y, tol=tol, **penalised).fit_info.passes < xlogreg.fit(X, Y, **penalised).fit_info.passes
 
 
+def test_little_data_are_left_to_newtons_method():
+    (X, Y), (more, labels) = draw(m=6000, n_x=5), draw(m=12_000, n_x=5)
+    assert xlogreg.fit(X, Y).fit_info.solver == "newton"
+    assert xlogreg.fit(more, labels).fit_info.solver == "sampled-newton"
+
+
 def test_parameter_error_counts_standard_errors():
     X, Y = draw(m=6000, n_x=4)
     best = xlogreg.fit(X, Y, tol=1e-15)
@@ -264,7 +270,7 @@ def test_parameter_error_counts_standard_errors():
 
 @pytest.mark.parametrize("samples", ["columns", "rows"])
 @pytest.mark.parametrize("scale", [1e-25, 1e18])
-def test_float32_data_of_any_unit_have_the_same_optimum(scale, samples):
+def test_float32_data_of_any_unit_have_the_same_optimum(scale, samples, subsets):
     X, Y = draw(m=4000, n_x=5)
     X = np.asarray(X * scale, dtype="float32")
     model = xlogreg.fit(X.T if samples == "rows" else X, Y, samples=samples)

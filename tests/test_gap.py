@@ -106,14 +106,14 @@ def skewed(seed):
 
 
 @pytest.mark.parametrize("tol", [1e-4, 1e-5])
-def test_heavy_tails_do_not_make_a_fit_believe_that_it_has_converged(tol):
+def test_heavy_tails_do_not_make_a_fit_believe_that_it_has_converged(tol, subsets):
     for seed in (1, 12, 34):
         info, true = estimated(*skewed(seed), tol)
         assert info.converged
         assert true <= 3 * tol * info.cost
 
 
-def test_heavy_tails_end_within_the_default_tolerance():
+def test_heavy_tails_end_within_the_default_tolerance(subsets):
     for seed in (1, 12, 34):
         info, true = estimated(*skewed(seed), None)
         assert info.converged

@@ -28,6 +28,7 @@ from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["minimize", "subset_pays"]
 
+LITTLE = (200_000, 20)  # numbers of X, counted as of so many features at least, that need no subsets
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
 HESSIAN_SAMPLES = (300, 2000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
 HESSIAN_SHARE = 32  # and no more than this share of all samples, for each parameter: the time of a gradient or two
@@ -39,7 +40,12 @@ SLOW = 3.0
 
 
 def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
-    """Whether the samples are many enough, of every class, for a subset to stand for them."""
+    """Whether the samples are many enough, of every class, for a subset to stand for them and to save time.
+
+    Measured: up to twice the time of Newton's method where X has 100,000 numbers, and a third where it has millions.
+    """
+    if source.m * max(source.n_x, LITTLE[1]) <= LITTLE[0]:
+        return False
     rarest = float(np.min(spread.shares)) * source.effective_samples
     return source.effective_samples >= 2 * START_SAMPLES * parameters and rarest >= RARE * parameters
 

@@ -32,6 +32,8 @@ __all__ = [
     "target_terms",
 ]
 
+FEW_FEATURES = 10  # up to which symmetry saves less than the copy of X that it takes to use it
+
 
 class Block(NamedTuple):
     """Some of the samples, on the computing device and in the computing dtype."""
@@ -145,8 +147,12 @@ def _weighted(C: Array, block: Block, theta: Array) -> Array:
 
 def _bordered_gram(X: Array, C: Array) -> Array:
     """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), for C (1, 1, m)."""
-    xp = array_namespace(X)
-    root = xp.sqrt(C[0, :, :])
+    xp, C = array_namespace(X), C[0, :, :]
+    if X.shape[0] <= FEW_FEATURES:
+        weighted, border = X * C, X @ C.T
+        H = xp.concat([weighted @ X.T, border], axis=1)
+        return xp.concat([H, xp.concat([border.T, xp.sum(C, axis=1, keepdims=True)], axis=1)], axis=0)
+    root = xp.sqrt(C)
     half = xp.concat([X * root, root], axis=0)
     return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
 
