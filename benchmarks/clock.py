@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     """Seconds: of one fit, and of all fits of a pair, after which none is begun."""
 
     cap: float = 30.0
-    budget: float = 6.0
+    budget: float = 3.0
 
 
 class Timing(NamedTuple):

@@ -39,6 +39,7 @@ BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T 
 MEMORY, LEAST_MEMORY = 100, 20  # pairs at most, and where they take more memory than X
 PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
 SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
+WORTH, AT_LAST = 4, 250  # n_x^2 / (m k) up to which all axes are taken at once, and where steps are slow
 
 
 def minimize(
@@ -77,7 +78,7 @@ def minimize(
             method=method,
             tol=target,
             max_iter=max_iter - (0 if whole is None else whole.iterations),
-            slow=0.0 if basis.whole or source.n_x > WHOLE_LIMIT else SLOW,
+            slow=0.0 if basis.whole or not axes_pay(source, k, AT_LAST) else SLOW,
             monitor=monitor,
         )
         theta, pairs = result.theta, result.method.pairs
@@ -107,9 +108,9 @@ def pairs_that_fit(source: Source, numbers: int) -> int:
     return min(max(source.m * source.n_x // (2 * numbers), LEAST_MEMORY), MEMORY)
 
 
-def axes_pay(source: InMemory, k: int) -> bool:
-    """Whether all axes cost no more time than a few dozen gradients of all samples."""
-    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= 4 * source.effective_samples * k
+def axes_pay(source: InMemory, k: int, worth: float = WORTH) -> bool:
+    """Whether all axes cost no more time than some gradients of all samples: measured, one for n_x^2 = 4 m k."""
+    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= worth * source.effective_samples * k
 
 
 def _subsets(source: InMemory, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
