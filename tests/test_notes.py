@@ -22,7 +22,6 @@ ROOT = Path(__file__).parent.parent
 SECTIONS = [f"1.{i}" for i in range(1, 11)] + [f"2.{i}" for i in range(1, 10)]
 
 
-@pytest.fixture
 def two_by_six(where):
     """X (2, 6), Y (1, 6), w (2, 1), b (1, 1)."""
     rng = np.random.default_rng(3)
@@ -36,8 +35,8 @@ def test_section_1_1_a_picture_is_a_column_and_samples_stand_side_by_side(where)
     where.check(X, to_host(pictures).reshape(5, -1).T, shape=(12288, 5))
 
 
-def test_section_1_2_y_hat_is_the_sigmoid_of_a_linear_score(where, two_by_six):
-    X, _, w, b = two_by_six
+def test_section_1_2_y_hat_is_the_sigmoid_of_a_linear_score(where):
+    X, _, w, b = two_by_six(where)
     _, A = xlogreg.forward(X, w, b)
     z = to_host(w)[:, 0] @ to_host(X) + 0.25
     where.check(A, 1 / (1 + np.exp(-z[None, :])))
@@ -103,8 +102,8 @@ def test_section_1_8_the_backward_pass_gives_3_6_and_9():
     }
 
 
-def test_section_1_9_dz_is_a_minus_y(where64, two_by_six_64):
-    X, Y, w, b = two_by_six_64
+def test_section_1_9_dz_is_a_minus_y(where64):
+    X, Y, w, b = two_by_six(where64)
     W, B = Variable(w, name="w"), Variable(b, name="b")
     Z = (W.T @ X + B).named("Z")
     A = graph.sigmoid(Z).named("A")
@@ -117,15 +116,8 @@ def test_section_1_9_dz_is_a_minus_y(where64, two_by_six_64):
     where64.check(derivatives["db"], to_host(db), rtol=1e-12)
 
 
-@pytest.fixture
-def two_by_six_64(where64):
-    rng = np.random.default_rng(3)
-    values = rng.standard_normal((2, 6)), [[0, 1, 1, 0, 1, 0]], rng.standard_normal((2, 1)), [[0.25]]
-    return tuple(where64.asarray(value) for value in values)
-
-
-def test_section_1_10_derivatives_of_the_cost_are_means_over_the_samples(where, two_by_six):
-    X, Y, w, b = two_by_six
+def test_section_1_10_derivatives_of_the_cost_are_means_over_the_samples(where):
+    X, Y, w, b = two_by_six(where)
     J, dw, db = loop_gradients(to_host(X).tolist(), to_host(Y)[0].tolist(), to_host(w)[:, 0].tolist(), 0.25)
     Z, A = xlogreg.forward(X, w, b)
     where.check(xlogreg.cost(Z, Y), J, shape=())
@@ -150,15 +142,15 @@ def test_section_2_2_functions_of_vectors_need_no_loop(where):
     where.check(1 / v + v**2 + xp.abs(v), [[3.0], [5.5], [2.75]])
 
 
-def test_section_2_3_all_scores_are_one_product(where, two_by_six):
-    X, _, w, b = two_by_six
+def test_section_2_3_all_scores_are_one_product(where):
+    X, _, w, b = two_by_six(where)
     Z, A = xlogreg.forward(X, w, b)
     where.check(Z, [[to_host(w)[:, 0] @ to_host(X)[:, i] + 0.25 for i in range(6)]])
     assert A.shape == (1, 6)
 
 
-def test_section_2_4_the_vectorised_loop_is_the_loop_over_samples(where64, two_by_six_64):
-    X, Y, w, b = two_by_six_64
+def test_section_2_4_the_vectorised_loop_is_the_loop_over_samples(where64):
+    X, Y, w, b = two_by_six(where64)
     expected = loop_descent(to_host(X).tolist(), to_host(Y)[0].tolist(), 0.5, 30, to_host(w)[:, 0].tolist(), 0.25)
     for _ in range(30):
         _, A = xlogreg.forward(X, w, b)
