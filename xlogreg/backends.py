@@ -34,6 +34,7 @@ __all__ = [
     "place_on",
     "squares",
     "to_host",
+    "weighted_gram",
 ]
 
 Array = Any  # an array of any library that follows the array API standard
@@ -275,6 +276,11 @@ def _status(name: str) -> BackendStatus:
 def squares(X: Array, weight: Array) -> Array:
     """Sums (n_x, 1) of the squares of X (n_x, m), weighted by weight (1, m)."""
     return LIBRARIES[name_of(X)].squares(X, weight)
+
+
+def weighted_gram(X: Array, C: Array) -> Array:
+    """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1) of X (n_x, m) and C (1, m), in C's dtype."""
+    return LIBRARIES[name_of(X)].gram(X, C)
 
 
 def log1p(E: Array) -> Array:

@@ -83,6 +83,7 @@ class Library(NamedTuple):
     convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
     fills: bool  # whether parts of an array can be written into, as a copy in pieces does
     squares: Callable[[Any, Any], Any]  # X (n_x, m), weight (1, m) -> weighted sums of squares (n_x, 1)
+    gram: Callable[[Any, Any], Any]  # X (n_x, m), C (1, m) -> [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in C's dtype
     log1p: Callable[[Any], Any]  # log(1 + e) of e >= 0, to full relative accuracy
     log1p_folds: int  # how often to multiply factors in pairs before their logarithm is taken
     # function of a block, arrays and one constant -> the same function, compiled; None where that cannot be
@@ -135,18 +136,22 @@ def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
     return X if center is None else X - center
 
 
+FEW_FEATURES = 10  # up to which symmetry saves less than it costs
 _scratch = threading.local()
 
 
+def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
+    """So many numbers of this thread, used again: fresh pages for every block cost more than the arithmetic."""
+    size, memory = count * np.dtype(dtype).itemsize, vars(_scratch).get(name)
+    if memory is None or memory.nbytes < size:
+        memory = vars(_scratch)[name] = np.empty(size, dtype=np.uint8)
+    return memory[:size].view(dtype)
+
+
 def _numpy_convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
-    """Into memory of the thread that is used again: fresh pages for every block cost more than the arithmetic."""
     if center is None and X.dtype == dtype:
         return X
-    size = X.size * np.dtype(dtype).itemsize
-    memory = getattr(_scratch, "memory", None)
-    if memory is None or memory.nbytes < size:
-        memory = _scratch.memory = np.empty(size, dtype=np.uint8)
-    out = memory[:size].view(dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
+    out = _memory("block", X.size, dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
     if center is None or X.dtype != dtype:  # rounded before it is centred, as the centre was
         np.copyto(out, X, casting="unsafe")
         X = out
@@ -176,6 +181,24 @@ def _numpy_squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
 
+def _gram(X: Any, C: Any) -> Any:
+    xp = array_namespace(X)
+    root = xp.sqrt(C)
+    half = xp.concat([xp.astype(X, C.dtype, copy=False) * root, root], axis=0)
+    return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
+
+
+def _numpy_gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """In memory of the thread that is used again, as `_numpy_convert`; and of few features without symmetry."""
+    half = _memory("gram", X.size + C.size, C.dtype).reshape(-1, C.size)
+    factor = C if X.shape[0] <= FEW_FEATURES else np.sqrt(C)
+    np.multiply(X, factor, out=half[:-1])
+    half[-1:] = factor
+    if factor is not C:
+        return half @ half.T
+    return np.concatenate([half @ X.T, half.sum(axis=1, keepdims=True)], axis=1)
+
+
 @functools.cache
 def _jax_compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """One launch instead of some forty, and no temporaries in memory; compiled anew for each shape."""
@@ -195,6 +218,7 @@ LIBRARIES = {
         _numpy_convert,
         True,
         _numpy_squares,
+        _numpy_gram,
         _numpy_log1p,
         3,  # (1 + e)^8 overflows for 65,000 classes and more, in float32
         None,
@@ -210,6 +234,7 @@ LIBRARIES = {
         _convert,
         True,
         _squares,
+        _gram,
         _log1p,
         0,
         None,
@@ -225,6 +250,7 @@ LIBRARIES = {
         _convert,
         True,
         _squares,
+        _gram,
         _log1p,
         0,
         None,
@@ -241,6 +267,7 @@ LIBRARIES = {
         _convert,
         False,
         _squares,
+        _gram,
         _log1p,
         0,
         _jax_compile,
@@ -256,6 +283,7 @@ LIBRARIES = {
         _convert,
         True,
         _squares,
+        _gram,
         _log1p,
         0,
         None,

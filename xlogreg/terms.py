@@ -8,7 +8,7 @@ theta, which may be wider than that of X: float32 samples, float64 sums. Capital
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xlogreg.backends import Array, array_namespace, device_of, squares
+from xlogreg.backends import Array, array_namespace, device_of, squares, weighted_gram
 from xlogreg.logistic import backward, scores
 from xlogreg.losses import Loss, sum_losses
 
@@ -31,8 +31,6 @@ __all__ = [
     "spread_terms",
     "target_terms",
 ]
-
-FEW_FEATURES = 10  # up to which symmetry saves less than the copy of X that it takes to use it
 
 
 class Block(NamedTuple):
@@ -114,9 +112,11 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
     C = _weighted(C, block, theta)
     # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
-    X = xp.astype(X, theta.dtype, copy=False)
-    hessian = _bordered_gram if theta.shape[2] == 1 else _bordered_grams
-    H = [hessian(X, C[model, :, :, :]) for model in range(theta.shape[1])]
+    if theta.shape[2] == 1:
+        H = [weighted_gram(X, C[model, 0, :, :]) for model in range(theta.shape[1])]
+    else:
+        X = xp.astype(X, theta.dtype, copy=False)
+        H = [_bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
     sums = _first_sums(block, theta, excess, tail, dZ)
     return (*sums, _unsettled(block, theta, excess, tail), H[0][None, ...] if len(H) == 1 else xp.stack(H))
 
@@ -143,18 +143,6 @@ def _weighted(C: Array, block: Block, theta: Array) -> Array:
     # the constant over the classes is no direction: to the rounding of theta's dtype, not of X's
     identity = xp.eye(C.shape[-2], dtype=C.dtype, device=device_of(C))
     return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
-
-
-def _bordered_gram(X: Array, C: Array) -> Array:
-    """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), for C (1, 1, m)."""
-    xp, C = array_namespace(X), C[0, :, :]
-    if X.shape[0] <= FEW_FEATURES:
-        weighted, border = X * C, X @ C.T
-        H = xp.concat([weighted @ X.T, border], axis=1)
-        return xp.concat([H, xp.concat([border.T, xp.sum(C, axis=1, keepdims=True)], axis=1)], axis=0)
-    root = xp.sqrt(C)
-    half = xp.concat([X * root, root], axis=0)
-    return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
 
 
 def _bordered_grams(X: Array, C: Array) -> Array:
@@ -239,7 +227,7 @@ def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
     X, _, weight, _ = block
     xp = array_namespace(X)
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
-    return (xp.astype(_bordered_gram(X, weight[None, :, :]), origin.dtype, copy=False),)
+    return (xp.astype(weighted_gram(X, weight), origin.dtype, copy=False),)
 
 
 def class_terms(block: Block, origin: Array) -> tuple[Array]:
