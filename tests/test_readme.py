@@ -41,6 +41,21 @@ def test_the_code_blocks_of_the_readme_run():
     assert run_blocks(README) >= 3
 
 
+def test_the_readme_shows_what_its_first_block_prints(capsys):
+    block = re.search(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", xlogreg.BackendFallbackWarning)
+        exec(compile(block, "the first block", "exec"), {})
+    shown = re.search(r"^```text\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)[1]
+    of_the_machine = ("backend", "device", "fallback", "gradient_norm", "gap ", "parameter_error", "seconds")
+    lines = [
+        [line for line in text.splitlines() if not line.startswith(of_the_machine)]
+        for text in (capsys.readouterr().out, shown)
+    ]
+    assert len(lines[0]) > 15
+    assert lines[0] == lines[1]
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
 def test_the_code_blocks_of_the_documents_run(path):
     text = path.read_text()
