@@ -26,8 +26,8 @@ class Competitor(NamedTuple):
 
     Attributes
     ----------
-    name, library : str
-        Two libraries are needed to confirm a minimum.
+    name, package : str
+        What it is called, and where it is from: two packages are needed to confirm a minimum.
     modules : tuple of str
         Without them it is missing; their import is no part of the first call.
     prepare : callable, Problem -> data
@@ -53,7 +53,7 @@ class Competitor(NamedTuple):
     """
 
     name: str
-    library: str
+    package: str
     modules: tuple[str, ...]
     prepare: Callable[[Problem], Any]
     fit: Callable[..., Answer]

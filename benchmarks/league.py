@@ -140,7 +140,7 @@ class League(NamedTuple):
             for (name, threads), pending in todo.items():
                 problem = prepare(name, recipes, folder) if pending else None
                 for competitor in pending if problem else []:
-                    target = lowest(records.values(), name, competitor.library)
+                    target = lowest(records.values(), name, competitor.package)
                     record = {"run": run, **self.pair(competitor, problem, folder, threads, target)}
                     records[key(record)] = record
                     print(json.dumps(record), file=file, flush=True)
@@ -152,7 +152,7 @@ class League(NamedTuple):
     def pair(self, competitor: Competitor, problem: Problem, folder: Path, threads: int, target: float) -> Record:
         """One pair, or why it does not run."""
         names = ("m", "n_x", "K", "dtype", "l2", "about", "seed", "tags")
-        head: Record = {"problem": problem.name, "competitor": competitor.name, "library": competitor.library}
+        head: Record = {"problem": problem.name, "competitor": competitor.name, "library": competitor.package}
         head |= {"threads": threads, "referee": competitor.referee, "points": []}
         reason = competitor.refuses(problem, alone=threads < cores())
         if reason:

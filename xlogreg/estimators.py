@@ -181,7 +181,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             samples="rows",
             loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
             costs=np.zeros(0),
-            fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]
+            fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions ask for none
         )
         if self._offset is None:
             return model

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from xlogreg.backends import HOST, place_of, to_host
 from xlogreg.derivatives import as_real
 from xlogreg.drawing import Box, as_svg, as_text, text_of
@@ -213,7 +211,7 @@ def _compute(function: Callable[..., Any], *values: Any) -> Any:
     for other in map(place_of, arrays[1:]):
         if other != place:
             raise TypeError(f"the arrays of an expression must live in one place, not {place} and {other}: move one")
-    dtype = place.xp.result_type(*(array.dtype for array in arrays)) if arrays else np.float64
+    dtype = place.xp.result_type(*(array.dtype for array in arrays)) if arrays else place.xp.float64
     with place.computing():
         together = (
             place.xp.asarray(value, dtype=dtype, device=place.device) if type(value) is float else value

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
+import numpy as np  # for the arithmetic of shapes alone: values are in the namespace that they come with
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from xlogreg import losses

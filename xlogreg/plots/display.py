@@ -50,7 +50,7 @@ class Display:
         return self
 
     def _draw(self, ax: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each display draws itself
 
 
 def width_of(ax: Any) -> float:
