@@ -16,16 +16,17 @@ MODULES = {
 }
 # every module may import those above it, never those below
 LAYERS = [
-    ["version", "exceptions", "libraries", "options", "reports", "tables", "threads"],
-    ["backends"],
-    ["placement", "losses", "plots.display", "source", "derivatives", "drawing"],
+    ["version", "exceptions", "host", "devices", "options", "reports", "tables", "threads", "ahead"],
+    ["libraries", "stored"],
+    ["backends", "sequential"],
+    ["placement", "losses", "plots.display", "source", "derivatives", "drawing", "matrices", "folders", "subsets"],
     ["logistic", "operations"],
     ["terms", "graph"],
     ["scoring"],
     ["labels", "data", "files", "exports"],
     ["plots.boundaries", "plots.fits", "plots.penalties", "plots.pictures", "plots.predictions"],
     ["plots"],
-    ["nonfinite"],
+    ["nonfinite", "streams"],
     ["coordinates", "objective", "folds"],
     ["wide"],
     ["preconditioners", "progress", "solvers.result"],

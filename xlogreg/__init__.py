@@ -8,6 +8,7 @@ from xlogreg.derivatives import GradientCheck, check_gradients, slope
 from xlogreg.exceptions import (
     BackendFallbackWarning,
     BackendUnavailableError,
+    BlockError,
     ConvergenceWarning,
     DivergenceWarning,
     ModelFileError,
@@ -16,6 +17,7 @@ from xlogreg.exceptions import (
     XlogregWarning,
 )
 from xlogreg.fitting import fit
+from xlogreg.folders import open_parts
 from xlogreg.logistic import cost, curvature, forward, gradients, update
 from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
 from xlogreg.many import fit_many
@@ -37,6 +39,7 @@ __all__ = [
     "BackendFallbackWarning",
     "BackendStatus",
     "BackendUnavailableError",
+    "BlockError",
     "Bootstrap",
     "ConvergenceWarning",
     "DivergenceWarning",
@@ -65,6 +68,7 @@ __all__ = [
     "gradients",
     "load",
     "log_loss",
+    "open_parts",
     "sigmoid",
     "slope",
     "softmax",

@@ -1,21 +1,26 @@
 """What lies around every fit: samples on the place that computes, and a Model of what was found there."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from xlogreg import labels
 from xlogreg.backends import Array, Place, dtype_name, place_of
 from xlogreg.data import InMemory
+from xlogreg.devices import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, warn
 from xlogreg.judging import Verdict
+from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
 from xlogreg.options import dtype_option
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
+from xlogreg.stored import Slices, Stored
+from xlogreg.streams import take_in
 from xlogreg.tables import open_table
 
 __all__ = [
@@ -23,18 +28,24 @@ __all__ = [
     "erased_class",
     "gather",
     "model_of",
+    "open_samples",
     "parameters_at",
     "receive",
     "reorder",
     "reordered",
     "settle",
+    "within_memory",
 ]
+
+
+ROOM = 0.8  # of the memory that a device has left, which X may take
+Answer = TypeVar("Answer")
 
 
 class Setting(NamedTuple):
     """Where a fit takes place, and with which X."""
 
-    X: Array  # on the place that computes
+    X: Array | Stored  # on the place that computes, or read block by block
     samples: str
     names: tuple[str, ...] | None
     home: Place  # where X came from, and parameters go to
@@ -42,6 +53,7 @@ class Setting(NamedTuple):
     place: Place
     dtype: str  # computed in
     fallback: str | None
+    given: np.ndarray | None = None  # X on the host, where it was copied to a device
 
 
 class Received(NamedTuple):
@@ -65,11 +77,22 @@ def receive(
     fallback: bool,
 ) -> Received:
     """Check what the user handed in, and bring X to the place that computes."""
-    X, names = open_table(X, samples)
-    X = labels.as_matrix(X, samples)
+    X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
     weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
     return Received(settle(X, names, samples, backend, device, dtype, fallback), encoded, weight)
+
+
+def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Array, Any, Any, tuple[str, ...] | None]:
+    """X as numbers, and the names of its features; with Y and weights, which a factory brings along."""
+    if callable(X):
+        if Y is not None or sample_weight is not None:
+            raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
+        X, Y, sample_weight = take_in(X, samples)
+        return X, Y.T if samples == "rows" and Y.shape[0] > 1 else Y, sample_weight, X.names
+    X, names = open_table(X, samples)
+    X = as_matrix(X, samples)
+    return X, Y, sample_weight, X.names if isinstance(X, Stored) else names
 
 
 def reorder(received: Received, order: np.ndarray) -> Received:
@@ -96,9 +119,35 @@ def settle(
     home = place_of(X)
     nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
     place, reason = choose_place(home, nbytes, backend, device, fallback)
+    free = place.free_bytes if isinstance(X, np.ndarray) else None
+    if free is not None and nbytes > ROOM * free:
+        X, reason = _stay(X, samples, f"{place} has {free / 2**30:.3g} GiB of memory left")
     computed = _computing_dtype(X, dtype, place)
     stored = dtype_name(X) if dtype_name(X) in ROUNDING else computed
-    return Setting(place.put(X), samples, names, home, stored, place, computed, reason)
+    setting = Setting(X, samples, names, home, stored, place, computed, reason)
+    if isinstance(X, Stored) or home == place:
+        return setting
+    moving = setting._replace(given=X if isinstance(X, np.ndarray) else None)
+    return within_memory(
+        moving, lambda setting: setting if isinstance(setting.X, Stored) else setting._replace(X=place.put(X))
+    )
+
+
+def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
+    """What comes of the work; where the memory of the device does not suffice, once more with X left on the host."""
+    try:
+        return work(setting)
+    except Exception as error:
+        if setting.given is None or not is_out_of_memory(error):
+            raise
+    X, reason = _stay(setting.given, setting.samples, f"{setting.place} ran out of memory")
+    return work(setting._replace(X=X, fallback=reason, given=None))
+
+
+def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
+    """X as it is read from the host block by block, and the reason."""
+    size = f"X of {X.nbytes / 2**30:.3g} GiB stays on the host, and is copied block by block in each pass"
+    return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
 
 
 def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory:
@@ -161,7 +210,7 @@ def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
-    asked, natural = dtype_option(dtype), labels.computing_dtype(X)
+    asked, natural = dtype_option(dtype), computing_dtype(X)
     if (asked or natural) == "float32" or place.widest == "float64":
         return asked or natural
     remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""

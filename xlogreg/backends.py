@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.libraries import LIBRARIES, array_namespace, device_name, device_of, is_array, move, namespace_of
+from xlogreg.stored import Stored
 
 __all__ = [
     "HOST",
@@ -134,6 +135,18 @@ class Place:
         narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
         return native if narrow is None or self.offers(native.dtype.name) else native.astype(narrow)
 
+    def send(self, host: np.ndarray) -> Array:
+        """As `put`, of a block that arrives while others are computed with."""
+        send = LIBRARIES[self.name].send
+        if send is None or self.small_blocks:
+            return self.put(host)
+        return send(importlib.import_module(LIBRARIES[self.name].module), self._native(host), self.device)
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Memory of the device that is left; None where it is not known."""
+        return LIBRARIES[self.name].free(importlib.import_module(LIBRARIES[self.name].module), self.device)
+
     def take(self, X: Array, index: Array, axis: int) -> Array:
         """The elements of X (two axes) at the indices along the axis."""
         if not self.small_blocks:
@@ -196,8 +209,8 @@ HOST = Place("numpy", "cpu")
 
 
 def place_of(array: Array) -> Place:
-    """Where an array lives."""
-    return HOST if type(array) is np.ndarray else Place(name_of(array), device_of(array))
+    """Where an array lives, or is read to."""
+    return HOST if type(array) is np.ndarray or isinstance(array, Stored) else Place(name_of(array), device_of(array))
 
 
 def place_on(name: str, device: Any = None) -> Place:

@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from xlogreg.ahead import read_ahead
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.stored import Stored
+from xlogreg.subsets import draw_subsets
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
@@ -17,12 +20,15 @@ __all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "host_center", 
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
+ARRIVING_BYTES = 64 * 2**20  # of a block that is copied to a device while others are computed with
 GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
+READ_BYTES = 256 * 2**20  # of one that is read once from where X is stored
 NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
 SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
 LEAST_BLOCKS = 4  # that are worth the threads
-LONGEST_RUN = 64  # of neighbouring samples in a random subset
-RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
+
+Answer = TypeVar("Answer")
+Span = tuple[int, int]  # start and stop of a block
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class InMemory:
     Attributes
     ----------
     X : array (n_x, m), or (m, n_x) when ``rows``
-        Any real dtype, any layout; converted block by block, never written into.
+        Any real dtype, any layout; converted block by block, never written into. Or `Stored`: its blocks are read when
+        they are computed with, and brought to the place.
     Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
         With an axis in front, (t, k, m) or (t, 1, m), where models that share X have their own. None only where
         nothing but X is looked at.
@@ -77,8 +84,13 @@ class InMemory:
 
     @property
     def converts(self) -> bool:
-        """Whether blocks are computed from X, not cut out of it."""
-        return self.center is not None or dtype_name(self.X) != self.dtype
+        """Whether blocks are made of X, not cut out of it."""
+        return self.stored or self.center is not None or dtype_name(self.X) != self.dtype
+
+    @property
+    def stored(self) -> bool:
+        """Whether X is read block by block."""
+        return isinstance(self.X, Stored)
 
     def centered(self, center: Array) -> "InMemory":
         """The same samples, as X - center."""
@@ -111,28 +123,18 @@ class InMemory:
         weight = None if self.weight is None else self.place.put(self.weight, self.place.widest)
         return dataclasses.replace(self, dtype=self.place.widest, weight=weight)
 
+    @property
+    def drawable(self) -> np.ndarray | None:
+        """The samples (n,), by number, that a subset may be of; None for all."""
+        return self.X.drawable if isinstance(self.X, Stored) and self.index is None else None
+
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
-        """Disjoint random subsets of about so many samples each, see `sample`; of more where weights count little."""
-        counts = tuple(min(self.m, math.ceil(count * self.m / self.effective_samples)) for count in counts)
-        length = int(np.clip(min(counts) * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
-        order = rng.permutation(math.ceil(self.m / length))
-        stops = np.cumsum([math.ceil(count / length) for count in counts]).tolist()
-        pairs = zip([0, *stops], stops, strict=False)
-        return [self._drawn(np.sort(order[start:stop]) * length, length, shares) for start, stop in pairs]
+        """Disjoint random subsets of about so many samples each, see `draw_subsets`."""
+        return draw_subsets(self, counts, shares, rng)
 
     def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
-        """About ``count`` samples at random, reweighted so that each class has its share of all samples again.
-
-        Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label.
-
-        Parameters
-        ----------
-        count : int
-        shares : array (K,)
-            Of the classes (both of two), by weight.
-        rng : numpy.random.Generator
-        """
-        return self.samples((count,), shares, rng)[0]
+        """About ``count`` samples at random, see `draw_subsets`."""
+        return draw_subsets(self, (count,), shares, rng)[0]
 
     def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
         """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
@@ -142,23 +144,15 @@ class InMemory:
             widest = place.dtype(place.widest)
             total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
             part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
-            if part.m * part.n_x * 8 <= gathered:
-                part = dataclasses.replace(part, X=place.take(self.X, index, axis=0 if self.rows else 1), index=None)
+            if part.m * part.n_x * 8 <= (READ_BYTES if self.stored and gathered else gathered):
+                part = dataclasses.replace(part, X=self._fetched(index), index=None)
             return part
 
-    def _drawn(self, starts: np.ndarray, length: int, shares: np.ndarray) -> "InMemory":
-        xp, place = self.place.xp, self.place
-        index = (starts[:, None] + np.arange(length)).ravel()
-        drawn = self.take(place.put(index[index < self.m]))
-        with place.computing():
-            hot = drawn.targets(0, drawn.m)
-            hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
-            weight = xp.ones_like(hot[:1, :]) if drawn.weight is None else drawn.weight
-            mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
-            factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
-            weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
-            total = float(xp.sum(weight, dtype=place.dtype(place.widest)))
-            return dataclasses.replace(drawn, weight=weight, total_weight=total)
+    def _fetched(self, index: Array) -> Array:
+        """Samples of X, by number, in the orientation that they lie in."""
+        if isinstance(self.X, Stored):
+            return self.place.put(self.X.take(to_host(index)))
+        return self.place.take(self.X, index, axis=0 if self.rows else 1)
 
     @functools.cached_property
     def effective_samples(self) -> float:
@@ -206,14 +200,15 @@ class InMemory:
         mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
         return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
 
-    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[tuple[int, int]]:
+    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Span]:
         """Start and stop of each block, for a function that makes so many temporaries of its size.
 
         ``outputs``: scores of a sample, where many models make more of them than a block should hold.
         """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # and what is fetched is one
-        limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else LARGE_BLOCK_BYTES)
+        large = ARRIVING_BYTES if self.stored else LARGE_BLOCK_BYTES
+        limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
         count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies there, and nothing is to be converted
@@ -224,11 +219,23 @@ class InMemory:
     def raw(self, start: int, stop: int) -> Array:
         """X (n_x, stop - start) of these samples, in X's own dtype."""
         if self.index is not None:
-            X = self.place.take(self.X, self.index[start:stop], axis=0 if self.rows else 1)
-            return X.T if self.rows else X
-        if self.rows:  # cut before it is transposed: some libraries copy what they transpose
-            return self.X[start:stop, :].T
-        return self.X if stop - start == self.m else self.X[:, start:stop]
+            X = self._fetched(self.index[start:stop])
+        elif isinstance(self.X, Stored):
+            X = self.place.send(self.X.read(start, stop))
+        elif self.rows:  # cut before it is transposed: some libraries copy what they transpose
+            X = self.X[start:stop, :]
+        else:
+            X = self.X if stop - start == self.m else self.X[:, start:stop]
+        return X.T if self.rows else X
+
+    def features(self, part: slice) -> Array:
+        """X (n, m) of some of the features, in X's own dtype."""
+        if isinstance(self.X, Stored):
+            X = self.place.put(self.X.read(0, self.X.m, part))
+        else:
+            X = self.X[:, part] if self.rows else self.X[part, :]
+        X = X.T if self.rows else X
+        return X if self.index is None else self.place.take(X, self.index, axis=1)
 
     @functools.cached_property
     def _at_hand(self) -> Block | None:
@@ -238,9 +245,9 @@ class InMemory:
             return None
         return self.block(0, self.m)
 
-    def block(self, start: int, stop: int) -> Block:
-        """These samples; X may be overwritten by the next block of the same thread."""
-        X = self.place.convert(self.raw(start, stop), self.dtype, self.center)
+    def block(self, start: int, stop: int, raw: Array | None = None) -> Block:
+        """These samples, of ``raw`` where that was fetched; X may be overwritten by the next block of the thread."""
+        X = self.place.convert(self.raw(start, stop) if raw is None else raw, self.dtype, self.center)
         weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
         if weight is not None and dtype_name(weight) != self.dtype:  # counts, and folds
             weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
@@ -267,27 +274,37 @@ class InMemory:
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
-
-            def term(span: tuple[int, int]) -> tuple[Array, ...]:
-                with self.place.computing():  # which a thread does not inherit
-                    return function(self.block(*span), *sent)
-
             # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one model
-            in_threads = self.place == HOST and len(spans) >= LEAST_BLOCKS and (self.converts or outputs > 0)
-            return home.bring(tree_sum((map_blocks if in_threads else map)(term, spans)))
+            busy = self.converts or outputs > 0
+            return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
+
+    def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:
+        """function(start, stop, raw) of every span, in order, with `raw` of those that are read ahead, else None."""
+        fetched = read_ahead(self._arrived, spans) if self.stored else ((span, None) for span in spans)
+
+        def answer(item: tuple[Span, Array | None]) -> Answer:
+            with self.place.computing():  # which a thread does not inherit
+                return function(*item[0], item[1])
+
+        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
+        return (map_blocks if in_threads else map)(answer, fetched)
+
+    def _arrived(self, span: Span) -> Array:
+        with self.place.computing():
+            return self.raw(*span)
 
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     """function(X of a block) (k, samples) of every block, side by side (k, m)."""
     place, spans = source.place, source.spans()
 
-    def part(span: tuple[int, int]) -> Array:
-        with place.computing():
-            return function(place.convert(source.raw(*span), source.dtype, source.center))
+    def part(start: int, stop: int, raw: Array | None) -> Array:
+        raw = source.raw(start, stop) if raw is None else raw
+        return function(place.convert(raw, source.dtype, source.center))
 
-    if len(spans) == 1:
-        return part(spans[0])
-    parts = list((map_blocks if place == HOST and len(spans) >= LEAST_BLOCKS else map)(part, spans))
+    parts = list(source.each(part, spans))
+    if len(parts) == 1:
+        return parts[0]
     with place.computing():
         return place.xp.concat(parts, axis=-1)
 

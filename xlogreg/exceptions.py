@@ -9,6 +9,7 @@ from contextvars import ContextVar
 __all__ = [
     "BackendFallbackWarning",
     "BackendUnavailableError",
+    "BlockError",
     "ConvergenceWarning",
     "DivergenceWarning",
     "ModelFileError",
@@ -24,6 +25,10 @@ _messages: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 class BackendUnavailableError(RuntimeError):
     """The backend or device asked for does not work on this machine, and ``fallback=False``."""
+
+
+class BlockError(RuntimeError):
+    """A block of samples cannot be read, or is not what it was when the fit began; the message names it."""
 
 
 class ModelFileError(ValueError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.assembly import erased_class, gather, model_of, receive
+from xlogreg.assembly import Setting, erased_class, gather, model_of, receive, within_memory
 from xlogreg.judging import judge
 from xlogreg.model import Model
 from xlogreg.options import Options
@@ -19,7 +19,7 @@ __all__ = ["fit"]
 
 def fit(
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     samples: str = "columns",
     backend: str | None = None,
@@ -52,9 +52,12 @@ def fit(
         Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
         anything that NumPy makes an array of. Of any real dtype and layout; never changed. With samples="rows"
         also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
+        What does not lie in memory is read block by block: a memory map, whatever has a shape, a dtype and slices
+        (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
+        iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
     Y : array (1, m) or (m,), or (K, m)
         Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
-        whatever X is.
+        whatever X is. Left out where X is a factory.
     samples : {"columns", "rows"}
         "rows" takes X (m, n_x) as tables are, without a copy, and gives predictions for rows.
     backend : {None, "auto", "numpy", "cupy", "torch", "jax", "array-api-strict"}
@@ -113,6 +116,8 @@ def fit(
         For input that is wrong: names the argument, what came and what is right.
     BackendUnavailableError
         See ``fallback``.
+    BlockError
+        Where a block of X cannot be read, or is not what it was in the first pass.
 
     Warns
     -----
@@ -142,11 +147,15 @@ def fit(
         dtype=dtype,
         fallback=fallback,
     )
-    source = gather(setting, encoded, weight)
-    erased = erased_class(source, encoded)
-    if erased is not None:
-        raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
-    problem = pose(source, encoded, initial, options)
-    result = solve(problem, options)
-    verdict = judge(problem, result, options)
-    return model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+
+    def fitted(setting: Setting) -> Model:
+        source = gather(setting, encoded, weight)
+        erased = erased_class(source, encoded)
+        if erased is not None:
+            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
+        problem = pose(source, encoded, initial, options)
+        result = solve(problem, options)
+        verdict = judge(problem, result, options)
+        return model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+
+    return within_memory(setting, fitted)

@@ -114,8 +114,12 @@ class Folds:
         return own if self.held_out else np.sum(term, axis, keepdims=True) - own
 
 
-def split_folds(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, *, held_out: bool = False) -> Folds:
+def split_folds(
+    source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, *, held_out: bool = False
+) -> Folds | InMemory:
     """Models that leave out the folds ``fold_of`` (g,), -1 for none, of the samples' ``numbers`` (m,) from 0 on."""
+    if source.stored:
+        return _masked(source, numbers, fold_of, held_out)
     stops = np.cumsum(np.bincount(numbers)).tolist()
     if np.all(numbers[1:] >= numbers[:-1]):
         parts = [_slice(source, start, stop) for start, stop in itertools.pairwise([0, *stops])]
@@ -124,6 +128,17 @@ def split_folds(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, *, h
             source.take(source.place.put(np.flatnonzero(numbers == fold)), gathered=0) for fold in range(len(stops))
         ]
     return Folds(source, numbers, tuple(parts), fold_of, source.total_weight, held_out)
+
+
+def _masked(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> InMemory:
+    """Zeros for what each model leaves out: of X that is read, one reading has to serve all folds."""
+    used, weight_of = np.unique(fold_of, return_inverse=True)
+    place = source.place
+    with place.computing():
+        weight = place.put(((numbers == used[:, None]) == held_out).astype(np.uint8)[:, None, :])
+        if source.weight is not None:
+            weight = source.weight * place.xp.astype(weight, source.weight.dtype)
+    return dataclasses.replace(source, weight=weight, weight_of=weight_of, total_weight=math.nan)
 
 
 def _slice(source: InMemory, start: int, stop: int) -> InMemory:

@@ -14,8 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from xlogreg.backends import Array, Place, is_array
-from xlogreg.labels import as_matrix, as_weight, encode_targets
+from xlogreg.labels import as_weight, encode_targets
 from xlogreg.libraries import is_sparse
+from xlogreg.matrices import as_matrix
 
 __all__ = ["is_foreign", "take_features", "take_labels", "take_weight"]
 

@@ -3,39 +3,24 @@
 Every error names the argument, what came and what is right. Nothing below this file checks again.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.backends import Array, array_namespace, device_of, dtype_name, is_array, name_of, place_of, to_host
-from xlogreg.libraries import is_sparse, is_traced
+from xlogreg.backends import Array, array_namespace, device_of, dtype_name, place_of, to_host
+from xlogreg.matrices import as_array, other_way
 from xlogreg.scoring import class_numbers
-from xlogreg.tables import column_values
 
 __all__ = [
     "Targets",
-    "as_matrix",
+    "as_row",
+    "as_targets",
     "as_weight",
-    "computing_dtype",
     "encode_known",
     "encode_targets",
     "erased_class",
     "total_of",
 ]
-
-NUMERIC = ("bool", "int", "uint", "float", "bfloat")
-REFUSED: dict[Callable[[Any], bool], str] = {
-    lambda value: isinstance(value, np.ma.MaskedArray): (
-        "a masked array, whose masked values would be used as they are; fill or drop them"
-    ),
-    lambda value: isinstance(value, np.matrix): "an np.matrix, which stays two-dimensional; use np.asarray({name})",
-    is_sparse: "a sparse {type}, which is not supported yet; use a dense array, such as {name}.toarray()",
-    is_traced: (
-        "traced by a transformation such as jit: fitting and checking look at values, so call them outside of it; "
-        "forward, cost, gradients and update run inside"
-    ),
-}
 
 
 class Targets(NamedTuple):
@@ -47,29 +32,9 @@ class Targets(NamedTuple):
     hard: bool  # whether every target is 0 or 1
 
 
-def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array:
-    """X as an array of numbers (n_x, m), or (m, n_x) for samples="rows": itself if it is one already."""
-    if samples not in ("columns", "rows"):
-        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
-    expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
-    X = _as_array(X, "X")
-    if X.ndim != 2:
-        raise ValueError(f"X must have the shape {expected}; got {tuple(X.shape)}")
-    if 0 in X.shape:
-        raise ValueError(f"X is empty: its shape is {tuple(X.shape)}, expected {expected}")
-    features, other = X.shape if samples == "columns" else X.shape[::-1]
-    if n_x is not None and features != n_x:
-        raise ValueError(
-            f"X has {features} features (shape {tuple(X.shape)}, samples={samples!r}), the model has {n_x}"
-            + (_other_way(samples) if other == n_x else "")
-        )
-    return X
-
-
-def computing_dtype(X: Array) -> str:
-    """float32 for float32 and for types of 8 and 16 bits, which only store; float64 for all others."""
-    name = dtype_name(X)
-    return "float32" if name.startswith(("float32", "float8")) or name.endswith(("int8", "16")) else "float64"
+def as_targets(Y: Any, m: int, samples: str) -> Array:
+    """Labels, one-hot columns or probabilities of m samples, unchanged (k, m)."""
+    return _shaped(as_array(Y, "Y", text=True), m, samples)
 
 
 def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> Targets:
@@ -77,12 +42,12 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> T
     if kind not in ("labels", "probabilities"):
         raise ValueError(f"targets must be 'labels' or 'probabilities', not {kind!r}")
     m, n_x = shape[::-1] if samples == "columns" else shape
-    Y = _as_array(Y, "Y", text=kind == "labels")
+    Y = as_array(Y, "Y", text=kind == "labels")
     try:
-        Y = _shaped(Y, m, samples, "Y")
+        Y = _shaped(Y, m, samples)
     except ValueError as error:
         if n_x in Y.shape:
-            raise ValueError(f"{error}{_other_way(samples)}") from None
+            raise ValueError(f"{error}{other_way(samples)}") from None
         raise
     if isinstance(Y, np.ndarray) and Y.dtype.kind in "US":
         if Y.shape[0] > 1:
@@ -98,7 +63,7 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> T
 
 def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     """The numbers of labels in a model's classes (1, m), on the place of Y; refuses labels it does not have."""
-    Y = _shaped(_as_array(Y, "Y", text=True), m, samples, "Y")
+    Y = as_targets(Y, m, samples)
     xp = array_namespace(Y)
     text = isinstance(Y, np.ndarray) and Y.dtype.kind in "US"
     if text != (classes.dtype.kind in "US"):
@@ -133,18 +98,23 @@ def as_weight(weight: Any, m: int) -> Array | None:
     """sample_weight as an array (1, m), or None."""
     if weight is None:
         return None
-    weight = _as_array(weight, "sample_weight")
-    if tuple(weight.shape) not in ((m,), (1, m)):
-        raise ValueError(f"sample_weight must have the shape ({m},), one for each sample; got {tuple(weight.shape)}")
+    weight = as_row(weight, m)
     xp = array_namespace(weight)
-    if dtype_name(weight) == "bool":
-        weight = xp.astype(weight, xp.uint8)
-    _refuse_nonfinite(xp.reshape(weight, (1, m)), "sample_weight")
+    _refuse_nonfinite(weight, "sample_weight")
     if bool(xp.any(weight < 0)):
         raise ValueError(f"sample_weight must not be negative; its smallest value is {float(xp.min(weight))}")
     if not bool(xp.any(weight > 0)):
         raise ValueError("sample_weight is zero for every sample")
-    return xp.reshape(weight, (1, m))
+    return weight
+
+
+def as_row(weight: Any, m: int) -> Array:
+    """sample_weight as an array (1, m) of numbers."""
+    weight = as_array(weight, "sample_weight")
+    if tuple(weight.shape) not in ((m,), (1, m)):
+        raise ValueError(f"sample_weight must have the shape ({m},), one for each sample; got {tuple(weight.shape)}")
+    xp = array_namespace(weight)
+    return xp.reshape(xp.astype(weight, xp.uint8) if dtype_name(weight) == "bool" else weight, (1, m))
 
 
 def total_of(weight: Array | None, m: int) -> float:
@@ -177,39 +147,6 @@ def erased_class(targets: Targets, weight: Array) -> int | None:
     return None
 
 
-def _as_array(value: Any, name: str, text: bool = False) -> Array:
-    value = value if name == "X" else column_values(value, name)
-    for refused, reason in REFUSED.items():
-        if refused(value):
-            raise TypeError(f"{name} is {reason}".format(name=name, type=type(value).__name__))
-    if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
-        array = value.detach() if name_of(value) == "torch" else value
-        numeric = dtype_name(array).startswith(NUMERIC)
-    else:
-        try:
-            array = np.asarray(value)
-        except (ValueError, TypeError) as error:  # torch raises the latter where Python asks for elements
-            raise ValueError(f"{name} is ragged or otherwise no array: {error}") from None
-        if array.dtype == object or (array.dtype.kind in "US" and not isinstance(value, np.ndarray)):
-            array = _of_one_type(value, array, name)
-        numeric = array.dtype.kind in "biuf" or (text and array.dtype.kind in "US")
-    if not numeric:
-        raise TypeError(
-            f"{name} must hold numbers{' or strings' if text else ''}; got {type(value).__name__} of {array.dtype}"
-        )
-    return array
-
-
-def _of_one_type(value: Any, array: np.ndarray, name: str) -> np.ndarray:
-    """Strings as an array of them, and not what NumPy makes of a number among them."""
-    kinds = {type(item) for item in np.asarray(value, dtype=object).flat}
-    if all(issubclass(kind, str) for kind in kinds):
-        return array.astype(str)
-    if len(kinds) > 1:
-        raise TypeError(f"{name} mixes values of the types {', '.join(sorted(kind.__name__ for kind in kinds))}")
-    return array
-
-
 def _refuse_nonfinite(values: Array, name: str) -> None:
     """Of (k, m): says how many are not finite, and of which sample the first is."""
     xp = array_namespace(values)
@@ -223,12 +160,7 @@ def _refuse_nonfinite(values: Array, name: str) -> None:
     )
 
 
-def _other_way(samples: str) -> str:
-    meant = "rows" if samples == "columns" else "columns"
-    return f"; did you pass samples as {meant}? use samples={meant!r}"
-
-
-def _shaped(Y: Array, m: int, samples: str, name: str) -> Array:
+def _shaped(Y: Array, m: int, samples: str) -> Array:
     """Y as (k, m)."""
     xp = array_namespace(Y)
     expected = f"({m},), (1, {m}) or (K, {m})" if samples == "columns" else f"({m},), ({m}, 1) or ({m}, K)"
@@ -240,7 +172,7 @@ def _shaped(Y: Array, m: int, samples: str, name: str) -> Array:
             return across
         if samples == "rows" and tuple(Y.shape) == (1, m):
             return Y
-    raise ValueError(f"{name} has the shape {tuple(Y.shape)}, but X holds {m} samples: expected {expected}")
+    raise ValueError(f"Y has the shape {tuple(Y.shape)}, but X holds {m} samples: expected {expected}")
 
 
 def _from_values(values: np.ndarray, numbers: Array) -> Targets:

@@ -15,6 +15,7 @@ from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.options import Options
 from xlogreg.plans import Plan
 from xlogreg.scoring import score_terms
+from xlogreg.stored import Stored
 
 __all__ = ["LeftOut", "fit_left_out"]
 
@@ -51,7 +52,8 @@ def fit_left_out(
     The samples are copied into the order of the folds, up to a size: then what a model leaves out costs nothing.
     """
     arranged, order = received, np.arange(len(numbers))
-    if math.prod(received.setting.X.shape) * 8 <= GATHERED_BYTES:
+    X = received.setting.X
+    if not isinstance(X, Stored) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
         order = np.argsort(numbers, kind="stable")
         arranged, numbers = reorder(received, order), numbers[order]
     try:

@@ -3,12 +3,13 @@
 import contextlib
 import functools
 import importlib
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
+
+from xlogreg import devices, host
 
 __all__ = [
     "LIBRARIES",
@@ -28,37 +29,7 @@ is_array = array_api_compat.is_array_api_obj
 move = array_api_compat.to_device
 
 
-_add: Any = np.add.reduce
-_maximum: Any = np.maximum.reduce
-
-
-class _NumPy:
-    """NumPy, which follows the standard by itself, without the detours that take as long as small arrays do."""
-
-    concat = staticmethod(np.concatenate)
-
-    def __getattr__(self, name: str) -> Any:
-        setattr(self, name, getattr(np, name))
-        return getattr(np, name)
-
-    @staticmethod
-    def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-        return x.astype(dtype, copy=copy)
-
-    @staticmethod
-    def reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-        return x.reshape(shape, copy=copy)
-
-    @staticmethod
-    def sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        return _add(x, axis, dtype, None, keepdims)
-
-    @staticmethod
-    def max(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
-        return _maximum(x, axis, None, None, keepdims)
-
-
-_namespaces: dict[type, Any] = {np.ndarray: _NumPy()}
+_namespaces: dict[type, Any] = {np.ndarray: host.NumPy()}
 
 
 def array_namespace(array: Any) -> Any:
@@ -88,6 +59,9 @@ class Library(NamedTuple):
     log1p_folds: int  # how often to multiply factors in pairs before their logarithm is taken
     # function of a block, arrays and one constant -> the same function, compiled; None where that cannot be
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None
+    free: Callable[[Any, Any], int | None]  # module, device -> bytes of memory that are left; None where nobody knows
+    # module, NumPy array, device -> the same there, copied while others compute; None where that cannot be
+    send: Callable[[Any, np.ndarray, Any], Any] | None
     remedy: str
 
 
@@ -136,49 +110,12 @@ def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
     return X if center is None else X - center
 
 
-FEW_FEATURES = 10  # up to which symmetry saves less than it costs
-_scratch = threading.local()
-
-
-def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
-    """So many numbers of this thread, used again: fresh pages for every block cost more than the arithmetic."""
-    size, memory = count * np.dtype(dtype).itemsize, vars(_scratch).get(name)
-    if memory is None or memory.nbytes < size:
-        memory = vars(_scratch)[name] = np.empty(size, dtype=np.uint8)
-    return memory[:size].view(dtype)
-
-
-def _numpy_convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
-    if center is None and X.dtype == dtype:
-        return X
-    out = _memory("block", X.size, dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
-    if center is None or X.dtype != dtype:  # rounded before it is centred, as the centre was
-        np.copyto(out, X, casting="unsafe")
-        X = out
-    if center is not None:
-        np.subtract(X, center, out=out)
-    return out
-
-
 def _log1p(E: Any) -> Any:
     return array_namespace(E).log1p(E)
 
 
-def _numpy_log1p(E: np.ndarray) -> np.ndarray:
-    """Up to three times faster than NumPy's, and as accurate: the second term is what rounding of 1 + e lost."""
-    U = 1.0 + E
-    return np.log(U) + (E - (U - 1.0)) / U
-
-
 def _squares(X: Any, weight: Any) -> Any:
     return (X * X) @ weight.T
-
-
-def _numpy_squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """In the order that the samples lie in, so that at most the weights make a temporary of the size of X."""
-    weighted = X if np.all(weight == 1) else X * weight
-    across = X.strides[1] == X.itemsize
-    return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
 
 def _gram(X: Any, C: Any) -> Any:
@@ -186,17 +123,6 @@ def _gram(X: Any, C: Any) -> Any:
     root = xp.sqrt(C)
     half = xp.concat([xp.astype(X, C.dtype, copy=False) * root, root], axis=0)
     return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
-
-
-def _numpy_gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
-    """In memory of the thread that is used again, as `_numpy_convert`; and of few features without symmetry."""
-    half = _memory("gram", X.size + C.size, C.dtype).reshape(-1, C.size)
-    factor = C if X.shape[0] <= FEW_FEATURES else np.sqrt(C)
-    np.multiply(X, factor, out=half[:-1])
-    half[-1:] = factor
-    if factor is not C:
-        return half @ half.T
-    return np.concatenate([half @ X.T, half.sum(axis=1, keepdims=True)], axis=1)
 
 
 @functools.cache
@@ -215,12 +141,14 @@ LIBRARIES = {
         np.asarray,
         None,
         lambda device: True,
-        _numpy_convert,
+        host.convert,
         True,
-        _numpy_squares,
-        _numpy_gram,
-        _numpy_log1p,
+        host.squares,
+        host.gram,
+        host.log1p,
         3,  # (1 + e)^8 overflows for 65,000 classes and more, in float32
+        None,
+        devices.unknown,
         None,
         "",
     ),
@@ -238,6 +166,8 @@ LIBRARIES = {
         _log1p,
         0,
         None,
+        devices.cupy_free,
+        devices.cupy_send,
         "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
     ),
     "torch": Library(
@@ -254,6 +184,8 @@ LIBRARIES = {
         _log1p,
         0,
         None,
+        devices.torch_free,
+        devices.torch_send,
         "install the PyTorch build for your device, see pytorch.org",
     ),
     "jax": Library(
@@ -271,6 +203,8 @@ LIBRARIES = {
         _log1p,
         0,
         _jax_compile,
+        devices.jax_free,
+        None,
         "pip install jax, or the build for your device, see docs.jax.dev",
     ),
     "array-api-strict": Library(
@@ -286,6 +220,8 @@ LIBRARIES = {
         _gram,
         _log1p,
         0,
+        None,
+        devices.unknown,
         None,
         "pip install array-api-strict",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import model_of, settle
+from xlogreg.assembly import model_of, open_samples, settle, within_memory
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
 from xlogreg.model import Model
@@ -16,7 +16,6 @@ from xlogreg.options import options_of_models
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
 from xlogreg.spans import reduce_plan
-from xlogreg.tables import open_table
 
 __all__ = ["build_models", "fit_many"]
 
@@ -86,8 +85,7 @@ def fit_many(
     (array([[1.159]]), array([[0.344]]))
     """
     began = time.perf_counter()
-    X, names = open_table(X, samples)
-    X = labels.as_matrix(X, samples)
+    X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
     encoded = [
         named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
@@ -110,6 +108,10 @@ def fit_many(
 
 def build_models(plan: Plan, began: float) -> list[Model]:
     """The models of the plan, judged."""
+    return within_memory(plan.setting, lambda setting: _built(plan._replace(setting=setting), began))
+
+
+def _built(plan: Plan, began: float) -> list[Model]:
     models = []
     plan, in_full = reduce_plan(plan)
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):

@@ -13,9 +13,10 @@ from xlogreg import exports
 from xlogreg.backends import Array, dtype_name, name_of, place_of, to_host
 from xlogreg.data import InMemory, map_samples
 from xlogreg.files import read_model, write_model
-from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known, total_of
+from xlogreg.labels import as_weight, encode_known, total_of
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
+from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.placement import usable_place
 from xlogreg.reports import FitInfo, Report, StandardErrors

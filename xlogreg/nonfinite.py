@@ -4,6 +4,7 @@ import numpy as np
 
 from xlogreg.backends import dtype_name, to_host
 from xlogreg.data import InMemory
+from xlogreg.stored import Stored
 
 __all__ = ["refuse_nonfinite"]
 
@@ -34,6 +35,8 @@ def refuse_nonfinite(source: InMemory) -> None:
     feature, sample, value, stored = first
     row, column = (sample, feature) if source.rows else (feature, sample)
     where = f"the first is {value} at row {row}, column {column}"
+    block = source.X.name(sample) if isinstance(source.X, Stored) and source.index is None else ""
+    where += f" ({block})" if block else ""
     overflow = f" in {source.dtype}, computed from {stored}" if stored != source.dtype else ""
     raise ValueError(
         f"X holds {count} value{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not finite (NaN or infinity)"

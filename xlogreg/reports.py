@@ -18,7 +18,7 @@ class FitInfo:
     solver, backend, device, dtype : str
         What really computed, and in which floating-point type.
     fallback : str or None
-        Why it is not the backend that was asked for.
+        Why it is not the backend that was asked for; or why X stayed on the host.
     converged : bool
         Whether the gap was driven below tol * cost.
     reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged", "one class"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.assembly import Received, receive
+from xlogreg.assembly import Received, Setting, receive
 from xlogreg.backends import to_host
 from xlogreg.left_out import fit_left_out
 from xlogreg.many import build_models
@@ -16,6 +16,7 @@ from xlogreg.model import Model
 from xlogreg.options import options_of_models
 from xlogreg.partition import number_folds
 from xlogreg.plans import Plan
+from xlogreg.stored import Stored
 
 __all__ = ["Selection", "fit_cv"]
 
@@ -207,8 +208,6 @@ def _scored(
 ) -> np.ndarray:
     """The scores (g,) by a scorer of scikit-learn, on the host."""
     setting, targets, weight = received
-    X = to_host(setting.X)
-    X = X if setting.samples == "rows" else X.T
     if targets.Y.shape[0] == 1:
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
     else:
@@ -219,8 +218,18 @@ def _scored(
         if model.fit_info.reason != "one class":
             weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
             exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-            scores[number] = scorer(exported, X[test], y[test], **weighted)
+            scores[number] = scorer(exported, _rows(setting, test), y[test], **weighted)
     return scores
+
+
+def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
+    """Some of the samples (m,), on the host, as rows."""
+    rows = setting.samples == "rows"
+    if isinstance(setting.X, Stored):
+        X = setting.X.take(np.flatnonzero(chosen))
+        return X if rows else X.T
+    X = to_host(setting.X)
+    return (X if rows else X.T)[chosen]
 
 
 def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

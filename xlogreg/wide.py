@@ -72,7 +72,7 @@ def reduction_pays(source: InMemory, iterations: int) -> bool:
     Measured: the products take the time of 0.04 m passes, their eigenvalues that of 0.5 m^2 / n_x.
     """
     m, n_x = source.m, source.n_x
-    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64":
+    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.stored and source.X.sequential):
         return False
     return iterations * (1.0 - m / n_x) > 0.04 * m + 0.5 * m * m / n_x
 
@@ -124,9 +124,7 @@ def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) ->
     step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
     for start in range(0, source.n_x, step):
         part = slice(start, min(start + step, source.n_x))
-        X = source.X[:, part].T if source.rows else source.X[part, :]
-        X = X if source.index is None else place.take(X, source.index, axis=1)
-        X = xp.astype(X, place.dtype(dtype), copy=False)
+        X = xp.astype(source.features(part), place.dtype(dtype), copy=False)
         if source.center is not None:
             X = X - xp.astype(source.center[part, :], X.dtype, copy=False)
         yield X * scale[part, :] if scaled else X

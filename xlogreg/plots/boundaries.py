@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.backends import to_host
-from xlogreg.labels import as_matrix, encode_known
+from xlogreg.labels import encode_known
+from xlogreg.matrices import as_matrix
 from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of, plain
 from xlogreg.tables import open_table
 

@@ -1,0 +1,204 @@
+"""X that does not lie in memory: a file, a data set with slices, parts of either. Read as the blocks are asked for.
+
+To the rest of the library such an X has a shape and a dtype like an array; its numbers are NumPy arrays from `read`.
+"""
+
+import mmap
+import os
+from typing import Any, Literal
+
+import numpy as np
+
+from xlogreg.exceptions import BlockError
+
+__all__ = ["FileRange", "Parts", "Slices", "Stored", "runs_of", "state_of", "stored"]
+
+
+class Stored:
+    """An X whose samples are read when they are asked for.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_x, m), or (m, n_x) where the samples are rows.
+    dtype : numpy.dtype
+    axis : {0, 1}
+        That of the samples.
+    names : tuple of str, or None
+        Of the features.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    axis: int
+    names: tuple[str, ...] | None = None
+    ndim: int = 2
+    sequential = False  # whether it costs as much to read a few samples as to read all
+    drawable: np.ndarray | None = None  # the samples (n,), by number, that a subset may be of; None for all
+
+    @property
+    def m(self) -> int:
+        """Number of samples."""
+        return self.shape[self.axis]
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        """These samples, and of them these features, in the orientation of ``shape``.
+
+        Raises
+        ------
+        BlockError
+            If they cannot be read, or are not what they were.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is read")
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """The samples (n,), by number."""
+        parts = [self.read(start, stop) for start, stop in runs_of(index)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=self.axis)
+
+    def name(self, sample: int) -> str:
+        """What the block of a sample is called in errors; "" where nothing is known but the number of the sample."""
+        return ""
+
+
+def runs_of(index: np.ndarray) -> list[tuple[int, int]]:
+    """Start and stop of the runs of neighbours in numbers (n,)."""
+    cuts = np.flatnonzero(np.diff(index) != 1) + 1
+    starts, stops = np.append(0, cuts), np.append(cuts, len(index))
+    return [(int(index[i]), int(index[j - 1]) + 1) for i, j in zip(starts, stops, strict=True)]
+
+
+class Slices(Stored):
+    """Whatever has a shape, a dtype and slices: data sets of h5py and zarr, arrays that stay on the host."""
+
+    def __init__(self, values: Any, axis: int) -> None:
+        self.values, self.axis, self.ndim = values, axis, len(values.shape)
+        self.shape, self.dtype = tuple(values.shape), np.dtype(values.dtype).newbyteorder("=")
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        at = (slice(start, stop), features) if self.axis == 0 else (features, slice(start, stop))
+        try:
+            part = np.asarray(self.values[at])
+        except Exception as error:  # each library has its own for a file that is damaged or gone
+            raise BlockError(f"X: {_samples(start, stop)} cannot be read: {type(error).__name__}: {error}") from error
+        return part.astype(self.dtype, copy=False)
+
+
+def state_of(path: str | os.PathLike) -> tuple[int, int, int]:
+    """What changes when a file does."""
+    state = os.stat(path)
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+class FileRange(Stored):
+    """An array in a file, as it lies there.
+
+    Read, not mapped: what is mapped kills the process when the file shrinks.
+    """
+
+    def __init__(
+        self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"], axis: int
+    ) -> None:
+        self.path, self.offset, self.order, self.axis, self.ndim = path, offset, order, axis, len(shape)
+        self.shape, self.stored, self.dtype = shape, dtype, dtype.newbyteorder("=")
+        self.state = state_of(self.path)
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        first, last, _ = features.indices(self.shape[1 - self.axis])
+        size = (stop - start, last - first) if self.axis == 0 else (last - first, stop - start)
+        corner = (start, first) if self.axis == 0 else (first, start)
+        part = np.empty(size, self.stored, self.order)
+        try:
+            if state_of(self.path) != self.state:
+                raise BlockError(f"{self.path} changed while it was read: {_samples(start, stop)}, and maybe others")
+            with open(self.path, "rb", buffering=0) as file:
+                self._fill(file, part if self.order == "C" else part.T, corner[:: 1 if self.order == "C" else -1])
+        except OSError as error:
+            raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
+        return part.astype(self.dtype, copy=False)
+
+    def _fill(self, file: Any, part: np.ndarray, corner: tuple[int, ...]) -> None:
+        """Part (rows, columns), contiguous, from that corner of an array whose rows lie one after the other."""
+        width = self.shape[1 if self.order == "C" else 0]
+        whole = part.shape[1] == width
+        for row, target in enumerate([part] if whole else part):
+            file.seek(self.offset + ((corner[0] + row) * width + corner[1]) * self.stored.itemsize)
+            view = memoryview(target).cast("B")
+            while view.nbytes:
+                count = file.readinto(view)
+                if not count:
+                    raise OSError(f"the file ends {view.nbytes} bytes too early")
+                view = view[count:]
+
+    def name(self, sample: int) -> str:
+        return os.path.basename(self.path)
+
+
+class Parts(Stored):
+    """Parts, one after the other along the samples."""
+
+    def __init__(self, parts: list[Stored]) -> None:
+        first = parts[0]
+        self.parts, self.axis, self.dtype, self.names = parts, first.axis, first.dtype, first.names
+        self.stops = np.cumsum([part.m for part in parts])
+        other = first.shape[1 - self.axis]
+        self.shape = (int(self.stops[-1]), other) if self.axis == 0 else (other, int(self.stops[-1]))
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        found = []
+        first, last = np.searchsorted(self.stops, [start, stop - 1], side="right").tolist()
+        for number in range(first, last + 1):
+            part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m
+            found.append(part.read(max(start - begin, 0), min(stop - begin, part.m), features))
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
+
+    def name(self, sample: int) -> str:
+        number = int(np.searchsorted(self.stops, sample, side="right"))
+        begin = int(self.stops[number]) - self.parts[number].m
+        return f"part {number}, {self.parts[number].name(sample - begin)}, sample {sample - begin} of it"
+
+
+def stored(X: Any, axis: int) -> Any:
+    """X as `Stored` where it is an array in a file, or has slices and is no array; else X itself.
+
+    Parameters
+    ----------
+    X : object
+        As handed in by the user.
+    axis : {0, 1}
+        That of the samples.
+    """
+    if isinstance(X, np.memmap):
+        return _mapped(X, axis)
+    if isinstance(X, (Stored, np.ndarray, np.generic)) or hasattr(X, "__array_namespace__"):
+        return X
+    sliced = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(X, "__dlpack__")
+    return Slices(X, axis) if sliced and _kind(X.dtype) in "biuf" else X
+
+
+def _kind(dtype: Any) -> str:
+    try:
+        return np.dtype(dtype).kind
+    except TypeError:  # a dtype of another library
+        return "O"
+
+
+def _mapped(X: np.memmap, axis: int) -> Any:
+    """A memory map as what it is of: X itself where it has no file, or is no contiguous part of it."""
+    base: Any = X
+    while isinstance(base, np.ndarray):
+        base = base.base
+    path = X.filename
+    contiguous = X.flags.c_contiguous or X.flags.f_contiguous
+    if not (isinstance(base, mmap.mmap) and path and os.path.isfile(path) and X.ndim == 2 and contiguous and X.size):
+        return X
+    if X.mode == "c":  # whose changes the file does not have
+        return X
+    start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
+    begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # of the map; the offset of a view is that of the whole
+    order: Literal["C", "F"] = "C" if X.flags.c_contiguous else "F"
+    return FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
+
+
+def _samples(start: int, stop: int) -> str:
+    return f"samples {start} to {stop - 1}"
