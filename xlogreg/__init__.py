@@ -8,6 +8,7 @@ from xlogreg.derivatives import GradientCheck, check_gradients, slope
 from xlogreg.exceptions import (
     BackendFallbackWarning,
     BackendUnavailableError,
+    CheckpointWarning,
     ConvergenceWarning,
     DivergenceWarning,
     ModelFileError,
@@ -38,6 +39,7 @@ __all__ = [
     "BackendStatus",
     "BackendUnavailableError",
     "Bootstrap",
+    "CheckpointWarning",
     "ConvergenceWarning",
     "DivergenceWarning",
     "FitInfo",

@@ -62,6 +62,7 @@ def minimize(
     tol: float,
     max_iter: int,
     monitor: Monitor | None = None,
+    clock: Monitor | None = None,
 ) -> Result:
     """Minimise, from subsets to all samples; theta on the host, one model of one output.
 
@@ -80,6 +81,8 @@ def minimize(
     rng : numpy.random.Generator
     tol, max_iter, monitor
         As for `descent.minimize`.
+    clock : callable, optional
+        A monitor of the steps on subsets.
 
     Returns
     -------
@@ -91,13 +94,14 @@ def minimize(
     small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
     counts = [large] if warm else [small, large][: 1 + (large > 1.5 * small)]
     theta, passes, hessian, known = start, 0.0, None, None
+    error = math.inf if warm else parameters / small  # by sampling, of the first subset
     for count in counts:
         subset = source.sample(count, spread.shares, rng)
         moments = measure_moments(subset, spread, engine)
         ridge = RIDGE * moments.size / subset.m
-        found = _minimize_subset(objective, subset, theta, known, ridge, math.inf if warm else parameters / small)
+        found = _minimize_subset(objective, subset, theta, known, ridge, error, clock)
         passes += found.passes * subset.m / source.m
-        if found.reason not in ("converged", "max_iter"):
+        if found.reason not in ("converged", "max_iter", "time_limit"):
             theta, hessian = start, None
             break
         theta = theta if warm else found.theta
@@ -105,6 +109,8 @@ def minimize(
         # where a feature is unseen, a step with it into a subset that sees more would go too far
         known = None if np.any(moments.unseen) else H[None, ...]
         hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
+        if found.reason == "time_limit":  # what is left of the time belongs to all samples
+            break
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
     before = None
     if hessian is not None:
@@ -119,7 +125,13 @@ def minimize(
 
 
 def _minimize_subset(
-    objective: Objective, subset: InMemory, theta: np.ndarray, hessian: Array | None, ridge: np.ndarray, tol: float
+    objective: Objective,
+    subset: InMemory,
+    theta: np.ndarray,
+    hessian: Array | None,
+    ridge: np.ndarray,
+    tol: float,
+    clock: Monitor | None,
 ) -> Result:
     """Newton's method on a subset, with a penalty (n_x,) against features of which it happens to see too little.
 
@@ -129,7 +141,7 @@ def _minimize_subset(
     part = dataclasses.replace(
         objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
     )
-    newton: dict[str, Any] = {"method": Newton.of(objective), "max_iter": SUBSET_STEPS}
+    newton: dict[str, Any] = {"method": Newton.of(objective), "max_iter": SUBSET_STEPS, "monitor": clock}
     if hessian is None:
         return descent.minimize(part, theta, tol=tol, **newton)
     method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 __all__ = [
     "BackendFallbackWarning",
     "BackendUnavailableError",
+    "CheckpointWarning",
     "ConvergenceWarning",
     "DivergenceWarning",
     "ModelFileError",
@@ -36,6 +37,10 @@ class XlogregWarning(UserWarning):
 
 class BackendFallbackWarning(XlogregWarning):
     """The backend or device asked for does not work on this machine; computed where the data are."""
+
+
+class CheckpointWarning(XlogregWarning):
+    """A checkpoint could not be written; the fit goes on, and tries again."""
 
 
 class ConvergenceWarning(XlogregWarning):

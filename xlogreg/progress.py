@@ -1,5 +1,6 @@
 """What is shown while something runs: the state that callbacks see, and lines of progress."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,8 @@ class State:
     w, b : ndarray (n_x, k), (k, 1)
         Parameters for X as it was handed in, on the host.
     gradient_norm : float
+    gap : float
+        The solver's own estimate of J - min J; NaN where it has none.
     """
 
     def __init__(
@@ -34,11 +37,12 @@ class State:
         iteration: int,
         theta: Array,
         here: Evaluation,
+        gap: Array | None,
         parameters: Callable[[Array], tuple[np.ndarray, np.ndarray]],
         norm: Callable[[Array], float],
     ) -> None:
         self.iteration = iteration
-        self._theta, self._here, self._parameters, self._norm = theta, here, parameters, norm
+        self._theta, self._here, self._gap, self._parameters, self._norm = theta, here, gap, parameters, norm
 
     @property
     def cost(self) -> float:
@@ -47,6 +51,10 @@ class State:
     @property
     def gradient_norm(self) -> float:
         return self._norm(self._here.gradient)
+
+    @property
+    def gap(self) -> float:
+        return math.nan if self._gap is None else float(to_host(self._gap)[0])
 
     @property
     def w(self) -> np.ndarray:
