@@ -55,6 +55,7 @@ LAYERS = [
     ["estimators_cv"],
     [""],
     ["demo", "datasets"],
+    ["samples"],
     ["commands", "picture_report"],
     ["picture_commands"],
     ["cli"],
