@@ -30,13 +30,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def blocks(monkeypatch):
-    """Blocks of 30 samples."""
-    monkeypatch.setattr(samples, "BLOCK_BYTES", 30 * X.shape[1] * X.itemsize)
-
-
-def test_an_array_is_fitted_judged_and_predicted_in_blocks(folder, blocks, monkeypatch):
+def test_an_array_is_fitted_judged_and_predicted_where_it_lies(folder, monkeypatch):
     monkeypatch.setattr(samples, "read_table", None)  # which would read it whole
     done = call(*FIT, "-o", "m", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -54,7 +48,7 @@ def test_an_array_is_fitted_judged_and_predicted_in_blocks(folder, blocks, monke
     assert written["prediction"].to_list() == expected.predict(X).tolist()
 
 
-def test_samples_to_test_with_are_left_where_they_are(folder, blocks):
+def test_samples_to_test_with_are_left_where_they_are(folder):
     done = call(*FIT, "--test-share", "0.25", "--seed", "3", "--json", "-o", "m", folder=folder)
     said = json.loads(done.stdout)
     train, test = samples_apart()
@@ -64,6 +58,7 @@ def test_samples_to_test_with_are_left_where_they_are(folder, blocks):
     for name, numbers in (("train", train), ("test", test)):
         report = expected.evaluate(X[numbers], Y[numbers])
         assert said[name]["confusion"] == report.confusion.tolist()
+        assert said[name]["accuracy"] == pytest.approx(report.accuracy)
         assert said[name]["log_loss"] == pytest.approx(report.log_loss, rel=1e-5)
 
 
@@ -71,16 +66,6 @@ def samples_apart():
     from xlogreg.partition import split
 
     return split(Y, 0.25, np.random.default_rng(3))
-
-
-def test_values_that_are_not_finite_are_located_in_their_block(folder, blocks):
-    assert call(*FIT, "-o", "m", folder=folder).returncode == 0
-    bad = X.copy()
-    bad[35, 2] = np.nan
-    np.save(folder / "bad.npy", bad)
-    said = refused("predict", "m", "bad.npy", folder=folder)
-    assert said.startswith("block of samples from 30 on: X holds 1 value that is not finite")
-    assert said.endswith("at row 5, column 2")
 
 
 def test_arrays_that_do_not_fit_are_refused_in_one_line(folder):
@@ -164,7 +149,7 @@ def test_an_interruption_without_a_checkpoint_says_no_more(folder, monkeypatch):
 
 @parts
 @pytest.mark.parametrize("kind", ["npy", "parquet"])
-def test_a_folder_of_parts_is_one_table(folder, blocks, kind):
+def test_a_folder_of_parts_is_one_table(folder, kind):
     many = folder / "many"
     many.mkdir()
     names = [f"x{number}" for number in range(5)]

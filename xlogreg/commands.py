@@ -43,7 +43,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
         )
     model.save(arguments.output)
     parts = {"train": train} | ({"test": test} if len(test) else {})
-    reports = {name: samples.judge(model, numbers) for name, numbers in parts.items()}
+    reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
     info, width = model.fit_info, model.w.shape[0]
     if arguments.json:
         said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}
@@ -63,8 +63,8 @@ def predict_table(arguments: argparse.Namespace) -> None:
         expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
-        features = open_features(arguments.table, arguments.ignore, model.feature_names is not None)
-        labels, probabilities = features.predict(model)
+        X = open_features(arguments.table, arguments.ignore, model.feature_names is not None)
+        labels, probabilities = model.predict(X), model.predict_proba(X)
     columns = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
     write_table({"prediction": labels, **columns}, arguments.output)
 
@@ -73,8 +73,7 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     """Accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
     with _hinting():
-        samples = open_samples(arguments.table, arguments.target, arguments.ignore)
-        report = samples.judge(model, np.arange(len(samples.Y)))
+        report = model.evaluate(*open_samples(arguments.table, arguments.target, arguments.ignore))
     print(json.dumps(as_json(report)) if arguments.json else report)
 
 
