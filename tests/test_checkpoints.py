@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -53,7 +54,7 @@ def test_a_checkpoint_is_the_model_of_the_moment(where, problem, tmp_path, eager
         assert info.gap_known == {"auto": "decrement", "lbfgs": "estimate", "gd": ""}[solver]
         np.testing.assert_array_equal(model.w, state.w.astype(where.dtype))
         np.testing.assert_array_equal(model.b, state.b.astype(where.dtype))
-        seen.append(to_host(model.predict_proba(problem[0])))
+        seen.append(state.iteration)
 
     model = xlogreg.fit(
         X, Y, solver=solver, callback=callback, checkpoint=path, **({"max_iter": 3} if solver == "gd" else {})
@@ -177,11 +178,11 @@ def test_a_full_disk_is_one_warning_and_the_fit_goes_on(problem, tmp_path, monke
 
 
 def test_a_disk_that_has_room_again_is_written_to(problem, tmp_path, monkeypatch, eager):
-    path = tmp_path / "fit.model"
+    path, replace = tmp_path / "fit.model", os.replace
 
     def callback(state):
         if state.iteration == 1:
-            monkeypatch.undo()
+            monkeypatch.setattr(os, "replace", replace)
 
     monkeypatch.setattr(os, "replace", no_space)
     with pytest.warns(xlogreg.CheckpointWarning):
@@ -199,22 +200,21 @@ def test_a_folder_that_vanishes_is_one_warning(problem, tmp_path, eager):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="folders have no owner here")
-def test_a_folder_that_nobody_may_write_into_is_one_warning(tmp_path):
+def test_a_folder_that_nobody_may_write_into_is_one_warning():
     program = (
         "import os, sys, warnings, numpy as np, xlogreg\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"  # root writes into any folder
         "with warnings.catch_warnings(record=True) as caught:\n"
-        "    xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1], checkpoint='m')\n"
+        "    xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1], checkpoint=sys.argv[1])\n"
         "print([warning.category.__name__ for warning in caught])\n"
     )
-    os.chmod(tmp_path, 0o555)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
-    )
-    os.chmod(tmp_path, 0o755)
-    assert done.stdout == "['CheckpointWarning']\n", done.stderr
-    assert os.listdir(tmp_path) == []
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        command = [sys.executable, "-c", program, os.path.join(folder, "m")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        os.chmod(folder, 0o755)
+        assert done.stdout == "['CheckpointWarning']\n", done.stderr
+        assert os.listdir(folder) == []
 
 
 def test_a_fit_that_diverges_does_not_replace_a_checkpoint_by_nothing(problem, tmp_path, eager):
@@ -223,14 +223,14 @@ def test_a_fit_that_diverges_does_not_replace_a_checkpoint_by_nothing(problem, t
         pytest.warns(xlogreg.DivergenceWarning),
         pytest.warns(xlogreg.CheckpointWarning, match="is not finite") as caught,
     ):
-        xlogreg.fit(*problem, solver="gd", learning_rate=1e308, max_iter=500, checkpoint=path)
+        xlogreg.fit(*problem, solver="gd", learning_rate=1e200, l2=1.0, max_iter=500, checkpoint=path)
     assert [warning.category for warning in caught].count(xlogreg.CheckpointWarning) == 1
     assert np.isfinite(xlogreg.load(path).fit_info.cost)
 
 
 def test_a_place_where_nothing_can_be_written_is_said_before_any_work(tmp_path):
     for path in (tmp_path / "no" / "m", str(tmp_path / "no" / "m")):
-        with pytest.raises(FileNotFoundError, match="no"):
+        with pytest.raises(FileNotFoundError, match="No such file or directory"):
             xlogreg.fit(None, None, checkpoint=path)  # X is not looked at
     with pytest.raises(IsADirectoryError):
         xlogreg.fit(None, None, checkpoint=tmp_path)

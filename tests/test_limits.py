@@ -1,5 +1,6 @@
 """Time limits: a fit ends in time, before a step that would take it beyond, and says what is known of its answer."""
 
+import itertools
 import time
 import types
 
@@ -14,11 +15,20 @@ SOLVERS = ("auto", "newton", "lbfgs", "gd")
 
 
 @pytest.fixture
-def ticking(monkeypatch):
+def look_at(monkeypatch):
+    """Says what each look at the clock finds, in seconds from now."""
+
+    def install(seconds):
+        began, looks = time.perf_counter(), iter(seconds)
+        monkeypatch.setattr(watching, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
+
+    return install
+
+
+@pytest.fixture
+def ticking(look_at):
     """Each look at the clock finds a second gone by."""
-    began = time.perf_counter()
-    looks = iter(range(1, 1_000_000))
-    monkeypatch.setattr(watching, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
+    look_at(itertools.count(1))
 
 
 def draw(m=6000, n_x=10, seed=0):
@@ -79,10 +89,10 @@ def test_steps_on_subsets_are_looked_at_too(subsets, ticking, monkeypatch):
     assert whole.fit_info.cost < model.fit_info.cost < -whole.fit_info.null_log_likelihood / X.shape[1]
 
 
-def test_time_saved_on_subsets_is_for_all_samples(subsets, ticking):
-    # looks at 1 and 2 on the subset, whose next step would end too late; at 3 and 4 on all samples
-    model = limited(*draw(), time_limit=4.5, tol=1e-15)
-    assert model.fit_info.iterations == 1
+def test_time_that_a_step_on_a_subset_would_exceed_is_left_for_all_samples(subsets, look_at):
+    look_at([1.0, 9.0, *np.arange(10.0, 20.0, 0.5)])  # a second step on the subset would end at 17
+    model = limited(*draw(), time_limit=12.2)
+    assert model.fit_info.iterations == 4  # at 10.0, 10.5, 11.0, 11.5
 
 
 @pytest.mark.parametrize("l2", [0.0, 1e-2])
@@ -105,7 +115,7 @@ def test_wide_data_are_limited(ticking):
 def test_the_measuring_of_a_rate_is_broken_off(problem, ticking):
     model = limited(*problem, solver="gd", time_limit=2.5)
     assert model.fit_info.iterations == 0
-    assert model.fit_info.passes == 2 + 1 + 1  # for the rate, a look at the start, its certificate
+    assert model.fit_info.passes == 3 + 1 + 1  # for the rate, for a look at the start, for its certificate
 
 
 @pytest.mark.parametrize(("l2", "known"), [(0.1, "bound"), (0.0, "")])

@@ -37,7 +37,7 @@ def test_an_array_is_fitted_judged_and_predicted_where_it_lies(folder, monkeypat
     assert "X.npy: 400 samples of 5 features, classes no, yes" in done.stdout
     model, expected = xlogreg.load(folder / "m"), xlogreg.fit(X, Y, samples="rows", l2=1e-3)
     assert model.feature_names is None
-    np.testing.assert_array_equal(model.w, expected.w)
+    np.testing.assert_allclose(model.w, expected.w, rtol=1e-5)
     whole = expected.evaluate(X, Y)
     said = json.loads(call("evaluate", "m", "X.npy", "--target", "Y.npy", "--json", folder=folder).stdout)
     assert (said["accuracy"], said["confusion"]) == (whole.accuracy, whole.confusion.tolist())
@@ -73,7 +73,7 @@ def test_arrays_that_do_not_fit_are_refused_in_one_line(folder):
     (folder / "empty.npy").write_bytes(b"")
     np.save(folder / "short.npy", Y[:399])
     np.save(folder / "objects.npy", np.asarray([None] * 400, dtype=object))
-    np.save(folder / "deep.npy", X[None])
+    np.save(folder / "deep.npy", X[:, None])
     for table, target, message in (
         ("X.npy", "nothing.npy", "nothing.npy: No such file or directory"),
         ("nothing.npy", "Y.npy", "nothing.npy: No such file or directory"),
