@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import watching
+from xlogreg import progress
 from xlogreg.objective import Objective
 
 SOLVERS = ("auto", "newton", "lbfgs", "gd")
@@ -20,7 +20,7 @@ def look_at(monkeypatch):
 
     def install(seconds):
         began, looks = time.perf_counter(), iter(seconds)
-        monkeypatch.setattr(watching, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
+        monkeypatch.setattr(progress, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
 
     return install
 
@@ -93,6 +93,17 @@ def test_time_that_a_step_on_a_subset_would_exceed_is_left_for_all_samples(subse
     look_at([1.0, 9.0, *np.arange(10.0, 20.0, 0.5)])  # a second step on the subset would end at 17
     model = limited(*draw(), time_limit=12.2)
     assert model.fit_info.iterations == 4  # at 10.0, 10.5, 11.0, 11.5
+
+
+@pytest.mark.parametrize(("time_limit", "known"), [(100.0, "estimate"), (1e6, "decrement")])
+def test_a_hessian_of_all_samples_is_only_made_where_there_is_time(subsets, ticking, monkeypatch, time_limit, known):
+    monkeypatch.setattr("xlogreg.engine.SLOW", 1e9)  # three steps are too slow in any case
+    monkeypatch.setattr("xlogreg.engine.HESSIAN_SHARE", 1e-3)  # a Hessian takes the time of 11,000 steps
+    monkeypatch.setattr("xlogreg.judging.INFERENCE_WORK", 0.0)
+    info = xlogreg.fit(*draw(), time_limit=time_limit).fit_info
+    assert info.solver == "sampled-newton"
+    assert info.converged
+    assert info.gap_known == known
 
 
 @pytest.mark.parametrize("l2", [0.0, 1e-2])

@@ -21,6 +21,7 @@ from xlogreg.coordinates import Coordinates, Spread, measure_moments
 from xlogreg.data import InMemory
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Inverse
+from xlogreg.progress import Clock
 from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
@@ -62,7 +63,7 @@ def minimize(
     tol: float,
     max_iter: int,
     monitor: Monitor | None = None,
-    clock: Monitor | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Minimise, from subsets to all samples; theta on the host, one model of one output.
 
@@ -81,8 +82,8 @@ def minimize(
     rng : numpy.random.Generator
     tol, max_iter, monitor
         As for `descent.minimize`.
-    clock : callable, optional
-        A monitor of the steps on subsets.
+    clock : Clock, optional
+        Looks at the steps on subsets, and whether there is time for Newton's method.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def minimize(
         if found.reason == "time_limit":  # what is left of the time belongs to all samples
             break
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
-    before = None
+    before, last = None, newton
     if hessian is not None:
         method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
         before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
@@ -120,7 +121,9 @@ def minimize(
         if before.reason != "slow":
             return before
         theta, max_iter = before.theta, max_iter - before.iterations
-    rest = descent.minimize(objective, theta, method=newton, max_iter=max_iter, **run)
+        if clock is not None and not clock.allows(parameters / HESSIAN_SHARE):
+            last = before.method
+    rest = descent.minimize(objective, theta, method=last, max_iter=max_iter, **run)
     return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
 
 
@@ -131,7 +134,7 @@ def _minimize_subset(
     hessian: Array | None,
     ridge: np.ndarray,
     tol: float,
-    clock: Monitor | None,
+    clock: Clock | None,
 ) -> Result:
     """Newton's method on a subset, with a penalty (n_x,) against features of which it happens to see too little.
 

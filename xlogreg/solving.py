@@ -15,12 +15,12 @@ from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal
 from xlogreg.problem import Problem
-from xlogreg.progress import ProgressLine
+from xlogreg.progress import Clock, ProgressLine
 from xlogreg.solvers import descent, gradient_descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
-from xlogreg.watching import Clock, Watch
+from xlogreg.watching import Watch
 
 __all__ = ["centered", "largest_curvature", "solve"]
 

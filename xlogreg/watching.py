@@ -1,46 +1,17 @@
 """What looks on before each step of a solver: the checkpoint, the callback and the line of progress, the clock."""
 
 import itertools
-import math
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from xlogreg.backends import Array, to_host
+from xlogreg.backends import Array
 from xlogreg.coordinates import as_host
 from xlogreg.objective import Evaluation
 from xlogreg.problem import Problem
-from xlogreg.progress import ProgressLine, State
+from xlogreg.progress import Clock, ProgressLine, State
 from xlogreg.solvers.result import Monitor
 
-__all__ = ["Clock", "Watch"]
-
-
-class Clock:
-    """A monitor that says "time_limit" when the time is up, or would be before the end of one more step.
-
-    A step is taken to last as long as the one before; the first of a stage is never judged so.
-
-    Parameters
-    ----------
-    end : float
-        When the time is up, by `time.perf_counter`.
-    """
-
-    def __init__(self, end: float) -> None:
-        self.end, self.last = end, math.inf
-
-    @property
-    def late(self) -> bool:
-        """Whether the time is up."""
-        return time.perf_counter() >= self.end
-
-    def __call__(self, iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-        to_host(here.value)  # waits for the device, where steps would only be queued
-        now = time.perf_counter()
-        took = now - self.last if iteration > 0 else 0.0
-        self.last = now
-        return "time_limit" if now + took >= self.end else ""
+__all__ = ["Watch"]
 
 
 class Watch(NamedTuple):
