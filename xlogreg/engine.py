@@ -113,7 +113,8 @@ def minimize(
         if found.reason == "time_limit":  # what is left of the time belongs to all samples
             break
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
-    before, last = None, newton
+    before = None
+    final: descent.Method = newton
     if hessian is not None:
         method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
         before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
@@ -122,8 +123,8 @@ def minimize(
             return before
         theta, max_iter = before.theta, max_iter - before.iterations
         if clock is not None and not clock.allows(parameters / HESSIAN_SHARE):
-            last = before.method
-    rest = descent.minimize(objective, theta, method=last, max_iter=max_iter, **run)
+            final = before.method
+    rest = descent.minimize(objective, theta, method=final, max_iter=max_iter, **run)
     return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
 
 
