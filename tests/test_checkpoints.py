@@ -203,9 +203,11 @@ def test_a_folder_that_vanishes_is_one_warning(problem, tmp_path, eager):
 def test_a_folder_that_nobody_may_write_into_is_one_warning():
     program = (
         "import os, sys, warnings, numpy as np, xlogreg\n"
+        "samples = np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1]\n"
+        "xlogreg.fit(*samples)\n"  # imports what it needs
         "if os.geteuid() == 0: os.setuid(65534)\n"  # root writes into any folder
         "with warnings.catch_warnings(record=True) as caught:\n"
-        "    xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1], checkpoint=sys.argv[1])\n"
+        "    xlogreg.fit(*samples, checkpoint=sys.argv[1])\n"
         "print([warning.category.__name__ for warning in caught])\n"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -129,7 +129,7 @@ def test_control_c_in_a_fit_says_how_to_go_on(folder):
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
-    line = "xlogreg fit: interrupted; half.model holds the fit so far: --initial half.model goes on from it\n"
+    line = "xlogreg fit: interrupted; --initial half.model goes on from what was found so far\n"
     assert (process.returncode, said) == (1, line)
     assert not (folder / "m").exists()
     done = run(*FIT, "--initial", "half.model", "-o", "m", folder=folder)

@@ -101,7 +101,7 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         if _state(checkpoint) == before:
             raise
-        raise KeyboardInterrupt(f"interrupted; {checkpoint} holds the fit so far: --initial goes on from it") from None
+        raise KeyboardInterrupt(f"interrupted; --initial {checkpoint} goes on from what was found so far") from None
 
 
 def _state(path: Path | None) -> tuple[int, ...] | None:

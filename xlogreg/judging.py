@@ -44,7 +44,7 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
         refuse_nonfinite(source)
     proof = _proof(problem, result)
     inverse, objective = None, problem.objective
-    if proof.here.hessian is not None:
+    if proof.here.hessian is not None and np.all(np.isfinite(proof.here.hessian)):
         inverse = Inverse.of(proof.here.hessian, objective.precision, objective.shift(result.theta.shape[2]))
     conditioning = _conditioning(result, inverse)
     cost = float(proof.here.value[0])
