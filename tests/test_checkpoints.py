@@ -256,7 +256,7 @@ def test_items_are_taken_when_there_is_a_worker_for_them(two_workers):
             yield item
 
     for answer in threads.map_blocks(lambda item: item, items()):
-        assert len(taken) <= answer + 2 + threads.SPARE
+        assert len(taken) <= answer + 2 * threads.AHEAD
 
 
 def test_an_error_of_one_block_ends_all_others(two_workers):
@@ -272,7 +272,7 @@ def test_an_error_of_one_block_ends_all_others(two_workers):
     with pytest.raises(OSError, match="block 0"):
         list(threads.map_blocks(compute, range(1000)))
     assert sorted(ended) == sorted(set(began) - {0})  # nothing runs on
-    assert len(began) <= 2 + threads.SPARE
+    assert len(began) <= 2 * threads.AHEAD
     assert not threads._busy.locked()
 
 

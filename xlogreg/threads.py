@@ -21,7 +21,7 @@ __all__ = ["map_blocks", "tree_sum", "workers"]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-SPARE = 1  # items that wait for a worker, so that none waits for an item
+AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
 
 
 @functools.cache
@@ -69,7 +69,7 @@ def workers() -> int:
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    Items are taken when there is a worker for them, or soon will be. Of several calls at a time one gets the workers,
+    Items are taken when there is a worker for them, or will be next. Of several calls at a time one gets the workers,
     the others compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may
     be left before its end.
     """
@@ -81,7 +81,7 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Ite
         if count not in _pools:
             _pools[count] = ThreadPoolExecutor(count, "xlogreg")
         with _single_threaded_blas():
-            yield from _map_in_order(_pools[count], function, items, count + SPARE)
+            yield from _map_in_order(_pools[count], function, items, AHEAD * count)
     finally:
         busy.release()
 
