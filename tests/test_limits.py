@@ -144,6 +144,13 @@ def test_an_estimate_of_a_fit_that_was_stopped_proves_no_convergence(problem, ti
     assert not info.converged
 
 
+def test_no_time_is_spent_on_separation_once_it_is_over(problem, ticking, monkeypatch):
+    X = problem[0]
+    monkeypatch.setattr(Objective, "recession", None)
+    info = limited(X, X[0] + 0.1 * X[1] ** 2 > 0.3, solver="lbfgs", time_limit=3.5).fit_info
+    assert (info.reason, info.iterations, info.separation) == ("time_limit", 2, "undecided")
+
+
 def test_a_callback_ends_a_fit_before_the_clock_does(problem, ticking):
     model = xlogreg.fit(*problem, solver="newton", time_limit=1.5, callback=lambda state: state.iteration == 1)
     assert model.fit_info.reason == "callback"
