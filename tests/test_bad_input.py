@@ -164,6 +164,17 @@ BAD = [
     ("tol infinite", {"tol": np.inf}, ValueError, "tol must be a finite number >= 0, not inf"),
     ("tol bool", {"tol": False}, TypeError, "tol must be a finite number >= 0, not False"),
     ("tol text", {"tol": "1e-6"}, TypeError, "tol must be a finite number >= 0, not '1e-6'"),
+    ("time limit zero", {"time_limit": 0}, ValueError, "time_limit must be a finite number of seconds > 0, not 0"),
+    ("time limit infinite", {"time_limit": np.inf}, ValueError, "time_limit must be a finite number of seconds > 0"),
+    (
+        "time limit text",
+        {"time_limit": "1 h"},
+        TypeError,
+        "time_limit must be a finite number of seconds > 0, not '1 h'",
+    ),
+    ("time limit bool", {"time_limit": True}, TypeError, "time_limit must be a finite number of seconds > 0, not True"),
+    ("checkpoint", {"checkpoint": 3}, TypeError, "checkpoint must be the path of a file, not 3"),
+    ("checkpoint nowhere", {"checkpoint": "no/where/m"}, FileNotFoundError, "No such file or directory: 'no/where'"),
     ("rng text", {"rng": "a"}, TypeError, "rng must be a whole number or a numpy.random.Generator, not 'a'"),
     ("rng negative", {"rng": -1}, ValueError, "rng must not be negative, not -1"),
     ("verbose", {"verbose": "yes"}, TypeError, "verbose must be 0 or 1, not 'yes'"),
@@ -321,7 +332,7 @@ def test_a_tensor_on_another_device_than_named_is_said_or_refused():
 
 def test_each_warning_is_a_class_of_ours():
     ours = [getattr(xlogreg, name) for name in xlogreg.__all__ if name.endswith("Warning")]
-    assert len(ours) == 6
+    assert len(ours) == 7
     assert all(issubclass(warning, xlogreg.XlogregWarning) for warning in ours)
 
 

@@ -32,12 +32,15 @@ class Certificate(NamedTuple):
     passes: int
 
 
-def certify(objective: Objective, theta: np.ndarray) -> Certificate:
-    """Certificate of theta (n_x + 1, g, k) on the host: one pass, or two for the bound."""
+def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMIT) -> Certificate:
+    """Certificate of theta (n_x + 1, g, k) on the host: one pass, or two for the bound.
+
+    ``limit``: parameters up to which it is by the Hessian.
+    """
     rows, _, k = theta.shape
     if objective.loss.curvature is None:
         return Certificate(objective.evaluate(theta), None, "", 1)
-    if rows * k <= EXPANSION_LIMIT:
+    if rows * k <= limit:
         newton = Newton.of(objective)
         here = newton.evaluate(objective, theta)
         return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)

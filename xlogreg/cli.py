@@ -39,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interruption:
             if argv is None:  # the process ends, and polars passes an interrupt on once more
                 try:
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
                 except KeyboardInterrupt:
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
-            print(f"xlogreg {arguments.command}: interrupted", file=sys.stderr)
+            print(f"xlogreg {arguments.command}: {str(interruption) or 'interrupted'}", file=sys.stderr)
             return 1
         except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
             print(f"xlogreg {arguments.command}: {_line(error)}", file=sys.stderr)
@@ -85,12 +85,12 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     table: dict[str, Any] = {
         "type": Path,
         "metavar": "TABLE",
-        "help": "a .csv, .parquet, .npy or .npz file; rows are samples",
+        "help": "a .csv, .parquet, .npy or .npz file, or a folder of .npy or .parquet parts; rows are samples",
     }
     target: dict[str, Any] = {
         "required": True,
         "metavar": "COLUMN",
-        "help": "the column that holds the class of each sample",
+        "help": "the column that holds the class of each sample; for a .npy or a folder also a .npy file (m,) of them",
     }
     ignore: dict[str, Any] = {
         "action": "append",
@@ -110,6 +110,11 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
     fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")
     fit.add_argument("--seed", type=int, default=0, help="of what is random: the samples to test with")
+    fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="end after so long, with the best so far")
+    fit.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="write the model there every 30 seconds, and when interrupted"
+    )
+    fit.add_argument("--initial", type=Path, metavar="MODEL", help="start from this model, such as a checkpoint")
     fit.add_argument("--json", **as_json)
 
     predict = add("predict", _on_tables("predict_table"), "predict the class of each row of a table")

@@ -1,52 +1,56 @@
-"""The commands on tables: `xlogreg fit`, `predict`, `evaluate`. Rows are samples."""
+"""The commands on tables, arrays and folders of parts: `xlogreg fit`, `predict`, `evaluate`. Rows are samples."""
 
 import argparse
 import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-import polars as pl
 
-from xlogreg.datasets import read_table, without, write_table
+from xlogreg.datasets import write_table
 from xlogreg.files import expect_folder
 from xlogreg.fitting import fit
 from xlogreg.model import Model, load
 from xlogreg.partition import split
 from xlogreg.reports import as_json
-from xlogreg.tables import column_values
+from xlogreg.samples import open_features, open_samples
 
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 
 def fit_table(arguments: argparse.Namespace) -> None:
-    """Fit a model to a table, write it, and report on it."""
-    expect_folder(arguments.output)
-    X, Y = _samples(arguments)
-    numbers = np.arange(len(Y)), np.arange(0)
+    """Fit a model to samples, write it, and report on it."""
+    for path in filter(None, (arguments.output, arguments.checkpoint)):
+        expect_folder(path)
+    initial = None if arguments.initial is None else load(arguments.initial)
+    samples = open_samples(arguments.table, arguments.target, arguments.ignore)
+    train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
-        numbers = split(Y, arguments.test_share, np.random.default_rng(arguments.seed))
-    train, test = ((X[part], Y[part]) for part in numbers)
-    with _hinting():
+        train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
+    with _hinting(), _resumable(arguments.checkpoint):
         model = fit(
-            *train,
+            **samples.chosen(train),
             samples="rows",
             l2=arguments.l2,
             standardize=arguments.standardize,
             backend=arguments.backend,
             rng=arguments.seed,
+            initial=initial,
+            time_limit=arguments.time_limit,
+            checkpoint=arguments.checkpoint,
         )
-    reports = {"train": model.evaluate(*train)} | ({"test": model.evaluate(*test)} if len(test[1]) else {})
     model.save(arguments.output)
-    info = model.fit_info
+    parts = {"train": train} | ({"test": test} if len(test) else {})
+    reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
+    info, width = model.fit_info, model.w.shape[0]
     if arguments.json:
-        said = {"model": str(arguments.output), "samples": len(train[1]), "features": X.width, "fit": as_json(info)}
+        said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}
         print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
         return
     classes = ", ".join(map(str, model.classes.tolist()))
-    print(f"{arguments.table}: {len(train[1])} samples of {X.width} features, classes {classes}")
+    print(f"{arguments.table}: {len(train)} samples of {width} features, classes {classes}")
     print(info.summary)
     for name, report in reports.items():
         print(f"\n{name}: {report}")
@@ -54,37 +58,23 @@ def fit_table(arguments: argparse.Namespace) -> None:
 
 
 def predict_table(arguments: argparse.Namespace) -> None:
-    """Write the most probable class and the probability of each, for every row of a table."""
+    """Write the most probable class and the probability of each, for every sample."""
     if arguments.output is not None:
         expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
-        X = without(read_table(arguments.table), arguments.ignore, arguments.table)
+        X = open_features(arguments.table, arguments.ignore, model.feature_names is not None)
         labels, probabilities = model.predict(X), model.predict_proba(X)
     columns = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
     write_table({"prediction": labels, **columns}, arguments.output)
 
 
 def evaluate_table(arguments: argparse.Namespace) -> None:
-    """Accuracy, log loss and confusion matrix of a model on a table."""
+    """Accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
     with _hinting():
-        report = model.evaluate(*_samples(arguments))
+        report = model.evaluate(*open_samples(arguments.table, arguments.target, arguments.ignore))
     print(json.dumps(as_json(report)) if arguments.json else report)
-
-
-def _samples(arguments: argparse.Namespace) -> tuple[Any, np.ndarray]:
-    """The features and the target of a table."""
-    frame = read_table(arguments.table)
-    features = without(frame, [arguments.target, *arguments.ignore], arguments.table)
-    target = frame[arguments.target]
-    if target.dtype == pl.String:
-        target = target.str.strip_chars().replace("", None)  # a blank cell in quotes
-    try:
-        return features, np.asarray(column_values(target, f"the column {arguments.target!r}"))
-    except ValueError as error:
-        row = target.is_null().arg_max()
-        raise ValueError(f"{error}: the first is in row {row}, counted from 0") from None
 
 
 def _loaded(arguments: argparse.Namespace) -> Model:
@@ -100,3 +90,23 @@ def _hinting() -> Iterator[None]:
         if "column" not in str(error):
             raise
         raise ValueError(f"{error} (--ignore COLUMN leaves one out)") from None
+
+
+@contextlib.contextmanager
+def _resumable(checkpoint: Path | None) -> Iterator[None]:
+    """Adds to an interruption how to go on, where a checkpoint was written."""
+    before = _state(checkpoint)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _state(checkpoint) == before:
+            raise
+        raise KeyboardInterrupt(f"interrupted; --initial {checkpoint} goes on from what was found so far") from None
+
+
+def _state(path: Path | None) -> tuple[int, ...] | None:
+    """What tells one file from the one that replaces it."""
+    if path is None or not path.exists():
+        return None
+    state = path.stat()
+    return state.st_mtime_ns, state.st_ino, state.st_size

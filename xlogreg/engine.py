@@ -21,6 +21,7 @@ from xlogreg.coordinates import Coordinates, Spread, measure_moments
 from xlogreg.data import InMemory
 from xlogreg.objective import Objective
 from xlogreg.preconditioners import Inverse
+from xlogreg.progress import Clock
 from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
@@ -62,6 +63,7 @@ def minimize(
     tol: float,
     max_iter: int,
     monitor: Monitor | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Minimise, from subsets to all samples; theta on the host, one model of one output.
 
@@ -80,6 +82,8 @@ def minimize(
     rng : numpy.random.Generator
     tol, max_iter, monitor
         As for `descent.minimize`.
+    clock : Clock, optional
+        Looks at the steps on subsets, and whether there is time for Newton's method.
 
     Returns
     -------
@@ -91,13 +95,14 @@ def minimize(
     small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
     counts = [large] if warm else [small, large][: 1 + (large > 1.5 * small)]
     theta, passes, hessian, known = start, 0.0, None, None
+    error = math.inf if warm else parameters / small  # by sampling, of the first subset
     for count in counts:
         subset = source.sample(count, spread.shares, rng)
         moments = measure_moments(subset, spread, engine)
         ridge = RIDGE * moments.size / subset.m
-        found = _minimize_subset(objective, subset, theta, known, ridge, math.inf if warm else parameters / small)
+        found = _minimize_subset(objective, subset, theta, known, ridge, error, clock)
         passes += found.passes * subset.m / source.m
-        if found.reason not in ("converged", "max_iter"):
+        if found.reason not in ("converged", "max_iter", "time_limit"):
             theta, hessian = start, None
             break
         theta = theta if warm else found.theta
@@ -105,8 +110,11 @@ def minimize(
         # where a feature is unseen, a step with it into a subset that sees more would go too far
         known = None if np.any(moments.unseen) else H[None, ...]
         hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
+        if found.reason == "time_limit":  # what is left of the time belongs to all samples
+            break
     run: dict[str, Any] = {"tol": tol, "monitor": monitor}
     before = None
+    final: descent.Method = newton
     if hessian is not None:
         method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
         before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=SLOW, **run)
@@ -114,12 +122,20 @@ def minimize(
         if before.reason != "slow":
             return before
         theta, max_iter = before.theta, max_iter - before.iterations
-    rest = descent.minimize(objective, theta, method=newton, max_iter=max_iter, **run)
+        if clock is not None and not clock.allows(parameters / HESSIAN_SHARE):
+            final = before.method
+    rest = descent.minimize(objective, theta, method=final, max_iter=max_iter, **run)
     return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
 
 
 def _minimize_subset(
-    objective: Objective, subset: InMemory, theta: np.ndarray, hessian: Array | None, ridge: np.ndarray, tol: float
+    objective: Objective,
+    subset: InMemory,
+    theta: np.ndarray,
+    hessian: Array | None,
+    ridge: np.ndarray,
+    tol: float,
+    clock: Clock | None,
 ) -> Result:
     """Newton's method on a subset, with a penalty (n_x,) against features of which it happens to see too little.
 
@@ -129,7 +145,7 @@ def _minimize_subset(
     part = dataclasses.replace(
         objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
     )
-    newton: dict[str, Any] = {"method": Newton.of(objective), "max_iter": SUBSET_STEPS}
+    newton: dict[str, Any] = {"method": Newton.of(objective), "max_iter": SUBSET_STEPS, "monitor": clock}
     if hessian is None:
         return descent.minimize(part, theta, tol=tol, **newton)
     method = QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)

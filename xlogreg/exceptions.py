@@ -10,6 +10,7 @@ __all__ = [
     "BackendFallbackWarning",
     "BackendUnavailableError",
     "BlockError",
+    "CheckpointWarning",
     "ConvergenceWarning",
     "DivergenceWarning",
     "ModelFileError",
@@ -41,6 +42,10 @@ class XlogregWarning(UserWarning):
 
 class BackendFallbackWarning(XlogregWarning):
     """The backend or device asked for does not work on this machine; computed where the data are."""
+
+
+class CheckpointWarning(XlogregWarning):
+    """A checkpoint could not be written; the fit goes on, and tries again."""
 
 
 class ConvergenceWarning(XlogregWarning):

@@ -41,7 +41,7 @@ ARRAYS = (*PARAMETERS, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
 NOT_FINITE = ("nan", "inf", "-inf")  # of which JSON has only the names
 WORDS = {  # of fit_info, whose other texts are free
-    "reason": ("converged", "max_iter", "precision", "separated", "callback", "diverged"),
+    "reason": ("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
     "gap_known": ("decrement", "bound", "estimate", "separated", ""),
     "separation": ("none", "complete", "quasi-complete", "undecided", ""),
 }

@@ -1,5 +1,6 @@
 """`fit`: the road from (X, Y) to a Model. Reads like a table of contents; the work is done further down."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.assembly import Setting, erased_class, gather, model_of, receive, within_memory
+from xlogreg.checkpoints import checkpoint_path, keeping
 from xlogreg.judging import judge
 from xlogreg.model import Model
 from xlogreg.options import Options
@@ -40,6 +42,8 @@ def fit(
     rng: int | np.random.Generator = 0,
     callback: Callable[[State], Any] | None = None,
     verbose: int = 0,
+    time_limit: float | None = None,
+    checkpoint: str | os.PathLike | None = None,
 ) -> Model:
     """Fit a logistic regression: two classes by sigmoid, more by softmax.
 
@@ -105,6 +109,12 @@ def fit(
         Called with a `State` before each update; return True to stop.
     verbose : int
         1 shows a progress line.
+    time_limit : float, optional
+        Seconds after which the fit ends with the best parameters so far, the reason "time_limit" and what is known
+        of their gap. Looked at before each step, which is not begun if it would end too late, judged by the last.
+    checkpoint : str or path, optional
+        A file to write the model to, as `Model.save` does: every 30 seconds, when Ctrl-C or an error ends the fit,
+        and when it is done. ``initial=xlogreg.load(checkpoint)`` goes on from there. See docs/faults.md.
 
     Returns
     -------
@@ -114,6 +124,8 @@ def fit(
     ------
     ValueError, TypeError
         For input that is wrong: names the argument, what came and what is right.
+    FileNotFoundError
+        If the folder of the checkpoint is not there.
     BackendUnavailableError
         See ``fallback``.
     BlockError
@@ -121,7 +133,8 @@ def fit(
 
     Warns
     -----
-    BackendFallbackWarning, ConvergenceWarning, DivergenceWarning, PrecisionWarning, SeparationWarning
+    BackendFallbackWarning, CheckpointWarning, ConvergenceWarning, DivergenceWarning, PrecisionWarning,
+    SeparationWarning
 
     Examples
     --------
@@ -135,7 +148,10 @@ def fit(
     True
     """
     began = time.perf_counter()
-    options = Options(solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose)
+    options = Options(
+        solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose, time_limit
+    )
+    path = checkpoint_path(checkpoint)
     setting, encoded, weight = receive(
         X,
         Y,
@@ -154,8 +170,12 @@ def fit(
         if erased is not None:
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
         problem = pose(source, encoded, initial, options)
-        result = solve(problem, options)
-        verdict = judge(problem, result, options)
-        return model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+        with keeping(path, setting, encoded, problem, began) as kept:
+            result = solve(problem, options, began, kept)
+            verdict = judge(problem, result, options)
+            model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+            if kept is not None:
+                kept.write(model)
+        return model
 
     return within_memory(setting, fitted)

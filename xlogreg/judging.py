@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.certificate import EXPANSION_LIMIT, Certificate, certify
-from xlogreg.coordinates import Coordinates
+from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
 from xlogreg.inference import covariance, null_log_likelihood
 from xlogreg.nonfinite import refuse_nonfinite
-from xlogreg.objective import Objective
+from xlogreg.objective import Evaluation, Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Conditioning, Inverse
 from xlogreg.problem import Problem
@@ -18,7 +18,7 @@ from xlogreg.solvers.result import Result
 
 MOVED = 1e-3  # a score, by what is held to change none
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "described", "judge"]
 
 INFERENCE_WORK = 2e9  # operations of the Hessian of all samples that standard errors are worth unasked
 
@@ -44,7 +44,7 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
         refuse_nonfinite(source)
     proof = _proof(problem, result)
     inverse, objective = None, problem.objective
-    if proof.here.hessian is not None:
+    if proof.here.hessian is not None and np.all(np.isfinite(proof.here.hessian)):
         inverse = Inverse.of(proof.here.hessian, objective.precision, objective.shift(result.theta.shape[2]))
     conditioning = _conditioning(result, inverse)
     cost = float(proof.here.value[0])
@@ -54,31 +54,37 @@ def judge(problem: Problem, result: Result, options: Options) -> Verdict:
     theta, more, flat = _of_minimum_norm(objective, result.theta, None if conditioning is None else conditioning.null)
     if reason == "separated":
         gap, known = (cost, "separated") if complete else (math.nan, "")  # the infimum of complete separation is 0
-    # the bound is a proof, but a loose one: it does not contradict the solver
-    converged = gap <= tol * cost or (reason == "converged" and known not in ("decrement", "estimate"))
+    # the bound is a proof, but a loose one: it does not contradict the solver; an estimate is one of patience
+    small = gap <= tol * cost and not (reason == "time_limit" and known == "estimate")
+    converged = small or (reason == "converged" and known not in ("decrement", "estimate"))
     converged = bool(converged and not flat)
     separation = _separation(problem, reason, converged, complete)
     _warn(problem, result, options, gap / cost if cost > 0 else gap, tol, converged, separation)
     converged = bool(converged and reason != "separated")
-    outcome = {
+    outcome = described(problem, proof.here, gap, known) | {
         "converged": converged,
         "reason": reason,
         "iterations": result.iterations,
         "passes": round(problem.passes + result.passes + proof.passes + more, 2),
-        "cost": cost,
-        "gradient_norm": problem.gradient_norm(proof.here.gradient),
-        "gap": gap,
-        "gap_known": known,
-        "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
         "rank": None if conditioning is None else conditioning.rank,
         "condition": math.nan if conditioning is None else conditioning.condition,
         "separation": separation,
-        "log_likelihood": -source.total_weight * float(proof.here.loss[0])
-        if problem.objective.loss.curvature
-        else math.nan,
-        "null_log_likelihood": source.total_weight * null_log_likelihood(problem),
     }
     return Verdict(theta * problem.objective.free, outcome, covariance(problem, inverse, converged))
+
+
+def described(problem: Problem, here: Evaluation, gap: float, known: str) -> dict[str, Any]:
+    """The part of `FitInfo` that an evaluation and its gap tell."""
+    source, likelihood = problem.source, problem.objective.loss.curvature is not None
+    return {
+        "cost": float(as_host(here.value)[0]),
+        "gradient_norm": problem.gradient_norm(here.gradient),
+        "gap": gap,
+        "gap_known": known if math.isfinite(gap) else "",
+        "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
+        "log_likelihood": -source.total_weight * float(as_host(here.loss)[0]) if likelihood else math.nan,
+        "null_log_likelihood": source.total_weight * null_log_likelihood(problem),
+    }
 
 
 def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:
@@ -124,10 +130,15 @@ def _proof(problem: Problem, result: Result) -> Certificate:
     )
     if not exact and result.last.hessian is not None:  # Newton's method ends with all that a certificate needs
         return Certificate(result.last, result.gap, "decrement", 0)
-    known = result.gap is not None and result.reason in ("converged", "precision")
-    if not exact and problem.solver in ("sampled-newton", "spectral-lbfgs", "batch") and known:
+    timed = result.reason == "time_limit"
+    known = timed or (
+        result.reason in ("converged", "precision") and problem.solver in ("sampled-newton", "spectral-lbfgs", "batch")
+    )
+    if not exact and known and result.gap is not None:
         return Certificate(result.last, result.gap, "estimate", 0)
-    proof = certify(problem.objective, result.theta)
+    # who has no time has none for a Hessian that takes longer than the steps
+    limit = min(EXPANSION_LIMIT, math.isqrt(int(INFERENCE_WORK / problem.source.m))) if timed else EXPANSION_LIMIT
+    proof = certify(problem.objective, result.theta, limit)
     if proof.gap is None and result.gap is not None:
         return proof._replace(gap=result.gap, known="estimate")
     return proof
@@ -165,6 +176,14 @@ def _warn(
         warn(
             f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: the gap is {relative:.1e} "
             "of the cost, as far as it is known; use a larger max_iter" + _other_solver(problem) + undecided,
+            ConvergenceWarning,
+        )
+    elif reason == "time_limit" and not converged:
+        far = f"the gap is {relative:.1e} of the cost, as far as it is known"
+        warn(
+            f"{problem.solver} made {steps} steps within time_limit={options.time_limit:g} seconds without reaching "
+            f"tol={tol:g}: {far if math.isfinite(relative) else 'how far the minimum is, is not known'}; go on with "
+            f"initial=model, or allow more time{undecided}",
             ConvergenceWarning,
         )
     elif reason == "converged" and relative <= tol and not converged:

@@ -36,6 +36,7 @@ class Options:
     rng: int | np.random.Generator
     callback: Callable[[Any], Any] | None
     verbose: int
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("solver", self.solver, SOLVERS)
@@ -57,6 +58,8 @@ class Options:
                 raise ValueError(f"max_iter must be 1 or more, not {self.max_iter}")
         if self.tol is not None:
             _number("tol", self.tol, zero=True)
+        if self.time_limit is not None:
+            _number("time_limit", self.time_limit, unit=" of seconds")
         if not isinstance(self.bias, (bool, np.bool_)):
             raise TypeError(f"bias must be True or False, not {self.bias!r}")
         if isinstance(self.rng, bool) or not isinstance(self.rng, (numbers.Integral, np.random.Generator)):
@@ -108,8 +111,8 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
-def _number(name: str, value: Any, zero: bool = False, also: str = "") -> None:
-    wanted = f"{also}a finite number {'>= 0' if zero else '> 0'}"
+def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str = "") -> None:
+    wanted = f"{also}a finite number{unit} {'>= 0' if zero else '> 0'}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {wanted}, not {value!r}")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):

@@ -162,6 +162,8 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
         raise ValueError(f"initial must hold w {(n_x, k)} and b {(k, 1)}; got {w.shape} and {b.shape}")
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
         raise ValueError("initial holds values that are not finite (NaN or infinity)")
+    if isinstance(initial, Model) and initial.center is not None:  # where b is rounded
+        b = as_host(initial.centered_b) - w.T @ as_host(initial.center)
     return w, b
 
 

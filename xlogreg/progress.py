@@ -1,5 +1,6 @@
-"""What is shown while something runs: the state that callbacks see, and lines of progress."""
+"""What looks on while something runs: the state that callbacks see, the clock, and lines of progress."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,7 @@ import numpy as np
 from xlogreg.backends import Array, to_host
 from xlogreg.objective import Evaluation
 
-__all__ = ["ProgressLine", "State", "counting"]
+__all__ = ["Clock", "ProgressLine", "State", "counting"]
 
 Item = TypeVar("Item")
 
@@ -27,6 +28,8 @@ class State:
     w, b : ndarray (n_x, k), (k, 1)
         Parameters for X as it was handed in, on the host.
     gradient_norm : float
+    gap : float
+        The solver's own estimate of J - min J; NaN where it has none.
     """
 
     def __init__(
@@ -34,11 +37,12 @@ class State:
         iteration: int,
         theta: Array,
         here: Evaluation,
+        gap: Array | None,
         parameters: Callable[[Array], tuple[np.ndarray, np.ndarray]],
         norm: Callable[[Array], float],
     ) -> None:
         self.iteration = iteration
-        self._theta, self._here, self._parameters, self._norm = theta, here, parameters, norm
+        self._theta, self._here, self._gap, self._parameters, self._norm = theta, here, gap, parameters, norm
 
     @property
     def cost(self) -> float:
@@ -49,12 +53,47 @@ class State:
         return self._norm(self._here.gradient)
 
     @property
+    def gap(self) -> float:
+        return math.nan if self._gap is None else float(to_host(self._gap)[0])
+
+    @property
     def w(self) -> np.ndarray:
         return self._parameters(self._theta)[0]
 
     @property
     def b(self) -> np.ndarray:
         return self._parameters(self._theta)[1]
+
+
+class Clock:
+    """A monitor that says "time_limit" when the time is up, or would be before the end of one more step.
+
+    A step is taken to last as long as the one before; the first of a stage is never judged so.
+
+    Parameters
+    ----------
+    end : float
+        When the time is up, by `time.perf_counter`.
+    """
+
+    def __init__(self, end: float) -> None:
+        self.end, self.last, self.took = end, -math.inf, 0.0
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.perf_counter() >= self.end
+
+    def allows(self, steps: float) -> bool:
+        """Whether there is time for so many steps as long as the last."""
+        return time.perf_counter() + steps * self.took < self.end
+
+    def __call__(self, iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
+        to_host(here.value)  # waits for the device, where steps would only be queued
+        now = time.perf_counter()
+        self.took = now - self.last if iteration > 0 else 0.0
+        self.last = now
+        return "time_limit" if now + self.took >= self.end else ""
 
 
 class ProgressLine:

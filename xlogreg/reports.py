@@ -21,11 +21,13 @@ class FitInfo:
         Why it is not the backend that was asked for; or why X stayed on the host.
     converged : bool
         Whether the gap was driven below tol * cost.
-    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged", "one class"}
+    reason : str
+        Why it ended: "converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "one
+        class"; "checkpoint" in a file that was written while the fit was under way.
     iterations : int
         Steps of the solver.
     passes : float
-        How often every sample was visited; work on a subset counts as its share.
+        How often every sample was visited; work on a subset counts as its share. NaN in a checkpoint.
     cost : float
         J where it was last evaluated: for gd at the parameters returned, else one Newton step before them.
     gradient_norm : float

@@ -1,9 +1,7 @@
 """Running the solver of a problem, and judging what it found."""
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,30 +11,35 @@ from xlogreg.backends import Array
 from xlogreg.certificate import EXPANSION_LIMIT, certify
 from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.nonfinite import refuse_nonfinite
-from xlogreg.objective import Evaluation, Objective
+from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Diagonal
 from xlogreg.problem import Problem
-from xlogreg.progress import ProgressLine, State
+from xlogreg.progress import Clock, ProgressLine
 from xlogreg.solvers import descent, gradient_descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
+from xlogreg.watching import Watch
 
 __all__ = ["centered", "largest_curvature", "solve"]
 
 POWER_STEPS = 30
 PROOFS = 5  # of convergence by gradients that are tried
 NEWTON_STEPS = 8  # in which separation shows, or does not
+ENDED = ("separated", "callback", "time_limit")  # reasons after which nothing more is tried
 
 
-def solve(problem: Problem, options: Options) -> Result:
-    """Minimise; theta and the costs of the result are on the host."""
-    max_iter = options.steps
-    line = ProgressLine(max_iter) if options.verbose else None
-    monitor = _monitor(problem, options.callback, line)
+def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Monitor | None = None) -> Result:
+    """Minimise; theta and the costs of the result are on the host.
+
+    ``began``: when the time limit began to count, by `time.perf_counter`. ``checkpoint``: looks on, too.
+    """
+    line = ProgressLine(options.steps) if options.verbose else None
+    clock = None if options.time_limit is None else Clock(began + options.time_limit)
+    watch = Watch.of(problem, options.callback, line, checkpoint, clock)
     with problem.source.place.computing():
-        result = SOLVERS[problem.solver](problem, options, max_iter, monitor)
+        result = SOLVERS[problem.solver](problem, options, watch)
     if line is not None:
         line.close(result.iterations)
     if result.last.hessian is None and problem.solver != "gd":
@@ -52,7 +55,7 @@ def _receding(objective: Objective, result: Result) -> Result:
     scores still move where a minimum would hold them. Then Newton's method decides.
     """
     parameters = result.theta.shape[0] * result.theta.shape[2]
-    if not objective.separable or result.trend is None or result.reason in ("separated", "callback"):
+    if not objective.separable or result.trend is None or result.reason in ENDED:
         return result
     wrong, moved = (float(part[0]) for part in objective.recession(result.trend))
     result = dataclasses.replace(result, passes=result.passes + 1)
@@ -69,11 +72,11 @@ def _receding(objective: Objective, result: Result) -> Result:
     )
 
 
-def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+def _gd(problem: Problem, options: Options, watch: Watch) -> Result:
     objective, place = problem.objective, problem.source.place
     rate, passes = options.learning_rate, 0
     if isinstance(rate, str):
-        curvature, passes = largest_curvature(objective, np.random.default_rng(options.rng))
+        curvature, passes = largest_curvature(objective, np.random.default_rng(options.rng), watch.clock)
         if not math.isfinite(curvature):
             refuse_nonfinite(problem.source)
             raise ValueError("X is too large for learning_rate='auto': its squares overflow; use standardize=True")
@@ -89,18 +92,18 @@ def _gd(problem: Problem, options: Options, max_iter: int, monitor: Monitor | No
         objective.on(place),  # theta stays on the device, where nothing has to wait for it
         place.put(problem.start, place.widest),
         learning_rate=float(rate),
-        max_iter=max_iter,
+        max_iter=options.steps,
         enough=None if options.tol is None else enough,
-        monitor=monitor,
+        monitor=watch.monitor,
     )
     return dataclasses.replace(result, passes=result.passes + passes)
 
 
-def _newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
-    return _second_order(problem, options, max_iter, monitor, Newton.of(problem.objective))
+def _newton(problem: Problem, options: Options, watch: Watch) -> Result:
+    return _second_order(problem, options, watch, Newton.of(problem.objective))
 
 
-def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
     assert problem.spread is not None
     assert isinstance(problem.engine, Coordinates)
     tol = problem.tolerance(options)
@@ -115,12 +118,13 @@ def _sampled_newton(problem: Problem, options: Options, max_iter: int, monitor: 
         warm=problem.warm,
         rng=np.random.default_rng(options.rng),
         tol=tol,
-        max_iter=max_iter,
-        monitor=monitor,
+        max_iter=options.steps,
+        monitor=watch.monitor,
+        clock=watch.clock,
     )
 
 
-def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
+def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
     assert problem.spread is not None
     result = spectral.minimize(
         problem.objective,
@@ -130,17 +134,17 @@ def _spectral(problem: Problem, options: Options, max_iter: int, monitor: Monito
         engine=problem.engine,
         rng=np.random.default_rng(options.rng),
         tol=problem.tolerance(options),
-        max_iter=max_iter,
-        monitor=monitor,
+        max_iter=options.steps,
+        monitor=watch.monitor,
     )
     return centered(result)
 
 
-def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None) -> Result:
-    objective, tol = problem.objective, problem.tolerance(options)
+def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
+    objective, tol, max_iter = problem.objective, problem.tolerance(options), options.steps
     # in the engine's coordinates no feature is curved by more than the loss allows
     method = QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)))
-    result = _second_order(problem, options, max_iter, monitor, method)
+    result = _second_order(problem, options, watch, method)
     # what the pairs know of the curvature is no proof: go on until the Hessian of all samples says so, too
     for _ in range(PROOFS):
         if (
@@ -162,20 +166,20 @@ def _lbfgs(problem: Problem, options: Options, max_iter: int, monitor: Monitor |
             method=result.method,
             tol=0.1 * last * tol / relative,
             max_iter=max_iter - result.iterations,
-            monitor=monitor,
+            monitor=watch.monitor,
         )
         result = result.followed_by(further)
     return centered(result)
 
 
-def _second_order(problem: Problem, options: Options, max_iter: int, monitor: Monitor | None, method: Any) -> Result:
+def _second_order(problem: Problem, options: Options, watch: Watch, method: Any) -> Result:
     result = descent.minimize(
         problem.objective,
         problem.start,
         method=method,
         tol=problem.tolerance(options),
-        max_iter=max_iter,
-        monitor=monitor,
+        max_iter=options.steps,
+        monitor=watch.monitor,
     )
     return centered(result)
 
@@ -196,40 +200,20 @@ SOLVERS = {
 }
 
 
-def largest_curvature(objective: Objective, rng: np.random.Generator) -> tuple[float, int]:
+def largest_curvature(objective: Objective, rng: np.random.Generator, clock: Clock | None = None) -> tuple[float, int]:
     """L, the largest eigenvalue that the Hessian of J can have, and the passes that it took.
 
     The bound of the loss's curvature times the largest eigenvalue of [X; 1] [X; 1]' / s, plus l2; the
     eigenvalue by power iteration, from below to about one part in a thousand: gradient descent decreases
-    J for any rate under 2/L, so 1/L leaves room for that.
+    J for any rate under 2/L, so 1/L leaves room for that. Broken off when the clock says that no step will follow.
     """
     V = rng.standard_normal((objective.inverse_scale.shape[0] + 1, 1, 1))
     largest, passes = 0.0, 0
     while passes < POWER_STEPS:
         V = objective.second_moment_times(V / np.linalg.norm(V))
         previous, largest, passes = largest, float(np.linalg.norm(V)), passes + 1
-        if not largest > 0.0 or abs(largest - previous) <= 1e-3 * largest:
+        known = not largest > 0.0 or abs(largest - previous) <= 1e-3 * largest
+        if known or (clock is not None and clock.late):
             break
     curvature = objective.loss.bound * largest + float(objective.l2[0, 0, 0])
     return (curvature if curvature != 0.0 else 1.0), passes
-
-
-def _monitor(problem: Problem, callback: Callable[[State], Any] | None, line: ProgressLine | None) -> Monitor | None:
-    if callback is None and line is None:
-        return None
-
-    count = itertools.count()  # over the stages of a solver
-
-    def monitor(iteration: int, theta: Array, here: Evaluation) -> bool:
-        state = State(
-            next(count),
-            theta,
-            here,
-            parameters=lambda theta: problem.engine.parameters_of(as_host(theta)),
-            norm=problem.gradient_norm,
-        )
-        if line is not None:
-            line.show(state)
-        return callback is not None and bool(callback(state))
-
-    return monitor

@@ -7,18 +7,21 @@ OMP_NUM_THREADS), is the one control; a pool of processes that gives each of the
 Needs threadpoolctl; without it, or with one thread, blocks are computed in turn.
 """
 
+import collections
 import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 __all__ = ["map_blocks", "tree_sum", "workers"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
 
 
 @functools.cache
@@ -66,7 +69,9 @@ def workers() -> int:
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    Of several calls at a time one gets the workers, the others compute in turn.
+    Items are taken when there is a worker for them, or will be next. Of several calls at a time one gets the workers,
+    the others compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may
+    be left before its end.
     """
     count, busy = workers(), _busy
     if count == 1 or not busy.acquire(blocking=False):
@@ -76,9 +81,31 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Ite
         if count not in _pools:
             _pools[count] = ThreadPoolExecutor(count, "xlogreg")
         with _single_threaded_blas():
-            yield from _pools[count].map(function, items)
+            yield from _map_in_order(_pools[count], function, items, AHEAD * count)
     finally:
         busy.release()
+
+
+def _map_in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Answer], items: Iterable[Item], most: int
+) -> Iterator[Answer]:
+    """As the pool's own map, but of at most so many items at a time."""
+    running: collections.deque[Future[Answer]] = collections.deque()
+    try:
+        for item in items:
+            running.append(pool.submit(function, item))
+            if len(running) == most:
+                yield _next_of(running)
+        while running:
+            yield _next_of(running)
+    finally:
+        wait([future for future in running if not future.cancel()])
+
+
+def _next_of(running: collections.deque[Future[Answer]]) -> Answer:
+    answer = running[0].result()
+    running.popleft()  # once it has ended: until then it has to be waited for
+    return answer
 
 
 def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -92,10 +119,14 @@ def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     (10, 20)
     """
     partial: list[tuple[int, tuple[Any, ...]]] = []  # (how many terms, their sum), ever smaller
-    for term in terms:
-        partial.append((1, term))
-        while len(partial) > 1 and partial[-1][0] == partial[-2][0]:
-            _merge(partial)
+    try:
+        for term in terms:
+            partial.append((1, term))
+            while len(partial) > 1 and partial[-1][0] == partial[-2][0]:
+                _merge(partial)
+    finally:
+        if isinstance(terms, Generator):  # which else would end when its traceback is forgotten, or never
+            terms.close()
     while len(partial) > 1:
         _merge(partial)
     return partial[0][1]

@@ -85,7 +85,7 @@ def minimize(
     -------
     Result
         Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
-        "diverged" (the cost is not finite), "max_iter", "slow" or "callback".
+        "diverged" (the cost is not finite), "max_iter", "slow", or what the monitor says.
     """
     xp = array_namespace(start)
     theta, reason, gap = start, "max_iter", None
@@ -107,8 +107,8 @@ def minimize(
         if lazy >= LAZY_STEPS:
             reason = "slow"
             break
-        if monitor is not None and monitor(iteration, theta, here):
-            reason = "callback"
+        if monitor is not None and (said := monitor(iteration, theta, here, gap)):
+            reason = said
             break
         if objective.separable and bool(xp.all(here.separated)):
             reason = "separated"

@@ -37,15 +37,16 @@ def minimize(
     Returns
     -------
     Result
-        Without a gap. Reason "max_iter", "converged", "diverged" or "callback"; ``costs[i]`` is J before update i.
+        Without a gap. Reason "max_iter", "converged", "diverged", or what the monitor says; ``costs[i]`` is J before
+        update i.
     """
     xp = array_namespace(start)
-    theta, reason = start, "max_iter"
+    theta, reason, said = start, "max_iter", ""
     costs: list[Array] = []
     for iteration in range(max_iter):
         here = objective.evaluate(theta)
-        if monitor is not None and monitor(iteration, theta, here):
-            reason = "callback"
+        if monitor is not None and (said := monitor(iteration, theta, here, None)):
+            reason = said
             break
         costs.append(here.value)
         theta = update(theta, here.gradient, learning_rate)
@@ -57,7 +58,7 @@ def minimize(
             if enough is not None and enough(theta):
                 reason = "converged"
                 break
-    passes = len(costs) + (reason == "callback")
+    passes = len(costs) + (said != "")
     return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, None)
 
 

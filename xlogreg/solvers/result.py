@@ -10,8 +10,9 @@ from xlogreg.objective import Evaluation
 
 __all__ = ["Monitor", "Result"]
 
-# called with the iteration, theta and its evaluation before each step; True stops
-Monitor = Callable[[int, Array, Evaluation], bool]
+# called before each step with the iteration, theta, its evaluation, and the gap (g,) where the solver has an estimate;
+# what it returns is the reason to stop, or "" to go on
+Monitor = Callable[[int, Array, Evaluation, Array | None], str]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Result:
     Attributes
     ----------
     theta : array (n_x + 1, g, k)
-    reason : {"converged", "max_iter", "precision", "separated", "callback", "diverged", "slow"}
+    reason : {"converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "slow"}
     iterations : int
     passes : float
     costs : array (iterations, g)
