@@ -13,6 +13,7 @@ from xlogreg.exceptions import (
     ModelFileError,
     PrecisionWarning,
     SeparationWarning,
+    WorkersLostError,
     XlogregWarning,
 )
 from xlogreg.fitting import fit
@@ -50,6 +51,7 @@ __all__ = [
     "Selection",
     "SeparationWarning",
     "StandardErrors",
+    "WorkersLostError",
     "XlogregWarning",
     "available_backends",
     "bootstrap",

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.backends import Array, Place, dtype_name, place_of
+from xlogreg.backends import HOST, Array, Place, dtype_name, place_of
+from xlogreg.cluster import Distributed, Parts
 from xlogreg.data import InMemory
 from xlogreg.exceptions import PrecisionWarning, warn
 from xlogreg.judging import Verdict
@@ -16,7 +17,8 @@ from xlogreg.options import dtype_option
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
-from xlogreg.tables import open_table
+from xlogreg.sharing import share_out
+from xlogreg.tables import is_collection, open_table
 
 __all__ = [
     "Setting",
@@ -34,7 +36,7 @@ __all__ = [
 class Setting(NamedTuple):
     """Where a fit takes place, and with which X."""
 
-    X: Array  # on the place that computes
+    X: Array | Parts  # on the place that computes; or with the workers of a cluster
     samples: str
     names: tuple[str, ...] | None
     home: Place  # where X came from, and parameters go to
@@ -42,6 +44,13 @@ class Setting(NamedTuple):
     place: Place
     dtype: str  # computed in
     fallback: str | None
+
+    @property
+    def computed_by(self) -> dict[str, str]:
+        """Backend and device, by name."""
+        X, place = self.X, self.place
+        backend, device = (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
+        return {"backend": backend, "device": device}
 
 
 class Received(NamedTuple):
@@ -63,8 +72,17 @@ def receive(
     device: Any,
     dtype: Any,
     fallback: bool,
+    shared: bool = False,
 ) -> Received:
-    """Check what the user handed in, and bring X to the place that computes."""
+    """Check what the user handed in, and bring X to the place that computes.
+
+    Where ``shared``, X may be a dask collection: then the workers compute, and have Y and the weights with them.
+    """
+    if shared and (is_collection(X) or isinstance(X, Parts)):
+        where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
+        parts = X if isinstance(X, Parts) else share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
+        setting = Setting(parts, samples, parts.names, HOST, parts.dtype, HOST, parts.dtype, parts.fallback)
+        return Received(setting._replace(stored=_stored(parts.stored, parts.dtype)), parts.targets, None)
     X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
@@ -97,12 +115,19 @@ def settle(
     nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
     place, reason = choose_place(home, nbytes, backend, device, fallback)
     computed = _computing_dtype(X, dtype, place)
-    stored = dtype_name(X) if dtype_name(X) in ROUNDING else computed
+    stored = _stored(dtype_name(X), computed)
     return Setting(place.put(X), samples, names, home, stored, place, computed, reason)
 
 
-def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory:
-    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
+def _stored(dtype: str, computed: str) -> str:
+    """The dtype of parameters, of that of X."""
+    return dtype if dtype in ROUNDING else computed
+
+
+def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
+    """The training samples, with a weight (1, m) as `labels.as_weight` gives it; parts have theirs with them."""
+    if isinstance(setting.X, Parts):
+        return setting.X.source()
     Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
     with setting.place.computing():
         weight = None if weight is None else setting.place.put(weight, setting.dtype)
@@ -111,9 +136,9 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
     return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
 
 
-def erased_class(source: InMemory, encoded: labels.Targets) -> int | None:
+def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
     """Number of a class whose samples all have the weight zero."""
-    if source.weight is None:
+    if isinstance(source, Distributed) or source.weight is None:  # a class that parts lack was refused before
         return None
     with source.place.computing():
         return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
@@ -127,8 +152,7 @@ def model_of(
     center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
     info = FitInfo(
         solver=problem.solver,
-        backend=setting.place.name,
-        device=setting.place.device_name,
+        **setting.computed_by,
         dtype=setting.dtype,
         fallback=setting.fallback,
         seconds=seconds,

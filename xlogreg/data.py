@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.subsets import draw_subsets
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
@@ -21,8 +22,6 @@ GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in 
 NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
 SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
 LEAST_BLOCKS = 4  # that are worth the threads
-LONGEST_RUN = 64  # of neighbouring samples in a random subset
-RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,11 @@ class InMemory:
     def m(self) -> int:
         return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
 
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays: by them dask decides what to move between workers, and what to write to the disk."""
+        arrays = [array for array in (self.X, self.Y, self.weight) if array is not None]
+        return sum(math.prod(array.shape) * getattr(array.dtype, "itemsize", 8) for array in arrays)
+
     @property
     def converts(self) -> bool:
         """Whether blocks are computed from X, not cut out of it."""
@@ -112,27 +116,12 @@ class InMemory:
         return dataclasses.replace(self, dtype=self.place.widest, weight=weight)
 
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
-        """Disjoint random subsets of about so many samples each, see `sample`; of more where weights count little."""
-        counts = tuple(min(self.m, math.ceil(count * self.m / self.effective_samples)) for count in counts)
-        length = int(np.clip(min(counts) * np.min(shares) / RUNS_A_CLASS, 1, LONGEST_RUN))
-        order = rng.permutation(math.ceil(self.m / length))
-        stops = np.cumsum([math.ceil(count / length) for count in counts]).tolist()
-        pairs = zip([0, *stops], stops, strict=False)
-        return [self._drawn(np.sort(order[start:stop]) * length, length, shares) for start, stop in pairs]
+        """Disjoint random subsets of about so many samples each, see `draw_subsets`."""
+        return draw_subsets(self, counts, shares, rng)
 
     def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
-        """About ``count`` samples at random, reweighted so that each class has its share of all samples again.
-
-        Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label.
-
-        Parameters
-        ----------
-        count : int
-        shares : array (K,)
-            Of the classes (both of two), by weight.
-        rng : numpy.random.Generator
-        """
-        return self.samples((count,), shares, rng)[0]
+        """About ``count`` samples at random, see `draw_subsets`."""
+        return draw_subsets(self, (count,), shares, rng)[0]
 
     def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
         """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
@@ -145,20 +134,6 @@ class InMemory:
             if part.m * part.n_x * 8 <= gathered:
                 part = dataclasses.replace(part, X=place.take(self.X, index, axis=0 if self.rows else 1), index=None)
             return part
-
-    def _drawn(self, starts: np.ndarray, length: int, shares: np.ndarray) -> "InMemory":
-        xp, place = self.place.xp, self.place
-        index = (starts[:, None] + np.arange(length)).ravel()
-        drawn = self.take(place.put(index[index < self.m]))
-        with place.computing():
-            hot = drawn.targets(0, drawn.m)
-            hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
-            weight = xp.ones_like(hot[:1, :]) if drawn.weight is None else drawn.weight
-            mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
-            factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), self.dtype)
-            weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
-            total = float(xp.sum(weight, dtype=place.dtype(place.widest)))
-            return dataclasses.replace(drawn, weight=weight, total_weight=total)
 
     @functools.cached_property
     def effective_samples(self) -> float:

@@ -14,6 +14,7 @@ __all__ = [
     "ModelFileError",
     "PrecisionWarning",
     "SeparationWarning",
+    "WorkersLostError",
     "XlogregWarning",
     "unconverged",
     "warn",
@@ -28,6 +29,10 @@ class BackendUnavailableError(RuntimeError):
 
 class ModelFileError(ValueError):
     """The file is no model of xlogreg, is damaged, or was written by a newer version."""
+
+
+class WorkersLostError(RuntimeError):
+    """The workers of the dask cluster, or its scheduler, are gone, and the fit with them."""
 
 
 class XlogregWarning(UserWarning):
