@@ -81,8 +81,9 @@ def receive(
     if shared and (is_collection(X) or isinstance(X, Parts)):
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
         parts = X if isinstance(X, Parts) else share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
-        setting = Setting(parts, samples, parts.names, HOST, parts.dtype, HOST, parts.dtype, parts.fallback)
-        return Received(setting._replace(stored=_stored(parts.stored, parts.dtype)), parts.targets, None)
+        stored = _stored(parts.stored, parts.dtype)
+        setting = Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
+        return Received(setting, parts.targets, None)
     X, names = open_table(X, samples)
     X = labels.as_matrix(X, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.source import Samples
 from xlogreg.subsets import draw_subsets
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
@@ -267,7 +268,7 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
         return place.xp.concat(parts, axis=-1)
 
 
-def host_center(source: InMemory) -> Array:
+def host_center(source: Samples) -> Array:
     """The centre that blocks are really shifted by, as float64 on the host; zeros without one."""
     xp = HOST.xp
     if source.center is None:

@@ -141,6 +141,7 @@ def fit(
         device=device,
         dtype=dtype,
         fallback=fallback,
+        shared=True,
     )
     source = gather(setting, encoded, weight)
     erased = erased_class(source, encoded)

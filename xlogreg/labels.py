@@ -73,7 +73,7 @@ def computing_dtype(X: Array) -> str:
 
 
 def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, complete: bool = True) -> Targets:
-    """Labels or probabilities for an X of that shape, as `Targets` on the place of Y; of all classes if ``complete``."""
+    """Labels or probabilities for an X of that shape as `Targets` on the place of Y; of all classes if ``complete``."""
     if kind not in ("labels", "probabilities"):
         raise ValueError(f"targets must be 'labels' or 'probabilities', not {kind!r}")
     m, n_x = shape[::-1] if samples == "columns" else shape

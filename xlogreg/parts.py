@@ -1,7 +1,7 @@
-"""What a worker of a dask cluster does: it looks at blocks of a collection, makes parts of them, and passes over these.
+"""What a worker of a dask cluster does: looks at blocks of a collection, makes parts of them, and passes over these.
 
-A part is an `InMemory` on the place of its worker. All functions here are sent to the workers by name, so that they need
-nothing but this library.
+A part is an `InMemory` on the place of its worker. All functions here are sent to the workers by name, so that these
+need nothing but this library.
 """
 
 import dataclasses
@@ -16,8 +16,22 @@ from xlogreg.labels import as_matrix, as_weight, computing_dtype, encode_known, 
 from xlogreg.placement import Lack, find_place
 from xlogreg.tables import open_table
 
-__all__ = ["Intake", "Mass", "Order", "Refusal", "Survey", "fetch", "make_part", "ordered", "survey", "viewed", "weigh"]
+__all__ = [
+    "AXES",
+    "Intake",
+    "Mass",
+    "Order",
+    "Refusal",
+    "Survey",
+    "fetch",
+    "make_part",
+    "ordered",
+    "survey",
+    "viewed",
+    "weigh",
+]
 
+AXES = {"columns": 1, "rows": 0}  # of the samples
 View = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
@@ -31,11 +45,6 @@ class Intake(NamedTuple):
     fallback: bool
     names: tuple[str, ...] | None = None  # of the features, in order
     known: np.ndarray | None = None  # the classes of a model, whatever labels occur
-
-    @property
-    def axis(self) -> int:
-        """That of the samples."""
-        return 0 if self.samples == "rows" else 1
 
 
 class Survey(NamedTuple):
@@ -68,7 +77,7 @@ def survey(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey | Refusal:
 
 
 def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:
-    if getattr(X, "ndim", 0) == 2 and X.shape[intake.axis] == 0:
+    if getattr(X, "ndim", 0) == 2 and X.shape[AXES[intake.samples]] == 0:
         return Survey(0)
     X, names = open_table(X, intake.samples)
     X = as_matrix(X, intake.samples)
@@ -76,7 +85,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:
     if place.widest != "float64":
         remedy = "; set JAX_ENABLE_X64=1 where the workers are started" if place.name == "jax" else ""
         raise ValueError(f"{place} has no float64, in which sums are added up{remedy}")
-    m, n_x = X.shape[intake.axis], X.shape[1 - intake.axis]
+    m, n_x = X.shape if intake.samples == "rows" else X.shape[::-1]
     classes, hard = intake.known, True
     if Y is not None and classes is not None:
         encode_known(Y, m, intake.samples, classes)
@@ -94,13 +103,11 @@ def _find(X: Array, intake: Intake) -> tuple[Place, Lack | None]:
     return find_place(home, nbytes, intake.backend, intake.device, intake.fallback)
 
 
-# targets -> what makes Y of a block (k, m) of it, of the shape of X, samples and all classes
+# targets -> what makes Y (k, m) of a block of them, of the shape of X, samples, and all classes
 ENCODE: dict[str, Callable[..., Array]] = {
-    "labels": lambda Y, shape, samples, classes: encode_known(Y, shape[0 if samples == "rows" else 1], samples, classes),
-    "probabilities": lambda Y, shape, samples, classes: encode_targets(
-        Y, shape, samples, "probabilities", complete=False
-    ).Y,
-    "encoded": lambda Y, shape, samples, classes: Y,
+    "labels": lambda Y, shape, samples, classes: encode_known(Y, shape[AXES[samples]], samples, classes),
+    "probabilities": lambda Y, shape, samples, _: encode_targets(Y, shape, samples, "probabilities", complete=False).Y,
+    "encoded": lambda Y, *_: Y,
 }
 
 
@@ -125,7 +132,7 @@ def make_part(
     X = as_matrix(X, intake.samples)
     place, _ = _find(X, intake)
     Y = ENCODE[intake.targets](Y, X.shape, intake.samples, classes)
-    weight = as_weight(weight, X.shape[intake.axis], complete=False)
+    weight = as_weight(weight, X.shape[AXES[intake.samples]], complete=False)
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = place.put(Y, "int32" if n_classes else dtype)

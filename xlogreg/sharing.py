@@ -15,7 +15,7 @@ from xlogreg.backends import to_host
 from xlogreg.cluster import Parts, Piece
 from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
 from xlogreg.options import dtype_option
-from xlogreg.parts import Intake, Mass, Refusal, Survey, make_part, survey, weigh
+from xlogreg.parts import AXES, Intake, Mass, Refusal, Survey, make_part, survey, weigh
 from xlogreg.placement import warn_of
 from xlogreg.tables import is_collection
 from xlogreg.workers import Workers
@@ -127,7 +127,7 @@ def _blocks(X: Any, samples: str) -> tuple[list[Any], tuple[float, ...]]:
     if getattr(X, "ndim", 0) != 2:
         shape = getattr(X, "shape", "none")
         raise ValueError(f"X must have the shape {SHAPES[samples]}; got a dask {type(X).__name__} of the shape {shape}")
-    axis = 0 if samples == "rows" else 1
+    axis = AXES[samples]
     if len(X.chunks[1 - axis]) > 1:
         X = X.rechunk({1 - axis: -1})
     return X.to_delayed().ravel().tolist(), X.chunks[axis]
@@ -157,11 +157,11 @@ def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) ->
 
 def _names(counts: Sequence[float]) -> list[str]:
     """What blocks of so many samples are called."""
-    stops = np.cumsum(counts)
-    return [
-        f"block {number}" + ("" if math.isnan(stop) or not count else f" (samples {stop - count:.0f} to {stop - 1:.0f})")
-        for number, (count, stop) in enumerate(zip(counts, stops.tolist(), strict=True))
-    ]
+    names = []
+    for number, (count, stop) in enumerate(zip(counts, np.cumsum(counts).tolist(), strict=True)):
+        known = count > 0 and not math.isnan(stop)
+        names.append(f"block {number}" + (f" (samples {stop - count:.0f} to {stop - 1:.0f})" if known else ""))
+    return names
 
 
 # what blocks of X have to have in common
@@ -192,7 +192,7 @@ def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
 
 
 def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Piece], list[list[Any]]]:
-    """The parts to be made, without a future yet, and the blocks that they will be made of: those that are not empty."""
+    """The parts to be made, without a future yet, and the blocks, of those that are not empty."""
     named, stops = _names([block.m for block in surveys]), np.cumsum([block.m for block in surveys]).tolist()
     kept = [number for number, block in enumerate(surveys) if block.m]
     pieces = [Piece(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]

@@ -17,8 +17,8 @@ RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if 
 def draw_subsets(source: Any, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[Any]:
     """Disjoint random subsets of about so many samples each, reweighted so that each class has its share again.
 
-    Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label. Of more samples
-    where weights count little.
+    Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label. They are more
+    samples where weights count little.
 
     Parameters
     ----------

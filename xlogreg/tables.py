@@ -126,8 +126,8 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     kind = f"{module}.{name}"
     if is_collection(X):
         raise TypeError(
-            f"X is a dask {type(X).__name__}, which only fit, fit_path, LogisticRegression, evaluate and predictions take; "
-            "X.compute() brings it here"
+            f"X is a dask {type(X).__name__}, which only fit, fit_path, LogisticRegression, evaluate and predictions "
+            "take; X.compute() brings it here"
         )
     if library is None:
         return X, None

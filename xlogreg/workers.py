@@ -4,7 +4,6 @@ What was lost with a worker dask makes again on another, and a task that fails i
 help the wait ends with an error: there is none without an end.
 """
 
-import asyncio
 import concurrent.futures
 import time
 import warnings
@@ -64,7 +63,7 @@ class Workers:
         self._expect_scheduler()
         try:
             return len(self.client.sync(self.client.scheduler.ncores, callback_timeout=NO_WORKER_SECONDS))
-        except (OSError, TimeoutError, asyncio.TimeoutError) as error:
+        except (OSError, TimeoutError) as error:
             self._say_lost(f"the scheduler of the dask cluster does not answer ({type(error).__name__})")
 
     def load(self, blocks: list[Any]) -> list[Any]:
@@ -90,6 +89,8 @@ class Workers:
         RuntimeError
             When a task failed twice: names it.
         """
+        import asyncio  # which takes longer than the rest of this library
+
         loop = self.client.loop.asyncio_loop
         answer = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
         seen = time.monotonic()
@@ -113,7 +114,7 @@ class Workers:
 
     def _expect_scheduler(self) -> None:
         if self.client.status != "running":
-            self._say_lost(f"the connection to the scheduler of the dask cluster is lost (the client is {self.client.status})")
+            self._say_lost(f"the scheduler of the dask cluster is gone (the client is {self.client.status})")
 
     def _say_lost(self, what: str) -> NoReturn:
         raise WorkersLostError(f"{what}: the fit cannot go on. Start a client with workers, and fit again") from None
