@@ -318,7 +318,7 @@ def test_what_takes_no_collection_says_so(client, data):
         lambda: xlogreg.bootstrap(X, Y, 3),
         lambda: xlogreg.LogisticRegressionCV(use_legacy_attributes=False).fit(X.T, Y),
     ):
-        with pytest.raises(TypeError, match="X is a dask Array, which only fit, fit_path, .* take"):
+        with pytest.raises(TypeError, match=r"X is a dask Array, which only fit, fit_path, .* take"):
             call()
     with pytest.raises(TypeError, match=r"Y is a dask Array, but X is none; Y.compute\(\) brings it here"):
         xlogreg.fit(data[0], Y)
@@ -349,7 +349,7 @@ def test_a_backend_that_the_workers_lack_falls_back_with_one_warning(client, dat
 
 
 def test_sums_need_float64(client, data):
-    with pytest.raises(ValueError, match="block 0: .* has no float64"):
+    with pytest.raises(ValueError, match=r"block 0: .* has no float64"):
         xlogreg.fit(cut(data[0]), data[1], backend="array-api-strict", device="no_float64")
 
 
@@ -463,7 +463,7 @@ def test_a_block_that_fails_twice_is_named(client, data):
 
 
 def test_without_a_client_the_way_to_one_is_shown(data):
-    with pytest.raises(ValueError, match="from dask.distributed import Client"):
+    with pytest.raises(ValueError, match=r"from dask\.distributed import Client"):
         xlogreg.fit(cut(data[0]), data[1])
 
 
@@ -478,7 +478,7 @@ def test_a_cluster_without_workers_ends_the_fit_in_time(data, monkeypatch):
     with (
         distributed.LocalCluster(n_workers=1, **IN_PROCESS) as cluster,
         distributed.Client(cluster) as client,
-        pytest.raises(xlogreg.WorkersLostError, match="no worker for 0.5 seconds"),
+        pytest.raises(xlogreg.WorkersLostError, match=r"no worker for 0\.5 seconds"),
     ):
         xlogreg.fit(cut(data[0]), data[1], callback=lambda state: client.retire_workers(list(client.nthreads())))
 
