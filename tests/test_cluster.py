@@ -1,6 +1,8 @@
 """Dask collections: fitted by the workers of a cluster as they would be in memory, whatever the blocks hold."""
 
+import gc
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -48,6 +50,12 @@ def cut(values, size=700, axis=-1):
 def close(model, other, X):
     assert model.fit_info.converged == other.fit_info.converged
     np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), rtol=0, atol=1e-8)
+
+
+def test_without_a_client_the_way_to_one_is_shown(data):
+    """The first test, before there is one."""
+    with pytest.raises(ValueError, match=r"from dask\.distributed import Client"):
+        xlogreg.fit(cut(data[0]), data[1])
 
 
 CASES = {
@@ -437,34 +445,43 @@ def test_the_estimator_takes_collections(client, data):
 # faults
 
 
-def failing(good, bad, times):
-    """X (rows) of four blocks, the second of which fails so often."""
-    left = [times]
+LEFT: dict[str, int] = {}  # how often a block still fails to load, by the name of the test
 
-    def load(block, number):
-        if number == 1 and left[0] > 0:
-            left[0] -= 1
-            raise bad
-        return block
 
-    blocks = [da.from_delayed(delayed(load)(b, n), b.shape, b.dtype) for n, b in enumerate(np.split(good, 4))]
-    return da.concatenate(blocks, axis=0)
+def load(block, name):
+    if LEFT.get(name, 0) > 0:
+        LEFT[name] -= 1
+        raise OSError("the disk is gone")
+    return block
+
+
+def failing(rows, name, times):
+    """X in four blocks, the second of which fails so often."""
+    LEFT[name] = times
+    loads = [delayed(load)(block, name if number == 1 else "") for number, block in enumerate(np.split(rows, 4))]
+    return da.concatenate([da.from_delayed(block, (len(rows) // 4, 5), float) for block in loads], axis=0)
 
 
 def test_a_block_that_fails_once_is_tried_again(client, data):
-    X = failing(data[0].T, OSError("the network hiccups"), 1)
+    X = failing(data[0].T, "once", 1)
     close(xlogreg.fit(X, data[1], samples="rows"), xlogreg.fit(data[0].T, data[1], samples="rows"), data[0].T)
+    assert LEFT["once"] == 0
 
 
 def test_a_block_that_fails_twice_is_named(client, data):
-    X = failing(data[0].T, OSError("the disk is gone"), 2)
+    X = failing(data[0].T, "twice", 2)
     with pytest.raises(RuntimeError, match=r"block 1 \(samples 750 to 1499\) failed twice: OSError: the disk is gone"):
         xlogreg.fit(X, data[1], samples="rows")
+    assert LEFT["twice"] == 0
 
 
-def test_without_a_client_the_way_to_one_is_shown(data):
-    with pytest.raises(ValueError, match=r"from dask\.distributed import Client"):
-        xlogreg.fit(cut(data[0]), data[1])
+def test_nothing_stays_with_the_workers(client, data):
+    xlogreg.fit(cut(data[0]), cut(data[1]))
+    gc.collect()
+    until = time.monotonic() + 10
+    while any(client.has_what().values()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(client.has_what().values())
 
 
 def test_a_cluster_that_is_closed_ends_the_fit(data):
