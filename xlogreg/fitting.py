@@ -52,7 +52,7 @@ def fit(
         Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
         anything that NumPy makes an array of. Of any real dtype and layout; never changed. With samples="rows"
         also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names. Arrays and
-        frames of dask are fitted by the workers of its client, see docs/scaling.md; Y and sample_weight may be such, too.
+        frames of dask are fitted by the workers of its client, see docs/scaling.md, and Y and sample_weight with them.
     Y : array (1, m) or (m,), or (K, m)
         Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
         whatever X is.

@@ -104,11 +104,12 @@ class Workers:
         except WorkersLostError:
             raise
         except (Exception, asyncio.CancelledError) as error:
-            failed = [name for task, name in zip(tasks, names, strict=True) if task.status == "error"]
+            failed = [(task, name) for task, name in zip(tasks, names, strict=True) if task.status == "error"]
             if not failed:  # cancelled, or broken off
                 self._expect_scheduler()
                 self._say_lost(f"the dask cluster gave up the tasks of this fit ({type(error).__name__})")
-            raise _named(error, failed[0]) from error
+            task, name = failed[0]
+            raise _named(task.exception(), name) from error
         finally:
             answer.cancel()
 
