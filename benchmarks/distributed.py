@@ -57,7 +57,7 @@ def cluster(shape: Shape) -> Iterator[tuple[Any, Any]]:
     from distributed import Client, LocalCluster, wait
 
     size = shape.m // shape.blocks
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None, "memory_limit": 0}
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "memory_limit": 0}
     with LocalCluster(n_workers=shape.workers, **options) as started, Client(started):
         pairs = [dask.delayed(made, nout=2)(shape, number) for number in range(shape.blocks)]
         X, Y = (

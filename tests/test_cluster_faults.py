@@ -17,7 +17,7 @@ distributed = pytest.importorskip("distributed", reason="dask.distributed is not
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
 
 pytestmark = pytest.mark.slow
-PROCESSES = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+PROCESSES = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ __all__ = [
 class Setting(NamedTuple):
     """Where a fit takes place, and with which X."""
 
-    X: Array | Parts  # on the place that computes; or with the workers of a cluster
+    X: Any  # an array on the place that computes; or `Parts` with the workers of a cluster
     samples: str
     names: tuple[str, ...] | None
     home: Place  # where X came from, and parameters go to
@@ -46,11 +46,10 @@ class Setting(NamedTuple):
     fallback: str | None
 
     @property
-    def computed_by(self) -> dict[str, str]:
+    def computed_by(self) -> tuple[str, str]:
         """Backend and device, by name."""
         X, place = self.X, self.place
-        backend, device = (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
-        return {"backend": backend, "device": device}
+        return (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
 
 
 class Received(NamedTuple):
@@ -151,9 +150,11 @@ def model_of(
     """The model, with its parameters where X came from."""
     w, b = problem.engine.parameters_of(verdict.theta)
     center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
+    backend, device = setting.computed_by
     info = FitInfo(
         solver=problem.solver,
-        **setting.computed_by,
+        backend=backend,
+        device=device,
         dtype=setting.dtype,
         fallback=setting.fallback,
         seconds=seconds,

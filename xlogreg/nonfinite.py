@@ -15,7 +15,7 @@ __all__ = ["refuse_nonfinite"]
 class Found(NamedTuple):
     """Values that are not finite: how many, and the first of them."""
 
-    count: int
+    values: int
     feature: int
     sample: int
     value: float
@@ -34,7 +34,7 @@ def refuse_nonfinite(source: Samples) -> None:
     found, block = _everywhere(source)
     if not found:
         return
-    count, first = sum(part.count for part in found), found[0]
+    count, first = sum(part.values for part in found), found[0]
     row, column = (first.sample, first.feature) if source.rows else (first.feature, first.sample)
     where = f"the first is {first.value} at row {row}, column {column}{block}"
     overflow = f" in {source.dtype}, computed from {first.stored}" if first.stored != source.dtype else ""
@@ -70,5 +70,5 @@ def find_nonfinite(source: InMemory) -> Found | None:
                 at = np.unravel_index(np.argmax(bad), bad.shape)
                 first = Found(0, int(at[0]), start + int(at[1]), float(X[at]), dtype_name(part))
             if first is not None:
-                first = first._replace(count=first.count + here)
+                first = first._replace(values=first.values + here)
     return first

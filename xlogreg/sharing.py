@@ -82,6 +82,8 @@ def share_out(
     options = [intake._replace(names=first.names), computed, united.classes, n_classes]
     made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
     masses = workers.collect(workers.send(weigh, made), [piece.name for piece in pieces])
+    if not any(mass.largest for mass in masses):
+        raise ValueError("sample_weight is zero for every sample")
     total = total_of(np.asarray([[math.fsum(mass.total for mass in masses)]]), 1)
     of_classes = np.sum([mass.classes for mass in masses], axis=0)
     if classes is None and not np.all(of_classes > 0):

@@ -9,6 +9,7 @@ and all, and a second-order method has r parameters instead of n_x.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Span:
         return np.concatenate([dTheta[:-1] * self.scale[:, :, None], dTheta[-1:]])
 
 
-def reduction_pays(source: Samples, iterations: int) -> bool:
+def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
     """Whether so many passes over the n_x features cost more time than the m^2 products of the samples.
 
     Measured: the products take the time of 0.04 m passes, their eigenvalues that of 0.5 m^2 / n_x.
