@@ -79,7 +79,7 @@ class Workers:
             return self.client.map(function, *each, pure=False, retries=RETRIES)
 
     def collect(self, tasks: list[Any], names: Sequence[str]) -> list[Any]:
-        """The values of futures, in order; ``names`` say which blocks they are of.
+        """The values of futures, in order, which are given up then; ``names`` say which blocks they are of.
 
         Raises
         ------
@@ -111,7 +111,8 @@ class Workers:
             task, name = failed[0]
             raise _named(task.exception(), name) from error
         finally:
-            answer.cancel()
+            for task in tasks:  # also ends the waiting for them, where it has not ended
+                task.release()
 
     def _expect_scheduler(self) -> None:
         if self.client.status != "running":
