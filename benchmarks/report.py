@@ -20,7 +20,7 @@ from benchmarks.standings import GAPS, LIBRARY, OURS, Standing, standings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-BENCHMARKS = ("engine", "many", "estimators", "any_data", "memory", "vectorization")  # that have bars
+BENCHMARKS = ("engine", "many", "estimators", "any_data", "memory", "vectorization", "distributed")  # that have bars
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -25,7 +25,17 @@ from benchmarks.loaders import LOADERS, load
 from benchmarks.problems import RECIPES, Recipe
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("engine", "many", "estimators", "any_data", "memory", "predict", "gradient_descent", "vectorization")
+NAMES = (
+    "engine",
+    "many",
+    "estimators",
+    "any_data",
+    "memory",
+    "predict",
+    "gradient_descent",
+    "vectorization",
+    "distributed",
+)
 PARTS = tuple(name for name in NAMES if (RESULTS.parent / f"{name}.py").exists())
 QUICK = Limits(cap=15.0, budget=0.5)
 

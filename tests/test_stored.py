@@ -11,7 +11,7 @@ import xlogreg
 from xlogreg import assembly, data
 from xlogreg.backends import HOST, LIBRARIES
 from xlogreg.data import InMemory
-from xlogreg.stored import FileRange, Parts, Slices, Stored, stored
+from xlogreg.stored import Chain, FileRange, Slices, Stored, stored
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +402,7 @@ def test_tables_that_do_not_fit_are_named(tables, table):
 
 
 def test_parts_name_what_they_hold():
-    whole = Parts([Slices(np.ones((3, 2)), 0), Slices(np.ones((4, 2)), 0)])
+    whole = Chain([Slices(np.ones((3, 2)), 0), Slices(np.ones((4, 2)), 0)])
     assert whole.name(4) == "part 1, , sample 1 of it"
     assert HOST.free_bytes is None
     assert assembly.ROOM < 1

@@ -15,6 +15,7 @@ from xlogreg.exceptions import (
     ModelFileError,
     PrecisionWarning,
     SeparationWarning,
+    WorkersLostError,
     XlogregWarning,
 )
 from xlogreg.fitting import fit
@@ -55,6 +56,7 @@ __all__ = [
     "Selection",
     "SeparationWarning",
     "StandardErrors",
+    "WorkersLostError",
     "XlogregWarning",
     "available_backends",
     "bootstrap",

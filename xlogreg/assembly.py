@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.backends import Array, Place, dtype_name, place_of
+from xlogreg.backends import HOST, Array, Place, dtype_name, place_of
+from xlogreg.cluster import Distributed, Parts
 from xlogreg.data import InMemory
 from xlogreg.devices import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, warn
@@ -19,9 +20,10 @@ from xlogreg.options import dtype_option
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
+from xlogreg.sharing import share_out
 from xlogreg.stored import Slices, Stored
 from xlogreg.streams import take_in
-from xlogreg.tables import open_table
+from xlogreg.tables import is_collection, open_table
 
 __all__ = [
     "Setting",
@@ -45,7 +47,7 @@ Answer = TypeVar("Answer")
 class Setting(NamedTuple):
     """Where a fit takes place, and with which X."""
 
-    X: Array | Stored  # on the place that computes, or read block by block
+    X: Any  # an array on the place that computes; `Stored`, to be read; or `Parts` with the workers of a cluster
     samples: str
     names: tuple[str, ...] | None
     home: Place  # where X came from, and parameters go to
@@ -54,6 +56,12 @@ class Setting(NamedTuple):
     dtype: str  # computed in
     fallback: str | None
     given: np.ndarray | None = None  # X on the host, where it was copied to a device
+
+    @property
+    def computed_by(self) -> tuple[str, str]:
+        """Backend and device, by name."""
+        X, place = self.X, self.place
+        return (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
 
 
 class Received(NamedTuple):
@@ -75,8 +83,18 @@ def receive(
     device: Any,
     dtype: Any,
     fallback: bool,
+    shared: bool = False,
 ) -> Received:
-    """Check what the user handed in, and bring X to the place that computes."""
+    """Check what the user handed in, and bring X to the place that computes.
+
+    Where ``shared``, X may be a dask collection: then the workers compute, and have Y and the weights with them.
+    """
+    if shared and (is_collection(X) or isinstance(X, Parts)):
+        where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
+        parts = X if isinstance(X, Parts) else share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
+        stored = _stored(parts.stored, parts.dtype)
+        setting = Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
+        return Received(setting, parts.targets, None)
     X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
     weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
@@ -123,7 +141,7 @@ def settle(
     if free is not None and nbytes > ROOM * free:
         X, reason = _stay(X, samples, f"{place} has {free / 2**30:.3g} GiB of memory left")
     computed = _computing_dtype(X, dtype, place)
-    stored = dtype_name(X) if dtype_name(X) in ROUNDING else computed
+    stored = _stored(dtype_name(X), computed)
     setting = Setting(X, samples, names, home, stored, place, computed, reason)
     if isinstance(X, Stored) or home == place:
         return setting
@@ -150,8 +168,15 @@ def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
     return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
 
 
-def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory:
-    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
+def _stored(dtype: str, computed: str) -> str:
+    """The dtype of parameters, of that of X."""
+    return dtype if dtype in ROUNDING else computed
+
+
+def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
+    """The training samples, with a weight (1, m) as `labels.as_weight` gives it; parts have theirs with them."""
+    if isinstance(setting.X, Parts):
+        return setting.X.source()
     Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
     with setting.place.computing():
         weight = None if weight is None else setting.place.put(weight, setting.dtype)
@@ -160,9 +185,9 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
     return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
 
 
-def erased_class(source: InMemory, encoded: labels.Targets) -> int | None:
+def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
     """Number of a class whose samples all have the weight zero."""
-    if source.weight is None:
+    if isinstance(source, Distributed) or source.weight is None:  # a class that parts lack was refused before
         return None
     with source.place.computing():
         return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
@@ -174,10 +199,11 @@ def model_of(
     """The model, with its parameters where X came from."""
     w, b = problem.engine.parameters_of(verdict.theta)
     center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
+    backend, device = setting.computed_by
     info = FitInfo(
         solver=problem.solver,
-        backend=setting.place.name,
-        device=setting.place.device_name,
+        backend=backend,
+        device=device,
         dtype=setting.dtype,
         fallback=setting.fallback,
         seconds=seconds,

@@ -73,6 +73,10 @@ class Place:
     name: str
     device: Any
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the names of both: neither modules nor all libraries' devices can be pickled."""
+        return place_on, (self.name, self.device_name)
+
     @functools.cached_property
     def xp(self) -> Any:
         """The namespace of the library."""

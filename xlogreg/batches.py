@@ -29,6 +29,7 @@ from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solving import centered, solve
+from xlogreg.source import Samples
 from xlogreg.spectral import axes_pay, principal_axes
 from xlogreg.terms import target_terms
 from xlogreg.wide import Span
@@ -48,7 +49,7 @@ class Batch(NamedTuple):
     """g models that share X."""
 
     problem: Problem  # of one of them without weights: coordinates, penalty, what may move
-    source: InMemory | Folds  # with the targets and weights of all
+    source: Samples | Folds  # with the targets and weights of all
     objective: Objective  # of all
     shares: np.ndarray  # of the targets (g, k), by weight
     tracks: np.ndarray  # (g,) one number for models that differ in nothing but their penalty
@@ -86,7 +87,7 @@ def _inverses_pay(problem: Problem) -> bool:
 
 
 def pose_batch(
-    problem: Problem, source: InMemory | Folds, tracks: np.ndarray, same: bool, l2s: np.ndarray, hard: np.ndarray
+    problem: Problem, source: Samples | Folds, tracks: np.ndarray, same: bool, l2s: np.ndarray, hard: np.ndarray
 ) -> Batch:
     """The batch of g models.
 
@@ -94,7 +95,7 @@ def pose_batch(
     ----------
     problem : Problem
         Of one of them.
-    source : InMemory or Folds
+    source : Samples or Folds
         That of the problem, or one with what each model has of its own.
     tracks : ndarray (g,)
     same : bool
@@ -104,6 +105,7 @@ def pose_batch(
     """
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
+        assert isinstance(source, (InMemory, Folds)), "the models of parts have one weight"
         source = dataclasses.replace(source, total_weight=totals[:, 0])
     separable = hard & (l2s == 0)
     objective = dataclasses.replace(

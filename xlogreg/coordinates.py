@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.backends import HOST, Array
-from xlogreg.data import InMemory, host_center
+from xlogreg.data import InMemory
 from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.source import Samples, host_center
 from xlogreg.terms import size_terms, spread_terms
 
 __all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread"]
@@ -68,7 +69,7 @@ class Spread(NamedTuple):
         return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares
 
 
-def measure_spread(source: InMemory, exact: bool = False) -> Spread:
+def measure_spread(source: Samples, exact: bool = False) -> Spread:
     """From all samples, in one pass, or in two where a mean drowns the variance, or a square overflows or vanishes.
 
     NaN or infinite where X holds values that are not finite, or whose squares are not. The first pass may be off by a
@@ -86,7 +87,7 @@ def measure_spread(source: InMemory, exact: bool = False) -> Spread:
     return spread
 
 
-def _spread_about(source: InMemory, origin: np.ndarray) -> Spread:
+def _spread_about(source: Samples, origin: np.ndarray) -> Spread:
     D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
     with np.errstate(all="ignore"):
         variance = D2 - D * D

@@ -16,7 +16,7 @@ from xlogreg.subsets import draw_subsets
 from xlogreg.terms import TEMPORARIES, Block
 from xlogreg.threads import map_blocks, tree_sum
 
-__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "host_center", "map_samples"]
+__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
@@ -81,6 +81,11 @@ class InMemory:
     @property
     def m(self) -> int:
         return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays: by them dask decides what to move between workers, and what to write to the disk."""
+        arrays = [array for array in (self.X, self.Y, self.weight) if array is not None]
+        return sum(math.prod(array.shape) * getattr(array.dtype, "itemsize", 8) for array in arrays)
 
     @property
     def converts(self) -> bool:
@@ -307,11 +312,3 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
         return parts[0]
     with place.computing():
         return place.xp.concat(parts, axis=-1)
-
-
-def host_center(source: InMemory) -> Array:
-    """The centre that blocks are really shifted by, as float64 on the host; zeros without one."""
-    xp = HOST.xp
-    if source.center is None:
-        return xp.zeros((source.n_x, 1))
-    return xp.astype(to_host(source.center), xp.float64)

@@ -26,6 +26,7 @@ from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
+from xlogreg.source import Samples
 
 __all__ = ["minimize", "subset_pays"]
 
@@ -40,7 +41,7 @@ RIDGE = 0.1  # penalty, in samples of the usual size of a feature: far below wha
 SLOW = 3.0
 
 
-def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
+def subset_pays(source: Samples, spread: Spread, parameters: int) -> bool:
     """Whether the samples are many enough, of every class, for a subset to stand for them and to save time.
 
     Measured: up to twice the time of Newton's method where X has 100,000 numbers, and a third where it has millions.
@@ -53,7 +54,7 @@ def subset_pays(source: InMemory, spread: Spread, parameters: int) -> bool:
 
 def minimize(
     objective: Objective,
-    source: InMemory,
+    source: Samples,
     start: np.ndarray,
     *,
     spread: Spread,
@@ -70,7 +71,7 @@ def minimize(
     Parameters
     ----------
     objective : Objective
-    source : InMemory
+    source : Samples
         Its samples.
     start : ndarray (n_x + 1, 1, 1)
     spread : Spread

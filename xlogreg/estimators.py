@@ -15,11 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.exports import folded
 from xlogreg.fitting import fit
-from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
+from xlogreg.intake import is_foreign, take_collection, take_features, take_labels, take_weight
 from xlogreg.labels import total_of
 from xlogreg.model import Model
 from xlogreg.optimum import reach
 from xlogreg.placement import usable_place
+from xlogreg.tables import is_collection
 
 __all__ = ["LogisticRegression", "refuse_l1"]
 
@@ -124,6 +125,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array or frame (m, n_features)
+            Of dask, too: fitted by the workers of the client that was started last.
         y : array (m,)
             Numbers, bools or strings; may live elsewhere than X.
         sample_weight : array (m,), optional
@@ -131,22 +133,26 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         C = math.inf if self.penalty is None else self.C
         refuse_l1(self.penalty, "l1_ratio", self.l1_ratio)
         refuse_number("C", C)
+        if is_collection(X):
+            parts = take_collection(self, X, y, sample_weight)
+            self._fit_all(parts, None, None, C, parts.total_weight)
+            return self
         X = take_features(self, X, reset=True)
         y = take_labels(self, y, X.shape[0])
         weight = take_weight(sample_weight, self.class_weight, y, place_of(X))
-        self._fit_all(X, y, weight, C)
+        self._fit_all(X, y, weight, C, total_of(weight, X.shape[0]))
         return self
 
-    def _fit_all(self, X: Array, y: Array, weight: Array | None, C: float) -> None:
-        """Fit samples whose weights (1, m) count their classes, too."""
+    def _fit_all(self, X: Any, y: Any, weight: Array | None, C: float, total: float) -> None:
+        """Fit samples whose weights (1, m), of that sum, count their classes, too; or parts, which have theirs."""
         options = self._search()
-        options |= {"l2": 1.0 / (C * total_of(weight, X.shape[0])), "sample_weight": weight, "samples": "rows"}
+        options |= {"l2": 1.0 / (C * total), "sample_weight": weight, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
             options["initial"] = to_host(self.coef_).T, to_host(self.intercept_)[:, None]
         (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
         self.classes_, self.fit_info_ = model.classes, model.fit_info
         self._adopt(*folded(model), model)
-        self.n_iter_ = place_of(X).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
+        self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
 
     def _search(self) -> dict[str, Any]:
         """How to look for the optimum, as `xlogreg.fit` takes it."""
@@ -192,6 +198,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def _take(self, X: Any, method: str) -> tuple[Model, Array]:
         model = self._model()
         X = take_features(self, X, reset=False)
+        if is_collection(X):
+            names = getattr(self, "feature_names_in_", None)
+            return dataclasses.replace(model, feature_names=None if names is None else tuple(names)), X
         if get_config()["array_api_dispatch"] and place_of(X) != place_of(model.w):
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
@@ -219,11 +228,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         """Logarithms of the probabilities, accurate where these vanish; 0 of those that round to one."""
         model, X = self._take(X, "predict_log_proba")
         logs = model.predict_log_proba(X)
+        if is_collection(logs):
+            return logs
         xp = place_of(logs).xp
         return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of the samples, by weight, whose label is predicted."""
+        if is_collection(X):
+            return self._take(X, "score")[0].evaluate(X, y, sample_weight).accuracy
         host = [to_host(value) if is_foreign(value) else value for value in (y, self.predict(X), sample_weight)]
         return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
 

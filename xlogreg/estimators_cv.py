@@ -18,7 +18,7 @@ from xlogreg.backends import Array, place_of, to_host
 from xlogreg.estimators import LogisticRegression, refuse_l1
 from xlogreg.exports import folded
 from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
-from xlogreg.labels import as_weight, encode_targets
+from xlogreg.labels import as_weight, encode_targets, total_of
 from xlogreg.left_out import LeftOut, fit_left_out
 from xlogreg.many import build_models
 from xlogreg.model import Model
@@ -180,7 +180,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.coefs_paths_ = home.put(paths[:, None])
         if self.refit:
             self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
-            self._fit_all(X, y, weight, self.C_)
+            self._fit_all(X, y, weight, self.C_, total_of(weight, X.shape[0]))
         else:
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))

@@ -16,6 +16,7 @@ __all__ = [
     "ModelFileError",
     "PrecisionWarning",
     "SeparationWarning",
+    "WorkersLostError",
     "XlogregWarning",
     "unconverged",
     "warn",
@@ -34,6 +35,10 @@ class BlockError(RuntimeError):
 
 class ModelFileError(ValueError):
     """The file is no model of xlogreg, is damaged, or was written by a newer version."""
+
+
+class WorkersLostError(RuntimeError):
+    """The workers of the dask cluster, or its scheduler, are gone, and the fit with them."""
 
 
 class XlogregWarning(UserWarning):

@@ -59,6 +59,8 @@ def fit(
         What does not lie in memory is read block by block: a memory map, whatever has a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
+        Arrays and frames of dask are fitted by the workers of its client, see docs/scaling.md, and Y and sample_weight
+        with them.
     Y : array (1, m) or (m,), or (K, m)
         Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
         whatever X is. Left out where X is a factory.
@@ -130,6 +132,8 @@ def fit(
         See ``fallback``.
     BlockError
         Where a block of X cannot be read, or is not what it was in the first pass.
+    WorkersLostError
+        When the workers that have X, or their scheduler, are gone for good.
 
     Warns
     -----
@@ -162,6 +166,7 @@ def fit(
         device=device,
         dtype=dtype,
         fallback=fallback,
+        shared=True,
     )
 
     def fitted(setting: Setting) -> Model:

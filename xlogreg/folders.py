@@ -10,7 +10,7 @@ from numpy.lib import format as npy
 
 from xlogreg.exceptions import BlockError
 from xlogreg.sequential import Sequential
-from xlogreg.stored import FileRange, Parts, Stored, state_of
+from xlogreg.stored import Chain, FileRange, Stored, state_of
 from xlogreg.tables import column_values, open_table
 
 __all__ = ["open_parts"]
@@ -27,7 +27,7 @@ def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples:
     folder : str or path
         Holds files .npy, or .parquet (which needs pyarrow), in the order of their names; other files are no parts.
         Arrays (m_i, n_x), or (n_x, m_i) for samples="columns"; or of labels (m_i,). Tables have one column for each
-        feature. Parts without samples are left out.
+        feature. Chain without samples are left out.
     target : str, optional
         Of tables the column that holds the labels.
     samples : {"rows", "columns"}
@@ -82,7 +82,7 @@ def _open_arrays(paths: list[Path], target: str | None, samples: str) -> Any:
     kept: list[Stored] = [part for part in parts if part.m > 0]
     if not kept:
         raise ValueError(f"{paths[0].parent} holds no samples: every part is empty")
-    return Parts(kept)
+    return Chain(kept)
 
 
 def _array(path: Path, axis: int) -> FileRange:

@@ -14,11 +14,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from xlogreg.backends import Array, Place, is_array
+from xlogreg.cluster import Parts
 from xlogreg.labels import as_weight, encode_targets
 from xlogreg.libraries import is_sparse
 from xlogreg.matrices import as_matrix
+from xlogreg.sharing import share_out
+from xlogreg.tables import is_collection, open_table
 
-__all__ = ["is_foreign", "take_features", "take_labels", "take_weight"]
+__all__ = ["is_foreign", "take_collection", "take_features", "take_labels", "take_weight"]
 
 
 def is_foreign(value: Any) -> bool:
@@ -26,11 +29,26 @@ def is_foreign(value: Any) -> bool:
     return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
 
 
+def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Parts:
+    """Samples of dask collections with their labels, on the workers; the estimator's features become theirs."""
+    if estimator.class_weight is not None:
+        raise TypeError("class_weight is not there for dask collections yet; give the weights as sample_weight")
+    where = {"backend": estimator.backend, "device": estimator.device}
+    parts = share_out(X, y, sample_weight, samples="rows", **where)
+    estimator.n_features_in_ = parts.n_x
+    estimator.__dict__.pop("feature_names_in_", None)
+    if parts.names is not None:
+        estimator.feature_names_in_ = np.asarray(parts.names, dtype=object)
+    return parts
+
+
 def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
     """X (m, n_x) as an array of numbers, itself where it is one.
 
     The number of features and their names become the estimator's with ``reset``, else are compared with them.
     """
+    if is_collection(X):  # refused where it cannot be fitted; else looked at when its blocks are predicted
+        return open_table(X, "rows")[0] if reset else X
     if is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray):  # of which the last two are refused
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):

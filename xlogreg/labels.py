@@ -37,8 +37,8 @@ def as_targets(Y: Any, m: int, samples: str) -> Array:
     return _shaped(as_array(Y, "Y", text=True), m, samples)
 
 
-def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> Targets:
-    """Labels or probabilities for an X of that shape, as the user gave them, as `Targets` on the place of Y."""
+def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, complete: bool = True) -> Targets:
+    """Labels or probabilities for an X of that shape as `Targets` on the place of Y; of all classes if ``complete``."""
     if kind not in ("labels", "probabilities"):
         raise ValueError(f"targets must be 'labels' or 'probabilities', not {kind!r}")
     m, n_x = shape[::-1] if samples == "columns" else shape
@@ -52,13 +52,13 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str) -> T
     if isinstance(Y, np.ndarray) and Y.dtype.kind in "US":
         if Y.shape[0] > 1:
             raise ValueError(f"Y holds {Y.shape[0]} strings for each sample; it must hold one label")
-        return _from_values(*_numbered(Y))
+        return _from_values(*_numbered(Y), complete)
     xp = array_namespace(Y)
     if dtype_name(Y) == "bool":
-        encoded = encode_targets(xp.astype(Y, xp.uint8), (n_x, m), "columns", kind)
+        encoded = encode_targets(xp.astype(Y, xp.uint8), (n_x, m), "columns", kind, complete)
         return encoded._replace(classes=encoded.classes.astype(bool)) if Y.shape[0] == 1 else encoded
     _refuse_nonfinite(Y, "Y")
-    return _from_probabilities(Y) if kind == "probabilities" else _from_labels(Y)
+    return (_from_probabilities if kind == "probabilities" else _from_labels)(Y, complete)
 
 
 def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
@@ -94,8 +94,8 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     return numbers
 
 
-def as_weight(weight: Any, m: int) -> Array | None:
-    """sample_weight as an array (1, m), or None."""
+def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:
+    """sample_weight as an array (1, m), or None; of all samples if ``complete``, so that some must be above 0."""
     if weight is None:
         return None
     weight = as_row(weight, m)
@@ -103,7 +103,7 @@ def as_weight(weight: Any, m: int) -> Array | None:
     _refuse_nonfinite(weight, "sample_weight")
     if bool(xp.any(weight < 0)):
         raise ValueError(f"sample_weight must not be negative; its smallest value is {float(xp.min(weight))}")
-    if not bool(xp.any(weight > 0)):
+    if complete and not bool(xp.any(weight > 0)):
         raise ValueError("sample_weight is zero for every sample")
     return weight
 
@@ -175,8 +175,8 @@ def _shaped(Y: Array, m: int, samples: str) -> Array:
     raise ValueError(f"Y has the shape {tuple(Y.shape)}, but X holds {m} samples: expected {expected}")
 
 
-def _from_values(values: np.ndarray, numbers: Array) -> Targets:
-    if values.shape[0] < 2:
+def _from_values(values: np.ndarray, numbers: Array, complete: bool = True) -> Targets:
+    if values.shape[0] < 2 and complete:
         raise ValueError(f"Y holds one class only ({values.tolist()[0]!r}); there must be two or more")
     return Targets(numbers, values, values.shape[0] > 2, True)
 
@@ -208,7 +208,7 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
     low, high = xp.min(Y), xp.max(Y)
     if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
         edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]
-        return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y)
+        return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y, complete)
     values = xp.sort(xp.unique_values(Y))  # the standard leaves the order open
     classes = np.asarray([_as_label(values[i]) for i in range(values.shape[0])], dtype=_label_dtype(Y))
     if place_of(Y).offers("int64"):
@@ -231,7 +231,7 @@ def _label_dtype(Y: Array) -> str:
     return name if name in ("float16", "float32", "float64") else "float64" if "float" in name else "int64"
 
 
-def _from_probabilities(Y: Array) -> Targets:
+def _from_probabilities(Y: Array, complete: bool) -> Targets:
     xp = array_namespace(Y)
     if not xp.isdtype(Y.dtype, "real floating"):
         Y = xp.astype(Y, xp.float32, copy=False)
@@ -246,7 +246,7 @@ def _from_probabilities(Y: Array) -> Targets:
             Y = Y[1:, :]
     masses = [xp.sum(1.0 - Y), xp.sum(Y)] if Y.shape[0] == 1 else [xp.sum(Y[k, :]) for k in range(Y.shape[0])]
     for number, mass in enumerate(masses):
-        if not bool(mass > 0):
+        if complete and not bool(mass > 0):
             raise ValueError(f"Y gives class {number} no probability in any sample; each class needs some")
     hard = bool(xp.all(xp.logical_or(Y == 0, Y == 1)))
     return Targets(Y, np.arange(max(2, Y.shape[0])), False, hard)

@@ -14,14 +14,15 @@ from xlogreg.backends import Array, dtype_name, name_of, place_of, to_host
 from xlogreg.data import InMemory, map_samples
 from xlogreg.files import read_model, write_model
 from xlogreg.labels import as_weight, encode_known, total_of
+from xlogreg.lazy import labelled, lazily
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.placement import usable_place
-from xlogreg.reports import FitInfo, Report, StandardErrors
+from xlogreg.reports import FitInfo, Report, StandardErrors, abridged
 from xlogreg.scoring import class_numbers, report_terms
-from xlogreg.tables import open_table
+from xlogreg.tables import is_collection, open_table
 
 __all__ = ["Model", "load"]
 
@@ -77,19 +78,17 @@ class Model:
     feature_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
-        info = self.fit_info
-        return (
-            f"Model(n_x={self.w.shape[0]}, classes={_abridged(self.classes)}, {name_of(self.w)}, "
-            f"{info.reason}: cost {info.cost:.6g})"
-        )
+        info, about = self.fit_info, f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}, {name_of(self.w)}"
+        return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 
+    @lazily
     def decision_function(self, X: Any) -> Array:
         """Scores Z = W'X + b.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
-            Of any library.
+            Of any library; of a dask collection a dask array, computed when it is asked for.
 
         Returns
         -------
@@ -106,6 +105,7 @@ class Model:
             return Z
         return Z[0, :] if Z.shape[0] == 1 else place_of(Z).xp.matrix_transpose(Z)
 
+    @lazily
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, in the order of `classes`.
 
@@ -129,6 +129,7 @@ class Model:
         link = LOSSES[self.loss].link
         return self._per_class(X, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
 
+    @lazily
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of `predict_proba`, accurate where a probability is too small for its dtype."""
         loss = LOSSES["log_loss" if self.loss == "squared_error" else self.loss]
@@ -143,6 +144,7 @@ class Model:
 
         return self._per_class(X, log_probability)
 
+    @lazily
     def predict(self, X: Any) -> Array:
         """The most probable label of each sample, in the user's own values.
 
@@ -171,22 +173,16 @@ class Model:
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
+            A dask collection is evaluated by the workers of the client that was started last.
         Y : array (m,), (1, m) or one-hot (K, m)
             Labels; all must be among `classes`.
         sample_weight : array (m,), optional
         """
-        source = self._source(X)
-        m, place = source.m, source.place
-        weight = as_weight(sample_weight, m)
-        with place.computing():
-            weight = None if weight is None else place.put(weight, source.dtype)
-        numbers = place.put(encode_known(Y, m, self.samples, self.classes))
-        n_classes = len(self.classes) if len(self.classes) > 2 else None
-        total = total_of(weight, m)
-        source = dataclasses.replace(source, Y=numbers, weight=weight, n_classes=n_classes, total_weight=total)
-        losses, confusion = (to_host(part) for part in source.sum(report_terms, self._theta(), LOSSES[self.loss]))
+        samples = labelled(self, X, Y, sample_weight) if is_collection(X) else self._labelled(X, Y, sample_weight)
+        losses, confusion = (to_host(part) for part in samples.sum(report_terms, self._theta(), LOSSES[self.loss]))
         if not np.isfinite(losses[0]):
-            refuse_nonfinite(source)
+            refuse_nonfinite(samples)
+        total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
     @property
@@ -282,6 +278,15 @@ class Model:
         source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, rows)
         return source if self.center is None else source.centered(self.center)
 
+    def _labelled(self, X: Any, Y: Any, sample_weight: Any) -> InMemory:
+        source = self._source(X)
+        weight, place = as_weight(sample_weight, source.m), source.place
+        with place.computing():
+            weight = None if weight is None else place.put(weight, source.dtype)
+        changed: dict[str, Any] = {"weight": weight, "total_weight": total_of(weight, source.m)}
+        changed["Y"] = place.put(encode_known(Y, source.m, self.samples, self.classes))
+        return dataclasses.replace(source, n_classes=len(self.classes) if len(self.classes) > 2 else None, **changed)
+
     def _scores(self, X: Any) -> Array:
         source = self._source(X)
         w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
@@ -313,8 +318,3 @@ def load(path: str | os.PathLike) -> Model:
         Where there is no file to read.
     """
     return Model(**read_model(path))
-
-
-def _abridged(classes: np.ndarray) -> str:
-    shown = [repr(label) for label in classes[:6].tolist()]
-    return f"[{', '.join(shown)}{f', ... {len(classes)} in all' if len(classes) > 6 else ''}]"

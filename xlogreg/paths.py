@@ -105,7 +105,7 @@ def fit_path(
     Parameters
     ----------
     X, Y
-        As for `fit`.
+        As for `fit`; collections of dask, too.
     l2s : sequence of float (P,)
         In any order; on the scale of the mean loss, scikit-learn's C is 1 / (l2 s).
     sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
@@ -147,6 +147,7 @@ def fit_path(
         device=device,
         dtype=dtype,
         fallback=fallback,
+        shared=True,
     )
     models = build_models(Plan.of_one(received, options), began)
     return Path(tuple(models), np.asarray([option.l2 for option in options]))

@@ -1,11 +1,11 @@
 """Where a fit computes: what the user asked for, what works here, and the fallback that is never silent."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from xlogreg.backends import LIBRARIES, Place, place_on, why_unusable
 from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
 
-__all__ = ["choose_place", "usable_place"]
+__all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
 
 # backend="auto" moves host data of at least this size to a GPU. A fit reads X some ten times, twice a
 # pass; one copy over the bus costs about as much as one reading by a CPU, so what has to be outweighed
@@ -13,8 +13,18 @@ __all__ = ["choose_place", "usable_place"]
 AUTO_BYTES = 256 * 2**20
 
 
+class Lack(NamedTuple):
+    """Why it is not where the user asked for; prints so."""
+
+    asked: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.asked}: {self.reason}"
+
+
 def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, str | None]:
-    """Where to compute, and the reason if that is not where the user asked for.
+    """Where to compute, and the reason if that is not where the user asked for, of which it warns.
 
     Parameters
     ----------
@@ -32,6 +42,20 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
     BackendUnavailableError
         For one that does not work here, if ``fallback`` is False.
     """
+    place, lack = find_place(data, nbytes, backend, device, fallback)
+    if lack is not None:
+        warn_of(lack, "on this machine", str(data))
+    return place, None if lack is None else str(lack)
+
+
+def warn_of(lack: Lack, where: str, instead: str) -> None:
+    """That it is not usable there, and what computes instead."""
+    remedy = f"Computing with {instead} instead; fallback=False makes this an error"
+    warn(f"{lack.asked} is not usable {where}: {lack.reason}. {remedy}", BackendFallbackWarning)
+
+
+def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, Lack | None]:
+    """As `choose_place`, without a warning."""
     if backend == "auto":
         moves = data.name == "numpy" and nbytes >= AUTO_BYTES and not why_unusable("cupy", device)
         return (place_on("cupy", device) if moves else data), None
@@ -49,9 +73,7 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
     asked = f"backend={name!r}" + ("" if device is None else f", device={device!r}")
     if not fallback:
         raise BackendUnavailableError(f"{asked} is not usable on this machine: {reason}")
-    instead = f"Computing with {data} instead; fallback=False makes this an error"
-    warn(f"{asked} is not usable on this machine: {reason}. {instead}", BackendFallbackWarning)
-    return data, f"{asked}: {reason}"
+    return data, Lack(asked, reason)
 
 
 def usable_place(backend: Any, device: Any) -> Place:

@@ -16,6 +16,7 @@ from xlogreg.options import Options
 from xlogreg.problem import Problem, pose, start_of
 from xlogreg.solvers.result import Result
 from xlogreg.solving import solve
+from xlogreg.source import Samples
 
 __all__ = ["Plan", "Solved", "named", "solve_plan"]
 
@@ -99,9 +100,11 @@ def _alone(plan: Plan, model: int) -> Solved:
     target, options = plan.target(model), plan.options[model]
     source = gather(plan.setting, target, plan.weights[plan.weight_of[model]])
     if plan.folds is not None and plan.fold_of is not None:
+        assert isinstance(source, InMemory), "nothing with folds takes collections"
         source = without_fold(source, plan.folds, plan.fold_of[model])
     erased = erased_class(source, target)
     if erased is not None:
+        assert isinstance(source, InMemory), "a class that parts lack was refused before"
         source = dataclasses.replace(source, weight=None, total_weight=float(source.m))
         return Solved(pose(source, target, None, options), None, erased)
     problem = pose(source, target, plan.initial(model), options)
@@ -137,20 +140,24 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
             yield models[position], Solved(batch.single(position), result)
 
 
-def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[InMemory | Folds, np.ndarray, bool]:
+def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
     """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
     if plan.folds is not None and plan.fold_of is not None:
+        assert isinstance(problem.source, InMemory), "nothing with folds takes collections"
         fold_of = np.asarray([plan.fold_of[model] for model in models])
         return split_folds(problem.source, plan.folds, fold_of), fold_of, True
     source = problem.source
     used, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
-    if len(used) > 1:
+    same = len(used) == 1
+    if not same:
+        assert isinstance(source, InMemory), "parts have one Y, which is with them"
         source = dataclasses.replace(source, Y=_put_targets(plan, used.tolist()), target_of=target_of)
     used, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
     if len(used) > 1:
+        assert isinstance(source, InMemory), "parts have one weight, which is with them"
         source = dataclasses.replace(source, weight=_put_weights(plan, used.tolist()), weight_of=weight_of)
     tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
-    return source, tracks, source.target_of is None
+    return source, tracks, same
 
 
 def _put_targets(plan: Plan, numbers: list[int]) -> Array:

@@ -15,13 +15,13 @@ from xlogreg.coordinates import (
     measure_spread,
     user_coordinates,
 )
-from xlogreg.data import InMemory, host_center
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.losses import LOSSES
 from xlogreg.model import Model
 from xlogreg.objective import Objective
 from xlogreg.options import Options
+from xlogreg.source import Samples, host_center
 from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
@@ -36,7 +36,7 @@ NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thi
 class Problem(NamedTuple):
     """An objective for a theta on the host, in the engine's coordinates, and how to minimise it."""
 
-    source: InMemory
+    source: Samples
     objective: Objective
     user: Coordinates  # those of the penalty, and of gradient descent
     engine: Coordinates | Span
@@ -60,7 +60,7 @@ class Problem(NamedTuple):
         return float(np.linalg.norm(self.engine.gradient_of(as_host(gradient), self.user)))
 
 
-def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | None) -> str:
+def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None) -> str:
     """The one place that decides what "auto" means: a key of `solving.SOLVERS`."""
     parameters = (source.n_x + 1) * outputs
     if asked == "newton" and parameters > NEWTON_LIMIT:
@@ -78,7 +78,7 @@ def choose_solver(source: InMemory, outputs: int, asked: str, spread: Spread | N
     return "newton"
 
 
-def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> Problem:
+def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> Problem:
     """The problem of fitting ``targets`` to ``source``; measures the spread of the features where that helps."""
     k = 1 if len(targets.classes) == 2 else len(targets.classes)
     if k > 1 and options.loss == "squared_error":
@@ -141,7 +141,7 @@ def pose(source: InMemory, targets: Targets, initial: Any, options: Options) -> 
     return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
 
 
-def _folds(source: InMemory, inner: Coordinates) -> bool:
+def _folds(source: Samples, inner: Coordinates) -> bool:
     """Whether the centre may be subtracted from sums over X instead of from X."""
     return bool(np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype])
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FitInfo", "Report", "StandardErrors", "as_json", "printable"]
+__all__ = ["FitInfo", "Report", "StandardErrors", "abridged", "as_json", "printable"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class FitInfo:
     Attributes
     ----------
     solver, backend, device, dtype : str
-        What really computed, and in which floating-point type.
+        What really computed, and in which floating-point type. The device of dask collections is "dask, N workers".
     fallback : str or None
         Why it is not the backend that was asked for; or why X stayed on the host.
     converged : bool
@@ -144,3 +144,9 @@ def printable(text: str) -> str:
     a\\x1b[31m\\ncat
     """
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def abridged(classes: np.ndarray) -> str:
+    """The labels, of many the first and how many they are."""
+    shown = [repr(label) for label in classes[:6].tolist()]
+    return f"[{', '.join(shown)}{f', ... {len(classes)} in all' if len(classes) > 6 else ''}]"

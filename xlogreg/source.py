@@ -5,11 +5,13 @@ they live is its own affair: `xlogreg.data` has those of an array, `xlogreg.fold
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from xlogreg.backends import Array, Place
+import numpy as np
 
-__all__ = ["Source"]
+from xlogreg.backends import HOST, Array, Place, to_host
+
+__all__ = ["Samples", "Source", "host_center"]
 
 
 class Source(Protocol):
@@ -35,3 +37,36 @@ class Source(Protocol):
         lives (without one, to the host). A block has the computing dtype, the sums the widest of its place.
         """
         ...
+
+
+class Samples(Source, Protocol):
+    """All samples of a fit, as far as posing its problem, drawing subsets and judging what was found need them."""
+
+    @property
+    def total_weight(self) -> Any: ...
+    @property
+    def rows(self) -> bool: ...
+    @property
+    def center(self) -> Array | None: ...
+    @property
+    def effective_samples(self) -> float: ...
+    @property
+    def drawable(self) -> np.ndarray | None: ...
+    def keep(self, models: np.ndarray) -> Self: ...
+    def alone(self, model: int) -> Self: ...
+    def centered(self, center: Array) -> Self: ...
+    def uncentered(self) -> Self: ...
+    def widened(self) -> Self: ...
+    def narrowed(self) -> Self: ...
+    def settled(self) -> Self: ...
+    def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[Any]: ...
+    def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> Any: ...
+    def take(self, index: Array) -> Any: ...
+
+
+def host_center(source: Samples) -> Array:
+    """The centre that blocks are really shifted by, as float64 on the host; zeros without one."""
+    xp = HOST.xp
+    if source.center is None:
+        return xp.zeros((source.n_x, 1))
+    return xp.astype(to_host(source.center), xp.float64)

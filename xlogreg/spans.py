@@ -9,9 +9,9 @@ import numpy as np
 from xlogreg.assembly import Setting, gather, parameters_at
 from xlogreg.backends import to_host
 from xlogreg.coordinates import measure_spread, user_coordinates
-from xlogreg.data import host_center
 from xlogreg.model import Model
 from xlogreg.plans import Plan
+from xlogreg.source import host_center
 from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["reduce_plan"]

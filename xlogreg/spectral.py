@@ -23,7 +23,7 @@ from xlogreg.solvers import descent
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
-from xlogreg.source import Source
+from xlogreg.source import Samples, Source
 from xlogreg.terms import class_terms, diagonal_terms
 from xlogreg.wide import combine_features, multiply_samples
 
@@ -44,7 +44,7 @@ WORTH, AT_LAST = 4, 250  # n_x^2 / (m k) up to which all axes are taken at once,
 
 def minimize(
     objective: Objective,
-    source: InMemory,
+    source: Samples,
     start: np.ndarray,
     *,
     spread: Spread,
@@ -108,17 +108,18 @@ def pairs_that_fit(source: Source, numbers: int) -> int:
     return min(max(source.m * source.n_x // (2 * numbers), LEAST_MEMORY), MEMORY)
 
 
-def axes_pay(source: InMemory, k: int, worth: float = WORTH) -> bool:
+def axes_pay(source: Samples, k: int, worth: float = WORTH) -> bool:
     """Whether all axes cost no more time than some gradients of all samples: measured, one for n_x^2 = 4 m k."""
     return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= worth * source.effective_samples * k
 
 
-def _subsets(source: InMemory, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
+def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
     """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
     first = AXES_SAMPLES * (source.n_x + 1)
     second = max(DIAGONAL_SAMPLES, first // 2)
     if first + second > source.effective_samples:
-        return source, source
+        whole = source if isinstance(source, InMemory) else source.take(np.arange(source.m))
+        return whole, whole
     axes, diagonal = source.samples((first, second), shares, rng)
     return axes, diagonal
 
@@ -140,7 +141,7 @@ class Axes(NamedTuple):
 
 
 def principal_axes(
-    objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator
+    objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator
 ) -> Axes:
     """All principal axes, of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
@@ -160,7 +161,7 @@ def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemor
     return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
 
 
-def _span(objective: Objective, source: InMemory, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
+def _span(objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
     """The span of a subset, of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.l2[0, 0, 0])
     T = _units(objective, l2)

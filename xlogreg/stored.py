@@ -11,7 +11,7 @@ import numpy as np
 
 from xlogreg.exceptions import BlockError
 
-__all__ = ["FileRange", "Parts", "Slices", "Stored", "runs_of", "state_of", "stored"]
+__all__ = ["Chain", "FileRange", "Slices", "Stored", "runs_of", "state_of", "stored"]
 
 
 class Stored:
@@ -134,8 +134,8 @@ class FileRange(Stored):
         return os.path.basename(self.path)
 
 
-class Parts(Stored):
-    """Parts, one after the other along the samples."""
+class Chain(Stored):
+    """Chain, one after the other along the samples."""
 
     def __init__(self, parts: list[Stored]) -> None:
         first = parts[0]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["column_values", "open_table"]
+__all__ = ["column_values", "is_collection", "open_table"]
 
 
 class Library(NamedTuple):
@@ -104,6 +104,12 @@ def _known_as(value: Any) -> tuple[Library | None, str, str]:
     return None, "", ""
 
 
+def is_collection(value: Any) -> bool:
+    """Whether it is an array or a frame of dask, which is computed block by block when it is asked for."""
+    names = {base.__module__.partition(".")[0] for base in type(value).__mro__[:-1]}
+    return "dask" in names and hasattr(type(value), "to_delayed")
+
+
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
     """The numbers of a table (m, n_x) and the names of its columns; X itself and None where it is no table.
 
@@ -112,12 +118,17 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     Raises
     ------
     TypeError
-        Naming the columns that hold no numbers.
+        Naming the columns that hold no numbers; for a collection of dask.
     ValueError
         Naming the columns that lack values, have one name, are missing or not wanted.
     """
     library, module, name = _known_as(X)
     kind = f"{module}.{name}"
+    if is_collection(X):
+        raise TypeError(
+            f"X is a dask {type(X).__name__}, which only fit, fit_path, LogisticRegression, evaluate and predictions "
+            "take; X.compute() brings it here"
+        )
     if library is None:
         return X, None
     if name == "LazyFrame":
@@ -161,6 +172,8 @@ def column_values(Y: Any, name: str) -> Any:
         If values are missing.
     """
     library, module, kind = _known_as(Y)
+    if is_collection(Y):
+        raise TypeError(f"{name} is a dask {type(Y).__name__}, but X is none; {name}.compute() brings it here")
     if library is None:
         return Y
     if kind == "LazyFrame":

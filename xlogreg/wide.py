@@ -9,6 +9,7 @@ and all, and a second-order method has r parameters instead of n_x.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from xlogreg.backends import Array, to_host
 from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.data import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.source import Samples
 from xlogreg.terms import combine_terms
 from xlogreg.threads import tree_sum
 
@@ -66,12 +68,14 @@ class Span:
         return np.concatenate([dTheta[:-1] * self.scale[:, :, None], dTheta[-1:]])
 
 
-def reduction_pays(source: InMemory, iterations: int) -> bool:
+def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
     """Whether so many passes over the n_x features cost more time than the m^2 products of the samples.
 
     Measured: the products take the time of 0.04 m passes, their eigenvalues that of 0.5 m^2 / n_x.
     """
     m, n_x = source.m, source.n_x
+    if not isinstance(source, InMemory):  # whose products would have to meet
+        return False
     if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.stored and source.X.sequential):
         return False
     return iterations * (1.0 - m / n_x) > 0.04 * m + 0.5 * m * m / n_x

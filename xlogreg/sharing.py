@@ -1,0 +1,229 @@
+"""From collections of dask to parts that live with the workers: blocks looked at, labels united, parts made.
+
+Two rounds of small answers, then one of parts. The first says what each block holds; the labels of all are the classes,
+so that one which occurs in the last block only counts as any other. X itself never comes to the client.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+
+from xlogreg.backends import to_host
+from xlogreg.cluster import Parts, Piece
+from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
+from xlogreg.options import dtype_option
+from xlogreg.parts import AXES, Intake, Mass, Refusal, Survey, make_part, survey, weigh
+from xlogreg.placement import warn_of
+from xlogreg.tables import is_collection
+from xlogreg.workers import Workers
+
+__all__ = ["share_out"]
+
+SHAPES = {"columns": "(n_x, m), one sample a column", "rows": "(m, n_x), one sample a row"}
+
+
+def share_out(
+    X: Any,
+    Y: Any,
+    sample_weight: Any = None,
+    *,
+    samples: str,
+    targets: str = "labels",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    classes: np.ndarray | None = None,
+) -> Parts:
+    """The samples of a dask collection, as parts on the workers of the client that was started last.
+
+    Parameters
+    ----------
+    X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
+    Y, sample_weight
+        As `xlogreg.fit` takes them, or collections of as many samples.
+    samples, targets, backend, device, dtype, fallback
+        As `xlogreg.fit` takes them.
+    classes : ndarray (K,), optional
+        Of a model, whatever labels occur.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that is wrong: names the block.
+    WorkersLostError, RuntimeError
+        See `Workers.collect`.
+    """
+    workers, asked = Workers.current(), dtype_option(dtype)
+    if samples not in SHAPES:
+        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
+    delayed, counts = _blocks(X, samples)
+    others = {"Y": Y, "sample_weight": sample_weight}
+    columns = [delayed, *(_aligned(value, name, samples, counts) for name, value in others.items())]
+    futures = iter(workers.load([block for column in columns for block in column if block is not None]))
+    blocks = [[None if block is None else next(futures) for block in column] for column in columns]
+    intake = Intake(samples, targets, backend, device, fallback, known=classes)
+    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [intake] * len(delayed)), _names(counts)))
+    pieces, blocks = _cut(surveys, blocks)
+    surveys = [block for block in surveys if block.m]
+    first, m = surveys[0], pieces[-1].stop
+    if is_collection(Y):
+        united = _united(surveys, targets, classes)
+    else:
+        united, intake = _encoded(Y, m, first.n_x, intake), intake._replace(targets="encoded")
+        blocks[1] = [united.Y[:, piece.start : piece.stop] for piece in pieces]
+    if sample_weight is not None and not is_collection(sample_weight):
+        weight = to_host(as_weight(sample_weight, m))
+        blocks[2] = [weight[:, piece.start : piece.stop] for piece in pieces]
+    computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
+    options = [intake._replace(names=first.names), computed, united.classes, n_classes]
+    made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
+    masses = workers.collect(workers.send(weigh, made), [piece.name for piece in pieces])
+    if not any(mass.largest for mass in masses):
+        raise ValueError("sample_weight is zero for every sample")
+    total = total_of(np.asarray([[math.fsum(mass.total for mass in masses)]]), 1)
+    of_classes = np.sum([mass.classes for mass in masses], axis=0)
+    if classes is None and not np.all(of_classes > 0):
+        lacking = "Y has no sample" if sample_weight is None else "sample_weight is zero for every sample"
+        raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(of_classes))]!r}")
+    return Parts(
+        workers,
+        tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
+        first.n_x,
+        samples,
+        first.names,
+        first.stored,
+        computed,
+        united._replace(Y=None),
+        total,
+        _effective(masses),
+        of_classes,
+        ", ".join(sorted({block.place[0] for block in surveys})),
+        f"dask, {workers.count} workers",
+        _warned(surveys),
+    )
+
+
+def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
+    """Targets of all samples on the host, in as few bytes as hold them, of a Y that lies there."""
+    if intake.known is not None:
+        numbers = encode_known(Y, m, intake.samples, intake.known)
+        targets = Targets(numbers, intake.known, len(intake.known) > 2, True)
+    else:
+        shape = (m, n_x) if intake.samples == "rows" else (n_x, m)
+        targets = encode_targets(Y, shape, intake.samples, intake.targets)
+    encoded = to_host(targets.Y)
+    small = encoded.astype(np.min_scalar_type(len(targets.classes))) if targets.numbers else encoded
+    return targets._replace(Y=small)
+
+
+def _blocks(X: Any, samples: str) -> tuple[list[Any], tuple[float, ...]]:
+    """X in blocks, in the order of the samples, and how many of these each holds, NaN where dask does not know."""
+    if hasattr(X, "columns"):
+        if samples != "rows":
+            raise ValueError("X is a dask DataFrame, whose samples are its rows: use samples='rows'")
+        return list(X.to_delayed()), (math.nan,) * X.npartitions
+    if getattr(X, "ndim", 0) != 2:
+        shape = getattr(X, "shape", "none")
+        raise ValueError(f"X must have the shape {SHAPES[samples]}; got a dask {type(X).__name__} of the shape {shape}")
+    axis = AXES[samples]
+    if len(X.chunks[1 - axis]) > 1:
+        X = X.rechunk({1 - axis: -1})
+    return X.to_delayed().ravel().tolist(), X.chunks[axis]
+
+
+def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> list[Any]:
+    """Blocks of Y or of the weights with the samples of those of X; None where they are no collection."""
+    if not is_collection(values):
+        return [None] * len(counts)
+    if hasattr(values, "chunks"):
+        axis = 1 if values.ndim == 2 and (samples == "columns" or values.shape[0] == 1) else 0
+        own = values.chunks[axis]
+        if own != counts and not math.isnan(sum(own) + sum(counts)):
+            if sum(own) != sum(counts):
+                raise ValueError(f"{name} has {sum(own)} samples, X has {sum(counts)}")
+            own, values = counts, values.rechunk({axis: counts})
+        if values.ndim == 2 and len(values.chunks[1 - axis]) > 1:
+            values = values.rechunk({1 - axis: -1})
+    blocks = np.ravel(np.asarray(values.to_delayed(), dtype=object)).tolist()
+    if len(blocks) != len(counts):
+        raise ValueError(
+            f"{name} comes in {len(blocks)} blocks and X in {len(counts)}, of sizes that dask does not know; "
+            "cut them alike, or call compute_chunk_sizes() on both"
+        )
+    return blocks
+
+
+def _names(counts: Sequence[float]) -> list[str]:
+    """What blocks of so many samples are called."""
+    names = []
+    for number, (count, stop) in enumerate(zip(counts, np.cumsum(counts).tolist(), strict=True)):
+        known = count > 0 and not math.isnan(stop)
+        names.append(f"block {number}" + (f" (samples {stop - count:.0f} to {stop - 1:.0f})" if known else ""))
+    return names
+
+
+# what blocks of X have to have in common
+ALIKE: tuple[Callable[[Survey], str], ...] = (
+    lambda block: f"{block.n_x} features",
+    lambda block: f"the dtype {block.stored}",
+    lambda block: f"the columns {', '.join(sorted(block.names or ()))}",
+)
+
+
+def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
+    """The surveys, where there is nothing to refuse in any block, nor in one of them against the first."""
+    surveys: list[Survey] = []
+    for number, block in enumerate(found):
+        if isinstance(block, Refusal):
+            raise block.kind(f"block {number}: {block.message}")
+        surveys.append(block)
+    first = next((number for number, block in enumerate(surveys) if block.m), None)
+    if first is None:
+        raise ValueError("X is empty: none of its blocks holds a sample")
+    for number, block in enumerate(surveys):
+        for said in ALIKE if block.m else ():
+            own, other = said(block), said(surveys[first])
+            if own != other:
+                own, other = (shorten(text, 200) for text in (own, other))
+                raise ValueError(f"block {number} of X has {own}, block {first} has {other}; they must agree")
+    return surveys
+
+
+def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Piece], list[list[Any]]]:
+    """The parts to be made, without a future yet, and the blocks, of those that are not empty."""
+    named, stops = _names([block.m for block in surveys]), np.cumsum([block.m for block in surveys]).tolist()
+    kept = [number for number, block in enumerate(surveys) if block.m]
+    pieces = [Piece(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]
+    return pieces, [[column[n] for n in kept] for column in blocks]
+
+
+def _united(surveys: list[Survey], kind: str, known: np.ndarray | None) -> Targets:
+    """The targets of all blocks, without Y."""
+    found = [block.classes for block in surveys if block.classes is not None]
+    if len({classes.dtype.kind in "US" for classes in found}) > 1:
+        raise ValueError("Y holds strings in some of its blocks and numbers in others")
+    classes = np.unique(np.concatenate(found)) if known is None else known
+    if len(classes) < 2:
+        raise ValueError(f"Y holds one class only ({classes.tolist()[0]!r}); there must be two or more")
+    return Targets(None, classes, kind == "labels" and len(classes) > 2, all(block.hard for block in surveys))
+
+
+def _effective(masses: list[Mass]) -> float:
+    """(sum s)^2 / sum s^2 of all weights, without overflow (Kish, Survey Sampling, 1965)."""
+    largest = max(mass.largest for mass in masses)
+    squares = math.fsum(mass.squares * (mass.largest / largest) ** 2 for mass in masses)
+    return (math.fsum(mass.total for mass in masses) / largest) ** 2 / squares
+
+
+def _warned(surveys: list[Survey]) -> str | None:
+    """Why some blocks are not computed where that was asked for: one warning for all of them."""
+    lacks = [(block.lack, " on ".join(block.place)) for block in surveys if block.lack is not None]
+    if not lacks:
+        return None
+    lack, instead = lacks[0]
+    warn_of(lack, f"by the workers of {len(lacks)} of {len(surveys)} blocks", instead)
+    return str(lack)

@@ -1,0 +1,134 @@
+"""Tasks on the workers of a dask cluster: sent, waited for, and named where they fail.
+
+What was lost with a worker dask makes again on another, and a task that fails is tried once more. Where that does not
+help the wait ends with an error: there is none without an end.
+"""
+
+import concurrent.futures
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from xlogreg.exceptions import WorkersLostError
+
+__all__ = ["NO_WORKER_SECONDS", "Workers"]
+
+NO_WORKER_SECONDS = 30.0  # without any worker, after which a wait ends; a nanny starts a new one in a few
+STEP_SECONDS = 1.0  # between two looks at the cluster
+RETRIES = 1
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The workers that a client of dask leads to.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    """
+
+    client: Any
+
+    @classmethod
+    def current(cls) -> "Workers":
+        """Those of the client that was started last.
+
+        Raises
+        ------
+        ImportError
+            Without dask.distributed.
+        ValueError
+            Without a client.
+        """
+        try:
+            from distributed import default_client
+        except ImportError as error:
+            raise ImportError('a dask collection is fitted by dask.distributed: pip install "xlogreg[dask]"') from error
+        try:
+            client = default_client()
+        except ValueError:
+            raise ValueError(
+                "X is a dask collection, but there is no dask client whose workers it could be fitted by; start one: "
+                "from dask.distributed import Client; client = Client()"
+            ) from None
+        if client.asynchronous:
+            raise ValueError("the dask client is asynchronous; a fit needs one that was made without asynchronous=True")
+        return cls(client)
+
+    @property
+    def count(self) -> int:
+        """How many there are now."""
+        self._expect_scheduler()
+        try:
+            return len(self.client.sync(self.client.scheduler.ncores, callback_timeout=NO_WORKER_SECONDS))
+        except (OSError, TimeoutError) as error:
+            self._say_lost(f"the scheduler of the dask cluster does not answer ({type(error).__name__})")
+
+    def load(self, blocks: list[Any]) -> list[Any]:
+        """Futures of delayed values."""
+        self._expect_scheduler()
+        return self.client.compute(blocks, retries=RETRIES)
+
+    def send(self, function: Any, *each: Sequence[Any]) -> list[Any]:
+        """Futures of function(*arguments), an argument of each sequence; futures among them stand for their values."""
+        self._expect_scheduler()
+        with warnings.catch_warnings():  # of millions of parameters or labels, which have to get there somehow
+            warnings.filterwarnings("ignore", "Sending large graph")
+            return self.client.map(function, *each, pure=False, retries=RETRIES)
+
+    def collect(self, tasks: list[Any], names: Sequence[str]) -> list[Any]:
+        """The values of futures, in order, which are given up then; ``names`` say which blocks they are of.
+
+        Raises
+        ------
+        WorkersLostError
+            When there has been no worker for NO_WORKER_SECONDS, when the scheduler is gone, or when the workers that
+            computed one of the tasks died one after the other.
+        RuntimeError
+            When a task failed twice: names it.
+        """
+        import asyncio  # which takes longer than the rest of this library
+
+        loop = self.client.loop.asyncio_loop
+        answer = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
+        seen = time.monotonic()
+        try:
+            while not concurrent.futures.wait([answer], STEP_SECONDS).done:
+                if self.count:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen >= NO_WORKER_SECONDS:
+                    self._say_lost(f"the dask cluster has had no worker for {NO_WORKER_SECONDS:g} seconds")
+            return answer.result()
+        except WorkersLostError:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            failed = [(task, name) for task, name in zip(tasks, names, strict=True) if task.status == "error"]
+            if not failed:  # cancelled, or broken off
+                self._expect_scheduler()
+                self._say_lost(f"the dask cluster gave up the tasks of this fit ({type(error).__name__})")
+            task, name = failed[0]
+            raise _named(task.exception(), name) from error
+        finally:
+            for task in tasks:  # also ends the waiting for them, where it has not ended
+                task.release()
+
+    def _expect_scheduler(self) -> None:
+        if self.client.status != "running":
+            self._say_lost(f"the scheduler of the dask cluster is gone (the client is {self.client.status})")
+
+    def _say_lost(self, what: str) -> NoReturn:
+        raise WorkersLostError(f"{what}: the fit cannot go on. Start a client with workers, and fit again") from None
+
+
+def _named(error: BaseException, block: str) -> Exception:
+    """The error as that of a block."""
+    from distributed import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return WorkersLostError(
+            f"{block} was lost with every worker that computed it: {error.allowed_failures + 1} died, one after the "
+            "other; is it too large for their memory?"
+        )
+    return RuntimeError(f"{block} failed twice: {type(error).__name__}: {error}")
