@@ -132,7 +132,7 @@ def test_the_measuring_of_a_rate_is_broken_off(problem, ticking):
 
 @pytest.mark.parametrize(("l2", "known"), [(0.1, "bound"), (0.0, "")])
 def test_no_hessian_is_made_that_takes_longer_than_the_steps(monkeypatch, problem, ticking, l2, known):
-    monkeypatch.setattr("xlogreg.judging.INFERENCE_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.judging.HESSIAN_SHARE", 0.0)
     info = limited(*problem, solver="gd", learning_rate=0.01, l2=l2, time_limit=2.5).fit_info
     assert info.gap_known == known
     assert np.isfinite(info.gap) == (known != "")

@@ -7,6 +7,7 @@ import numpy as np
 
 from xlogreg.certificate import EXPANSION_LIMIT, Certificate, certify
 from xlogreg.coordinates import Coordinates, as_host
+from xlogreg.engine import HESSIAN_SHARE
 from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, warn
 from xlogreg.inference import covariance, null_log_likelihood
 from xlogreg.nonfinite import refuse_nonfinite
@@ -136,8 +137,8 @@ def _proof(problem: Problem, result: Result) -> Certificate:
     )
     if not exact and known and result.gap is not None:
         return Certificate(result.last, result.gap, "estimate", 0)
-    # who has no time has none for a Hessian that takes longer than the steps
-    limit = min(EXPANSION_LIMIT, math.isqrt(int(INFERENCE_WORK / problem.source.m))) if timed else EXPANSION_LIMIT
+    # who has no time has none for a Hessian that takes longer than all passes before
+    limit = min(EXPANSION_LIMIT, int(HESSIAN_SHARE * result.passes)) if timed else EXPANSION_LIMIT
     proof = certify(problem.objective, result.theta, limit)
     if proof.gap is None and result.gap is not None:
         return proof._replace(gap=result.gap, known="estimate")
