@@ -20,7 +20,16 @@ from benchmarks.standings import GAPS, LIBRARY, OURS, Standing, standings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-BENCHMARKS = ("engine", "many", "estimators", "any_data", "memory", "vectorization", "distributed")  # that have bars
+BENCHMARKS = (  # that have bars
+    "engine",
+    "many",
+    "estimators",
+    "any_data",
+    "memory",
+    "vectorization",
+    "distributed",
+    "streaming",
+)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -35,6 +35,7 @@ NAMES = (
     "gradient_descent",
     "vectorization",
     "distributed",
+    "streaming",
 )
 PARTS = tuple(name for name in NAMES if (RESULTS.parent / f"{name}.py").exists())
 QUICK = Limits(cap=15.0, budget=0.5)

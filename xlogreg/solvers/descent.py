@@ -20,7 +20,7 @@ HALVINGS = 40
 LONGER, LONGEST = 3.0, 1.5  # by how much a step of Newton's method is longer than one, for gaps in costs, and at most
 LAZY_STEPS = 3
 STEADY_STEPS = 2
-TREND_STEPS = 3
+TREND_STEPS = 2
 STILL = 0.1  # moves of the scores, below which they are held to have come to rest
 RECESSION = 1e-4  # moves to the wrong side, against the largest, that are held to be vanishing
 
