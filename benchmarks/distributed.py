@@ -11,6 +11,7 @@ docs/scaling.md predicts from the speed of one thread of this process.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -21,6 +22,7 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_least, at_most
 from benchmarks.cases import report
+from benchmarks.clock import environment
 from benchmarks.judge import judge
 
 ROUNDS = 3
@@ -58,7 +60,11 @@ def cluster(shape: Shape) -> Iterator[tuple[Any, Any]]:
 
     size = shape.m // shape.blocks
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "memory_limit": 0}
+    before = dict(os.environ)
+    os.environ |= environment(1)  # which workers inherit, and dask's own setting does not override
     with LocalCluster(n_workers=shape.workers, **options) as started, Client(started):
+        os.environ.clear()
+        os.environ.update(before)
         pairs = [dask.delayed(made, nout=2)(shape, number) for number in range(shape.blocks)]
         X, Y = (
             dask.array.concatenate(

@@ -108,6 +108,7 @@ def test_blocks_keep_their_dtype(client, data, dtype):
     assert there.w.dtype == here.w.dtype
 
 
+@pytest.mark.slow
 def test_float32_of_large_means_keeps_its_centre(client, data):
     X = (data[0] + 2020).astype(np.float32)
     there, here = xlogreg.fit(cut(X), data[1]), xlogreg.fit(X, data[1])
@@ -150,6 +151,7 @@ def test_rows_are_fitted_as_columns(client, data):
     close(there, xlogreg.fit(X.T, Y, samples="rows", sample_weight=weight), X.T)
 
 
+@pytest.mark.slow
 def test_features_in_several_blocks_are_joined(client, data):
     X, Y, _, _ = data
     close(xlogreg.fit(da.from_array(X, chunks=(2, 1000)), cut(Y, 450)), xlogreg.fit(X, Y), X)
@@ -221,7 +223,8 @@ def test_labels_of_every_kind_are_understood(client, data, labels, apart):
     close(there, here, X)
 
 
-@pytest.mark.parametrize("apart", [slow(True), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("apart", [True, False], ids=["collection", "host"])
 def test_probabilities_are_targets_of_collections(client, data, apart):
     X, two, three, weight = data
     soft = np.where(two, 0.9, 0.2)[None, :]
@@ -372,6 +375,7 @@ def test_sums_need_float64(client, data):
         xlogreg.fit(cut(data[0]), data[1], backend="array-api-strict", device="no_float64")
 
 
+@pytest.mark.slow
 def test_the_same_fit_gives_the_same_bits(client, data):
     X, Y, _, _ = data
     first, second = (xlogreg.fit(cut(X, 300), Y, l2=1e-2) for _ in range(2))

@@ -20,8 +20,6 @@ X = RNG.standard_normal((400, 5)).astype(np.float32)
 Y = np.where(X[:, 0] - X[:, 1] + RNG.logistic(size=400) > 0, "yes", "no")
 FIT = ("fit", "X.npy", "--target", "Y.npy", "--l2", "1e-3")
 
-parts = pytest.mark.skipif(not hasattr(xlogreg, "open_parts"), reason="folders of parts cannot be opened yet")
-
 
 @pytest.fixture
 def folder(tmp_path):
@@ -147,7 +145,6 @@ def test_an_interruption_without_a_checkpoint_says_no_more(folder, monkeypatch):
         assert refused(*FIT, *option, "-o", "m", folder=folder) == "interrupted"
 
 
-@parts
 @pytest.mark.parametrize("kind", ["npy", "parquet"])
 def test_a_folder_of_parts_is_one_table(folder, kind):
     many = folder / "many"
@@ -171,3 +168,36 @@ def test_a_folder_of_parts_is_one_table(folder, kind):
     done = call("predict", "m", "many", *ignored, "-o", "p.csv", folder=folder)
     assert done.returncode == 0, done.stderr
     assert pl.read_csv(folder / "p.csv")["prediction"].to_list() == expected.predict(X).tolist()
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_read_what_they_fit(folder):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    for name in ("arrays", "tables"):
+        (folder / name).mkdir()
+    for number, rows in enumerate((slice(0, 150), slice(150, 400))):
+        np.save(folder / f"arrays/{number}.npy", X[rows])
+        columns = {name: X[rows, i] for i, name in enumerate("abcde")} | {"y": Y[rows]}
+        parquet.write_table(pyarrow.table(columns), folder / f"tables/{number}.parquet")
+    expected = xlogreg.fit(X, Y, samples="rows", l2=1e-3)
+    sized = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**sized, protocol="tcp://") as cluster:
+        at = ("--dask", cluster.scheduler_address, "--l2", "1e-3", "-o", "m", "--json")
+        for given in (("X.npy", "--target", "Y.npy"), ("arrays", "--target", "Y.npy"), ("tables", "--target", "y")):
+            given = [str(folder / part) if (folder / part).exists() else part for part in given]
+            done = call("fit", *given, *at, folder=folder)
+            assert done.returncode == 0, done.stderr
+            said = json.loads(done.stdout)
+            assert said["fit"]["device"].startswith("dask")
+            assert said["train"]["accuracy"] == expected.evaluate(X, Y).accuracy
+            np.testing.assert_allclose(xlogreg.load(folder / "m").w, expected.w, rtol=1e-4)
+
+
+def test_what_workers_cannot_read_is_said(folder):
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    pl.DataFrame({"a": X[:, 0], "y": Y}).write_csv(folder / "t.csv")
+    done = call("fit", "t.csv", "--target", "y", "-o", "m", "--dask", "nowhere", folder=folder)
+    assert done.returncode == 1
+    assert "--dask nowhere" in done.stderr

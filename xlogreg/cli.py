@@ -18,7 +18,13 @@ from xlogreg.version import __version__
 
 __all__ = ["main"]
 
-EXTRAS = {"demo": "demo", "images": "images", "matplotlib": "plots"}  # of what is missing, or of a command; else "cli"
+EXTRAS = {
+    "demo": "demo",
+    "images": "images",
+    "matplotlib": "plots",
+    "distributed": "dask",
+    "pyarrow": "parquet",
+}  # of what is missing, or of a command; else "cli"
 SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
 
 
@@ -114,6 +120,7 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="write the model there every 30 seconds, and when interrupted"
     )
+    fit.add_argument("--dask", metavar="ADDRESS", help="let the workers of this dask scheduler read and compute")
     fit.add_argument("--initial", type=Path, metavar="MODEL", help="start from this model, such as a checkpoint")
     fit.add_argument("--json", **as_json)
 

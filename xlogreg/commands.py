@@ -15,7 +15,7 @@ from xlogreg.fitting import fit
 from xlogreg.model import Model, load
 from xlogreg.partition import split
 from xlogreg.reports import as_json
-from xlogreg.samples import open_features, open_samples
+from xlogreg.samples import as_collection, open_features, open_samples, workers_at
 
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
@@ -29,21 +29,24 @@ def fit_table(arguments: argparse.Namespace) -> None:
     train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
         train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
-    with _hinting(), _resumable(arguments.checkpoint):
-        model = fit(
-            **samples.chosen(train),
-            samples="rows",
-            l2=arguments.l2,
-            standardize=arguments.standardize,
-            backend=arguments.backend,
-            rng=arguments.seed,
-            initial=initial,
-            time_limit=arguments.time_limit,
-            checkpoint=arguments.checkpoint,
-        )
-    model.save(arguments.output)
     parts = {"train": train} | ({"test": test} if len(test) else {})
-    reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
+    with workers_at(arguments.dask):
+        if arguments.dask is not None:
+            samples = samples._replace(X=as_collection(samples.X))
+        with _hinting(), _resumable(arguments.checkpoint):
+            model = fit(
+                **samples.chosen(train),
+                samples="rows",
+                l2=arguments.l2,
+                standardize=arguments.standardize,
+                backend=arguments.backend,
+                rng=arguments.seed,
+                initial=initial,
+                time_limit=arguments.time_limit,
+                checkpoint=arguments.checkpoint,
+            )
+        model.save(arguments.output)
+        reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
     info, width = model.fit_info, model.w.shape[0]
     if arguments.json:
         said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}

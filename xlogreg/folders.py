@@ -147,6 +147,10 @@ class Tables(Sequential):
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
 
+    @property
+    def pieces(self) -> list[Stored]:
+        return [Tables([path], list(self.names or ()), self.opened) for path in self.paths]
+
     def name(self, sample: int) -> str:
         number = int(np.searchsorted(self.stops, sample, side="right"))
         begin = int(np.append(0, self.stops)[number])

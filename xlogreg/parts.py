@@ -12,6 +12,7 @@ import numpy as np
 
 from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
 from xlogreg.data import InMemory
+from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.labels import as_weight, encode_known, encode_targets
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.placement import Lack, find_place
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 AXES = {"columns": 1, "rows": 0}  # of the samples
+REFUSED = (TypeError, ValueError, BackendUnavailableError)
 View = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
@@ -73,8 +75,8 @@ def survey(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey | Refusal:
     """Look at a block of X and, where they are collections, at those of Y and of the weights."""
     try:
         return _surveyed(X, Y, weight, intake)
-    except (TypeError, ValueError, RuntimeError) as error:
-        return Refusal(type(error), str(error))
+    except REFUSED as error:
+        return Refusal(next(kind for kind in REFUSED if isinstance(error, kind)), str(error))
 
 
 def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:

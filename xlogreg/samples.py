@@ -1,5 +1,8 @@
 """The samples that a command is given: a table, read whole; or an array or a folder of parts, read in blocks."""
 
+import contextlib
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,9 +11,13 @@ import polars as pl
 
 import xlogreg
 from xlogreg.datasets import read_table, without
+from xlogreg.stored import Stored, stored
 from xlogreg.tables import column_values
 
-__all__ = ["Samples", "open_features", "open_samples"]
+__all__ = ["Samples", "as_collection", "open_features", "open_samples", "workers_at"]
+
+COLLECTION_BYTES = 64 * 2**20  # of a block that a worker reads
+CONNECT_SECONDS = 10
 
 
 class Samples(NamedTuple):
@@ -73,6 +80,40 @@ def open_features(path: Path, ignored: list[str], named: bool) -> Any:
     if path.is_dir() or (_is_array(path) and not named and not ignored):
         return _opened(path)
     return without(read_table(path), ignored, path)
+
+
+@contextlib.contextmanager
+def workers_at(address: str | None) -> Iterator[None]:
+    """Connected with the scheduler of a dask cluster, whose workers compute inside; nothing without an address."""
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client  # an extra
+    except ImportError as error:
+        raise ImportError("--dask needs dask.distributed", name="distributed") from error
+    try:
+        client = Client(address, set_as_default=True, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--dask {address}: no scheduler answers there within {CONNECT_SECONDS} s ({error})") from None
+    with client:
+        yield
+
+
+def as_collection(X: Any) -> Any:
+    """X as a dask array, whose blocks the workers read from the files themselves."""
+    X = stored(X, axis=0)
+    if not isinstance(X, Stored):
+        raise ValueError("--dask is for .npy arrays and folders of parts, which every worker can read for itself")
+    delayed = importlib.import_module("dask").delayed
+    arrays, blocks = importlib.import_module("dask.array"), []
+    for piece in X.pieces:
+        step = piece.m if piece.sequential else max(1, COLLECTION_BYTES // (piece.shape[1] * piece.dtype.itemsize))
+        for start in range(0, piece.m, step):
+            stop = min(start + step, piece.m)
+            read = delayed(piece.read, pure=False)(start, stop)
+            blocks.append(arrays.from_delayed(read, (stop - start, piece.shape[1]), dtype=piece.dtype))
+    return arrays.concatenate(blocks, axis=0)
 
 
 def _is_array(path: Path) -> bool:

@@ -5,6 +5,7 @@ A subset of it is therefore drawn while all samples pass by for the first time: 
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -69,11 +70,22 @@ class Sequential(Stored):
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype, axis: int, names: tuple[str, ...] | None) -> None:
         self.shape, self.dtype, self.axis, self.names = shape, dtype, axis, names
+        self._unread()
+
+    def _unread(self) -> None:
         self._lock = threading.RLock()
         self._iterator: Iterator[np.ndarray] = iter(())
         self._block, self._begin, self._end = np.empty((0, 0)), 0, -1
         self._reservoir: Reservoir | None = None
-        self._kept = np.empty((0, 0))
+        self._kept, self.drawable = np.empty((0, 0)), None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is of; not how far it was read."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "drawable"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._unread()
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All samples, in the orientation of ``shape``."""

@@ -56,6 +56,11 @@ class Stored:
         parts = [self.read(start, stop) for start, stop in runs_of(index)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=self.axis)
 
+    @property
+    def pieces(self) -> list["Stored"]:
+        """What it is put together of, each to be read alone."""
+        return [self]
+
     def name(self, sample: int) -> str:
         """What the block of a sample is called in errors; "" where nothing is known but the number of the sample."""
         return ""
@@ -151,6 +156,10 @@ class Chain(Stored):
             part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m
             found.append(part.read(max(start - begin, 0), min(stop - begin, part.m), features))
         return found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
+
+    @property
+    def pieces(self) -> list[Stored]:
+        return self.parts
 
     def name(self, sample: int) -> str:
         number = int(np.searchsorted(self.stops, sample, side="right"))
