@@ -29,6 +29,7 @@ BENCHMARKS = (  # that have bars
     "vectorization",
     "distributed",
     "streaming",
+    "bus",
 )
 
 

@@ -36,6 +36,7 @@ NAMES = (
     "vectorization",
     "distributed",
     "streaming",
+    "bus",
 )
 PARTS = tuple(name for name in NAMES if (RESULTS.parent / f"{name}.py").exists())
 QUICK = Limits(cap=15.0, budget=0.5)

@@ -228,6 +228,18 @@ def test_nan_names_the_part(table, tmp_path, blocks):
         xlogreg.fit(there, Y, samples="rows")
 
 
+def test_estimators_read_it(table, tmp_path, blocks):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    X, Y = table
+    whole = xlogreg.LogisticRegression().fit(X, Y)
+    for there in (mapped(tmp_path, X), Sliced(X)):
+        model = xlogreg.LogisticRegression().fit(there, Y)
+        np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-6)
+        np.testing.assert_array_equal(model.predict(there), whole.predict(X))
+        with pytest.raises(ValueError, match="features"):
+            model.predict(Sliced(X[:, :2]))
+
+
 def test_h5py_data_sets_are_read(table, tmp_path, blocks):
     h5py = pytest.importorskip("h5py", reason="h5py is not installed")
     X, Y = table
@@ -269,19 +281,20 @@ def test_what_is_no_matrix_of_numbers_is_refused_before_it_is_read():
         xlogreg.fit(Unreadable(np.ones((4, 3))), [0, 1, 0], samples="rows")
 
 
-def test_an_x_too_large_for_the_device_stays_on_the_host(table, monkeypatch, blocks):
-    place_or_skip("array-api-strict")
+@pytest.mark.parametrize(("backend", "device"), [("array-api-strict", "device1"), ("cupy", None), ("torch", "cuda")])
+def test_an_x_too_large_for_the_device_stays_on_the_host(backend, device, table, monkeypatch, blocks):
+    place_or_skip(backend, device)
     X, Y = table
-    options = {"samples": "rows", "l2": 0.1, "backend": "array-api-strict", "device": "device1"}
-    whole = xlogreg.fit(X, Y, **options)
+    options = {"samples": "rows", "backend": backend, "device": device}
+    whole = xlogreg.fit(X, Y, l2=0.1, **options)
     assert whole.fit_info.fallback is None
-    small = LIBRARIES["array-api-strict"]._replace(free=lambda module, device: X.nbytes)
-    monkeypatch.setitem(LIBRARIES, "array-api-strict", small)
-    model = xlogreg.fit(X, Y, **options)
-    assert "stays on the host" in model.fit_info.fallback
-    assert model.fit_info.backend == "array-api-strict"
-    assert_same(model, whole, X)
-    del options["l2"]
+    monkeypatch.setitem(LIBRARIES, backend, LIBRARIES[backend]._replace(free=lambda module, device: X.nbytes))
+    for there in (X, np.asfortranarray(X), X.astype(np.float32), (20 * X).astype(np.int16)):
+        model = xlogreg.fit(there, Y, l2=0.1, **options)
+        assert ("stays on the host" in (model.fit_info.fallback or "")) == (there.nbytes > assembly.ROOM * X.nbytes)
+        assert model.fit_info.backend == backend
+    for there in (X, np.asfortranarray(X)):
+        assert_same(xlogreg.fit(there, Y, l2=0.1, **options), whole, X)
     assert_same(xlogreg.fit_path(X, Y, [0.1], **options)[0], whole, X)
 
 

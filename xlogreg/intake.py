@@ -19,6 +19,7 @@ from xlogreg.labels import as_weight, encode_targets
 from xlogreg.libraries import is_sparse
 from xlogreg.matrices import as_matrix
 from xlogreg.sharing import share_out
+from xlogreg.stored import Stored, stored
 from xlogreg.tables import is_collection, open_table
 
 __all__ = ["is_foreign", "take_collection", "take_features", "take_labels", "take_weight"]
@@ -49,7 +50,8 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
     """
     if is_collection(X):  # refused where it cannot be fitted; else looked at when its blocks are predicted
         return open_table(X, "rows")[0] if reset else X
-    if is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray):  # of which the last two are refused
+    odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
+    if odd or isinstance(stored(X, axis=0), Stored):
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
