@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import threads
+from xlogreg import engine, threads
 from xlogreg.backends import HOST
 from xlogreg.coordinates import measure_spread
 from xlogreg.data import InMemory
+from xlogreg.objective import Objective
 
 
 def draw(m=30_000, n_x=20, seed=0, shift=0.0, scale=1.0):
@@ -27,6 +28,14 @@ def judge(X, Y, **options):
     return xlogreg.fit(X, Y, solver="newton", **options)
 
 
+@pytest.fixture(params=[False, True], ids=["", "dear"])
+def dear(request, monkeypatch):
+    """Whether Hessians are treated as those of many features, which cost more than gradients of all samples."""
+    if request.param:
+        monkeypatch.setattr(engine, "DEAR", 0)
+    return request.param
+
+
 CASES = {
     "plain": ({}, {}),
     "shift": ({"shift": 2020.0}, {}),
@@ -40,7 +49,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_engine_finds_the_optimum_of_newton(case):
+def test_the_engine_finds_the_optimum_of_newton(case, dear):
     data, options = CASES[case]
     X, Y = draw(**data)
     X = X.T if case == "rows" else X
@@ -50,7 +59,29 @@ def test_the_engine_finds_the_optimum_of_newton(case):
     tolerance = 1e-5 if case == "float32" else 1e-6
     np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=tolerance)
     if case != "weights":
-        assert model.fit_info.passes < 12
+        assert model.fit_info.passes < (20 if dear else 12)
+
+
+@pytest.mark.parametrize(("correlation", "hessians"), [(0.0, 0), (0.9, 1)])
+def test_many_features_take_one_hessian_of_a_subset_or_none(correlation, hessians, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((320, 16_000))
+    for feature in range(1, 320):
+        X[feature] += correlation * (X[feature - 1] - X[feature])
+    Y = rng.logistic(size=16_000) < rng.standard_normal(320) @ X / 10
+    expected = judge(X, Y, l2=1e-4)
+    expand, samples = Objective.expand, []
+    monkeypatch.setattr(
+        Objective, "expand", lambda self, theta: (samples.append(self.source.m), expand(self, theta))[1]
+    )
+    model = xlogreg.fit(X, Y, l2=1e-4)
+    assert model.fit_info.solver == "sampled-newton"
+    assert model.fit_info.converged
+    assert model.fit_info.passes < 20
+    assert len(samples) == hessians
+    assert model.fit_info.rank == (321 if hessians else None)
+    assert all(count < 5000 for count in samples)
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-5)
 
 
 def test_a_handful_of_passes_whatever_the_scaling():
@@ -81,7 +112,7 @@ def test_a_rare_class_is_seen_whole():
     assert model.fit_info.iterations <= 14
 
 
-def test_a_feature_that_the_subset_misses_still_comes_out_right():
+def test_a_feature_that_the_subset_misses_still_comes_out_right(dear):
     X, Y = draw(m=100_000)
     plain = xlogreg.fit(X, Y, l2=1e-6)
     rare = np.zeros(100_000)
@@ -94,7 +125,7 @@ def test_a_feature_that_the_subset_misses_still_comes_out_right():
     assert model.fit_info.passes <= plain.fit_info.passes + 4
 
 
-def test_collinear_features_share_the_weight_whatever_the_seed():
+def test_collinear_features_share_the_weight_whatever_the_seed(dear):
     X, Y = draw()
     X = np.concatenate([X, X[:1], np.full((1, 30_000), 3.0)])
     models = [xlogreg.fit(X, Y, rng=seed) for seed in range(3)]
@@ -105,14 +136,14 @@ def test_collinear_features_share_the_weight_whatever_the_seed():
         np.testing.assert_allclose(model.w, models[0].w, atol=1e-6)
 
 
-def test_separated_classes_are_found_among_many_samples():
+def test_separated_classes_are_found_among_many_samples(dear):
     X, _ = draw()
     with pytest.warns(xlogreg.SeparationWarning):
         model = xlogreg.fit(X, X[0] > 0.5)
     assert model.fit_info.reason == "separated"
 
 
-def test_float32_at_large_means_predicts_with_the_centre():
+def test_float32_at_large_means_predicts_with_the_centre(dear):
     X, Y = draw(m=40_000)
     X = (X + 1e6).astype("float32")
     model, expected = xlogreg.fit(X, Y), xlogreg.fit(X.astype("float64"), Y)
@@ -125,7 +156,7 @@ def test_float32_at_large_means_predicts_with_the_centre():
     assert xlogreg.fit(X - np.float32(1e6), Y).center is None
 
 
-def test_a_good_start_is_used():
+def test_a_good_start_is_used(dear):
     X, Y = draw()
     model = xlogreg.fit(X, Y)
     again = xlogreg.fit(X, Y, initial=model)
@@ -221,7 +252,7 @@ def test_scales_from_1e_minus_150_to_1e150_change_no_probability():
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton"])
-def test_of_collinear_features_the_answer_of_minimum_norm_is_given_whatever_the_seed(solver):
+def test_of_collinear_features_the_answer_of_minimum_norm_is_given_whatever_the_seed(solver, dear):
     X, Y = draw()
     X = np.concatenate([X, X[:1] + X[1:2], np.full((1, 30_000), 3.0)])
     S = (X - X.mean(axis=1, keepdims=True))[:21] / X.std(axis=1, keepdims=True)[:21]
