@@ -170,8 +170,8 @@ def test_recession_looks_at_the_nearest_wrong_class(where, k):
         v = np.asarray([max(np.delete(D[:, i], LABELS[i])) - D[LABELS[i], i] for i in range(M)])
     v = v * (weight[0] > 0)
     worse, all_of_it = recession_terms(block_of(where, Y, weight), where.asarray(step))
-    where.check(worse, [np.sum(np.maximum(v, 0) ** 4)])
-    where.check(all_of_it, [np.sum(v**4)])
+    where.check(worse, [np.sum(np.maximum(v, 0) ** 8)])
+    where.check(all_of_it, [np.sum(v**8)])
 
 
 def test_a_report_counts_weights_by_true_and_predicted_class(where):

@@ -182,11 +182,11 @@ class Objective:
     def recession(self, step: Array) -> tuple[Array, Array]:
         """The largest move of a sample to the wrong side that the step (n_x + 1, g, k) makes, and the largest of all.
 
-        Of each model (g,); both at most m^(1/4) times too large: one pass. Where the first vanishes the cost falls
+        Of each model (g,); both at most m^(1/8) times too large: one pass. Where the first vanishes the cost falls
         along the step for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
         """
         wrong, moves = self.source.sum(recession_terms, step * self.rows)
-        return wrong**0.25, moves**0.25
+        return wrong**0.125, moves**0.125
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""

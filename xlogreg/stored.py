@@ -3,6 +3,7 @@
 To the rest of the library such an X has a shape and a dtype like an array; its numbers are NumPy arrays from `read`.
 """
 
+import functools
 import mmap
 import os
 from typing import Any, Literal
@@ -12,6 +13,8 @@ import numpy as np
 from xlogreg.exceptions import BlockError
 
 __all__ = ["Chain", "FileRange", "Slices", "Stored", "runs_of", "state_of", "stored"]
+
+Order = Literal["C", "F"]
 
 
 class Stored:
@@ -96,44 +99,41 @@ def state_of(path: str | os.PathLike) -> tuple[int, int, int]:
 
 
 class FileRange(Stored):
-    """An array in a file, as it lies there.
-
-    Read, not mapped: what is mapped kills the process when the file shrinks.
-    """
+    """An array in a file, as it lies there: mapped, and looked at before each block, since it may shrink or change."""
 
     def __init__(
-        self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"], axis: int
+        self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Order, axis: int
     ) -> None:
         self.path, self.offset, self.order, self.axis, self.ndim = path, offset, order, axis, len(shape)
         self.shape, self.stored, self.dtype = shape, dtype, dtype.newbyteorder("=")
-        self.state = state_of(self.path)
+        self.state = state_of(path)
+
+    @functools.cached_property
+    def _map(self) -> np.ndarray:
+        return np.memmap(self.path, self.stored, "r", self.offset, self.shape, self.order).view(np.ndarray)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_map"}
 
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
-        first, last, _ = features.indices(self.shape[1 - self.axis])
-        size = (stop - start, last - first) if self.axis == 0 else (last - first, stop - start)
-        corner = (start, first) if self.axis == 0 else (first, start)
-        part = np.empty(size, self.stored, self.order)
         try:
             if state_of(self.path) != self.state:
                 raise BlockError(f"{self.path} changed while it was read: {_samples(start, stop)}, and maybe others")
-            with open(self.path, "rb", buffering=0) as file:
-                self._fill(file, part if self.order == "C" else part.T, corner[:: 1 if self.order == "C" else -1])
-        except OSError as error:
+            part = self._map[(slice(start, stop), features) if self.axis == 0 else (features, slice(start, stop))]
+            self._expect(start, stop)
+        except (OSError, ValueError) as error:
             raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
         return part.astype(self.dtype, copy=False)
 
-    def _fill(self, file: Any, part: np.ndarray, corner: tuple[int, ...]) -> None:
-        """Part (rows, columns), contiguous, from that corner of an array whose rows lie one after the other."""
-        width = self.shape[1 if self.order == "C" else 0]
-        whole = part.shape[1] == width
-        for row, target in enumerate([part] if whole else part):
-            file.seek(self.offset + ((corner[0] + row) * width + corner[1]) * self.stored.itemsize)
-            view = memoryview(target).cast("B")
-            while view.nbytes:
-                count = file.readinto(view)
-                if not count:
-                    raise OSError(f"the file ends {view.nbytes} bytes too early")
-                view = view[count:]
+    def _expect(self, start: int, stop: int) -> None:
+        """Let the system fetch the samples where they are contiguous, all at once and not page by page."""
+        if (self.order == "C") == (self.axis == 0) and hasattr(os, "posix_fadvise"):
+            size = self.stored.itemsize * self.shape[1 - self.axis]
+            file = os.open(self.path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(file, self.offset + start * size, (stop - start) * size, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(file)
 
     def name(self, sample: int) -> str:
         return os.path.basename(self.path)
@@ -205,7 +205,7 @@ def _mapped(X: np.memmap, axis: int) -> Any:
         return X
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # of the map; the offset of a view is that of the whole
-    order: Literal["C", "F"] = "C" if X.flags.c_contiguous else "F"
+    order: Order = "C" if X.flags.c_contiguous else "F"
     return FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
 
 

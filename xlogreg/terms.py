@@ -202,11 +202,11 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
 
 
 def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
-    """How a step moves samples towards the wrong side: sums of max(v, 0)^4 and of v^4 (g,), of each model.
+    """How a step moves samples towards the wrong side: sums of max(v, 0)^8 and of v^8 (g,), of each model.
 
     v is the change of the score of the nearest wrong class against that of the right one: (1 - 2y) dz for two
     classes. A step that moves no sample to the wrong side, and some away from it, can be repeated for ever.
-    Fourth powers, whose sums are all but the largest, and add up.
+    Eighth powers, whose sums are all but the largest, and add up.
     """
     X, Y, weight, _ = block
     xp = array_namespace(X)
@@ -219,7 +219,16 @@ def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
         V = xp.max(D - Y * (4.0 * reach), axis=-2, keepdims=True) - own
     V = xp.astype(V, step.dtype, copy=False)
     V = V if weight is None else xp.where(weight > 0, V, xp.zeros_like(V))
-    return xp.sum(xp.maximum(V, 0.0) ** 4, axis=(-2, -1)), xp.sum(V**4, axis=(-2, -1))
+    return tuple(xp.sum(_eighth(part), axis=(-2, -1)) for part in (xp.maximum(V, 0.0), V))
+
+
+def _eighth(V: Array) -> Array:
+    """v^8, of moves up to 10^4, so that it does not overflow in float32."""
+    xp = array_namespace(V)
+    V = xp.minimum(xp.abs(V), 1e4)
+    V = V * V
+    V = V * V
+    return V * V
 
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
