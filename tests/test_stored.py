@@ -111,6 +111,18 @@ def test_what_a_file_does_not_have_stays_an_array(tmp_path):
     assert not isinstance(stored([[1.0]], 0), Stored)
 
 
+def test_a_file_that_was_replaced_or_shrank_before_the_fit_is_no_other_x(table, tmp_path):
+    X, Y = table
+    there = mapped(tmp_path, X)
+    np.save(tmp_path / "other.npy", X[::-1])
+    os.replace(tmp_path / "other.npy", tmp_path / "X.npy")
+    assert_same(xlogreg.fit(there, Y, samples="rows", l2=0.1), xlogreg.fit(X, Y, samples="rows", l2=0.1), X)
+    there = mapped(tmp_path, X)
+    os.truncate(tmp_path / "X.npy", 1000)
+    with pytest.raises(xlogreg.BlockError, match="shorter than the map"):
+        xlogreg.fit(there, Y, samples="rows")
+
+
 def test_columns_are_read_as_rows_are(table, tmp_path, blocks):
     X, Y = table
     whole = xlogreg.fit(X.T, Y, l2=1e-2)

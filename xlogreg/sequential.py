@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 
 from xlogreg.exceptions import BlockError
-from xlogreg.stored import Stored
+from xlogreg.stored import Stored, cut
 
-__all__ = ["Reservoir", "Sequential", "cut"]
+__all__ = ["Reservoir", "Sequential"]
 
 RUN = 8  # neighbouring samples in the reservoir: few, since data are often sorted by label
 KEPT_BYTES = 128 * 2**20  # of the reservoir; twice that while it is filled
-
-
-def cut(block: np.ndarray, start: int, stop: int, axis: int) -> np.ndarray:
-    """Some of the samples of a block, as a view."""
-    return block[start:stop] if axis == 0 else block[:, start:stop]
 
 
 class Reservoir:

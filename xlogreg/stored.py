@@ -12,9 +12,14 @@ import numpy as np
 
 from xlogreg.exceptions import BlockError
 
-__all__ = ["Chain", "FileRange", "Slices", "Stored", "runs_of", "state_of", "stored"]
+__all__ = ["Chain", "FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
 
 Order = Literal["C", "F"]
+
+
+def cut(block: np.ndarray, start: int, stop: int, axis: int) -> np.ndarray:
+    """Some of the samples of a block, as a view."""
+    return block[start:stop] if axis == 0 else block[:, start:stop]
 
 
 class Stored:
@@ -206,7 +211,14 @@ def _mapped(X: np.memmap, axis: int) -> Any:
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # of the map; the offset of a view is that of the whole
     order: Order = "C" if X.flags.c_contiguous else "F"
-    return FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
+    if os.path.getsize(path) < begins + start + X.nbytes:
+        raise BlockError(f"{path} is shorter than the map of it: it shrank since it was mapped")
+    found = FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
+    # a file that took the place of the one that was mapped would be another X
+    same = all(
+        found.read(i, i + 1).tobytes() == cut(X, i, i + 1, axis).astype(found.dtype).tobytes() for i in (0, found.m - 1)
+    )
+    return found if same else X
 
 
 def _samples(start: int, stop: int) -> str:

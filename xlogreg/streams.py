@@ -11,7 +11,8 @@ from xlogreg import labels
 from xlogreg.backends import to_host
 from xlogreg.exceptions import BlockError
 from xlogreg.matrices import as_matrix
-from xlogreg.sequential import Reservoir, Sequential, cut
+from xlogreg.sequential import Reservoir, Sequential
+from xlogreg.stored import cut
 from xlogreg.tables import open_table
 
 __all__ = ["Intake", "Streamed", "take_in"]
