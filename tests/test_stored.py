@@ -9,7 +9,7 @@ from conftest import place_or_skip
 
 import xlogreg
 from xlogreg import assembly, data
-from xlogreg.backends import HOST, LIBRARIES
+from xlogreg.backends import HOST, LIBRARIES, to_host
 from xlogreg.data import InMemory
 from xlogreg.stored import Chain, FileRange, Slices, Stored, stored
 
@@ -250,6 +250,23 @@ def test_estimators_read_it(table, tmp_path, blocks):
         np.testing.assert_array_equal(model.predict(there), whole.predict(X))
         with pytest.raises(ValueError, match="features"):
             model.predict(Sliced(X[:, :2]))
+
+
+def test_what_needs_all_of_it_gets_all_of_it(table, tmp_path):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
+    X, Y = table[0][:, :2], table[1]
+    model = xlogreg.fit(X, Y, samples="rows", l2=0.1)
+    display = xlogreg.plots.DecisionBoundaryDisplay.from_model(model, mapped(tmp_path, X), Y)
+    pyplot.close(display.figure_)
+    assert to_host(stored(Sliced(X), axis=0)).shape == X.shape
+
+
+def test_an_estimator_that_cuts_folds_has_it_whole(table, tmp_path):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    X, Y = table
+    options = {"Cs": [0.1, 1.0], "scoring": "accuracy", "use_legacy_attributes": False}
+    whole, model = (xlogreg.LogisticRegressionCV(**options).fit(part, Y) for part in (X, mapped(tmp_path, X)))
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-6)
 
 
 def test_h5py_data_sets_are_read(table, tmp_path, blocks):

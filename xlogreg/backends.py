@@ -50,8 +50,8 @@ def dtype_name(array: Array) -> str:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The array as a NumPy array: a view where the library allows one, else a copy."""
-    return LIBRARIES[name_of(array)].fetch(array)
+    """The array as a NumPy array: a view where the library allows one, else a copy; all of it where it is stored."""
+    return array.read(0, array.m) if isinstance(array, Stored) else LIBRARIES[name_of(array)].fetch(array)
 
 
 def name_of(array: Array) -> str:

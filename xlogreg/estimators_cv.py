@@ -151,7 +151,7 @@ class LogisticRegressionCV(LogisticRegression):
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
-        X = take_features(self, X, reset=True)
+        X = take_features(self, X, reset=True, whole=True)
         y = take_labels(self, y, X.shape[0])
         home, labels = place_of(X), to_host(y)
         if sample_weight is not None:
