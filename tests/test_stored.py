@@ -360,6 +360,9 @@ def test_parts_fit_together_or_are_named(tmp_path):
     empty = xlogreg.open_parts(folder("empty", X[:2], X[:0], X[2:].astype(np.float32)))
     np.testing.assert_array_equal(empty.read(0, 6), X)
     assert (empty.dtype, empty.shape, len(empty.parts)) == (np.float64, (6, 2), 2)
+    mixed = xlogreg.open_parts(folder("mixed", X[:2].astype(np.float32), X[2:4].astype(np.int16), X[4:]))
+    assert (mixed.dtype, mixed.read(0, 1).dtype, mixed.read(0, 6).dtype) == (np.float64,) * 3
+    np.testing.assert_array_equal(mixed.read(0, 6), X)
     columns = xlogreg.open_parts(folder("columns", X.T[:, :1], X.T[:, 1:]), samples="columns")
     np.testing.assert_array_equal(columns.read(0, 6), X.T)
     with pytest.raises(ValueError, match="X holds samples as columns"):

@@ -84,7 +84,7 @@ class Sequential(Stored):
 
     def blocks(self) -> Iterator[np.ndarray]:
         """All samples, in the orientation of ``shape``."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its blocks are")
+        raise NotImplementedError  # abstract: files and factories make their blocks each in their own way
 
     def keep(self, reservoir: Reservoir) -> None:
         """Let subsets be drawn of what the reservoir holds."""

@@ -57,7 +57,7 @@ class Stored:
         BlockError
             If they cannot be read, or are not what they were.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is read")
+        raise NotImplementedError  # abstract: each kind of storage reads in its own way
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """The samples (n,), by number."""
@@ -145,11 +145,12 @@ class FileRange(Stored):
 
 
 class Chain(Stored):
-    """Chain, one after the other along the samples."""
+    """Parts, one after the other along the samples, in their common dtype."""
 
     def __init__(self, parts: list[Stored]) -> None:
         first = parts[0]
-        self.parts, self.axis, self.dtype, self.names = parts, first.axis, first.dtype, first.names
+        self.parts, self.axis, self.names = parts, first.axis, first.names
+        self.dtype = np.result_type(*(part.dtype for part in parts))
         self.stops = np.cumsum([part.m for part in parts])
         other = first.shape[1 - self.axis]
         self.shape = (int(self.stops[-1]), other) if self.axis == 0 else (other, int(self.stops[-1]))
@@ -160,7 +161,8 @@ class Chain(Stored):
         for number in range(first, last + 1):
             part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m
             found.append(part.read(max(start - begin, 0), min(stop - begin, part.m), features))
-        return found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
+        whole = found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
+        return whole.astype(self.dtype, copy=False)
 
     @property
     def pieces(self) -> list[Stored]:
