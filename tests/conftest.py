@@ -148,3 +148,30 @@ def three_rows(three_classes):
     """X (90, 3), y (90,) of strings."""
     X, Y = three_classes
     return X.T, np.asarray(["ant", "bee", "cow"])[Y]
+
+
+# collections of dask, and the workers that fit them
+
+IN_PROCESS = {"processes": False, "threads_per_worker": 1, "dashboard_address": ":0"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers in threads of this process: tasks, parts and the scheduler are real, processes are left out."""
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with distributed.Client(n_workers=2, **IN_PROCESS) as client:
+        yield client
+
+
+def cut(values, size=700, axis=-1):
+    """In blocks of so many samples."""
+    from dask import array as da
+
+    chunks = [-1] * values.ndim
+    chunks[axis] = size
+    return da.from_array(values, chunks=tuple(chunks))
+
+
+def close(model, other, X):
+    assert model.fit_info.converged == other.fit_info.converged
+    np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), rtol=0, atol=1e-8)

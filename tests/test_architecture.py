@@ -65,7 +65,7 @@ LAYERS = [
     ["fitting"],
     ["many", "intake", "optimum"],
     ["paths", "left_out", "resampling"],
-    ["selection", "estimators"],
+    ["selection", "estimators", "grid"],
     ["estimators_cv"],
     [""],
     ["demo", "datasets"],

@@ -1,5 +1,6 @@
 """What lies around every fit: samples on the place that computes, and a Model of what was found there."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.backends import HOST, Array, Place, dtype_name, place_of
+from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
 from xlogreg.cluster import Distributed, Parts
 from xlogreg.data import InMemory
 from xlogreg.devices import is_out_of_memory
@@ -17,6 +18,7 @@ from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
 from xlogreg.options import dtype_option
+from xlogreg.parts import hold
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
@@ -36,6 +38,7 @@ __all__ = [
     "reorder",
     "reordered",
     "settle",
+    "settle_parts",
     "within_memory",
 ]
 
@@ -83,18 +86,21 @@ def receive(
     device: Any,
     dtype: Any,
     fallback: bool,
-    shared: bool = False,
+    apart: bool = False,
 ) -> Received:
     """Check what the user handed in, and bring X to the place that computes.
 
-    Where ``shared``, X may be a dask collection: then the workers compute, and have Y and the weights with them.
+    X may be a dask collection, which the workers compute with; ``apart`` says that Y and the weights are not needed
+    here either. Or `Parts`, with their targets, and with weights that take the place of their own.
     """
-    if shared and (is_collection(X) or isinstance(X, Parts)):
+    if is_collection(X):
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
-        parts = X if isinstance(X, Parts) else share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
-        stored = _stored(parts.stored, parts.dtype)
-        setting = Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
-        return Received(setting, parts.targets, None)
+        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
+        parts = parts if apart else parts.known()
+        return Received(settle_parts(parts), parts.targets, parts.weight)
+    if isinstance(X, Parts):
+        weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
+        return Received(settle_parts(X), X.targets, weight)
     X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
     encoded = labels.encode_targets(Y, X.shape, samples, targets)
     weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
@@ -151,6 +157,12 @@ def settle(
     )
 
 
+def settle_parts(parts: Parts) -> Setting:
+    """The workers compute; theta, sums and models are on the host of the client."""
+    stored = _stored(parts.stored, parts.dtype)
+    return Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
+
+
 def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
     """What comes of the work; where the memory of the device does not suffice, once more with X left on the host."""
     try:
@@ -174,9 +186,9 @@ def _stored(dtype: str, computed: str) -> str:
 
 
 def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
-    """The training samples, with a weight (1, m) as `labels.as_weight` gives it; parts have theirs with them."""
+    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
     if isinstance(setting.X, Parts):
-        return setting.X.source()
+        return _held(setting.X, encoded, weight)
     Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
     with setting.place.computing():
         weight = None if weight is None else setting.place.put(weight, setting.dtype)
@@ -185,9 +197,26 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
     return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
 
 
+def _held(parts: Parts, encoded: labels.Targets, weight: Array | None) -> Distributed:
+    """The samples of parts, which are sent what they do not have."""
+    own: dict[str, Any] = {} if encoded.Y is parts.targets.Y else {"Y": to_host(encoded.Y)}
+    if not own and weight is parts.weight:
+        return parts.source()
+    fields: dict[str, Any] = {"n_classes": len(encoded.classes) if encoded.numbers else None}
+    if weight is None:
+        fields["weight"] = None
+    else:
+        own["weight"] = to_host(weight)
+    held = parts.source().owning(hold, own, **fields)
+    return dataclasses.replace(held, total_weight=labels.total_of(weight, parts.m))
+
+
 def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
     """Number of a class whose samples all have the weight zero."""
-    if isinstance(source, Distributed) or source.weight is None:  # a class that parts lack was refused before
+    if isinstance(source, Distributed):
+        lost = np.flatnonzero(source.mass.classes == 0)
+        return int(lost[0]) if lost.size else None
+    if source.weight is None:
         return None
     with source.place.computing():
         return labels.erased_class(encoded._replace(Y=source.Y), source.weight)

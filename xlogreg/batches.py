@@ -18,6 +18,7 @@ import numpy as np
 
 from xlogreg import continuation
 from xlogreg.certificate import EXPANSION_LIMIT
+from xlogreg.cluster import Distributed
 from xlogreg.data import InMemory
 from xlogreg.folds import Folds
 from xlogreg.objective import Objective
@@ -105,7 +106,7 @@ def pose_batch(
     """
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
-        assert isinstance(source, (InMemory, Folds)), "the models of parts have one weight"
+        assert isinstance(source, (InMemory, Folds, Distributed))
         source = dataclasses.replace(source, total_weight=totals[:, 0])
     separable = hard & (l2s == 0)
     objective = dataclasses.replace(

@@ -6,6 +6,7 @@ sums are added in the order of the parts, in a fixed tree, so that the answer do
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +16,21 @@ import numpy as np
 from xlogreg.backends import HOST, Array, Place
 from xlogreg.data import InMemory
 from xlogreg.labels import Targets
-from xlogreg.parts import Order, View, fetch, ordered, viewed
+from xlogreg.parts import (
+    Mass,
+    Order,
+    View,
+    contents,
+    fetch,
+    merge_masses,
+    narrow,
+    ordered,
+    own,
+    scale,
+    viewed,
+    weigh,
+    weigh_models,
+)
 from xlogreg.subsets import draw_subsets
 from xlogreg.threads import tree_sum
 from xlogreg.workers import Workers
@@ -48,14 +63,14 @@ class Parts:
     stored, dtype : str
         The dtype of X, and the one computed in.
     targets : Targets
-        The labels of all blocks, without Y, which is with the parts.
-    total_weight, effective_samples : float
-        Of all samples.
-    masses : ndarray (K,)
-        Weight of each class (of both of two).
+        The labels of all blocks. Y itself is with the parts; here, too, once `known`.
+    mass : Mass
+        The weights of all samples.
     backend, device : str
         What computes.
     fallback : str or None
+    weight : ndarray (1, m), or None
+        Once `known`.
     """
 
     workers: Workers
@@ -66,20 +81,50 @@ class Parts:
     stored: str
     dtype: str
     targets: Targets
-    total_weight: float
-    effective_samples: float
-    masses: np.ndarray
+    mass: Mass
     backend: str
     device: str
     fallback: str | None
+    weight: np.ndarray | None = None
 
     @property
     def m(self) -> int:
         return self.pieces[-1].stop
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of X."""
+        return (self.m, self.n_x) if self.samples == "rows" else (self.n_x, self.m)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The user's labels (m,) of targets that are known."""
+        return self.targets.classes[self.targets.Y[0].astype(np.intp)]
+
     def source(self) -> "Distributed":
         """The samples."""
-        return Distributed(self, self.dtype)
+        return Distributed(self, self.dtype, self.mass.total, self.mass)
+
+    def known(self) -> "Parts":
+        """The same, with their targets and weights in the memory of the client, too."""
+        small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
+        Y, weights = zip(*self.source().each(contents, small), strict=True)
+        weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
+        return dataclasses.replace(self, targets=self.targets._replace(Y=np.concatenate(Y, axis=1)), weight=weight)
+
+    def scaled(self, factors: np.ndarray) -> "Parts":
+        """The same with weights times the factors (K,) of the samples' classes."""
+        count = len(self.pieces)
+        made = self.workers.send(scale, [piece.future for piece in self.pieces], [factors] * count)
+        pieces = tuple(piece._replace(future=future) for piece, future in zip(self.pieces, made, strict=True))
+        scaled = dataclasses.replace(self, pieces=pieces)
+        return dataclasses.replace(scaled, mass=merge_masses(scaled.source().each(weigh)))
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """X (samples, n_x) of some of the samples, by number, in the memory of the client."""
+        ascending, back = np.unique(index, return_inverse=True)
+        found = self.source().take(ascending)
+        return np.asarray(found.raw(0, found.m)).T[back]
 
 
 @dataclass(frozen=True)
@@ -91,16 +136,30 @@ class Distributed:
     parts : Parts
     dtype : str
         What is computed in.
+    total_weight : float, or ndarray (g,) of the models
+    known : Mass or None
+        The weights of all samples, where somebody asked for them.
     center : ndarray (n_x, 1), or None
         What X is shifted by.
     view : tuple
         Methods of `InMemory` with their arguments, which every part goes through before it is passed over.
+    owned : tuple, or None
+        Futures of what models have of their own, beside each of the parts.
+    chosen : tuple
+        The method of `InMemory` that chooses among the models, as in ``view``.
+    whole : Distributed or None
+        Of some of the models, that of all.
     """
 
     parts: Parts
     dtype: str
+    total_weight: Any
+    known: Mass | None
     center: np.ndarray | None = None
     view: View = ()
+    owned: tuple[Any, ...] | None = None
+    chosen: View = ()
+    whole: "Distributed | None" = None
     drawable: None = None  # a subset may be of any of the samples
 
     @property
@@ -120,18 +179,26 @@ class Distributed:
         """Where theta and sums are: the host of the client."""
         return HOST
 
-    @property
-    def total_weight(self) -> float:
-        return self.parts.total_weight
+    @functools.cached_property
+    def mass(self) -> Mass:
+        """The weights of all samples, of one model."""
+        if self.known is not None:
+            return self.known
+        return merge_masses(self.each(weigh)) if self.whole is None else self.whole.masses[self.chosen[0][1][0]]
+
+    @functools.cached_property
+    def masses(self) -> list[Mass]:
+        """Those of each model that owns targets or weights, asked for together."""
+        return [merge_masses(of_parts) for of_parts in zip(*self.each(weigh_models), strict=True)]
 
     @property
     def effective_samples(self) -> float:
         """(sum s)^2 / sum s^2 of the weights s; m without."""
-        return self.parts.effective_samples
+        return self.mass.effective
 
     def shares(self) -> np.ndarray:
         """Share of every class (K,), both of two, by weight."""
-        return self.parts.masses / self.total_weight
+        return self.mass.classes / self.mass.total
 
     def centered(self, center: Array) -> "Distributed":
         """The same samples, as X - center."""
@@ -146,8 +213,8 @@ class Distributed:
         return self._viewed("widened", dtype="float64")
 
     def narrowed(self) -> "Distributed":
-        """The same samples, computed with in float32."""
-        return self._viewed("narrowed", dtype="float32")
+        """The same samples, computed with in float32; converted once, up to a size of each part."""
+        return dataclasses.replace(self.owning(narrow, {}), view=(), dtype="float32", known=self.known)
 
     def _viewed(self, name: str, *arguments: Any, **changed: Any) -> "Distributed":
         return dataclasses.replace(self, view=(*self.view, (name, arguments)), **changed)
@@ -156,18 +223,41 @@ class Distributed:
         """Themselves: what is converted anew in each pass takes less time than asking for it."""
         return self
 
+    def owning(self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any) -> "Distributed":
+        """The same samples with targets or weights of models, fields of `InMemory` that are made where the parts live.
+
+        By make(part, **columns, **options), where of the columns (..., m) each part is given those of its samples.
+        """
+        pieces, view = self.parts.pieces, (*self.chosen, *self.view)
+        cut = [{name: values[..., piece.start : piece.stop] for name, values in columns.items()} for piece in pieces]
+        orders = [Order(view, functools.partial(make, **part, **options), ()) for part in cut]
+        return dataclasses.replace(self, owned=tuple(self._send(own, pieces, orders)), known=None, whole=None)
+
     def keep(self, models: np.ndarray) -> "Distributed":
-        """Themselves: all models have the same targets and weights."""
-        return self
+        """The same samples for some of the models only, by number."""
+        if self.owned is None:  # all have the same targets and weights
+            return self
+        total = self.total_weight[models] if np.ndim(self.total_weight) else self.total_weight
+        chosen, whole = (("keep", (self._numbers(models),)),), self.whole or self
+        return dataclasses.replace(self, chosen=chosen, total_weight=total, whole=whole)
 
     def alone(self, model: int) -> "Distributed":
-        """Themselves, as `keep`."""
-        return self
+        """The same samples with the targets and weights of one of the models."""
+        if self.owned is None:
+            return self
+        total = float(self.total_weight[model]) if np.ndim(self.total_weight) else self.total_weight
+        chosen, whole = (("alone", (int(self._numbers(np.asarray(model))),)),), self.whole or self
+        return dataclasses.replace(self, chosen=chosen, total_weight=total, known=None, whole=whole)
+
+    def _numbers(self, models: np.ndarray) -> np.ndarray:
+        """Of models that were chosen, as all are numbered."""
+        return self.chosen[0][1][0][models] if self.chosen else models
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """function(part, *arguments) of every part, in order, where they live."""
-        pieces, order = self.parts.pieces, Order(self.view, function, arguments)
-        return self._collect(ordered, pieces, [order] * len(pieces))
+        pieces = self.parts.pieces
+        order = Order((*self.chosen, *self.view), function, arguments)
+        return self._collect(pieces, self._send(ordered, pieces, [order] * len(pieces)))
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """One pass, see `Source.sum`; arrays among the arguments are on the host, and so are the sums."""
@@ -184,13 +274,13 @@ class Distributed:
     def take(self, index: np.ndarray) -> InMemory:
         """Some of the samples, by number in ascending order, in the memory of the client."""
         local = list(self._split(index))
-        found = self._collect(fetch, tuple(piece for piece, _ in local), [numbers for _, numbers in local])
-        X, Y = (np.concatenate([block[number] for block in found], axis=1) for number in (0, 1))
-        weights = [block[2] for block in found]
-        weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
+        pieces = tuple(piece for piece, _ in local)
+        orders = [Order(self.chosen, fetch, (numbers,)) for _, numbers in local]
+        found = self._collect(pieces, self._send(ordered, pieces, orders))
+        columns = [[part[number] for part in found] for number in (0, 1, 2)]
+        X, Y, weight = (None if values[0] is None else np.concatenate(values, axis=1) for values in columns)
         total = float(len(index) if weight is None else np.sum(weight, dtype=np.float64))
-        n_classes = len(self.parts.targets.classes) if self.parts.targets.numbers else None
-        return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=n_classes), self.view)
+        return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=found[0][3]), self.view)
 
     def _split(self, index: np.ndarray) -> Iterator[tuple[Piece, np.ndarray]]:
         """The parts that hold any of the samples, with their numbers there."""
@@ -199,8 +289,13 @@ class Distributed:
             if last > first:
                 yield piece, index[first:last] - piece.start
 
-    def _collect(self, function: Callable[..., Any], pieces: tuple[Piece, ...], each: list[Any]) -> list[Any]:
-        """function(part, argument) of those parts, with an argument of each."""
-        workers = self.parts.workers
-        tasks = workers.send(function, [piece.future for piece in pieces], each)
-        return workers.collect(tasks, [piece.name for piece in pieces])
+    def _send(self, task: Callable[..., Any], pieces: tuple[Piece, ...], orders: list[Any]) -> list[Any]:
+        """Futures of task(part, order) of those parts, with an order of each, and what models own there."""
+        each: list[list[Any]] = [[piece.future for piece in pieces], orders]
+        if self.owned is not None:
+            futures = dict(zip(self.parts.pieces, self.owned, strict=True))
+            each.append([futures[piece] for piece in pieces])
+        return self.parts.workers.send(task, *each)
+
+    def _collect(self, pieces: tuple[Piece, ...], tasks: list[Any]) -> list[Any]:
+        return self.parts.workers.collect(tasks, [piece.name for piece in pieces])

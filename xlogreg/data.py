@@ -90,7 +90,8 @@ class InMemory:
     @property
     def converts(self) -> bool:
         """Whether blocks are made of X, not cut out of it."""
-        return self.stored or self.center is not None or dtype_name(self.X) != self.dtype
+        aligned = getattr(getattr(self.X, "flags", None), "aligned", True)  # see `host.convert`
+        return self.stored or self.center is not None or dtype_name(self.X) != self.dtype or not aligned
 
     @property
     def stored(self) -> bool:

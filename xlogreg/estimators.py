@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.exports import folded
 from xlogreg.fitting import fit
-from xlogreg.intake import is_foreign, take_collection, take_features, take_labels, take_weight
+from xlogreg.intake import class_factors, is_foreign, take_collection, take_features, take_labels, take_weight
 from xlogreg.labels import total_of
 from xlogreg.model import Model
 from xlogreg.optimum import reach
@@ -135,7 +135,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         refuse_number("C", C)
         if is_collection(X):
             parts = take_collection(self, X, y, sample_weight)
-            self._fit_all(parts, None, None, C, parts.total_weight)
+            if self.class_weight is not None:
+                mass, classes = parts.mass, parts.targets.classes
+                parts = parts.scaled(class_factors(self.class_weight, classes, lambda: mass.classes))
+            self._fit_all(parts, None, None, C, parts.mass.total)
             return self
         X = take_features(self, X, reset=True)
         y = take_labels(self, y, X.shape[0])

@@ -2,7 +2,6 @@
 
 import copy
 import numbers
-import time
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,18 +12,15 @@ from sklearn.utils import Bunch, metadata_routing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _check_method_params
 
-from xlogreg.assembly import receive
-from xlogreg.backends import Array, place_of, to_host
+from xlogreg.backends import HOST, Array, place_of, to_host
+from xlogreg.cluster import Parts
 from xlogreg.estimators import LogisticRegression, refuse_l1
 from xlogreg.exports import folded
-from xlogreg.intake import is_foreign, take_features, take_labels, take_weight
-from xlogreg.labels import as_weight, encode_targets, total_of
-from xlogreg.left_out import LeftOut, fit_left_out
-from xlogreg.many import build_models
+from xlogreg.grid import fit_folds
+from xlogreg.intake import is_foreign, take_collection, take_features, take_labels, take_weight
+from xlogreg.labels import as_weight, total_of
 from xlogreg.model import Model
-from xlogreg.optimum import reach
-from xlogreg.options import options_of_models
-from xlogreg.plans import Plan
+from xlogreg.tables import is_collection
 
 __all__ = ["LogisticRegressionCV"]
 
@@ -139,6 +135,7 @@ class LogisticRegressionCV(LogisticRegression):
         Parameters
         ----------
         X : array or frame (m, n_features)
+            Of dask, too: fitted by the workers of the client that was started last.
         y : array (m,)
         sample_weight : array (m,), optional
             Of the fits, and of the scores of the folds.
@@ -151,13 +148,18 @@ class LogisticRegressionCV(LogisticRegression):
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
-        X = take_features(self, X, reset=True, whole=True)
-        y = take_labels(self, y, X.shape[0])
-        home, labels = place_of(X), to_host(y)
+        if is_collection(X):
+            X = take_collection(self, X, y, sample_weight).known()
+            y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
+        else:
+            X = take_features(self, X, reset=True, whole=True)
+            y, home = take_labels(self, y, X.shape[0]), place_of(X)
+        labels = to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
         routed = self._routed("fit", _on_host(params))
-        folds = list(check_cv(self.cv, labels, classifier=True).split(X, labels, **routed.splitter.split))
+        seen = labels if isinstance(X, Parts) else X  # of which splitters want the length
+        folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
         models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
@@ -168,14 +170,10 @@ class LogisticRegressionCV(LogisticRegression):
             by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
             scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
         else:
-            scores = np.asarray(
-                [
-                    self._scores(X, y, test, row, routed.scorer.score)
-                    for (_, test), row in zip(folds, models, strict=True)
-                ]
-            )
-        pairs = [[folded(model) for model in row] for row in models]
-        paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in pairs])
+            pairs = zip(folds, models, strict=True)
+            scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score) for (_, test), row in pairs])
+        found = [[folded(model) for model in row] for row in models]
+        paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in found])
         self.scores_ = home.put(scores[:, None])
         self.coefs_paths_ = home.put(paths[:, None])
         if self.refit:
@@ -184,7 +182,7 @@ class LogisticRegressionCV(LogisticRegression):
         else:
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))
-            chosen = [row[number] for row, number in zip(pairs, best, strict=True)]
+            chosen = [row[number] for row, number in zip(found, best, strict=True)]
             w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
             self._adopt(w, b, models[0][0])
             self.__dict__.pop("fit_info_", None)  # of a fit before this one
@@ -258,58 +256,9 @@ class LogisticRegressionCV(LogisticRegression):
         )
 
 
-def fit_folds(
-    X: Array,
-    y: Array,
-    weight: Array | None,
-    folds: list[tuple[Any, Any]],
-    Cs: np.ndarray,
-    gradient_tol: float,
-    search: dict[str, Any],
-) -> tuple[list[Model], LeftOut | None]:
-    """The model of each fold and each C; and what they left out, where each sample is tested once at most."""
-    m, began = X.shape[0], time.perf_counter()
-    encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
-    once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
-    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train, _ in folds]
-    for number, part in enumerate(weights):
-        masses = np.bincount(encoded.Y[0, :], part, minlength=len(encoded.classes))
-        if np.any(masses == 0):
-            label = encoded.classes.tolist()[int(np.argmin(masses))]
-            raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
-    l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
-    left: LeftOut | None = None
-    numbers = _partition(folds, m)
-    place = place_of(X)
-
-    def fitted(tol: float | None) -> list[Model]:
-        nonlocal left
-        where = {"backend": search["backend"], "device": search["device"], "dtype": None, "fallback": True}
-        received = receive(X, y, weight, samples="rows", targets="labels", **where)
-        options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
-        fold_of = np.repeat(np.arange(len(folds)), len(Cs))
-        if numbers is None:  # a row of weights for each fold
-            rows = [place.put(part[None, :], place.widest) for part in weights]
-            plan = Plan(received.setting, [received.targets], rows, [0] * len(l2s), fold_of.tolist(), options)
-            return build_models(plan, began)
-        left = fit_left_out(received, options, numbers, fold_of, began)
-        return left.models
-
-    return reach(gradient_tol, fitted), left
-
-
-def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:
-    """The fold in which each sample is tested (m,), one number more for none; None where that is not all of it."""
-    numbers = np.full(m, len(folds))
-    for number, (train, test) in enumerate(folds):
-        again = np.any(numbers[test] != len(folds))
-        numbers[test] = number
-        if again or np.any(np.bincount(np.arange(m)[train], minlength=m) + (numbers == number) != 1):
-            return None
-    return numbers
-
-
-def _rows(values: Array, indices: np.ndarray) -> Array:
+def _rows(values: Array | Parts, indices: np.ndarray) -> Array:
+    if isinstance(values, Parts):
+        return values.rows(indices)
     place = place_of(values)
     return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
 

@@ -166,7 +166,7 @@ def fit(
         device=device,
         dtype=dtype,
         fallback=fallback,
-        shared=True,
+        apart=True,
     )
 
     def fitted(setting: Setting) -> Model:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import Place
+from xlogreg.cluster import Distributed
 from xlogreg.data import InMemory
 
 __all__ = ["Folds", "split_folds", "without_fold"]
@@ -82,7 +83,9 @@ class Folds:
 
     def alone(self, model: int) -> InMemory:
         """All samples, with the weights of one of the models."""
-        return without_fold(self.whole, self.numbers, int(self.fold_of[model]))
+        found = without_fold(self.whole, self.numbers, int(self.fold_of[model]))
+        assert isinstance(found, InMemory)
+        return found
 
     def sum(self, function: Callable[..., tuple[np.ndarray, ...]], *arguments: Any) -> tuple[np.ndarray, ...]:
         """One pass, see `Source.sum`: over each part for the models that it is meant for; theta is on the host.
@@ -115,11 +118,14 @@ class Folds:
 
 
 def split_folds(
-    source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, *, held_out: bool = False
-) -> Folds | InMemory:
+    source: InMemory | Distributed, numbers: np.ndarray, fold_of: np.ndarray, *, held_out: bool = False
+) -> Folds | InMemory | Distributed:
     """Models that leave out the folds ``fold_of`` (g,), -1 for none, of the samples' ``numbers`` (m,) from 0 on."""
-    if source.stored:
+    if isinstance(source, Distributed):
         return _masked(source, numbers, fold_of, held_out)
+    if source.stored:
+        own = fold_weights(source, numbers, fold_of, held_out)
+        return dataclasses.replace(source, **own, total_weight=math.nan)
     stops = np.cumsum(np.bincount(numbers)).tolist()
     if np.all(numbers[1:] >= numbers[:-1]):
         parts = [_slice(source, start, stop) for start, stop in itertools.pairwise([0, *stops])]
@@ -130,15 +136,20 @@ def split_folds(
     return Folds(source, numbers, tuple(parts), fold_of, source.total_weight, held_out)
 
 
-def _masked(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> InMemory:
-    """Zeros for what each model leaves out: of X that is read, one reading has to serve all folds."""
+def _masked(source: Distributed, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> Distributed:
+    small = numbers.astype(np.min_scalar_type(int(numbers.max())))
+    return source.owning(fold_weights, {"numbers": small}, fold_of=fold_of, held_out=held_out)
+
+
+def fold_weights(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> dict[str, Any]:
+    """Zeros for what each model leaves out, as fields: of X that is read, one reading has to serve all folds."""
     used, weight_of = np.unique(fold_of, return_inverse=True)
     place = source.place
     with place.computing():
         weight = place.put(((numbers == used[:, None]) == held_out).astype(np.uint8)[:, None, :])
         if source.weight is not None:
             weight = source.weight * place.xp.astype(weight, source.weight.dtype)
-    return dataclasses.replace(source, weight=weight, weight_of=weight_of, total_weight=math.nan)
+    return {"weight": weight, "weight_of": weight_of}
 
 
 def _slice(source: InMemory, start: int, stop: int) -> InMemory:
@@ -148,10 +159,13 @@ def _slice(source: InMemory, start: int, stop: int) -> InMemory:
     )
 
 
-def without_fold(source: InMemory, numbers: np.ndarray, fold: int) -> InMemory:
+def without_fold(source: InMemory | Distributed, numbers: np.ndarray, fold: int) -> InMemory | Distributed:
     """All samples, those of one fold with the weight zero; -1 for none."""
     if fold < 0:
         return source
+    if isinstance(source, Distributed):
+        masked = _masked(source, numbers, np.asarray([fold]), held_out=False).alone(0)
+        return dataclasses.replace(masked, total_weight=masked.mass.total)
     kept = source.place.put((numbers != fold)[None, :], source.dtype)
     with source.place.computing():
         weight = kept if source.weight is None else source.weight * kept

@@ -1,11 +1,16 @@
 """NumPy's own ways: the standard without detours, and what is worth writing anew for blocks in a cache."""
 
+import contextlib
+import ctypes
+import functools
+import os
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NumPy", "convert", "gram", "log1p", "squares"]
+__all__ = ["NumPy", "convert", "gram", "log1p", "pages_kept", "squares"]
 
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
@@ -37,6 +42,45 @@ class NumPy:
         return _maximum(x, axis, None, None, keepdims)
 
 
+# glibc gives memory back to the system above the size of the largest block freed so far, 128 kB at first and 32 MB at
+# most: fresh pages for the temporaries of every block would cost many models half as much again
+np.empty(31 * 2**20, dtype=np.uint8)
+
+# the options of glibc's mallopt, with their values while pages are kept and the names of the variables that set them
+THRESHOLDS = ((-1, 2**26, "MALLOC_TRIM_THRESHOLD_", 2**17), (-3, 2**25, "MALLOC_MMAP_THRESHOLD_", 2**17))
+_keeping = threading.Lock()
+_keepers = 0
+
+
+@functools.cache
+def _mallopt() -> Any:
+    """That of glibc, where a variable has taken away what it does by itself: dask sets one for its workers."""
+    if not any(name in os.environ for _, _, name, _ in THRESHOLDS):
+        return None
+    return getattr(ctypes.CDLL(None), "mallopt", None)
+
+
+@contextlib.contextmanager
+def pages_kept() -> Iterator[None]:
+    """Inside, memory that is freed is used again instead of being given back to the system: half the time of a pass."""
+    global _keepers
+    mallopt = _mallopt()
+    if mallopt is None:
+        yield
+        return
+    with _keeping:
+        _keepers += 1
+        for option, value, _, _ in THRESHOLDS:
+            mallopt(option, value)
+    try:
+        yield
+    finally:
+        with _keeping:
+            _keepers -= 1
+            for option, _, name, default in THRESHOLDS if _keepers == 0 else ():
+                mallopt(option, int(os.environ.get(name, default)))
+
+
 FEW_FEATURES = 10  # up to which symmetry saves less than it costs
 _scratch = threading.local()
 
@@ -50,10 +94,11 @@ def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
 
 
 def convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
-    if center is None and X.dtype == dtype:
+    """X itself where BLAS takes it: of what does not begin at a whole number NumPy makes products without, and slow."""
+    if center is None and X.dtype == dtype and X.flags.aligned:
         return X
     out = _memory("block", X.size, dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
-    if center is None or X.dtype != dtype:  # rounded before it is centred, as the centre was
+    if center is None or X.dtype != dtype or not X.flags.aligned:  # rounded before it is centred, as the centre was
         np.copyto(out, X, casting="unsafe")
         X = out
     if center is not None:

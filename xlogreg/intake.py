@@ -5,6 +5,7 @@ Everything else goes through scikit-learn's own checks, and so fails with its wo
 """
 
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,9 @@ from xlogreg.libraries import is_sparse
 from xlogreg.matrices import as_matrix
 from xlogreg.sharing import share_out
 from xlogreg.stored import Stored, stored
-from xlogreg.tables import is_collection, open_table
+from xlogreg.tables import is_collection
 
-__all__ = ["is_foreign", "take_collection", "take_features", "take_labels", "take_weight"]
+__all__ = ["class_factors", "is_foreign", "take_collection", "take_features", "take_labels", "take_weight"]
 
 
 def is_foreign(value: Any) -> bool:
@@ -31,9 +32,7 @@ def is_foreign(value: Any) -> bool:
 
 
 def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Parts:
-    """Samples of dask collections with their labels, on the workers; the estimator's features become theirs."""
-    if estimator.class_weight is not None:
-        raise TypeError("class_weight is not there for dask collections yet; give the weights as sample_weight")
+    """Samples of dask collections with their labels and weights, on the workers; the estimator gets their features."""
     where = {"backend": estimator.backend, "device": estimator.device}
     parts = share_out(X, y, sample_weight, samples="rows", **where)
     estimator.n_features_in_ = parts.n_x
@@ -48,8 +47,8 @@ def take_features(estimator: Any, X: Any, *, reset: bool, whole: bool = False) -
 
     The number of features and their names become the estimator's with ``reset``, else are compared with them.
     """
-    if is_collection(X):  # refused where it cannot be fitted; else looked at when its blocks are predicted
-        return open_table(X, "rows")[0] if reset else X
+    if is_collection(X):  # looked at when its blocks are predicted
+        return X
     odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
     if odd or (not whole and isinstance(stored(X, axis=0), Stored)):
         X = as_matrix(X, "rows")
@@ -92,9 +91,17 @@ def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -
     labels, K = place.put(encoded.Y, "int32"), len(encoded.classes)
     if weight is None:
         weight = xp.ones((1, m), dtype=place.dtype(place.widest), device=place.device)
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        masses = np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
-        factors = np.sum(masses) / (K * np.where(masses > 0, masses, 1.0))
-    else:
-        factors = compute_class_weight(class_weight, classes=encoded.classes, y=encoded.classes)
+
+    def masses() -> np.ndarray:
+        return np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
+
+    factors = class_factors(class_weight, encoded.classes, masses)
     return weight * xp.take(place.put(factors, place.widest), xp.reshape(labels, (-1,)), axis=0)
+
+
+def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], np.ndarray]) -> np.ndarray:
+    """What the weights of each class (K,) are multiplied by; ``weights`` gives their sums."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        masses = weights()
+        return np.sum(masses) / (len(classes) * np.where(masses > 0, masses, 1.0))
+    return compute_class_weight(class_weight, classes=classes, y=classes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xlogreg.assembly import Received, gather, reorder, reordered
 from xlogreg.backends import Array, to_host
-from xlogreg.data import InMemory
+from xlogreg.cluster import Parts
 from xlogreg.folds import split_folds
 from xlogreg.losses import LOSSES
 from xlogreg.many import build_models
@@ -36,7 +36,6 @@ class LeftOut(NamedTuple):
         """Log loss and accuracy of each model (g,) on the fold that it left out, by weight (1, m): one pass."""
         source = gather(*self.received._replace(weight=None if weight is None else reordered(weight, self.order)))
         center = next((model.center for model in self.models if model.center is not None), None)
-        assert isinstance(source, InMemory), "nothing with folds takes collections"
         source = source if center is None else source.centered(center)
         theta = np.stack([_theta(model, center) for model in self.models], axis=1)
         held = split_folds(source, self.numbers, self.fold_of, held_out=True)
@@ -55,7 +54,7 @@ def fit_left_out(
     """
     arranged, order = received, np.arange(len(numbers))
     X = received.setting.X
-    if not isinstance(X, Stored) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
+    if not isinstance(X, (Stored, Parts)) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
         order = np.argsort(numbers, kind="stable")
         arranged, numbers = reorder(received, order), numbers[order]
     try:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import model_of, open_samples, settle, within_memory
+from xlogreg.assembly import model_of, open_samples, settle, settle_parts, within_memory
+from xlogreg.cluster import Parts
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
 from xlogreg.model import Model
 from xlogreg.options import options_of_models
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
+from xlogreg.sharing import bring, share_out
 from xlogreg.spans import reduce_plan
+from xlogreg.tables import is_collection
 
 __all__ = ["build_models", "fit_many"]
 
@@ -85,7 +88,11 @@ def fit_many(
     (array([[1.159]]), array([[0.344]]))
     """
     began = time.perf_counter()
-    X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
+    where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
+    if is_collection(X):
+        X, Ys, sample_weights = share_out(X, None, samples=samples, **where), bring(Ys), bring(sample_weights)
+    else:
+        X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
     encoded = [
         named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
@@ -99,7 +106,7 @@ def fit_many(
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    setting = settle(X, names, samples, backend, device, dtype, fallback)
+    setting = settle_parts(X) if isinstance(X, Parts) else settle(X, names, samples, **where)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(
         Plan(setting, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began

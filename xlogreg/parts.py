@@ -5,7 +5,8 @@ need nothing but this library.
 """
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
 from xlogreg.data import InMemory
 from xlogreg.exceptions import BackendUnavailableError
+from xlogreg.host import pages_kept
 from xlogreg.labels import as_weight, encode_known, encode_targets
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.placement import Lack, find_place
@@ -25,12 +27,19 @@ __all__ = [
     "Order",
     "Refusal",
     "Survey",
+    "contents",
     "fetch",
+    "hold",
     "make_part",
+    "merge_masses",
+    "narrow",
     "ordered",
+    "own",
+    "scale",
     "survey",
     "viewed",
     "weigh",
+    "weigh_models",
 ]
 
 AXES = {"columns": 1, "rows": 0}  # of the samples
@@ -42,7 +51,7 @@ class Intake(NamedTuple):
     """How blocks are taken: the arguments of `xlogreg.fit` of these names."""
 
     samples: str
-    targets: str  # or "encoded", where Y is that of `Targets` already
+    targets: str  # or "encoded", where Y is that of `Targets` already; "none" without Y
     backend: str | None
     device: Any
     fallback: bool
@@ -111,6 +120,7 @@ ENCODE: dict[str, Callable[..., Array]] = {
     "labels": lambda Y, shape, samples, classes: encode_known(Y, shape[AXES[samples]], samples, classes),
     "probabilities": lambda Y, shape, samples, _: encode_targets(Y, shape, samples, "probabilities", complete=False).Y,
     "encoded": lambda Y, *_: Y,
+    "none": lambda *_: None,
 }
 
 
@@ -133,12 +143,14 @@ def make_part(
     """
     X, _ = open_table(X, intake.samples, intake.names)
     X = as_matrix(X, intake.samples)
+    if isinstance(X, np.ndarray):
+        X = np.require(X, requirements="A")  # which what came through a wire seldom is, see `host.convert`
     place, _ = _find(X, intake)
     Y = ENCODE[intake.targets](Y, X.shape, intake.samples, classes)
     weight = as_weight(weight, X.shape[AXES[intake.samples]], complete=False)
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
-    Y = place.put(Y, "int32" if n_classes else dtype)
+    Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
     # the sum of all weights is that of the whole, which no part knows
     return InMemory(place.put(X), Y, weight, place, dtype, 1.0, intake.samples == "rows", n_classes)
 
@@ -149,16 +161,24 @@ class Mass(NamedTuple):
     total: float
     largest: float
     squares: float  # sum of the squares of weights, in units of the largest
-    classes: np.ndarray  # weight of each class (K,)
+    classes: np.ndarray  # weight of each class (K,); () without Y
+
+    @property
+    def effective(self) -> float:
+        """(sum s)^2 / sum s^2, without overflow (Kish, Survey Sampling, 1965)."""
+        return (self.total / self.largest) ** 2 / self.squares
+
+
+def merge_masses(masses: Sequence[Mass]) -> Mass:
+    """That of all parts."""
+    largest = max(mass.largest for mass in masses)
+    squares = math.fsum(mass.squares * (mass.largest / (largest or 1.0)) ** 2 for mass in masses)
+    return Mass(math.fsum(mass.total for mass in masses), largest, squares, np.sum([m.classes for m in masses], axis=0))
 
 
 def weigh(part: InMemory) -> Mass:
     """Of each class, and of all."""
-    weight, place, masses = part.weight, part.place, part.shares()
-    if part.Y.shape[0] == 1 and part.n_classes is None:  # both of two: a weight of zero is none to the bit
-        with place.computing():
-            opposite = dataclasses.replace(part, Y=1.0 - part.Y)
-        masses = np.asarray([opposite.shares()[1], masses[1]])
+    weight, place, masses = part.weight, part.place, _masses(part)
     if weight is None:
         return Mass(float(part.m), 1.0, float(part.m), masses)
     with place.computing():
@@ -169,6 +189,23 @@ def weigh(part: InMemory) -> Mass:
         return Mass(total, largest, float(xp.sum(scaled * scaled)), masses)
 
 
+def _masses(part: InMemory) -> np.ndarray:
+    if part.Y is None:
+        return np.zeros(0)
+    masses = part.shares()
+    if part.Y.shape[0] == 1 and part.n_classes is None:  # both of two: a weight of zero is none to the bit
+        with part.place.computing():
+            opposite = dataclasses.replace(part, Y=1.0 - part.targets(0, part.m))
+        masses = np.asarray([opposite.shares()[1], masses[1]])
+    return masses
+
+
+def weigh_models(part: InMemory) -> list[Mass]:
+    """Of each of the models that have targets or weights of their own."""
+    owned = part.target_of if part.weight_of is None else part.weight_of
+    return [weigh(part.alone(model)) for model in range(1 if owned is None else len(owned))]
+
+
 class Order(NamedTuple):
     """What is to be done with a part."""
 
@@ -177,9 +214,47 @@ class Order(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def ordered(part: InMemory, order: Order) -> Any:
-    """function(the part in that view, *arguments)."""
-    return order.function(viewed(part, order.view), *order.arguments)
+Owned = dict[str, Any]  # fields of a part that models have of their own, by name
+
+
+def ordered(part: InMemory, order: Order, owned: Owned | None = None) -> Any:
+    """function(the part with those fields and in that view, *arguments)."""
+    part = dataclasses.replace(part, **owned) if owned else part
+    with pages_kept():
+        return order.function(viewed(part, order.view), *order.arguments)
+
+
+def own(part: InMemory, order: Order, owned: Owned | None = None) -> Owned:
+    """The fields that the order's function gives, beside those there were."""
+    return (owned or {}) | ordered(part, order, owned)
+
+
+def hold(part: InMemory, **fields: Any) -> Owned:
+    """The fields, of which targets and weights are brought to where the part is."""
+    with part.place.computing():
+        put = {name: part.place.put(fields[name]) for name in ("Y", "weight") if fields.get(name) is not None}
+    return fields | put
+
+
+def narrow(part: InMemory) -> Owned:
+    """What the part in float32 has of its own."""
+    narrowed = part.narrowed()
+    return {name: getattr(narrowed, name) for name in ("X", "rows", "index", "center", "dtype")}
+
+
+def scale(part: InMemory, factors: np.ndarray) -> InMemory:
+    """The part with weights times the factors (K,) of the samples' classes."""
+    xp, place = part.place.xp, part.place
+    with place.computing():
+        numbers = xp.astype(xp.reshape(part.Y, (-1,)), xp.int32)
+        weight = xp.take(place.put(factors, part.dtype), numbers, axis=0)[None, :]
+        return dataclasses.replace(part, weight=weight if part.weight is None else weight * part.weight)
+
+
+def contents(part: InMemory, dtype: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Y, in that dtype or its own, and the weights, on the host."""
+    Y = to_host(part.Y)
+    return Y if dtype is None else Y.astype(dtype), None if part.weight is None else to_host(part.weight)
 
 
 def viewed(part: InMemory, view: View) -> InMemory:
@@ -189,8 +264,8 @@ def viewed(part: InMemory, view: View) -> InMemory:
     return part
 
 
-def fetch(part: InMemory, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """X (n_x, samples), Y and weight of some of the samples, by number in the part, on the host."""
+def fetch(part: InMemory, index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, int | None]:
+    """X (n_x, samples), Y and weight of some of the samples, by number in the part, on the host; and `n_classes`."""
     taken = part.take(part.place.put(index))
-    X, Y, weight = taken.raw(0, taken.m), taken.Y, taken.weight
-    return HOST.put(X), to_host(Y), None if weight is None else to_host(weight)
+    Y, weight = (None if values is None else to_host(values) for values in (taken.Y, taken.weight))
+    return HOST.put(taken.raw(0, taken.m)), Y, weight, part.n_classes

@@ -147,7 +147,7 @@ def fit_path(
         device=device,
         dtype=dtype,
         fallback=fallback,
-        shared=True,
+        apart=True,
     )
     models = build_models(Plan.of_one(received, options), began)
     return Path(tuple(models), np.asarray([option.l2 for option in options]))

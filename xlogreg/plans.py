@@ -10,9 +10,11 @@ from xlogreg import labels
 from xlogreg.assembly import Received, Setting, erased_class, gather
 from xlogreg.backends import Array, dtype_name
 from xlogreg.batches import minimize_together, pose_batch, sharing_pays
+from xlogreg.cluster import Distributed
 from xlogreg.data import InMemory
 from xlogreg.folds import Folds, split_folds, without_fold
 from xlogreg.options import Options
+from xlogreg.parts import hold
 from xlogreg.problem import Problem, pose, start_of
 from xlogreg.solvers.result import Result
 from xlogreg.solving import solve
@@ -100,13 +102,10 @@ def _alone(plan: Plan, model: int) -> Solved:
     target, options = plan.target(model), plan.options[model]
     source = gather(plan.setting, target, plan.weights[plan.weight_of[model]])
     if plan.folds is not None and plan.fold_of is not None:
-        assert isinstance(source, InMemory), "nothing with folds takes collections"
         source = without_fold(source, plan.folds, plan.fold_of[model])
     erased = erased_class(source, target)
     if erased is not None:
-        assert isinstance(source, InMemory), "a class that parts lack was refused before"
-        source = dataclasses.replace(source, weight=None, total_weight=float(source.m))
-        return Solved(pose(source, target, None, options), None, erased)
+        return Solved(pose(gather(plan.setting, target, None), target, None, options), None, erased)
     problem = pose(source, target, plan.initial(model), options)
     return Solved(problem, solve(problem, options))
 
@@ -143,21 +142,30 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
 def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
     """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
     if plan.folds is not None and plan.fold_of is not None:
-        assert isinstance(problem.source, InMemory), "nothing with folds takes collections"
+        assert isinstance(problem.source, (InMemory, Distributed))
         fold_of = np.asarray([plan.fold_of[model] for model in models])
         return split_folds(problem.source, plan.folds, fold_of), fold_of, True
-    source = problem.source
+    columns: dict[str, Array] = {}
+    own: dict[str, Any] = {}
     used, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
     same = len(used) == 1
     if not same:
-        assert isinstance(source, InMemory), "parts have one Y, which is with them"
-        source = dataclasses.replace(source, Y=_put_targets(plan, used.tolist()), target_of=target_of)
+        columns["Y"], own["target_of"] = _put_targets(plan, used.tolist()), target_of
     used, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
     if len(used) > 1:
-        assert isinstance(source, InMemory), "parts have one weight, which is with them"
-        source = dataclasses.replace(source, weight=_put_weights(plan, used.tolist()), weight_of=weight_of)
+        columns["weight"], own["weight_of"] = _put_weights(plan, used.tolist()), weight_of
     tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
-    return source, tracks, same
+    return _owning(problem.source, columns, own), tracks, same
+
+
+def _owning(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
+    """The samples with targets (t, k, m) and weights (t, 1, m), and which of them are those of each model."""
+    if not columns:
+        return source
+    if isinstance(source, Distributed):
+        return source.owning(hold, columns, **own)
+    assert isinstance(source, InMemory)
+    return dataclasses.replace(source, **columns, **own)
 
 
 def _put_targets(plan: Plan, numbers: list[int]) -> Array:

@@ -10,12 +10,14 @@ import numpy as np
 
 from xlogreg.assembly import Received, Setting, receive
 from xlogreg.backends import to_host
+from xlogreg.cluster import Parts
 from xlogreg.left_out import fit_left_out
 from xlogreg.many import build_models
 from xlogreg.model import Model
 from xlogreg.options import options_of_models
 from xlogreg.partition import number_folds
 from xlogreg.plans import Plan
+from xlogreg.sharing import bring
 from xlogreg.stored import Stored
 
 __all__ = ["Selection", "fit_cv"]
@@ -179,7 +181,7 @@ def fit_cv(
         fallback=fallback,
     )
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
-    numbers, held = number_folds(folds, groups, received.targets, np.random.default_rng(rng))
+    numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), began)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
@@ -225,6 +227,8 @@ def _scored(
 def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
     """Some of the samples (m,), on the host, as rows."""
     rows = setting.samples == "rows"
+    if isinstance(setting.X, Parts):
+        return setting.X.rows(np.flatnonzero(chosen))
     if isinstance(setting.X, Stored):
         X = setting.X.take(np.flatnonzero(chosen))
         return X if rows else X.T

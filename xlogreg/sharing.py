@@ -15,12 +15,12 @@ from xlogreg.backends import to_host
 from xlogreg.cluster import Parts, Piece
 from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
 from xlogreg.options import dtype_option
-from xlogreg.parts import AXES, Intake, Mass, Refusal, Survey, make_part, survey, weigh
+from xlogreg.parts import AXES, Intake, Refusal, Survey, make_part, merge_masses, survey, weigh
 from xlogreg.placement import warn_of
 from xlogreg.tables import is_collection
 from xlogreg.workers import Workers
 
-__all__ = ["share_out"]
+__all__ = ["bring", "share_out"]
 
 SHAPES = {"columns": "(n_x, m), one sample a column", "rows": "(m, n_x), one sample a row"}
 
@@ -44,7 +44,7 @@ def share_out(
     ----------
     X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
     Y, sample_weight
-        As `xlogreg.fit` takes them, or collections of as many samples.
+        As `xlogreg.fit` takes them, or collections of as many samples. Without Y parts have none.
     samples, targets, backend, device, dtype, fallback
         As `xlogreg.fit` takes them.
     classes : ndarray (K,), optional
@@ -70,7 +70,9 @@ def share_out(
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]
     first, m = surveys[0], pieces[-1].stop
-    if is_collection(Y):
+    if Y is None:
+        united, intake = Targets(None, np.arange(0), False, True), intake._replace(targets="none")
+    elif is_collection(Y):
         united = _united(surveys, targets, classes)
     else:
         united, intake = _encoded(Y, m, first.n_x, intake), intake._replace(targets="encoded")
@@ -81,14 +83,13 @@ def share_out(
     computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
     options = [intake._replace(names=first.names), computed, united.classes, n_classes]
     made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
-    masses = workers.collect(workers.send(weigh, made), [piece.name for piece in pieces])
-    if not any(mass.largest for mass in masses):
+    mass = merge_masses(workers.collect(workers.send(weigh, made), [piece.name for piece in pieces]))
+    if not mass.largest:
         raise ValueError("sample_weight is zero for every sample")
-    total = total_of(np.asarray([[math.fsum(mass.total for mass in masses)]]), 1)
-    of_classes = np.sum([mass.classes for mass in masses], axis=0)
-    if classes is None and not np.all(of_classes > 0):
+    total_of(np.asarray([[mass.total]]), 1)
+    if classes is None and not np.all(mass.classes > 0):
         lacking = "Y has no sample" if sample_weight is None else "sample_weight is zero for every sample"
-        raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(of_classes))]!r}")
+        raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(mass.classes))]!r}")
     return Parts(
         workers,
         tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
@@ -98,13 +99,22 @@ def share_out(
         first.stored,
         computed,
         united._replace(Y=None),
-        total,
-        _effective(masses),
-        of_classes,
+        mass,
         ", ".join(sorted({block.place[0] for block in surveys})),
         f"dask, {workers.count} workers",
         _warned(surveys),
     )
+
+
+def bring(values: Any) -> Any:
+    """What is small, in the memory of the client: a collection, or a list in which there are some."""
+    if isinstance(values, (list, tuple)):
+        return [bring(entry) if is_collection(entry) else entry for entry in values]
+    if not is_collection(values):
+        return values
+    workers = Workers.current()
+    (value,) = workers.collect(workers.load([values]), [type(values).__name__])
+    return value
 
 
 def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
@@ -210,13 +220,6 @@ def _united(surveys: list[Survey], kind: str, known: np.ndarray | None) -> Targe
     if len(classes) < 2:
         raise ValueError(f"Y holds one class only ({classes.tolist()[0]!r}); there must be two or more")
     return Targets(None, classes, kind == "labels" and len(classes) > 2, all(block.hard for block in surveys))
-
-
-def _effective(masses: list[Mass]) -> float:
-    """(sum s)^2 / sum s^2 of all weights, without overflow (Kish, Survey Sampling, 1965)."""
-    largest = max(mass.largest for mass in masses)
-    squares = math.fsum(mass.squares * (mass.largest / largest) ** 2 for mass in masses)
-    return (math.fsum(mass.total for mass in masses) / largest) ** 2 / squares
 
 
 def _warned(surveys: list[Survey]) -> str | None:

@@ -125,10 +125,7 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     library, module, name = _known_as(X)
     kind = f"{module}.{name}"
     if is_collection(X):
-        raise TypeError(
-            f"X is a dask {type(X).__name__}, which only fit, fit_path, LogisticRegression, evaluate and predictions "
-            "take; X.compute() brings it here"
-        )
+        raise TypeError(f"X is a dask {type(X).__name__}, which holds no numbers yet: X.compute() brings it here")
     if library is None:
         return X, None
     if name == "LazyFrame":

@@ -1,0 +1,87 @@
+"""The models of all folds at all C, as scikit-learn deals them out: lists of samples to train on and to test with."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from xlogreg.assembly import receive
+from xlogreg.backends import Array, to_host
+from xlogreg.labels import encode_targets
+from xlogreg.left_out import LeftOut, fit_left_out
+from xlogreg.many import build_models
+from xlogreg.model import Model
+from xlogreg.optimum import reach
+from xlogreg.options import options_of_models
+from xlogreg.plans import Plan
+
+__all__ = ["fit_folds"]
+
+
+def fit_folds(
+    X: Any,
+    y: Array,
+    weight: Array | None,
+    folds: list[tuple[Any, Any]],
+    Cs: np.ndarray,
+    gradient_tol: float,
+    search: dict[str, Any],
+) -> tuple[list[Model], LeftOut | None]:
+    """The model of each fold and each C; and what they left out, where each sample is tested once at most.
+
+    Parameters
+    ----------
+    X : array (m, n_x), or Parts
+    y : array (m,)
+    weight : array (1, m), or None
+    folds : list of (train, test)
+        Numbers of samples.
+    Cs : ndarray (P,)
+    gradient_tol : float
+        See `optimum.reach`.
+    search : dict
+        The arguments of `xlogreg.fit` of these names.
+
+    Raises
+    ------
+    ValueError
+        Where a training part lacks a class.
+    """
+    m, began = X.shape[0], time.perf_counter()
+    encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
+    once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
+    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train, _ in folds]
+    for number, part in enumerate(weights):
+        masses = np.bincount(encoded.Y[0, :], part, minlength=len(encoded.classes))
+        if np.any(masses == 0):
+            label = encoded.classes.tolist()[int(np.argmin(masses))]
+            raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
+    l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
+    left: LeftOut | None = None
+    numbers = _partition(folds, m)
+
+    def fitted(tol: float | None) -> list[Model]:
+        nonlocal left
+        where = {"backend": search["backend"], "device": search["device"], "dtype": None, "fallback": True}
+        received = receive(X, y, weight, samples="rows", targets="labels", **where)
+        options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
+        fold_of = np.repeat(np.arange(len(folds)), len(Cs))
+        if numbers is None:  # a row of weights for each fold
+            rows: list[Array | None] = [part[None, :] for part in weights]
+            plan = Plan(received.setting, [received.targets], rows, [0] * len(l2s), fold_of.tolist(), options)
+            return build_models(plan, began)
+        left = fit_left_out(received, options, numbers, fold_of, began)
+        return left.models
+
+    return reach(gradient_tol, fitted), left
+
+
+def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:
+    """The fold in which each sample is tested (m,), one number more for none; None where that is not all of it."""
+    numbers = np.full(m, len(folds))
+    for number, (train, test) in enumerate(folds):
+        again = np.any(numbers[test] != len(folds))
+        numbers[test] = number
+        if again or np.any(np.bincount(np.arange(m)[train], minlength=m) + (numbers == number) != 1):
+            return None
+    return numbers
