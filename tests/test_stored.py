@@ -261,12 +261,26 @@ def test_what_needs_all_of_it_gets_all_of_it(table, tmp_path):
     assert to_host(stored(Sliced(X), axis=0)).shape == X.shape
 
 
-def test_an_estimator_that_cuts_folds_has_it_whole(table, tmp_path):
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    X, Y = table
-    options = {"Cs": [0.1, 1.0], "scoring": "accuracy", "use_legacy_attributes": False}
-    whole, model = (xlogreg.LogisticRegressionCV(**options).fit(part, Y) for part in (X, mapped(tmp_path, X)))
-    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-6)
+@pytest.mark.parametrize("scoring", [pytest.param("accuracy", marks=pytest.mark.slow), "roc_auc"])
+def test_an_estimator_that_cuts_folds_reads_it_too(table, tmp_path, blocks, scoring):
+    """Never more of it at a time than a fold."""
+    selection = pytest.importorskip("sklearn.model_selection", reason="scikit-learn is not installed")
+    X, Y = table[0], np.asarray(table[1]) > 0
+    options = {"Cs": [0.1, 1.0], "scoring": scoring, "cv": selection.ShuffleSplit(3, test_size=0.1, random_state=0)}
+    whole = xlogreg.LogisticRegressionCV(**options).fit(X, Y)
+    most = []
+
+    class Counted(Sliced):
+        def __getitem__(self, at):
+            part = super().__getitem__(at)
+            most.append(len(part))
+            return part
+
+    for there in (mapped(tmp_path, X), Counted(X)):
+        model = xlogreg.LogisticRegressionCV(**options).fit(there, Y)
+        np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-6)
+        np.testing.assert_allclose(model.scores_, whole.scores_, rtol=1e-9)
+    assert max(most) < len(X) / 5
 
 
 def test_h5py_data_sets_are_read(table, tmp_path, blocks):

@@ -20,6 +20,7 @@ from xlogreg.grid import fit_folds
 from xlogreg.intake import is_foreign, take_collection, take_features, take_labels, take_weight
 from xlogreg.labels import as_weight, total_of
 from xlogreg.model import Model
+from xlogreg.stored import Stored
 from xlogreg.tables import is_collection
 
 __all__ = ["LogisticRegressionCV"]
@@ -152,13 +153,13 @@ class LogisticRegressionCV(LogisticRegression):
             X = take_collection(self, X, y, sample_weight).known()
             y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
         else:
-            X = take_features(self, X, reset=True, whole=True)
+            X = take_features(self, X, reset=True)
             y, home = take_labels(self, y, X.shape[0]), place_of(X)
         labels = to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
         routed = self._routed("fit", _on_host(params))
-        seen = labels if isinstance(X, Parts) else X  # of which splitters want the length
+        seen = labels if isinstance(X, (Parts, Stored)) else X  # of which splitters want the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
@@ -256,9 +257,10 @@ class LogisticRegressionCV(LogisticRegression):
         )
 
 
-def _rows(values: Array | Parts, indices: np.ndarray) -> Array:
-    if isinstance(values, Parts):
-        return values.rows(indices)
+def _rows(values: Array | Parts | Stored, indices: np.ndarray) -> Array:
+    if isinstance(values, (Parts, Stored)):
+        ascending, back = np.unique(indices, return_inverse=True)
+        return (values.rows(ascending) if isinstance(values, Parts) else values.take(ascending))[back]
     place = place_of(values)
     return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
 

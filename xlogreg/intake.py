@@ -42,15 +42,15 @@ def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Parts
     return parts
 
 
-def take_features(estimator: Any, X: Any, *, reset: bool, whole: bool = False) -> Array:
-    """X (m, n_x) as an array of numbers, itself where it is one; ``whole``: also where it could be read in blocks.
+def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """X (m, n_x) as an array of numbers, itself where it is one; or `Stored`, where it is read in blocks.
 
     The number of features and their names become the estimator's with ``reset``, else are compared with them.
     """
     if is_collection(X):  # looked at when its blocks are predicted
         return X
     odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
-    if odd or (not whole and isinstance(stored(X, axis=0), Stored)):
+    if odd or isinstance(stored(X, axis=0), Stored):
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])

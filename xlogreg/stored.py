@@ -60,7 +60,7 @@ class Stored:
         raise NotImplementedError  # abstract: each kind of storage reads in its own way
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        """The samples (n,), by number."""
+        """The samples (n,), by number in ascending order."""
         parts = [self.read(start, stop) for start, stop in runs_of(index)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=self.axis)
 
