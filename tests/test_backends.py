@@ -97,6 +97,7 @@ def test_auto_is_silent_where_there_is_no_gpu(problem, monkeypatch):
     assert xlogreg.fit(*problem, backend="auto").fit_info.backend == "numpy"
 
 
+@pytest.mark.slow  # an interpreter of its own
 def test_jax_without_x64_computes_in_float32_and_says_so():
     pytest.importorskip("jax")
     program = (

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import xlogreg
 from xlogreg import spectral
@@ -49,6 +50,7 @@ def test_many_features_have_the_optimum_of_newton(case, k, few):
     np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_many_features_are_the_same_on_every_namespace(where, few):
     X, Y = draw()
     X = (X - 5.0) / X.std(axis=1, keepdims=True)
