@@ -5,9 +5,9 @@ Run: python -m benchmarks.distributed [--case NAME ...] [--json FILE]
 Two worker processes of one thread each, on this machine; the blocks lie in their memory, made by tasks. "In process,
 over" is our time on them over that of `fit` of the same X in this process, on as many threads. "dask-glm, over" is the
 time of the fastest of dask-glm's solvers that comes within 1e-6 of the minimum, in costs, over ours; where none does,
-that of the nearest. All alternately, medians; one judge, the minimum is the lowest cost that anybody found. The others
-say what a pass costs: "overhead" with blocks of a hundred samples, "model" on one and on two workers beside what
-docs/scaling.md predicts from the speed of one thread of this process.
+that of the nearest. All alternately, medians; one judge, the minimum is the lowest cost that anybody found. "fit_cv" is
+five folds at ten penalties. The others say what a pass costs: "overhead" with blocks of a hundred samples, "model" on
+one and on two workers beside what docs/scaling.md predicts from the speed of one thread of this process.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ ROUNDS = 3
 GAP = 1e-6
 LONG = 20.0  # seconds after which a rival runs once only
 PAUSE = 0.2  # seconds before each contestant
+PENALTIES = np.logspace(-4, 0, 10)
 STEPS = 10  # of gradient descent, each of which is a pass
 
 
@@ -49,6 +50,12 @@ def made(shape: Shape, number: int) -> tuple[np.ndarray, np.ndarray]:
     Y = (X @ (2 * w / np.linalg.norm(w)) + rng.logistic(size=len(X)) > 0).astype(float)
     X *= np.logspace(-1, 1, shape.n_x)
     return X, Y
+
+
+def joined(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """All blocks."""
+    X, Y = zip(*(made(shape, number) for number in range(shape.blocks)), strict=True)
+    return np.concatenate(X), np.concatenate(Y)
 
 
 @contextlib.contextmanager
@@ -107,9 +114,7 @@ def race(shape: Shape) -> dict[str, object]:
     import dask.array
     from distributed import wait
 
-    X, Y = (
-        np.concatenate(column) for column in zip(*(made(shape, number) for number in range(shape.blocks)), strict=True)
-    )
+    X, Y = joined(shape)
     with cluster(shape) as (X_there, Y_there):
         ones = dask.array.ones((shape.m, 1), chunks=(X_there.chunks[0], 1))
         bordered = dask.array.concatenate([X_there, ones], axis=1).rechunk({1: -1}).persist()
@@ -146,6 +151,19 @@ def race(shape: Shape) -> dict[str, object]:
         | {f"{name}, seconds": median(spent) for name, spent in seconds.items()}
         | {f"{name}, gap": gap for name, gap in gaps.items()}
     )
+
+
+def cross_validated(shape: Shape) -> dict[str, object]:
+    """Five folds at ten penalties, on the workers and in this process."""
+    X, Y = joined(shape)
+    seconds: dict[str, list[float]] = {"ours": [], "in process": []}
+    with cluster(shape) as there:
+        for _ in range(ROUNDS):
+            for name, pair in (("ours", there), ("in process", (X, Y))):
+                spent, _ = clocked(lambda pair=pair: xlogreg.fit_cv(*pair, PENALTIES, samples="rows"))
+                seconds[name].append(spent)
+    ours, here = (median(spent) for spent in seconds.values())
+    return {"seconds": ours, "in process, seconds": here, "in process, over": ours / here}
 
 
 def seconds_a_pass(X: Any, Y: Any) -> float:
@@ -188,8 +206,9 @@ CASES: dict[str, tuple[Callable[[Shape], dict[str, object]], Shape]] = {
     "overhead, 2 blocks": (overhead, Shape(200, 100, 2)),
     "overhead, 64 blocks": (overhead, Shape(6400, 100, 64)),
     "model": (model, Shape(2_000_000, 100, 8)),
+    "fit_cv, 500k x 50": (cross_validated, Shape(500_000, 50, 4)),
 }
-RACE, OVERHEAD, _, MODEL = CASES
+RACE, OVERHEAD, *_ = CASES
 BARS = [
     at_most(1.3, "cases", RACE, "in process, over"),
     at_least(5.0, "cases", RACE, "dask-glm, over"),

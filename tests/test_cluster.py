@@ -464,6 +464,7 @@ def test_a_block_that_fails_twice_is_named(client, data):
 def test_nothing_stays_with_the_workers(data):
     with distributed.Client(n_workers=1, **IN_PROCESS) as client:
         xlogreg.fit(cut(data[0]), cut(data[1]))
+        xlogreg.fit_cv(cut(data[0]), cut(data[1]), [1.0, 0.1], folds=2)
         gc.collect()
         until = time.monotonic() + 10
         while any(client.has_what().values()) and time.monotonic() < until:

@@ -12,6 +12,7 @@ import pytest
 
 import xlogreg
 from xlogreg import workers
+from xlogreg.cluster import Distributed
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
@@ -74,6 +75,28 @@ def test_workers_that_are_killed_in_the_middle_change_nothing(client, data, opti
     assert model.fit_info.passes == undisturbed.fit_info.passes
     close = xlogreg.fit(*data, **options).predict_proba(data[0])
     np.testing.assert_allclose(model.predict_proba(data[0]), close, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("several", [1, 2])
+def test_folds_are_dealt_again_where_workers_are_killed(client, data, monkeypatch, several):
+    """What models own with the parts is made anew, as the parts are."""
+    X, Y = made(data)
+    l2s = [1.0, 1e-2, 1e-4]
+    undisturbed = xlogreg.fit_cv(X, Y, l2s)
+    collect, rounds = Distributed._collect, []
+
+    def killing(self, *arguments):
+        rounds.append(self.owned is not None)
+        if sum(rounds) == 3:
+            kill(client, several)
+        return collect(self, *arguments)
+
+    monkeypatch.setattr(Distributed, "_collect", killing)
+    found = xlogreg.fit_cv(X, Y, l2s)
+    assert sum(rounds) > 3
+    assert np.array_equal(found.model.w, undisturbed.model.w)
+    for name in found.scores:
+        assert np.array_equal(found.scores[name], undisturbed.scores[name])
 
 
 @pytest.fixture
