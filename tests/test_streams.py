@@ -71,11 +71,11 @@ def test_many_models_paths_and_folds_are_those_of_memory(table, subsets):
         assert_same(model, other, X)
     chosen, other = xlogreg.fit_cv(Factory(X, Y), None, l2s, **rows), xlogreg.fit_cv(X, Y, l2s, **rows)
     np.testing.assert_allclose(chosen.scores["log_loss"], other.scores["log_loss"], atol=1e-8)
-    Ys = np.stack([Y, 1 - Y], axis=1)
-    for model, other in zip(
-        xlogreg.fit_many(Factory(X, Ys), None, l2s=0.1, **rows), xlogreg.fit_many(X, Ys, l2s=0.1, **rows), strict=True
-    ):
-        assert_same(model, other, X)
+    for Ys, given, penalties in ((np.stack([Y, 1 - Y], axis=1), None, 0.1), (Y, [Y], l2s)):
+        there = xlogreg.fit_many(Factory(X, Ys), None, l2s=penalties, **rows)
+        here = xlogreg.fit_many(X, Ys if given is None else given, l2s=penalties, **rows)
+        for model, other in zip(there, here, strict=True):
+            assert_same(model, other, X)
 
 
 def test_frames_give_their_names(table):

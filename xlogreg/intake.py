@@ -47,6 +47,8 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
 
     The number of features and their names become the estimator's with ``reset``, else are compared with them.
     """
+    if callable(X):
+        raise TypeError("X is a function: factories of blocks are for xlogreg.fit, which wants no y beside them")
     if is_collection(X):  # looked at when its blocks are predicted
         return X
     odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused

@@ -54,7 +54,7 @@ def fit_many(
     X : array (n_x, m), or (m, n_x) for samples="rows"
         As for `fit`.
     Ys : array (g, m), or (m, g) for samples="rows"; or a list of g targets as `fit` takes them
-        With one target only, all models share it.
+        With one target only, all models share it. None where X is a factory: the columns of its Y.
     l2s : float, or (g,)
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
         For samples="rows", too, a row for each model. Zeros leave samples out: folds; whole numbers repeat them.
@@ -92,7 +92,9 @@ def fit_many(
     if is_collection(X):
         X, Ys, sample_weights = share_out(X, None, samples=samples, **where), bring(Ys), bring(sample_weights)
     else:
+        factory = callable(X)
         X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
+        Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
     encoded = [
         named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
