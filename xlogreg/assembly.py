@@ -96,7 +96,7 @@ def receive(
     if is_collection(X):
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
         parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
-        parts = parts if apart else parts.known()
+        parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
     if isinstance(X, Parts):
         weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)

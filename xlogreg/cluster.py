@@ -63,14 +63,14 @@ class Parts:
     stored, dtype : str
         The dtype of X, and the one computed in.
     targets : Targets
-        The labels of all blocks. Y itself is with the parts; here, too, once `known`.
+        The labels of all blocks. Y itself is with the parts; here, too, `with_targets`.
     mass : Mass
         The weights of all samples.
     backend, device : str
         What computes.
     fallback : str or None
     weight : ndarray (1, m), or None
-        Once `known`.
+        Theirs, `with_targets`.
     """
 
     workers: Workers
@@ -98,14 +98,14 @@ class Parts:
 
     @property
     def labels(self) -> np.ndarray:
-        """The user's labels (m,) of targets that are known."""
+        """The user's labels (m,), of parts `with_targets`."""
         return self.targets.classes[self.targets.Y[0].astype(np.intp)]
 
     def source(self) -> "Distributed":
         """The samples."""
         return Distributed(self, self.dtype, self.mass.total, self.mass)
 
-    def known(self) -> "Parts":
+    def with_targets(self) -> "Parts":
         """The same, with their targets and weights in the memory of the client, too."""
         small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
         Y, weights = zip(*self.source().each(contents, small), strict=True)

@@ -150,7 +150,7 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
         if is_collection(X):
-            X = take_collection(self, X, y, sample_weight).known()
+            X = take_collection(self, X, y, sample_weight).with_targets()
             y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
         else:
             X = take_features(self, X, reset=True)
