@@ -188,7 +188,7 @@ def test_every_solver_of_scikit_learn_means_the_same_fit(three_rows, solver, pen
 def test_input_that_is_wrong_is_refused(two_rows):
     X, y = two_rows
     scipy_sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="factories of blocks are for xlogreg.fit"):
+    with pytest.raises(TypeError, match=r"factories of blocks are for xlogreg\.fit"):
         LogisticRegression().fit(lambda: iter([]), [0, 1])
     with pytest.raises(TypeError, match="sparse"):
         LogisticRegression().fit(scipy_sparse.csr_array(X), y)
