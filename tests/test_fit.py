@@ -220,6 +220,19 @@ def test_verbose_shows_a_line_on_standard_error(problem, capsys, monkeypatch, wi
     assert shown.out == ""
 
 
+@pytest.mark.parametrize("with_tqdm", [True, False])
+def test_a_line_that_is_broken_off_is_ended(problem, capsys, monkeypatch, with_tqdm):
+    if not with_tqdm:
+        monkeypatch.setitem(__import__("sys").modules, "tqdm.auto", None)
+
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        xlogreg.fit(*problem, solver="gd", verbose=1, callback=interrupt)
+    assert capsys.readouterr().err.endswith("\n")
+
+
 def test_a_start_far_out_leads_to_the_same_optimum(problem):
     expected = xlogreg.fit(*problem)
     for size in (1e3, 1e8, 1e200):

@@ -120,11 +120,15 @@ class ProgressLine:
             self.bar.set_postfix(cost=f"{state.cost:.6g}", refresh=False)
             self.bar.update(state.iteration - self.bar.n)
 
-    def close(self, iterations: int) -> None:
+    def finish(self, iterations: int) -> None:
+        if self.bar is not None:
+            self.bar.update(iterations - self.bar.n)
+
+    def close(self) -> None:
+        """End the line, also where an error or Ctrl-C ended the fit."""
         if self.bar is None:
             sys.stderr.write("\n")
         else:
-            self.bar.update(iterations - self.bar.n)
             self.bar.close()
 
 

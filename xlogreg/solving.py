@@ -1,5 +1,6 @@
 """Running the solver of a problem, and judging what it found."""
 
+import contextlib
 import dataclasses
 import math
 from typing import Any
@@ -38,10 +39,10 @@ def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Mo
     line = ProgressLine(options.steps) if options.verbose else None
     clock = None if options.time_limit is None else Clock(began + options.time_limit)
     watch = Watch.of(problem, options.callback, line, checkpoint, clock)
-    with problem.source.place.computing():
+    with contextlib.nullcontext() if line is None else contextlib.closing(line), problem.source.place.computing():
         result = SOLVERS[problem.solver](problem, options, watch)
-    if line is not None:
-        line.close(result.iterations)
+        if line is not None:
+            line.finish(result.iterations)
     if result.last.hessian is None and problem.solver != "gd":
         result = _receding(problem.objective, result)
     theta = as_host(result.theta) * problem.objective.free
