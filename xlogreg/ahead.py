@@ -1,4 +1,4 @@
-"""Reading ahead: what comes next is fetched in a thread while what is here is computed with."""
+"""Reading ahead: what comes next is fetched, by a thread or by the system, while what is here is computed with."""
 
 import contextlib
 from collections import deque
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["read_ahead"]
+__all__ = ["announce", "read_ahead"]
 
 AHEAD = 2  # blocks that are read before they are asked for
 
+Span = tuple[int, int]  # start and stop of a block
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -27,3 +28,11 @@ def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterato
         while pending:
             item, future = pending.popleft()
             yield item, future.result()
+
+
+def announce(expect: Callable[[int, int], None], spans: list[Span]) -> Iterator[tuple[Span, None]]:
+    """Each span, after expect(start, stop) of some that follow: for threads that read for themselves."""
+    for number, span in enumerate(spans):
+        for later in spans[number + AHEAD if number else 0 : number + AHEAD + 1]:
+            expect(*later)
+        yield span, None

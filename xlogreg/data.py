@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xlogreg.ahead import read_ahead
+from xlogreg.ahead import announce, read_ahead
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.stored import Stored
 from xlogreg.subsets import draw_subsets
@@ -285,14 +285,18 @@ class InMemory:
             return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
 
     def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:
-        """function(start, stop, raw) of every span, in order, with `raw` of those that are read ahead, else None."""
-        fetched = read_ahead(self._arrived, spans) if self.stored else ((span, None) for span in spans)
+        """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
+        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
+        fetched: Iterable[tuple[Span, Array | None]] = ((span, None) for span in spans)
+        if self.stored and in_threads and self.X.concurrent and self.index is None:
+            fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
+        elif self.stored:
+            fetched = read_ahead(self._arrived, spans)
 
         def answer(item: tuple[Span, Array | None]) -> Answer:
             with self.place.computing():  # which a thread does not inherit
                 return function(*item[0], item[1])
 
-        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
         return (map_blocks if in_threads else map)(answer, fetched)
 
     def _arrived(self, span: Span) -> Array:
