@@ -26,11 +26,17 @@ def opened(path):
 
 
 def test_each_span_is_announced_once_and_ahead():
-    announced, spans = [], [(start, start + 2) for start in range(0, 14, 2)]
-    for number, (span, raw) in enumerate(announce(lambda *later: announced.append(later), spans)):
+    announced, spans = [0], [(start, start + 2) for start in range(0, 70, 2)]
+
+    def expect(start, stop):
+        assert start == announced[-1]
+        announced.append(stop)
+
+    for number, (span, raw) in enumerate(announce(expect, spans)):
         assert raw is None
         assert span == spans[number]
-        assert announced == spans[: number + 3]
+        assert announced[-1] >= spans[min(number + 8, len(spans) - 1)][1]
+    assert announced[-1] == 70
 
 
 def test_the_threads_that_compute_read_a_file_and_its_parts(table, tmp_path, monkeypatch):

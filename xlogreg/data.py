@@ -288,7 +288,8 @@ class InMemory:
         """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
         in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
         fetched: Iterable[tuple[Span, Array | None]] = ((span, None) for span in spans)
-        if self.stored and in_threads and self.X.concurrent and self.index is None:
+        alone = self.stored and in_threads and self.X.concurrent and self.index is None
+        if alone:
             fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
         elif self.stored:
             fetched = read_ahead(self._arrived, spans)
@@ -297,7 +298,7 @@ class InMemory:
             with self.place.computing():  # which a thread does not inherit
                 return function(*item[0], item[1])
 
-        return (map_blocks if in_threads else map)(answer, fetched)
+        return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
 
     def _arrived(self, span: Span) -> Array:
         with self.place.computing():
