@@ -1,4 +1,4 @@
-"""Reading ahead: what comes next is fetched in a thread while what is here is computed with."""
+"""Reading ahead: what comes next is fetched, by a thread or by the system, while what is here is computed with."""
 
 import contextlib
 from collections import deque
@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["read_ahead"]
+__all__ = ["announce", "read_ahead"]
 
 AHEAD = 2  # blocks that are read before they are asked for
+ANNOUNCED = 8  # blocks that are announced at a time, which takes less than one by one
 
+Span = tuple[int, int]  # start and stop of a block
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -27,3 +29,13 @@ def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterato
         while pending:
             item, future = pending.popleft()
             yield item, future.result()
+
+
+def announce(expect: Callable[[int, int], None], spans: list[Span]) -> Iterator[tuple[Span, None]]:
+    """Each span, after expect(start, stop) of those that follow: for threads that read for themselves."""
+    for number, span in enumerate(spans):
+        if number % ANNOUNCED == 0:
+            later = spans[number + ANNOUNCED if number else 0 : number + 2 * ANNOUNCED]
+            if later:
+                expect(later[0][0], later[-1][1])
+        yield span, None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xlogreg.ahead import read_ahead
+from xlogreg.ahead import announce, read_ahead
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.stored import Stored
 from xlogreg.subsets import draw_subsets
@@ -22,7 +22,7 @@ SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two rea
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
 ARRIVING_BYTES = 64 * 2**20  # of a block that is copied to a device while others are computed with
 GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
-READ_BYTES = 256 * 2**20  # of one that is read once from where X is stored
+READ_BYTES = 256 * 2**20  # of one that is read once, unless from a file that the system has at hand the next time
 NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
 SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
 LEAST_BLOCKS = 4  # that are worth the threads
@@ -150,9 +150,9 @@ class InMemory:
             widest = place.dtype(place.widest)
             total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
             part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
-            if part.m * part.n_x * 8 <= (READ_BYTES if self.stored and gathered else gathered):
-                part = dataclasses.replace(part, X=self._fetched(index), index=None)
-            return part
+            once = self.stored and gathered and not (self.X.concurrent and place == HOST)
+            held = part.m * part.n_x * 8 <= (READ_BYTES if once else gathered)
+            return dataclasses.replace(part, X=self._fetched(index), index=None) if held else part
 
     def _fetched(self, index: Array) -> Array:
         """Samples of X, by number, in the orientation that they lie in."""
@@ -285,15 +285,20 @@ class InMemory:
             return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
 
     def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:
-        """function(start, stop, raw) of every span, in order, with `raw` of those that are read ahead, else None."""
-        fetched = read_ahead(self._arrived, spans) if self.stored else ((span, None) for span in spans)
+        """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
+        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
+        fetched: Iterable[tuple[Span, Array | None]] = ((span, None) for span in spans)
+        alone = self.stored and in_threads and self.X.concurrent
+        if alone and self.index is None:
+            fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
+        elif self.stored and not alone:
+            fetched = read_ahead(self._arrived, spans)
 
         def answer(item: tuple[Span, Array | None]) -> Answer:
             with self.place.computing():  # which a thread does not inherit
                 return function(*item[0], item[1])
 
-        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
-        return (map_blocks if in_threads else map)(answer, fetched)
+        return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
 
     def _arrived(self, span: Span) -> Array:
         with self.place.computing():

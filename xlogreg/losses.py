@@ -114,11 +114,13 @@ def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
 
     No accuracy is lost, for nothing cancels: e >= 0. A logarithm costs as much as a dozen sums.
     """
-    xp, half = array_namespace(E), E.shape[-1] // 2
-    if folds == 0 or half < WORTH_FOLDING // 2:
-        return xp.sum(log1p(E), axis=(-2, -1), dtype=dtype)
-    A, B, rest = E[..., :half], E[..., half : 2 * half], E[..., 2 * half :]
-    return _sum_log1p(A + B * (1.0 + A), dtype, folds - 1) + _sum_log1p(rest, dtype, 0)
+    xp = array_namespace(E)
+    for _ in range(folds if E.shape[-1] >= WORTH_FOLDING else 0):
+        half = E.shape[-1] // 2
+        A, B, rest = E[..., :half], E[..., half : 2 * half], E[..., 2 * half :]
+        E = A + B * (1.0 + A)
+        E = xp.concat([E, rest], axis=-1) if rest.shape[-1] else E
+    return xp.sum(log1p(E), axis=(-2, -1), dtype=dtype)
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:

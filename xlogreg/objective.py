@@ -138,16 +138,23 @@ class Objective:
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass. A theta (n_x + 1, 1, k) stands for all models."""
-        source, parameters, center = self.source, theta * self.rows, self.center
+        source, parameters = self._uncentered(theta)
         terms = pass_terms if self.separable else gradient_terms
-        if center is None:
-            return self._finish(theta, *source.sum(terms, parameters, self.loss))
+        losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
+        if self.center is not None:
+            dW, db = dTheta[:-1, :, :], dTheta[-1:, :, :]
+            dTheta = array_namespace(theta).concat([dW - self.center * db, db], axis=0)
+        return self._finish(theta, losses, dTheta, *unsettled)
+
+    def _uncentered(self, theta: Array) -> tuple[Source, Array]:
+        """A source, and the parameters for its X: the X that lies there, where the centre may be in the parameters."""
+        parameters = theta * self.rows
+        if self.center is None:
+            return self.source, parameters
         xp = array_namespace(theta)
         W, b = parameters[:-1, :, :], parameters[-1:, :, :]
-        parameters = xp.concat([W, b - xp.sum(W * center, axis=0, keepdims=True)], axis=0)
-        losses, dTheta, *unsettled = source.uncentered().sum(terms, parameters, self.loss)
-        dW, db = dTheta[:-1, :, :], dTheta[-1:, :, :]
-        return self._finish(theta, losses, xp.concat([dW - center * db, db], axis=0), *unsettled)
+        parameters = xp.concat([W, b - xp.sum(W * self.center, axis=0, keepdims=True)], axis=0)
+        return self.source.uncentered(), parameters
 
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""
@@ -185,7 +192,8 @@ class Objective:
         Of each model (g,); both at most m^(1/8) times too large: one pass. Where the first vanishes the cost falls
         along the step for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
         """
-        wrong, moves = self.source.sum(recession_terms, step * self.rows)
+        source, parameters = self._uncentered(step)
+        wrong, moves = source.sum(recession_terms, parameters)
         return wrong**0.125, moves**0.125
 
     def second_moment_times(self, theta: Array) -> Array:

@@ -3,9 +3,11 @@
 To the rest of the library such an X has a shape and a dtype like an array; its numbers are NumPy arrays from `read`.
 """
 
+import contextlib
 import functools
 import mmap
 import os
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from xlogreg.exceptions import BlockError
 
 __all__ = ["Chain", "FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
 
+COPIED_BYTES = 64 * 2**20  # at most, of what is read at a time
 Order = Literal["C", "F"]
 
 
@@ -42,6 +45,7 @@ class Stored:
     names: tuple[str, ...] | None = None
     ndim: int = 2
     sequential = False  # whether it costs as much to read a few samples as to read all
+    concurrent = False  # whether threads may read at the same time
     drawable: np.ndarray | None = None  # the samples (n,), by number, that a subset may be of; None for all
 
     @property
@@ -58,6 +62,9 @@ class Stored:
             If they cannot be read, or are not what they were.
         """
         raise NotImplementedError  # abstract: each kind of storage reads in its own way
+
+    def expect(self, start: int, stop: int) -> None:
+        """Let the system fetch these samples: they will be read soon."""
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """The samples (n,), by number in ascending order."""
@@ -97,14 +104,21 @@ class Slices(Stored):
         return part.astype(self.dtype, copy=False)
 
 
-def state_of(path: str | os.PathLike) -> tuple[int, int, int]:
-    """What changes when a file does."""
-    state = os.stat(path)
+def state_of(file: str | os.PathLike | int) -> tuple[int, int, int]:
+    """What changes when a file does, by its path or its descriptor."""
+    state = os.stat(file)
     return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 class FileRange(Stored):
-    """An array in a file, as it lies there: mapped, and looked at before each block, since it may shrink or change."""
+    """An array in a file, as it lies there. Each time that it is read, the file must be the one that it was.
+
+    Blocks of samples that are contiguous are copied out of it, into memory that the processor's cache knows: faster
+    than a map of it, and a file that shrinks is an error, which to who reads a map is the end of the process. All of
+    it at once, samples that are not contiguous and some of the features are looked at through a map.
+    """
+
+    concurrent = True
 
     def __init__(
         self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Order, axis: int
@@ -120,25 +134,68 @@ class FileRange(Stored):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_map"}
 
+    @property
+    def _contiguous(self) -> bool:
+        """Whether each sample is."""
+        return self.ndim == 2 and (self.order == "C") == (self.axis == 0)
+
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
-        try:
-            if state_of(self.path) != self.state:
-                raise BlockError(f"{self.path} changed while it was read: {_samples(start, stop)}, and maybe others")
+        if self._contiguous and features == slice(None) and (stop - start) * self._bytes <= COPIED_BYTES:
+            return self._copied([(start, stop)])
+        with self._opened(start, stop):
             part = self._map[(slice(start, stop), features) if self.axis == 0 else (features, slice(start, stop))]
-            self._expect(start, stop)
-        except (OSError, ValueError) as error:
-            raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
         return part.astype(self.dtype, copy=False)
 
-    def _expect(self, start: int, stop: int) -> None:
-        """Let the system fetch the samples where they are contiguous, all at once and not page by page."""
-        if (self.order == "C") == (self.axis == 0) and hasattr(os, "posix_fadvise"):
-            size = self.stored.itemsize * self.shape[1 - self.axis]
-            file = os.open(self.path, os.O_RDONLY)
-            try:
-                os.posix_fadvise(file, self.offset + start * size, (stop - start) * size, os.POSIX_FADV_WILLNEED)
-            finally:
-                os.close(file)
+    def take(self, index: np.ndarray) -> np.ndarray:
+        return self._copied(runs_of(index)) if self._contiguous else super().take(index)
+
+    @contextlib.contextmanager
+    def _opened(self, start: int, stop: int) -> Iterator[Any]:
+        """The file; at the end it has to be what it was."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                yield file
+                if state_of(file.fileno()) != self.state:
+                    where = f"{_samples(start, stop)}, and maybe others"
+                    raise BlockError(f"{self.path} changed while it was read: {where}")
+        except (OSError, ValueError) as error:
+            raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
+
+    def _copied(self, runs: list[tuple[int, int]]) -> np.ndarray:
+        """The samples of the runs, side by side."""
+        count = sum(stop - start for start, stop in runs)
+        found = np.empty((count, self.shape[1 - self.axis]), self.stored)
+        rest = found.reshape(-1).view(np.uint8).data
+        with self._opened(runs[0][0], runs[-1][1]) as file:
+            for run in runs if len(runs) > 1 else ():
+                self._hint(file.fileno(), *run)
+            for start, stop in runs:
+                file.seek(self.offset + start * self._bytes)
+                size = (stop - start) * self._bytes
+                part, rest = rest[:size], rest[size:]
+                while part:
+                    if not (read := file.readinto(part)):
+                        raise BlockError(f"{self.path} ends before {_samples(start, stop)} do: it shrank")
+                    part = part[read:]
+        return (found if self.axis == 0 else found.T).astype(self.dtype, copy=False)
+
+    @property
+    def _bytes(self) -> int:
+        """Of a sample that is contiguous."""
+        return self.stored.itemsize * self.shape[1 - self.axis]
+
+    def expect(self, start: int, stop: int) -> None:
+        if not self._contiguous:
+            return
+        with self._opened(start, stop) as file:
+            if not _at_hand(file.fileno(), self.offset + stop * self._bytes - 1):
+                self._hint(file.fileno(), start, stop)
+
+    def _hint(self, file: int, start: int, stop: int) -> None:
+        """To the system, which then fetches all at once and not page by page."""
+        if hasattr(os, "posix_fadvise"):
+            at, size = self.offset + start * self._bytes, (stop - start) * self._bytes
+            os.posix_fadvise(file, at, size, os.POSIX_FADV_WILLNEED)
 
     def name(self, sample: int) -> str:
         return os.path.basename(self.path)
@@ -150,17 +207,25 @@ class Chain(Stored):
     def __init__(self, parts: list[Stored]) -> None:
         first = parts[0]
         self.parts, self.axis, self.names = parts, first.axis, first.names
+        self.concurrent = all(part.concurrent for part in parts)
         self.dtype = np.result_type(*(part.dtype for part in parts))
         self.stops = np.cumsum([part.m for part in parts])
         other = first.shape[1 - self.axis]
         self.shape = (int(self.stops[-1]), other) if self.axis == 0 else (other, int(self.stops[-1]))
 
-    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
-        found = []
+    def _within(self, start: int, stop: int) -> Iterator[tuple[Stored, tuple[int, int]]]:
+        """The parts that hold these samples, and their numbers there."""
         first, last = np.searchsorted(self.stops, [start, stop - 1], side="right").tolist()
         for number in range(first, last + 1):
             part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m
-            found.append(part.read(max(start - begin, 0), min(stop - begin, part.m), features))
+            yield part, (max(start - begin, 0), min(stop - begin, part.m))
+
+    def expect(self, start: int, stop: int) -> None:
+        for part, span in self._within(start, stop):
+            part.expect(*span)
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        found = [part.read(*span, features) for part, span in self._within(start, stop)]
         whole = found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
         return whole.astype(self.dtype, copy=False)
 
@@ -221,6 +286,14 @@ def _mapped(X: np.memmap, axis: int) -> Any:
         found.read(i, i + 1).tobytes() == cut(X, i, i + 1, axis).astype(found.dtype).tobytes() for i in (0, found.m - 1)
     )
     return found if same else X
+
+
+def _at_hand(file: int, at: int) -> bool:
+    """Whether a byte of a file is in memory, as far as the system tells."""
+    try:
+        return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1
+    except (AttributeError, OSError):  # Linux alone has it, and not on all of its file systems; or it is not there
+        return False
 
 
 def _samples(start: int, stop: int) -> str:

@@ -10,6 +10,7 @@ Needs threadpoolctl; without it, or with one thread, blocks are computed in turn
 import collections
 import contextlib
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -22,6 +23,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
+RUN = 4  # items that a worker takes at a time where that is asked for: handing one over takes a tenth of its time
 
 
 @functools.cache
@@ -66,46 +68,53 @@ def workers() -> int:
     return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
-def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], count: int = 0) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    Items are taken when there is a worker for them, or will be next. Of several calls at a time one gets the workers,
+    Items are taken when there is a worker for them, or will be next; several at a time where ``count``, their number,
+    is given and large: of items that take no memory. Of several calls at a time one gets the workers,
     the others compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may
     be left before its end.
     """
-    count, busy = workers(), _busy
-    if count == 1 or not busy.acquire(blocking=False):
+    those, busy = workers(), _busy
+    if those == 1 or not busy.acquire(blocking=False):
         yield from map(function, items)
         return
     try:
-        if count not in _pools:
-            _pools[count] = ThreadPoolExecutor(count, "xlogreg")
+        if those not in _pools:
+            _pools[those] = ThreadPoolExecutor(those, "xlogreg")
+        run = min(max(count // (2 * RUN * those), 1), RUN)
         with _single_threaded_blas():
-            yield from _map_in_order(_pools[count], function, items, AHEAD * count)
+            yield from _map_in_order(_pools[those], function, items, AHEAD * those, run)
     finally:
         busy.release()
 
 
 def _map_in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Answer], items: Iterable[Item], most: int
+    pool: ThreadPoolExecutor, function: Callable[[Item], Answer], items: Iterable[Item], most: int, run: int
 ) -> Iterator[Answer]:
-    """As the pool's own map, but of at most so many items at a time."""
-    running: collections.deque[Future[Answer]] = collections.deque()
+    """As the pool's own map, but of at most so many runs of items at a time."""
+    running: collections.deque[Future[list[Answer]]] = collections.deque()
+    left = iter(items)
     try:
-        for item in items:
-            running.append(pool.submit(function, item))
+        while some := list(itertools.islice(left, run)):
+            running.append(pool.submit(_all_of, function, some))
             if len(running) == most:
-                yield _next_of(running)
+                yield from _next_of(running)
         while running:
-            yield _next_of(running)
+            yield from _next_of(running)
     finally:
         wait([future for future in running if not future.cancel()])
 
 
-def _next_of(running: collections.deque[Future[Answer]]) -> Answer:
-    answer = running[0].result()
+def _all_of(function: Callable[[Item], Answer], items: list[Item]) -> list[Answer]:
+    return [function(item) for item in items]
+
+
+def _next_of(running: collections.deque[Future[list[Answer]]]) -> list[Answer]:
+    answers = running[0].result()
     running.popleft()  # once it has ended: until then it has to be waited for
-    return answer
+    return answers
 
 
 def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
