@@ -68,24 +68,24 @@ def workers() -> int:
     return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
-def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], count: int = 0) -> Iterator[Answer]:
+def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total: int = 0) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    Items are taken when there is a worker for them, or will be next; several at a time where ``count``, their number,
-    is given and large: of items that take no memory. Of several calls at a time one gets the workers,
-    the others compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may
-    be left before its end.
+    Items are taken when there is a worker for them, or will be next; several at a time where ``total``, their number, is
+    given and large: of items that take no memory. Of several calls at a time one gets the workers, the others compute
+    in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left before its
+    end.
     """
-    those, busy = workers(), _busy
-    if those == 1 or not busy.acquire(blocking=False):
+    count, busy = workers(), _busy
+    if count == 1 or not busy.acquire(blocking=False):
         yield from map(function, items)
         return
     try:
-        if those not in _pools:
-            _pools[those] = ThreadPoolExecutor(those, "xlogreg")
-        run = min(max(count // (2 * RUN * those), 1), RUN)
+        if count not in _pools:
+            _pools[count] = ThreadPoolExecutor(count, "xlogreg")
+        run = min(max(total // (2 * RUN * count), 1), RUN)
         with _single_threaded_blas():
-            yield from _map_in_order(_pools[those], function, items, AHEAD * those, run)
+            yield from _map_in_order(_pools[count], function, items, AHEAD * count, run)
     finally:
         busy.release()
 
