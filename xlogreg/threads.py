@@ -71,10 +71,10 @@ def workers() -> int:
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total: int = 0) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
-    Items are taken when there is a worker for them, or will be next; several at a time where ``total``, their number, is
-    given and large: of items that take no memory. Of several calls at a time one gets the workers, the others compute
-    in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left before its
-    end.
+    Items are taken when there is a worker for them, or will be next; several at a time where ``total``, their number,
+    is given and large: of items that take no memory. Of several calls at a time one gets the workers, the others
+    compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left
+    before its end.
     """
     count, busy = workers(), _busy
     if count == 1 or not busy.acquire(blocking=False):
