@@ -185,10 +185,10 @@ def test_a_sample_keeps_the_shares_of_the_classes(n_classes):
     source = InMemory(X, Y, weight, HOST, "float64", float(weight.sum()), n_classes=n_classes)
     shares = measure_spread(source).targets
     classes = np.concatenate([1 - shares, shares]) if n_classes is None else shares
-    sample = source.sample(3000, classes[:, 0], np.random.default_rng(1))
+    (sample,) = source.samples((3000,), classes[:, 0], np.random.default_rng(1))
     assert 2500 < sample.m < 3500
     np.testing.assert_allclose(measure_spread(sample).targets, shares, rtol=1e-12)
-    again = source.sample(3000, classes[:, 0], np.random.default_rng(1))
+    (again,) = source.samples((3000,), classes[:, 0], np.random.default_rng(1))
     np.testing.assert_array_equal(sample.X, again.X)
 
 

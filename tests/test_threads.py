@@ -2,9 +2,12 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from xlogreg import threads
+from xlogreg.assembly import at_work, settle
+from xlogreg.labels import Targets
 
 
 @pytest.fixture
@@ -56,3 +59,61 @@ def test_an_interrupted_sum_gives_threads_and_blas_back_though_its_traceback_is_
     assert not threads._busy.locked()
     assert [pool["num_threads"] for pool in threadpoolctl.threadpool_info()] == before
     assert threads.tree_sum(threads.map_blocks(lambda item: (item,), range(10))) == (45,)
+
+
+def blas():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_held_workers_are_one_threads_and_blas_has_one_until_they_are_given_back(two_workers):
+    before, names = blas(), set()
+    with threads.hold_workers():
+        assert threads.holding_workers() == 2
+        assert set(blas()) == {1}
+        with threads.hold_workers():
+            pass
+        for _ in range(2):
+            names |= set(threads.map_blocks(lambda item: threading.current_thread().name, range(20)))
+        assert set(blas()) == {1}
+    assert all(name.startswith("xlogreg") for name in names)
+    assert threads.holding_workers() == 0
+    assert not threads._busy.locked()
+    assert blas() == before
+
+
+def test_who_does_not_hold_the_workers_computes_in_turn(two_workers):
+    found = []
+
+    def compute():
+        with threads.hold_workers():
+            found.append(threads.holding_workers())
+            found.extend(threads.map_blocks(lambda item: threading.current_thread().name, range(8)))
+
+    with threads.hold_workers():
+        thread = threading.Thread(target=compute, name="another")
+        thread.start()
+        thread.join()
+    assert found == [0, *["another"] * 8]
+
+
+def test_an_error_gives_held_workers_back(two_workers):
+    before = blas()
+    with pytest.raises(KeyboardInterrupt), threads.hold_workers():
+        raise KeyboardInterrupt
+    assert threads.holding_workers() == 0
+    assert not threads._busy.locked()
+    assert blas() == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "models", "held"),
+    [((50, 100_000), 1, True), ((50, 10_000), 1, False), ((100, 100_000), 1, False), ((100, 3000), 200, True)],
+)
+def test_fits_hold_the_workers_where_blocks_take_their_time(two_workers, shape, models, held):
+    setting = settle(np.empty(shape), None, "columns", None, None, None, True)
+    target = Targets(None, np.arange(2), False, True)
+    with at_work(setting, [target], models):
+        assert bool(threads.holding_workers()) == held
+    with at_work(setting, [target._replace(classes=np.arange(3))], models):
+        assert not threads.holding_workers()

@@ -266,10 +266,6 @@ class Distributed:
         """Disjoint random subsets in the memory of the client, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
 
-    def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> InMemory:
-        """About ``count`` samples at random in the memory of the client, see `draw_subsets`."""
-        return draw_subsets(self, (count,), shares, rng)[0]
-
     def take(self, index: np.ndarray) -> InMemory:
         """Some of the samples, by number in ascending order, in the memory of the client."""
         local = list(self._split(index))

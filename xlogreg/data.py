@@ -14,9 +14,9 @@ from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of,
 from xlogreg.stored import Stored
 from xlogreg.subsets import draw_subsets
 from xlogreg.terms import TEMPORARIES, Block
-from xlogreg.threads import map_blocks, tree_sum
+from xlogreg.threads import holding_workers, map_blocks, tree_sum
 
-__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
+__all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
@@ -137,10 +137,6 @@ class InMemory:
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
         """Disjoint random subsets of about so many samples each, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
-
-    def sample(self, count: int, shares: np.ndarray, rng: np.random.Generator) -> "InMemory":
-        """About ``count`` samples at random, see `draw_subsets`."""
-        return draw_subsets(self, (count,), shares, rng)[0]
 
     def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
         """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
@@ -280,8 +276,8 @@ class InMemory:
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
-            # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one model
-            busy = self.converts or outputs > 0
+            # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one softmax model
+            busy = self.converts or outputs > 0 or holding_workers() > 0
             return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
 
     def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:

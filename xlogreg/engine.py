@@ -104,7 +104,7 @@ def minimize(
     counts = [large] if warm or dear or large <= 1.5 * small else [small, large]
     theta, passes, hessian, known, method = start, 0.0, None, None, None
     for count in counts:
-        subset = source.sample(count, spread.shares, rng)
+        (subset,) = source.samples((count,), spread.shares, rng)
         moments = measure_moments(subset, spread, engine)
         ridge = RIDGE * moments.size / subset.m
         part = _part(objective, subset, ridge)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.assembly import Setting, erased_class, gather, model_of, receive, within_memory
+from xlogreg.assembly import Setting, at_work, erased_class, gather, model_of, receive, within_memory
 from xlogreg.checkpoints import checkpoint_path, keeping
 from xlogreg.judging import judge
 from xlogreg.model import Model
@@ -174,13 +174,14 @@ def fit(
         erased = erased_class(source, encoded)
         if erased is not None:
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
-        problem = pose(source, encoded, initial, options)
-        with keeping(path, setting, encoded, problem, began) as kept:
-            result = solve(problem, options, began, kept)
-            verdict = judge(problem, result, options)
-            model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
-            if kept is not None:
-                kept.write(model)
+        with at_work(setting, [encoded]):
+            problem = pose(source, encoded, initial, options)
+            with keeping(path, setting, encoded, problem, began) as kept:
+                result = solve(problem, options, began, kept)
+                verdict = judge(problem, result, options)
+                model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+                if kept is not None:
+                    kept.write(model)
         return model
 
     return within_memory(setting, fitted)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import model_of, open_samples, settle, settle_parts, within_memory
+from xlogreg.assembly import Setting, at_work, model_of, open_samples, settle, settle_parts, within_memory
 from xlogreg.cluster import Parts
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict, judge
@@ -117,7 +117,12 @@ def fit_many(
 
 def build_models(plan: Plan, began: float) -> list[Model]:
     """The models of the plan, judged."""
-    return within_memory(plan.setting, lambda setting: _built(plan._replace(setting=setting), began))
+
+    def built(setting: Setting) -> list[Model]:
+        with at_work(setting, plan.targets, len(plan.options)):
+            return _built(plan._replace(setting=setting), began)
+
+    return within_memory(plan.setting, built)
 
 
 def _built(plan: Plan, began: float) -> list[Model]:

@@ -173,7 +173,7 @@ def _span(objective: Objective, source: Samples, spread: Spread, engine: object,
     count, chosen = least, 0
     while count > chosen:
         chosen = count
-        subset = source.sample(count, spread.shares, rng)
+        (subset,) = source.samples((count,), spread.shares, rng)
         root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
         G = as_host(multiply_samples(subset, scale, subset.dtype)) * root * root.T
         values, V = np.linalg.eigh(G)

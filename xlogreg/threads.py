@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["map_blocks", "tree_sum", "workers"]
+__all__ = ["hold_workers", "holding_workers", "map_blocks", "tree_sum", "workers"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -36,6 +36,7 @@ def _controller() -> Any:
     return found if found.lib_controllers else None
 
 
+_holder = threading.local()  # in the thread that holds the workers for longer than a pass: how many they are
 _busy = threading.Lock()  # held while the limit is: it is the process's, and only who set it may lift it
 _pools: dict[int, ThreadPoolExecutor] = {}  # by the number of workers; idle threads cost nothing, new ones 0.1 ms each
 
@@ -68,6 +69,31 @@ def workers() -> int:
     return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
+def holding_workers() -> int:
+    """How many workers this thread holds; 0 where it does not."""
+    return getattr(_holder, "count", 0)
+
+
+@contextlib.contextmanager
+def hold_workers() -> Iterator[None]:
+    """Inside, the workers are this thread's, and BLAS has one thread between passes, too, where nobody else has them.
+
+    Threads of BLAS that have nothing to do wait for more by turning, a while, on the cores that workers want: measured,
+    a third of the time of a fit.
+    """
+    count, busy = workers(), _busy
+    if count == 1 or holding_workers() or not busy.acquire(blocking=False):
+        yield
+        return
+    _holder.count = count
+    try:
+        with _single_threaded_blas():
+            yield
+    finally:
+        _holder.count = 0
+        busy.release()
+
+
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total: int = 0) -> Iterator[Answer]:
     """function(item) of every item, in order, on all workers.
 
@@ -76,24 +102,27 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total:
     compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left
     before its end.
     """
+    if held := holding_workers():
+        yield from _map_in_order(held, function, items, total)
+        return
     count, busy = workers(), _busy
     if count == 1 or not busy.acquire(blocking=False):
         yield from map(function, items)
         return
     try:
-        if count not in _pools:
-            _pools[count] = ThreadPoolExecutor(count, "xlogreg")
-        run = min(max(total // (2 * RUN * count), 1), RUN)
         with _single_threaded_blas():
-            yield from _map_in_order(_pools[count], function, items, AHEAD * count, run)
+            yield from _map_in_order(count, function, items, total)
     finally:
         busy.release()
 
 
 def _map_in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Answer], items: Iterable[Item], most: int, run: int
+    count: int, function: Callable[[Item], Answer], items: Iterable[Item], total: int
 ) -> Iterator[Answer]:
-    """As the pool's own map, but of at most so many runs of items at a time."""
+    """As a pool's own map, but of a few runs of items at a time for each of so many workers."""
+    if count not in _pools:
+        _pools[count] = ThreadPoolExecutor(count, "xlogreg")
+    pool, most, run = _pools[count], AHEAD * count, min(max(total // (2 * RUN * count), 1), RUN)
     running: collections.deque[Future[list[Answer]]] = collections.deque()
     left = iter(items)
     try:
