@@ -187,6 +187,12 @@ def test_what_is_wrong_is_refused_in_the_users_words(client, data):
             call()
 
 
+@pytest.mark.parametrize("fit", [xlogreg.fit, slow(lambda X, Y: xlogreg.fit_cv(X, Y, L2S)), slow(xlogreg.bootstrap)])
+def test_targets_that_are_none_are_refused(client, data, fit):
+    with pytest.raises(TypeError, match="Y must hold numbers or strings; got NoneType"):
+        fit(blocks(data[0]), None)
+
+
 def test_nothing_but_labels_and_sums_comes_to_the_client(client, data, monkeypatch):
     """What a task gives is never of the size of X."""
     X, Y = data[:2]

@@ -90,7 +90,8 @@ def fit_many(
     began = time.perf_counter()
     where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
     if is_collection(X):
-        X, Ys, sample_weights = share_out(X, None, samples=samples, **where), bring(Ys), bring(sample_weights)
+        X = share_out(X, None, samples=samples, targets="none", **where)
+        Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
         X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
