@@ -164,6 +164,15 @@ def test_classes_are_weighted_as_in_memory(client, data, class_weight):
     assert there.fit_info_.cost == pytest.approx(here.fit_info_.cost, rel=1e-9)
 
 
+@pytest.mark.parametrize("factor", [-1.0, np.inf])
+def test_classes_of_no_possible_weight_are_refused(client, data, factor):
+    X, Y = data[:2]
+    estimator = xlogreg.LogisticRegression(class_weight={0: factor})
+    for rows, labels in ((X.T, Y), (blocks(X.T, axis=0), blocks(Y))):
+        with pytest.raises(ValueError, match="class_weight must be finite and not negative"):
+            estimator.fit(rows, labels)
+
+
 @pytest.mark.parametrize("name", ["array-api-strict", slow("torch"), slow("jax")])
 def test_workers_hold_what_models_own_where_they_compute(client, data, name):
     place_or_skip(name)
