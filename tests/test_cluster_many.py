@@ -164,6 +164,15 @@ def test_classes_are_weighted_as_in_memory(client, data, class_weight):
     assert there.fit_info_.cost == pytest.approx(here.fit_info_.cost, rel=1e-9)
 
 
+@pytest.mark.parametrize("factor", [-1.0, np.inf])
+def test_classes_of_no_possible_weight_are_refused(client, data, factor):
+    X, Y = data[:2]
+    estimator = xlogreg.LogisticRegression(class_weight={0: factor})
+    for rows, labels in ((X.T, Y), (blocks(X.T, axis=0), blocks(Y))):
+        with pytest.raises(ValueError, match="class_weight must be finite and not negative"):
+            estimator.fit(rows, labels)
+
+
 @pytest.mark.parametrize("name", ["array-api-strict", slow("torch"), slow("jax")])
 def test_workers_hold_what_models_own_where_they_compute(client, data, name):
     place_or_skip(name)
@@ -185,6 +194,12 @@ def test_what_is_wrong_is_refused_in_the_users_words(client, data):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("fit", [xlogreg.fit, slow(lambda X, Y: xlogreg.fit_cv(X, Y, L2S)), slow(xlogreg.bootstrap)])
+def test_targets_that_are_none_are_refused(client, data, fit):
+    with pytest.raises(TypeError, match="Y must hold numbers or strings; got NoneType"):
+        fit(blocks(data[0]), None)
 
 
 def test_nothing_but_labels_and_sums_comes_to_the_client(client, data, monkeypatch):
@@ -222,8 +237,9 @@ def test_models_keep_their_numbers(client, data):
     X, Y, _, weight = data
     numbers = np.arange(900) % 4
     source = split_folds(share_out(blocks(X), Y, weight, samples="columns").source(), numbers, np.arange(4))
-    some = source.keep(np.asarray([1, 2, 3])).keep(np.asarray([0, 2]))
-    for position, fold in enumerate((1, 3)):
-        expected = weight * (numbers != fold)
-        assert some.alone(position).mass.total == pytest.approx(expected.sum(), rel=1e-12)
+    three = source.keep(np.asarray([1, 2, 3]))
+    for some in (three.keep(np.asarray([0, 2])), three.narrowed().keep(np.asarray([0, 2]))):
+        for position, fold in enumerate((1, 3)):
+            expected = weight * (numbers != fold)
+            assert some.alone(position).mass.total == pytest.approx(expected.sum(), rel=1e-6)
     assert fold_weights.__module__ == "xlogreg.folds"  # by which name workers find it

@@ -251,7 +251,7 @@ def test_changes_of_the_gradient_that_rounding_may_have_made_are_not_believed():
     ("change", "message"),
     [
         ({"Ys": []}, "Ys is empty"),
-        ({"Ys": np.zeros(400)}, "Ys must be a list of targets, or an array"),
+        ({"Ys": np.zeros(400)}, "Ys must be a list of targets, a table of them, or an array"),
         ({"Ys": np.zeros((2, 400))}, r"Ys\[0\]: Y holds one class only"),
         ({"Ys": [[0, 1] * 200, [0, 1] * 199]}, r"Ys\[1\]: Y has the shape \(398,\)"),
         ({"l2s": [0.1, 0.2, 0.3]}, "must hold 1 or g=3"),

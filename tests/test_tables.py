@@ -198,3 +198,12 @@ def test_a_series_of_python_numbers_is_one_of_numbers(kind):
     pandas = pytest.importorskip("pandas")
     target = pandas.Series([kind(y) for y in Y], dtype=object)
     assert fit(X, target).classes.tolist() == [kind(0), kind(1)]
+
+
+def test_the_columns_of_a_table_may_be_the_targets_of_many_models(frame):
+    targets = {"first": Y.tolist(), "second": np.where(Y, "no", "yes").tolist()}
+    models = xlogreg.fit_many(X, frame(targets), l2s=0.1, samples="rows")
+    assert [model.classes.tolist() for model in models] == [[0, 1], ["no", "yes"]]
+    expected = xlogreg.fit_many(X, [Y, 1 - Y], l2s=0.1, samples="rows")
+    for model, other in zip(models, expected, strict=True):
+        np.testing.assert_allclose(model.w, other.w)

@@ -213,7 +213,8 @@ class Distributed:
 
     def narrowed(self) -> "Distributed":
         """The same samples, computed with in float32; converted once, up to a size of each part."""
-        return dataclasses.replace(self.owning(narrow, {}), view=(), dtype="float32", known=self.known)
+        narrowed = self.owning(narrow, {})
+        return dataclasses.replace(narrowed, view=(), dtype="float32", known=self.known, whole=self.whole)
 
     def _viewed(self, name: str, *arguments: Any, **changed: Any) -> "Distributed":
         return dataclasses.replace(self, view=(*self.view, (name, arguments)), **changed)

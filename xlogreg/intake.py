@@ -106,4 +106,7 @@ def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], 
     if isinstance(class_weight, str) and class_weight == "balanced":
         masses = weights()
         return np.sum(masses) / (len(classes) * np.where(masses > 0, masses, 1.0))
-    return compute_class_weight(class_weight, classes=classes, y=classes)
+    factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not np.all(np.isfinite(factors) & (factors >= 0)):
+        raise ValueError(f"class_weight must be finite and not negative; got {factors.tolist()} for {classes.tolist()}")
+    return factors

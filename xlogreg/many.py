@@ -18,7 +18,7 @@ from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
 from xlogreg.sharing import bring, share_out
 from xlogreg.spans import reduce_plan
-from xlogreg.tables import is_collection
+from xlogreg.tables import is_collection, split_table
 
 __all__ = ["build_models", "fit_many"]
 
@@ -53,7 +53,7 @@ def fit_many(
     ----------
     X : array (n_x, m), or (m, n_x) for samples="rows"
         As for `fit`.
-    Ys : array (g, m), or (m, g) for samples="rows"; or a list of g targets as `fit` takes them
+    Ys : array (g, m), or (m, g) for samples="rows"; a table of g columns; or a list of g targets as `fit` takes them
         With one target only, all models share it. None where X is a factory: the columns of its Y.
     l2s : float, or (g,)
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
@@ -90,7 +90,8 @@ def fit_many(
     began = time.perf_counter()
     where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
     if is_collection(X):
-        X, Ys, sample_weights = share_out(X, None, samples=samples, **where), bring(Ys), bring(sample_weights)
+        X = share_out(X, None, samples=samples, targets="none", **where)
+        Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
         X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
@@ -156,8 +157,11 @@ def _rows(Ys: Any, samples: str) -> list[Any]:
         if not Ys:
             raise ValueError("Ys is empty; it must hold the targets of at least one model")
         return list(Ys)
+    columns = split_table(Ys)
+    if columns is not None:
+        return columns
     if getattr(Ys, "ndim", 0) != 2:
-        raise ValueError("Ys must be a list of targets, or an array (g, m), (m, g) for samples='rows'")
+        raise ValueError("Ys must be a list of targets, a table of them, or an array (g, m), (m, g) for samples='rows'")
     return (
         [Ys[:, number] for number in range(Ys.shape[1])]
         if samples == "rows"

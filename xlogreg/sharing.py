@@ -44,9 +44,9 @@ def share_out(
     ----------
     X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
     Y, sample_weight
-        As `xlogreg.fit` takes them, or collections of as many samples. Without Y parts have none.
+        As `xlogreg.fit` takes them, or collections of as many samples.
     samples, targets, backend, device, dtype, fallback
-        As `xlogreg.fit` takes them.
+        As `xlogreg.fit` takes them; or "none" as targets, for parts without Y.
     classes : ndarray (K,), optional
         Of a model, whatever labels occur.
 
@@ -70,8 +70,8 @@ def share_out(
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]
     first, m = surveys[0], pieces[-1].stop
-    if Y is None:
-        united, intake = Targets(None, np.arange(0), False, True), intake._replace(targets="none")
+    if Y is None and targets == "none":
+        united = Targets(None, np.arange(0), False, True)
     elif is_collection(Y):
         united = _united(surveys, targets, classes)
     else:

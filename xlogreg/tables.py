@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["column_values", "is_collection", "open_table"]
+__all__ = ["column_values", "is_collection", "open_table", "split_table"]
 
 
 class Library(NamedTuple):
@@ -158,6 +158,14 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
         said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in lacking.items()]
         raise ValueError(f"X lacks values in these columns: {_listed(said)}; remove or impute them first")
     return np.stack(parts, axis=1), tuple(names)
+
+
+def split_table(Ys: Any) -> list[Any] | None:
+    """The columns of a table, each a target of one model; None where it is no table."""
+    library, _, name = _known_as(Ys)
+    if library is None or name not in library.frames:
+        return None
+    return [library.column(Ys, number) for number in range(Ys.shape[1])]
 
 
 def column_values(Y: Any, name: str) -> Any:
