@@ -203,7 +203,7 @@ def test_targets_that_are_none_are_refused(client, data, fit):
 
 
 def test_nothing_but_labels_and_sums_comes_to_the_client(client, data, monkeypatch):
-    """What a task gives is never of the size of X."""
+    """What a task gives is never of the size of X, where the score is one of ours."""
     X, Y = data[:2]
     sizes, collect = [], cluster.Distributed._collect
 

@@ -228,6 +228,7 @@ class Distributed:
 
         By make(part, **columns, **options), where of the columns (..., m) each part is given those of its samples.
         """
+        assert not self.chosen or make is narrow, "what models own is numbered as they all are"
         pieces, view = self.parts.pieces, (*self.chosen, *self.view)
         cut = [{name: values[..., piece.start : piece.stop] for name, values in columns.items()} for piece in pieces]
         orders = [Order(view, functools.partial(make, **part, **options), ()) for part in cut]
