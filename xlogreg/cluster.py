@@ -183,11 +183,14 @@ class Distributed:
         """The weights of all samples, of one model."""
         if self.known is not None:
             return self.known
-        return merge_masses(self.each(weigh)) if self.whole is None else self.whole.masses[self.chosen[0][1][0]]
+        if self.whole is None:
+            return merge_masses(self.each(weigh))
+        masses, number = self.whole.masses, self.chosen[0][1][0]
+        return masses[number if len(masses) > 1 else 0]
 
     @functools.cached_property
     def masses(self) -> list[Mass]:
-        """Those of each model that owns targets or weights, asked for together."""
+        """Those of each model that owns targets or weights, asked for together; one where they share what is owned."""
         return [merge_masses(of_parts) for of_parts in zip(*self.each(weigh_models), strict=True)]
 
     @property
