@@ -41,12 +41,21 @@ QUICK = [
     pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow] if "jax" in case.id else case.marks)
     for case in CASES
 ]
+# what is tested with JAX every day, too; the other tests of every namespace wait for the slow run, since JAX compiles
+# anew for each shape
+WITH_JAX = ("test_logistic", "test_terms", "test_objective", "test_fit", "test_namespaces", "test_backends")
 STATUS = available_backends()
 # the version whose parameters, attributes and checks the estimators have
 AS_IN_1_9 = pytest.mark.skipif(
     tuple(map(int, version("scikit-learn").split(".")[:2])) < (1, 9),
     reason=f"estimators are compared with those of scikit-learn 1.9, not {version('scikit-learn')}",
 )
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "jax" in item.name and item.module.__name__ not in WITH_JAX:
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def run(*arguments):
 
 
 @pytest.mark.skipif(xlogreg.available_backends()["cupy"].usable, reason="CuPy works here")
+@pytest.mark.slow
 def test_the_demo_shows_both_solvers_on_both_data_sets(tmp_path, demo):
     done = run("demo", "--backend", "cupy", "--save-dir", str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import xlogreg
 from xlogreg import engine, threads
@@ -164,6 +165,7 @@ def test_a_good_start_is_used(dear):
     np.testing.assert_allclose(again.w, model.w, atol=1e-6)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_the_engine_is_the_same_on_every_namespace(where, subsets):
     X, Y = draw(m=4000, n_x=5)
     expected = xlogreg.fit(X, Y)

@@ -52,6 +52,7 @@ def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_every_check_of_array_api_passes():
     pytest.importorskip("array_api_strict")
     run_array_api_checks("LogisticRegression")

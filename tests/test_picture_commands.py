@@ -214,6 +214,7 @@ def test_the_surest_mistakes_come_first_and_are_all_of_them(folder, model):
     assert min(sure) >= 0.5
 
 
+@pytest.mark.slow
 def test_the_report_is_a_picture_whatever_the_names_are(folder, tmp_path):
     report = pytest.importorskip("xlogreg.picture_report")
     found = images.load_folder(folder / "colours", 6)

@@ -82,6 +82,7 @@ def test_the_commands_of_the_readme_lead_from_a_table_to_predictions(tmp_path, m
     assert np.mean(predictions["prediction"].to_numpy() == recovered) > 0.7
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_lead_from_photographs_to_predictions(tmp_path, monkeypatch, capsys):
     for needed in ("sklearn", "PIL", "matplotlib"):
         pytest.importorskip(needed)

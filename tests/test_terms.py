@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import QUICK
 from reference import loop_gradients
 
 from xlogreg.backends import to_host
@@ -79,6 +80,7 @@ def test_each_sum_is_that_of_the_samples_one_by_one(where, k, weighted):
             np.testing.assert_array_equal(to_host(array), original.astype(where.dtype))
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_a_pass_over_one_model_is_the_explicit_loop_over_samples_and_features(where):
     Y, _, theta, loss = pose(1)
     one = theta[:, :1]
@@ -89,6 +91,7 @@ def test_a_pass_over_one_model_is_the_explicit_loop_over_samples_and_features(wh
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_samples_on_their_own_side_are_settled_and_those_without_weight_too(where, k):
     Y, weight, theta, loss = pose(k)
     unsettled = []
@@ -106,6 +109,7 @@ def test_samples_on_their_own_side_are_settled_and_those_without_weight_too(wher
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_scores_of_ten_thousand_leave_every_sum_finite(where, k):
     Y, weight, theta, loss = pose(k)
     for part in expansion_terms(block_of(where, Y, weight), where.asarray(theta * 1e4), loss):
@@ -122,6 +126,7 @@ def test_the_sums_run_under_jit_with_weights_and_several_models():
 
 
 @pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_moments_are_those_of_the_features_with_a_row_of_ones(where, weighted):
     Y, weight, _, _ = pose(1, weighted)
     block, s = block_of(where, Y, weight), np.ones(M) if weight is None else weight[0]
@@ -138,6 +143,7 @@ def test_moments_are_those_of_the_features_with_a_row_of_ones(where, weighted):
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_the_curvature_along_a_basis_is_the_diagonal_of_the_rotated_hessian(where, k):
     Y, weight, theta, _ = pose(k)
     rng = np.random.default_rng(0)
@@ -152,6 +158,7 @@ def test_the_curvature_along_a_basis_is_the_diagonal_of_the_rotated_hessian(wher
     where.check(class_terms(block, where.asarray(Q))[0], curvatures)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_the_second_moment_has_a_row_for_the_bias(where):
     Y, weight, _, _ = pose(1)
     bordered = np.concatenate([X, np.ones((1, M))])
@@ -160,6 +167,7 @@ def test_the_second_moment_has_a_row_for_the_bias(where):
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_recession_looks_at_the_nearest_wrong_class(where, k):
     Y, weight, theta, _ = pose(k)
     step = theta[:, :1]
@@ -174,6 +182,7 @@ def test_recession_looks_at_the_nearest_wrong_class(where, k):
     where.check(all_of_it, [np.sum(v**8)])
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_a_report_counts_weights_by_true_and_predicted_class(where):
     Y, weight, theta, loss = pose(3)
     losses, confusion = report_terms(block_of(where, Y, weight), where.asarray(theta[:, 0]), loss)
@@ -184,6 +193,7 @@ def test_a_report_counts_weights_by_true_and_predicted_class(where):
     where.check(losses, [sums(Y, weight, theta[:, 0])[0]])
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_of_classes_that_tie_the_first_is_predicted(where):
     Z = where.asarray([[1.0, 0.0, 2.0], [1.0, 3.0, 2.0], [0.0, 3.0, 2.0]])
     where.check(class_numbers(Z), [[0, 1, 0]], dtype="int32")
@@ -197,6 +207,7 @@ def test_a_tree_adds_arrays_and_changes_none_of_them():
     assert [term[1][0] for term in terms] == list(range(7))
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_the_sums_of_a_source_come_home_to_the_parameters(where):
     Y, weight, theta, loss = pose(1)
     put = where.place.put

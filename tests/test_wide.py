@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import xlogreg
 from xlogreg import problem as posing
@@ -107,6 +108,7 @@ def test_values_that_are_not_finite_are_located_in_wide_data(where64):
             xlogreg.fit(where64.asarray(X), Y, **options)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_every_namespace_does_the_same_with_wide_data(where):
     X, Y = draw()
     features = where.asarray(X)
