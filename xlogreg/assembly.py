@@ -173,7 +173,7 @@ def at_work(
     """For all passes of a fit: inside, the workers of the host are its own, where they are what takes its time.
 
     With many features, and many classes, that is the algebra between the passes, for which BLAS wants its threads.
-    Measured: up to a third of the time of a fit, up to half of that of many models.
+    Measured: up to a third of the time, of one model and of many.
     """
     m, n_x = setting.X.shape if setting.samples == "rows" else setting.X.shape[::-1]
     scores = models * SCORES_SHARE if models > 1 else 0
