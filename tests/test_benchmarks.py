@@ -230,7 +230,7 @@ def test_a_pair_is_measured_setting_by_setting_until_it_is_near_enough(small):
         "fake", "fake", (), lambda p: p, lambda data, step: Answer(best.w + away[step], best.b), settings
     )
     lines: list[dict] = []
-    measure(competitor, small, math.inf, Limits(30.0, 0.2), lines.append)
+    measure(competitor, small, math.inf, Limits(30.0, 1.0), lines.append)
     points = [line for line in lines if "setting" in line]
     assert [point["setting"]["step"] for point in points] == [0, 1, 2]
     assert points[0]["cost"] > points[1]["cost"] > points[2]["cost"]
