@@ -33,7 +33,7 @@ LAYERS = [
     ],
     ["logistic", "operations"],
     ["terms", "graph"],
-    ["scoring"],
+    ["scoring", "moves"],
     ["labels", "data", "files", "exports"],
     ["plots.boundaries", "plots.fits", "plots.penalties", "plots.pictures", "plots.predictions"],
     ["plots"],
@@ -43,7 +43,7 @@ LAYERS = [
     ["coordinates", "objective", "folds", "lazy"],
     ["wide"],
     ["preconditioners", "progress", "solvers.result"],
-    ["kronecker", "picture_files"],
+    ["kronecker", "picture_files", "existence"],
     ["images"],
     [
         "solvers.gradient_descent",
@@ -57,7 +57,8 @@ LAYERS = [
     ["model"],
     ["problem"],
     ["inference", "watching"],
-    ["solving", "judging"],
+    ["solving", "answer"],
+    ["judging"],
     ["continuation"],
     ["assembly", "batches"],
     ["plans", "partition", "checkpoints"],
@@ -126,7 +127,7 @@ def test_only_one_file_names_an_array_library(module):
     assert not names & set(ARRAY_LIBRARIES)
 
 
-@pytest.mark.parametrize("module", ["xlogreg.losses", "xlogreg.logistic", "xlogreg.terms"])
+@pytest.mark.parametrize("module", ["xlogreg.losses", "xlogreg.logistic", "xlogreg.terms", "xlogreg.moves"])
 def test_the_math_names_no_library_and_makes_no_host_value(module):
     tree = ast.parse(MODULES[module].read_text())
     imported = {name.partition(".")[0] for name in imports_of(MODULES[module])}
@@ -143,7 +144,7 @@ def test_objective_and_solvers_speak_the_namespace_of_theta_alone(module):
 
 def test_no_file_is_longer_than_a_reader_can_hold():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert max(lengths.values()) <= 320, lengths
+    assert max(lengths.values()) <= 400, lengths
 
 
 def test_importing_xlogreg_imports_no_extra_and_is_quick():

@@ -9,7 +9,7 @@ import pytest
 from conftest import IN_PROCESS, close, cut, place_or_skip
 
 import xlogreg
-from xlogreg import parts, terms, workers
+from xlogreg import moves, parts, terms, workers
 from xlogreg.backends import HOST
 from xlogreg.cluster import Distributed
 from xlogreg.data import InMemory
@@ -367,7 +367,7 @@ def test_what_is_sent_to_workers_is_pickled_by_name(data):
         assert np.array_equal(own, other)
     assert len(pickle.dumps(order)) < 2000
     assert source.__sizeof__() == X.nbytes + Y.nbytes + weight.nbytes
-    for function in (parts.survey, parts.make_part, parts.weigh, parts.fetch, *terms.TEMPORARIES):
+    for function in (parts.survey, parts.make_part, parts.weigh, parts.fetch, *moves.TEMPORARIES):
         assert pickle.loads(pickle.dumps(function)) is function
 
 

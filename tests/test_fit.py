@@ -175,8 +175,11 @@ def test_separated_classes_are_proved_and_warned_of(problem, three_classes, solv
 
 
 def test_gd_never_stops_for_separation(problem):
-    model = xlogreg.fit(problem[0], problem[0][0] > 0.1, solver="gd", max_iter=500)
+    with pytest.warns(xlogreg.SeparationWarning, match="every sample on its own side"):
+        model = xlogreg.fit(problem[0], problem[0][0] > 0.1, solver="gd", max_iter=500)
     assert model.fit_info.iterations == 500
+    assert model.fit_info.separation == "complete"
+    assert (model.fit_info.gap, model.fit_info.gap_known) == (model.fit_info.cost, "separated")
 
 
 def test_a_rate_too_large_is_called_divergence(problem):

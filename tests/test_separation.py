@@ -1,14 +1,12 @@
 """Separated classes, complete and quasi-complete, are told from optima that are merely far."""
 
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import xlogreg
 from xlogreg import problem as problem_module
-from xlogreg.judging import _of_minimum_norm
 
 
 def separated_by_linear_programming(X, Y):
@@ -49,9 +47,7 @@ def test_the_verdict_is_that_of_linear_programming(seed):
 def test_quasi_separation_names_the_feature_and_stops(problem):
     X, Y = problem
     indicator = ((np.arange(60) % 7 == 0) & (Y == 1)).astype(float)  # seen with one class only
-    with pytest.warns(
-        xlogreg.SeparationWarning, match=r"no sample moves to the wrong side \(strongest in the features 4"
-    ):
+    with pytest.warns(xlogreg.SeparationWarning, match=r"no sample on the wrong side \(strongest in the features 4"):
         model = xlogreg.fit(np.concatenate([X, indicator[None, :]]), Y)
     assert model.fit_info.reason == "separated"
     assert np.isnan(model.fit_info.gap)
@@ -145,7 +141,7 @@ def test_a_fit_that_is_stopped_early_leaves_the_question_open(problem):
     X, Y = problem
     indicator = ((np.arange(60) % 7 == 0) & (Y == 1)).astype(float)
     with pytest.warns(xlogreg.ConvergenceWarning, match="undecided"):
-        model = xlogreg.fit(np.concatenate([X, indicator[None, :]]), Y, max_iter=2)
+        model = xlogreg.fit(np.concatenate([X, indicator[None, :]]), Y, max_iter=1)
     assert model.fit_info.separation == "undecided"
     assert xlogreg.fit(X, Y).fit_info.separation == "none"
     assert xlogreg.fit(X, Y, l2=0.1).fit_info.separation == ""
@@ -194,19 +190,3 @@ def test_samples_on_the_hyperplane_are_on_no_side(where):
         with pytest.warns(xlogreg.SeparationWarning):
             info = xlogreg.fit(where.asarray(x[None, :]), Y).fit_info
         assert info.separation == "quasi-complete"
-
-
-@pytest.mark.parametrize(("moved", "flat"), [(1e-9, False), (3.0, True)])
-def test_a_hessian_that_is_flat_far_out_is_not_taken_for_collinear_features(moved, flat):
-    asked = []
-
-    def recession(step):
-        asked.append(step)
-        return np.asarray([0.0]), np.asarray([moved])
-
-    theta, null = np.asarray([5.0, 7.0, 1.0]).reshape(3, 1, 1), np.asarray([[0.0], [1.0], [0.0]])
-    objective = SimpleNamespace(separable=True, recession=recession)
-    found, passes, is_flat = _of_minimum_norm(objective, theta, null)
-    assert (passes, is_flat) == (1, flat)
-    assert asked[0].ravel().tolist() == [0.0, 7.0, 0.0]  # the part that would be left out
-    assert found.ravel().tolist() == ([5.0, 7.0, 1.0] if flat else [5.0, 0.0, 1.0])

@@ -8,6 +8,7 @@ from reference import loop_gradients
 from xlogreg.backends import to_host
 from xlogreg.data import InMemory
 from xlogreg.losses import LOSSES
+from xlogreg.moves import proof_terms, recession_terms, restless_terms, tied_terms
 from xlogreg.scoring import class_numbers, report_terms
 from xlogreg.terms import (
     Block,
@@ -17,7 +18,6 @@ from xlogreg.terms import (
     expansion_terms,
     moment_terms,
     pass_terms,
-    recession_terms,
     second_moment_terms,
     spread_terms,
 )
@@ -166,20 +166,108 @@ def test_the_second_moment_has_a_row_for_the_bias(where):
     where.check(S, (bordered * weight) @ bordered.T)
 
 
+def moves_of(step):
+    """Moves of the scores of all classes (K, m), both of two, of a step (n_x + 1, 1, k)."""
+    D = step[:-1, 0].T @ X + step[-1:, 0].T
+    return D if len(D) > 1 else np.concatenate([0 * D, D])
+
+
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("where", QUICK, indirect=True)
-def test_recession_looks_at_the_nearest_wrong_class(where, k):
+def test_a_step_proves_a_minimum_where_it_leaves_every_probability_inside(where, k):
+    Y, weight, theta, loss = pose(k)
+    steps = theta * np.asarray([0.02, 0.6]).reshape(1, -1, 1)
+    expected, outside = [], []
+    for model in range(G):
+        a, v = probabilities(theta[:, model]), moves_of(steps[:, [model]])
+        a = a if len(a) > 1 else np.concatenate([1 - a, a])
+        alpha = a * (1 + v - np.sum(a * v, axis=0))
+        outside.append(np.sum((np.min(alpha / a, axis=0) < 0.1) & (weight[0] > 0)))
+        with np.errstate(all="ignore"):
+            expected.append(np.sum(weight[0] * np.sum(alpha * np.log(alpha / a), axis=0)))
+    assert outside[0] == 0 < outside[1]
+    points = where.asarray(np.concatenate([theta, steps]))
+    divergence, count = proof_terms(block_of(where, Y, weight), points, loss)
+    where.check(count, outside)
+    bound = float(to_host(divergence)[0])
+    assert expected[0] * (1 - where.tolerance) <= bound <= 1.02 * expected[0]
+
+
+def test_the_bound_of_a_divergence_holds_and_is_tight():
+    X, Y = np.ones((1, 1)), np.ones((1, 1))
+    for a in (0.5, 0.1, 1e-3, 1e-9):
+        for v in (*np.linspace(-1.5, 1.5, 31), 1e-9):
+            theta, step = np.asarray([0.0, np.log(a / (1 - a))]), np.asarray([0.0, v])
+            points = np.concatenate([theta, step]).reshape(4, 1, 1)
+            divergence, outside = (
+                float(part[0]) for part in proof_terms(Block(X, Y, None, 0), points, LOSSES["log_loss"])
+            )
+            moves = np.asarray([-a * v, (1 - a) * v])  # alpha = a (1 + moves)
+            if np.min(moves) > -0.9:
+                true = np.sum(np.asarray([1 - a, a]) * ((1 + moves) * np.log1p(moves) - moves))
+                assert true * (1 - 1e-9) - 1e-24 <= divergence <= 1.16 * true + 1e-6 * v * v
+            assert outside == (np.min(moves) < -0.9)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_recession_counts_the_samples_that_fall_behind_a_wrong_class(where, k):
     Y, weight, theta, _ = pose(k)
     step = theta[:, :1]
-    D = step[:-1, 0].T @ X + step[-1:, 0].T
-    if k == 1:
-        v = np.where(Y[0] == 1, -D[0], D[0])
-    else:
-        v = np.asarray([max(np.delete(D[:, i], LABELS[i])) - D[LABELS[i], i] for i in range(M)])
-    v = v * (weight[0] > 0)
-    worse, all_of_it = recession_terms(block_of(where, Y, weight), where.asarray(step))
-    where.check(worse, [np.sum(np.maximum(v, 0) ** 8)])
-    where.check(all_of_it, [np.sum(v**8)])
+    D, K = moves_of(step), max(2, k)
+    labels = LABELS if k == 3 else (LABELS > 0).astype(int)
+    lead = np.asarray([[D[labels[i], i] - D[j, i] for j in range(K) if j != labels[i]] for i in range(M)])
+    lead = lead[weight[0] > 0]
+    counts = np.sum(np.any(lead < 0, axis=1)), np.sum(np.any(lead > 0, axis=1)), np.sum(np.any(lead <= 0, axis=1))
+    found = recession_terms(block_of(where, Y, weight), where.asarray(np.concatenate([step, np.abs(step)])))
+    for ours, expected in zip(found, counts, strict=True):
+        where.check(ours, [expected])
+
+
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_what_rounding_hides_of_a_products_own_terms_is_no_move(where):
+    eps = 2.0**-52 if where.dtype == "float64" else 2.0**-23
+    far = np.asarray([[1e6, 1.0, 1.0], [-1e6, 0.0, 0.0]])  # the terms of the first sample cancel, but for rounding
+    step = np.asarray([1.0, 1.0 + 2 * eps, 0.0]).reshape(3, 1, 1)
+    Y = np.asarray([[1.0, 1.0, 0.0]])
+    block = Block(where.asarray(far), where.asarray(Y), None, 0)
+    wrong, moved, tied = recession_terms(block, where.asarray(np.concatenate([step, np.abs(step)])))
+    where.check(wrong, [1])  # the third, which really moves to its wrong side
+    where.check(moved, [1])
+    where.check(tied, [2])
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_tied_samples_are_those_of_which_a_class_hardly_falls_behind(where, k):
+    Y, weight, theta, _ = pose(k)
+    step, direction = theta[:, :1], theta[:, 1:]
+    D, K = moves_of(step), max(2, k)
+    hot = Y if k == 3 else np.concatenate([1 - Y, Y])
+    H = np.zeros(((N_X + 1) * K,) * 2)
+    for i in range(M):
+        for j in range(K):
+            if weight[0, i] > 0 and hot[:, i] @ D[:, i] - D[j, i] < 0.5:
+                e = np.kron(np.append(X[:, i], 1.0), np.eye(K)[j] - hot[:, i])
+                H += np.outer(e, e)
+    whole = direction[:, 0] if k == 3 else np.concatenate([0 * direction[:, 0], direction[:, 0]], axis=1)
+    pull = (H @ whole.reshape(-1)).reshape(N_X + 1, 1, K)
+    if k == 1:  # the second class alone has parameters
+        H, pull = H[1::2, 1::2], pull[:, :, 1:]
+    points = where.asarray(np.concatenate([step, direction]))
+    found = tied_terms(block_of(where, Y, weight), points)
+    tolerance = 1e-11 if where.dtype == "float64" else 1e-4
+    where.check(found[0], H[None], rtol=tolerance, atol=tolerance)
+    where.check(found[1], pull, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_samples_are_restless_that_move_by_a_tenth(where):
+    Y, weight, theta, _ = pose(3)
+    moves = np.einsum("jgk,jm->gkm", theta[:-1], X) + theta[-1][:, :, None]
+    expected = np.sum((np.max(np.abs(0.1 * moves), axis=1) >= 0.1) & (weight > 0), axis=1)
+    assert 0 < expected[0] < M
+    where.check(restless_terms(block_of(where, Y, weight), where.asarray(0.1 * theta))[0], expected)
 
 
 @pytest.mark.parametrize("where", QUICK, indirect=True)

@@ -9,21 +9,24 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from xlogreg import labels
+from xlogreg.answer import Parameters
 from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
 from xlogreg.cluster import Distributed, Parts
 from xlogreg.data import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.devices import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, warn
-from xlogreg.judging import Verdict
+from xlogreg.judging import Verdict, judge
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
-from xlogreg.options import dtype_option
+from xlogreg.options import Options, dtype_option
 from xlogreg.parts import hold
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
 from xlogreg.reports import FitInfo
 from xlogreg.sharing import share_out
+from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solving import solve
 from xlogreg.stored import Slices, Stored
 from xlogreg.streams import take_in
 from xlogreg.tables import is_collection, open_table
@@ -32,6 +35,7 @@ from xlogreg.threads import hold_workers
 __all__ = [
     "Setting",
     "at_work",
+    "concluded",
     "erased_class",
     "gather",
     "model_of",
@@ -242,12 +246,34 @@ def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int
         return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
 
 
+def concluded(
+    setting: Setting,
+    problem: Problem,
+    options: Options,
+    began: float = 0.0,
+    checkpoint: Monitor | None = None,
+    result: Result | None = None,
+) -> tuple[Problem, Result, Verdict]:
+    """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
+    result = solve(problem, options, began, checkpoint) if result is None else result
+    verdict = judge(problem, result, options, setting.stored, final=False)
+    for final in (False, True):
+        if verdict.again is None:
+            break
+        problem, before = verdict.again, result
+        result = solve(problem, options, began, checkpoint)
+        if problem.solver == "gd":  # which began anew
+            result = dataclasses.replace(result, passes=before.passes + result.passes)
+        else:
+            result = before.followed_by(result)
+        verdict = judge(problem, result, options, setting.stored, final=final)
+    return problem, result, verdict
+
+
 def model_of(
     setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
 ) -> Model:
     """The model, with its parameters where X came from."""
-    w, b = problem.engine.parameters_of(verdict.theta)
-    center, inner_b = problem.engine.center, verdict.theta[-1:, 0, :].T
     backend, device = setting.computed_by
     info = FitInfo(
         solver=problem.solver,
@@ -266,22 +292,14 @@ def model_of(
         fit_info=info,
         covariance=verdict.covariance,
         feature_names=setting.names,
-        **parameters_at(setting, w, b, center, inner_b),
+        **parameters_at(setting, verdict.parameters),
     )
 
 
-def parameters_at(
-    setting: Setting, w: np.ndarray, b: np.ndarray, center: np.ndarray, centered_b: np.ndarray
-) -> dict[str, Array]:
-    """Parameters of a Model where X came from; with the centre, and b there, where b alone would be rounded."""
-    home, stored = setting.home, setting.stored
-    kept = {"center": center, "centered_b": centered_b} if _b_rounds(w, center, stored) else {}
-    return {name: home.put(value, stored) for name, value in ({"w": w, "b": b} | kept).items()}
-
-
-def _b_rounds(w: np.ndarray, center: np.ndarray, dtype: str) -> bool:
-    """Whether w'x + b would lose digits that w'(x - center) keeps: large means, in float32."""
-    return bool(np.max(np.sum(np.abs(w * center), axis=0)) * ROUNDING[dtype] > 1e-6)
+def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
+    """Parameters of a Model where X came from."""
+    there = {name: value for name, value in parameters._asdict().items() if value is not None}
+    return {name: setting.home.put(value, setting.stored) for name, value in there.items()}
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:

@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Shared
 from xlogreg.problem import Problem, log_odds
-from xlogreg.solvers import descent
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
@@ -63,17 +62,26 @@ class Batch(NamedTuple):
 
     def single(self, model: int) -> Problem:
         """The problem of one of the models alone."""
-        source = self.source.alone(model)
-        objective = dataclasses.replace(
-            self.objective,
-            source=source,
-            l2=self.objective.l2[:, [model], :],
-            separable=bool(self.separable[model]),
-        )
-        spread = self.problem.spread
+        problem, source = self.problem, self.source.alone(model)
+        own = {"l2": self.objective.l2[:, [model], :], "separable": bool(self.separable[model])}
+        objective = dataclasses.replace(self.objective, source=source, **own)
+        spread = problem.spread
         if spread is not None:
             spread = spread._replace(targets=self.shares[model][:, None])
-        return self.problem._replace(objective=objective, source=source, spread=spread, solver="batch")
+        given, columns = (_of_the_same(samples, source) for samples in (problem.given, problem.columns))
+        whole = problem.full is problem.objective
+        full = objective if whole else dataclasses.replace(problem.full, source=columns, **own)
+        changed: dict[str, Any] = {"spread": spread, "given": given, "columns": source if whole else columns}
+        return problem._replace(objective=objective, source=source, full=full, solver="batch", **changed)
+
+
+def _of_the_same(samples: Samples, model: Samples) -> Samples:
+    """Samples with the targets and weights of a model."""
+    if not isinstance(samples, InMemory):
+        return model.uncentered()
+    assert isinstance(model, InMemory)
+    names = ("Y", "weight", "total_weight", "n_classes")
+    return dataclasses.replace(samples, **{name: getattr(model, name) for name in names})
 
 
 def sharing_pays(problem: Problem) -> bool:
@@ -264,6 +272,5 @@ def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -
     if open_ended.size == 0:
         return done, 0.0
     trend = np.concatenate([ended[model].trend for model in open_ended.tolist()], axis=1)
-    _, moved = objective.keep(open_ended).recession(trend)
-    done[open_ended] = moved < descent.STILL
+    done[open_ended] = np.asarray(objective.keep(open_ended).restless(trend)) == 0
     return done, 1.0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg.answer import as_stored
 from xlogreg.assembly import Setting, model_of
 from xlogreg.backends import Array
 from xlogreg.coordinates import as_host
@@ -120,7 +121,8 @@ def keeping(
 def _model_at(seen: Seen, setting: Setting, targets: Targets, problem: Problem, seconds: float) -> Model:
     gap = math.nan if seen.gap is None else float(as_host(seen.gap)[0])
     known = "estimate" if seen.here.hessian is None else "decrement"
-    outcome = described(problem, seen.here, gap, known) | {
+    norm = problem.gradient_norm(seen.here.gradient)
+    outcome = described(problem, seen.here, norm, gap, known) | {
         "converged": False,
         "reason": "checkpoint",
         "iterations": seen.steps,
@@ -129,5 +131,7 @@ def _model_at(seen: Seen, setting: Setting, targets: Targets, problem: Problem, 
         "condition": math.nan,
         "separation": "undecided" if problem.objective.separable else "",
     }
-    verdict = Verdict(as_host(seen.theta) * problem.objective.free, outcome, "the fit was not finished")
+    w, v = problem.engine.centered_parameters_of(as_host(seen.theta) * problem.objective.free)
+    parameters = as_stored(w, v, problem.engine.center, setting.stored)
+    verdict = Verdict(parameters, outcome, "the fit was not finished")
     return model_of(setting, targets, problem, np.zeros(0), verdict, seconds)

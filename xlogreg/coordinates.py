@@ -38,6 +38,10 @@ class Coordinates(NamedTuple):
         w = theta[:-1, 0, :] / self.scale
         return w, theta[-1:, 0, :].T - w.T @ self.center
 
+    def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """w (n_x, k) and v (k, 1) for X - center, of theta (n_x + 1, 1, k)."""
+        return theta[:-1, 0, :] / self.scale, theta[-1:, 0, :].T
+
     def covariance_of(self, covariance: np.ndarray) -> np.ndarray:
         """Covariance of (w, b) for X, of that of theta ((n_x + 1) k, (n_x + 1) k)."""
         n_x = self.scale.shape[0]

@@ -11,9 +11,10 @@ import numpy as np
 
 from xlogreg.ahead import announce, read_ahead
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.moves import TEMPORARIES
 from xlogreg.stored import Stored
 from xlogreg.subsets import draw_subsets
-from xlogreg.terms import TEMPORARIES, Block
+from xlogreg.terms import Block
 from xlogreg.threads import holding_workers, map_blocks, tree_sum
 
 __all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
@@ -104,7 +105,11 @@ class InMemory:
 
     def uncentered(self) -> "InMemory":
         """The same samples, as X."""
-        return dataclasses.replace(self, center=None)
+        return self if self.center is None else self._uncentered
+
+    @functools.cached_property
+    def _uncentered(self) -> "InMemory":
+        return dataclasses.replace(self, center=None)  # once, with what it keeps at hand
 
     def keep(self, models: np.ndarray) -> "InMemory":
         """The same samples for some of the models only, by number."""

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.assembly import Setting, at_work, erased_class, gather, model_of, receive, within_memory
+from xlogreg.assembly import Setting, at_work, concluded, erased_class, gather, model_of, receive, within_memory
 from xlogreg.checkpoints import checkpoint_path, keeping
-from xlogreg.judging import judge
 from xlogreg.model import Model
 from xlogreg.options import Options
 from xlogreg.problem import pose
 from xlogreg.progress import State
-from xlogreg.solving import solve
 
 __all__ = ["fit"]
 
@@ -177,8 +175,7 @@ def fit(
         with at_work(setting, [encoded]):
             problem = pose(source, encoded, initial, options)
             with keeping(path, setting, encoded, problem, began) as kept:
-                result = solve(problem, options, began, kept)
-                verdict = judge(problem, result, options)
+                problem, result, verdict = concluded(setting, problem, options, began, kept)
                 model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
                 if kept is not None:
                     kept.write(model)

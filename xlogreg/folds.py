@@ -72,6 +72,10 @@ class Folds:
         """The same samples, as X."""
         return dataclasses.replace(self, parts=tuple(part.uncentered() for part in self.parts))
 
+    def widened(self) -> "Folds":
+        """The same samples, computed with in the widest float of the place."""
+        return dataclasses.replace(self, whole=self.whole.widened(), parts=tuple(part.widened() for part in self.parts))
+
     def narrowed(self) -> "Folds":
         """The same samples, computed with in float32."""
         whole = dataclasses.replace(self.whole, dtype="float32")

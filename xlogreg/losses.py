@@ -46,11 +46,11 @@ def _decay(Z: Array) -> tuple[Array, Array]:
 
 
 def both_classes(Z: Array) -> Array:
-    """Probabilities (2, m) of the two classes, 1 - a and a, each exact in its tail, for scores Z (1, m)."""
+    """Probabilities (..., 2, m) of the two classes, 1 - a and a, each exact in its tail, for scores Z (..., 1, m)."""
     xp = array_namespace(Z)
     E, U = _decay(Z)
     likely = xp.astype(Z >= 0, E.dtype)
-    return xp.maximum(E, xp.concat([1.0 - likely, likely], axis=0)) / U  # as in `_sigmoid`
+    return xp.maximum(E, xp.concat([1.0 - likely, likely], axis=-2)) / U  # as in `_sigmoid`
 
 
 def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
@@ -198,7 +198,10 @@ def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
 def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
     E, U = _decay(Z)
     C = E / (U * U)  # a (1 - a), exact in both tails
-    return _excess(Z, Y), E, _sigmoid(Z, E, U) - Y, C[..., None, :, :]
+    A = _sigmoid(Z, E, U)
+    # a - y, exact where it vanishes: what is left far out must fall as the curvature does
+    dZ = (1.0 - Y) * A - Y * _sigmoid(-Z, E, U)
+    return _excess(Z, Y), E, dZ, C[..., None, :, :]
 
 
 def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
@@ -207,8 +210,10 @@ def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
 
 
 def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
-    excess, tail, A = _cross_entropy(Z, Y)
-    return excess, tail, A - Y, _curvature_softmax(A)
+    xp, (excess, tail, A) = array_namespace(Z), _cross_entropy(Z, Y)
+    top = xp.max(Z, axis=-2, keepdims=True) == Z
+    others = xp.where(top, tail / (1.0 + tail), 1.0 - A)  # 1 - a, exact where it vanishes, as in `_second_log_loss`
+    return excess, tail, (1.0 - Y) * A - Y * others, _curvature_softmax(A)
 
 
 def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array, Array]:

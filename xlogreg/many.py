@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.assembly import Setting, at_work, model_of, open_samples, settle, settle_parts, within_memory
+from xlogreg.answer import Parameters
+from xlogreg.assembly import Setting, at_work, concluded, model_of, open_samples, settle, settle_parts, within_memory
 from xlogreg.cluster import Parts
 from xlogreg.exceptions import ConvergenceWarning, warn
-from xlogreg.judging import Verdict, judge
+from xlogreg.judging import Verdict
 from xlogreg.model import Model
 from xlogreg.options import options_of_models
 from xlogreg.plans import Plan, named, solve_plan
@@ -136,7 +137,8 @@ def _built(plan: Plan, began: float) -> list[Model]:
             warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
             costs, verdict = np.zeros(0), _unknown(problem)
         else:
-            costs, verdict = result.costs, judge(problem, result, plan.options[number])
+            problem, result, verdict = concluded(plan.setting, problem, plan.options[number], result=result)
+            costs = result.costs
         models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
     return in_full(models)
 
@@ -188,4 +190,6 @@ def _unknown(problem: Problem) -> Verdict:
     )
     outcome: dict[str, Any] = {"converged": False, "reason": "one class", "iterations": 0, "passes": 0.0}
     outcome |= {"rank": None, "gap_known": "", "separation": ""} | unknown
-    return Verdict(np.full_like(problem.start, math.nan), outcome, "a class has no samples")
+    k = problem.start.shape[2]
+    w, b = (np.full((rows, k), math.nan) for rows in (problem.inner.scale.shape[0], 1))
+    return Verdict(Parameters(w, b.T, None, None), outcome, "a class has no samples")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from xlogreg.backends import Array, Place, array_namespace, device_of
 from xlogreg.losses import Loss
+from xlogreg.moves import proof_terms, recession_terms, restless_terms, tied_terms
 from xlogreg.source import Source
 from xlogreg.terms import (
     correlation_terms,
@@ -21,7 +22,6 @@ from xlogreg.terms import (
     gradient_terms,
     moment_terms,
     pass_terms,
-    recession_terms,
     second_moment_terms,
 )
 
@@ -71,6 +71,8 @@ class Objective:
     center : array (n_x, 1, 1), or None
         What the source is centred by, where rounding allows to have it in the parameters instead of in X: the
         sums of a gradient are then taken over the X that lies there, without touching every number of it.
+    folded : bool
+        Whether that goes for Hessians and second moments, too.
     separable : bool
         Whether separated classes mean that there is no minimum where there is no penalty: hard labels.
 
@@ -88,6 +90,7 @@ class Objective:
     free: Array
     separable: bool
     center: Array | None = None
+    folded: bool = False
 
     @functools.cached_property
     def rows(self) -> Array:
@@ -130,6 +133,11 @@ class Objective:
         }
         return dataclasses.replace(self, **moved)
 
+    def widened(self) -> "Objective":
+        """The same objective, computed with in the widest float of the place."""
+        narrow = self.source.dtype != self.source.place.widest
+        return dataclasses.replace(self, source=self.source.widened()) if narrow else self
+
     def keep(self, models: Array) -> "Objective":
         """The same for some of the models only, by number: those that have converged leave the batch."""
         xp = array_namespace(self.l2)
@@ -141,9 +149,7 @@ class Objective:
         source, parameters = self._uncentered(theta)
         terms = pass_terms if self.separable else gradient_terms
         losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
-        if self.center is not None:
-            dW, db = dTheta[:-1, :, :], dTheta[-1:, :, :]
-            dTheta = array_namespace(theta).concat([dW - self.center * db, db], axis=0)
+        dTheta = dTheta if self.center is None else self._shifted(dTheta)
         return self._finish(theta, losses, dTheta, *unsettled)
 
     def _uncentered(self, theta: Array) -> tuple[Source, Array]:
@@ -158,11 +164,28 @@ class Objective:
 
     def expand(self, theta: Array) -> Evaluation:
         """Value, gradient and Hessian: one pass."""
-        *terms, H = self.source.sum(expansion_terms, theta * self.rows, self.loss)
+        folded = self.folded and self.center is not None
+        source, parameters = self._uncentered(theta) if folded else (self.source, theta * self.rows)
+        losses, dTheta, unsettled, H = source.sum(expansion_terms, parameters, self.loss)
+        if folded:
+            dTheta, H = self._shifted(dTheta), self._shifted_twice(H, theta.shape[2])
         k = theta.shape[2]
         scale = self.rows[:, 0, :] if k == 1 else _repeat(self.rows, k)
         H = H * (scale / self.total) * scale.T + self.shift(k)
-        return self._finish(theta, *terms)._replace(hessian=H)
+        return self._finish(theta, losses, dTheta, unsettled)._replace(hessian=H)
+
+    def _shifted(self, dTheta: Array) -> Array:
+        """Sums over [X; 1] (n_x + 1, g, k) as those over [X - center; 1]."""
+        xp, db = array_namespace(dTheta), dTheta[-1:, :, :]
+        return xp.concat([dTheta[:-1, :, :] - self.center * db, db], axis=0)
+
+    def _shifted_twice(self, H: Array, k: int) -> Array:
+        """Sums over [X; 1] [X; 1]' (x) C (g, (n_x + 1) k, (n_x + 1) k) as those over [X - center; 1]."""
+        xp, (g, p, _) = array_namespace(H), H.shape
+        for _ in range(2):  # H is symmetric: shift its rows, then those of its transpose
+            rows = xp.reshape(xp.permute_dims(H, (1, 0, 2)), (p // k, g, k * p))
+            H = xp.permute_dims(xp.reshape(self._shifted(rows), (p, g, p)), (1, 2, 0))
+        return H
 
     def shift(self, k: int) -> Array:
         """What the penalty adds to Hessians (g, p, p); a row that may not move gets a 1, and gradient 0."""
@@ -182,19 +205,60 @@ class Objective:
 
     def second_moment(self) -> Array:
         """Of the features in the coordinates of theta and a one (n_x + 1, n_x + 1), by weight: one pass."""
-        (S,) = self.source.sum(second_moment_terms, self.rows)
+        folded = self.folded and self.center is not None
+        source = self.source.uncentered() if folded else self.source
+        (S,) = source.sum(second_moment_terms, self.rows)
+        S = self._shifted_twice(S[None, :, :], 1)[0, :, :] if folded else S
         scale = self.rows[:, :, 0]
         return S / self.total * scale * scale.T
 
-    def recession(self, step: Array) -> tuple[Array, Array]:
-        """The largest move of a sample to the wrong side that the step (n_x + 1, g, k) makes, and the largest of all.
+    def proof(self, theta: Array, step: Array) -> tuple[Array, Array]:
+        """Mean divergence of alpha from a, and the number of samples whose alpha is not inside (g,): one pass.
 
-        Of each model (g,); both at most m^(1/8) times too large: one pass. Where the first vanishes the cost falls
-        along the step for ever (Albert & Anderson, Biometrika 1984: quasi-complete separation).
+        Of both see `xlogreg.terms.proof_terms`; of models at theta (n_x + 1, g, k), with a step for each.
         """
+        source, points = self._stacked(theta, step)
+        divergence, outside = source.sum(proof_terms, points, self.loss)
+        return divergence / self.source.total_weight, outside
+
+    def recession(self, step: Array) -> tuple[int, int, int]:
+        """How many samples the step (n_x + 1, 1, k) moves wrongly, at all, and not beyond every class: one pass.
+
+        See `xlogreg.terms.recession_terms`. Where none moves wrongly and any at all, the cost falls along the step for
+        ever (Albert & Anderson, Biometrika 1984). If none is left tied to another class, separation is complete.
+        """
+        xp = array_namespace(step)
         source, parameters = self._uncentered(step)
-        wrong, moves = source.sum(recession_terms, parameters)
-        return wrong**0.125, moves**0.125
+        sizes = xp.abs(step * self.rows)
+        if self.center is not None:  # the bias is a sum, too, whose rounding errors are those of its terms
+            W, b = sizes[:-1, :, :], sizes[-1:, :, :]
+            sizes = xp.concat([W, b + xp.sum(W * xp.abs(self.center), axis=0, keepdims=True)], axis=0)
+        points = xp.concat([parameters, sizes], axis=0)
+        wrong, moved, tied = (int(part[0]) for part in source.sum(recession_terms, points))
+        return wrong, moved, tied
+
+    def restless(self, step: Array) -> Array:
+        """Number of samples (g,) of each model whose scores the step (n_x + 1, g, k) still moves: one pass."""
+        source, parameters = self._uncentered(step)
+        return source.sum(restless_terms, parameters)[0]
+
+    def tied(self, step: Array, direction: Array) -> tuple[Array, Array]:
+        """Of the samples that a recession must not move, given by a step: see `xlogreg.terms.tied_terms`. One pass.
+
+        The Hessian of their squared moves (1, p, p), and its product with a direction (n_x + 1, 1, k).
+        """
+        source, points = self._stacked(step, direction)
+        H, pull = source.sum(tied_terms, points)
+        k = step.shape[2]
+        if source is not self.source:  # the X that lies there
+            H, pull = self._shifted_twice(H, k), self._shifted(pull)
+        scale = _repeat(self.rows, k)
+        return H * scale * scale.T, pull * self.rows
+
+    def _stacked(self, *points: Array) -> tuple[Source, Array]:
+        """A source, and the parameters of several points for its X, one below the other."""
+        found = [self._uncentered(point) for point in points]
+        return found[0][0], array_namespace(points[0]).concat([parameters for _, parameters in found], axis=0)
 
     def second_moment_times(self, theta: Array) -> Array:
         """[X~; 1] [X~; 1]' / s times theta (n_x + 1, 1, 1), X~ in the coordinates of theta: one pass."""
@@ -210,7 +274,7 @@ class Objective:
         gradient = dTheta * (self.rows / self.total) + pull
         separated = xp.zeros(penalty.shape, dtype=xp.bool, device=device_of(theta))
         if self.separable and unsettled is not None:
-            separated = (unsettled == 0) & (self.l2[0, :, 0] == 0)
+            separated = (unsettled == 0) & (self.l2[0, :, 0] == 0) & xp.isfinite(loss)
         return Evaluation(loss + penalty, loss, gradient, separated)
 
 

@@ -7,7 +7,17 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Conditioning", "Dense", "Diagonal", "Inverse", "Preconditioner", "Shared"]
+__all__ = [
+    "Conditioning",
+    "Curved",
+    "Dense",
+    "Diagonal",
+    "Inverse",
+    "Preconditioner",
+    "Shared",
+    "curved_directions",
+    "grounded",
+]
 
 LEAST_INVERSES = 8  # of the Hessians of many models that are held, and more while they are small
 INVERTED_NUMBERS = 2**20  # in all
@@ -154,8 +164,8 @@ class Dense:
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         rows, g, k = gradient.shape
-        grounded = _grounded(self.hessian, k, self.precision) if k > 1 else self.hessian
-        R = [self._solve_one(grounded[j], gradient[:, j, :].reshape(-1, 1)).reshape(rows, k) for j in range(g)]
+        H = grounded(self.hessian, k, self.precision) if k > 1 else self.hessian
+        R = [self._solve_one(H[j], gradient[:, j, :].reshape(-1, 1)).reshape(rows, k) for j in range(g)]
         return R[0][:, None, :] if g == 1 else np.stack(R, axis=1)
 
     def _solve_one(self, H: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -172,7 +182,7 @@ class Dense:
         return solution if left <= 1e-3 * np.abs(r).max() + rounding else r * np.nan
 
 
-def _grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
+def grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
     """Hessians (g, p, p) of a softmax with curvature along constants over the classes, where they have none.
 
     No gradient has a part there: steps stay as they are, and are found without eigenvalues.
@@ -182,9 +192,9 @@ def _grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
     blocks = hessian.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :]  # (rows, g, k, k)
     size = np.trace(blocks, axis1=2, axis2=3) / k
     flat = np.abs(blocks.sum(axis=3)).max(axis=2) <= 4.0 * k * precision * size
-    grounded = hessian.copy()
-    grounded.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :] += np.where(flat, size / k, 0.0)[:, :, None, None]
-    return grounded
+    H = hessian.copy()
+    H.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :] += np.where(flat, size / k, 0.0)[:, :, None, None]
+    return H
 
 
 def _scaled(H: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -217,6 +227,21 @@ def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
     rank = int(np.sum(kept > 0))
     null = np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])[0] if rank < len(H) else None
     return scale * ((Q * kept) @ Q.T) * scale.T, Conditioning(rank, float(values.max() * kept.max()), null)
+
+
+class Curved(NamedTuple):
+    """Which directions a matrix is curved in, scaled to a unit diagonal."""
+
+    rank: int
+    flat: np.ndarray  # (p, p - rank) an orthonormal basis of the others
+
+
+def curved_directions(H: np.ndarray, tolerance: float) -> Curved:
+    """Those of eigenvalues above that share of the largest."""
+    scale, scaled, _ = _scaled(H, tolerance)
+    values, Q = np.linalg.eigh(scaled)
+    flat = int(np.sum(values <= tolerance * values[-1]))
+    return Curved(len(H) - flat, np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, :flat])[0])
 
 
 def _rank(H: np.ndarray, precision: float) -> int:

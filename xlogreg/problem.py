@@ -17,7 +17,7 @@ from xlogreg.coordinates import (
 )
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
-from xlogreg.losses import LOSSES
+from xlogreg.losses import LOSSES, Loss
 from xlogreg.model import Model
 from xlogreg.objective import Objective
 from xlogreg.options import Options
@@ -30,6 +30,8 @@ TOL = {"float64": 1e-12, "float32": 1e-9}
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
 # means, in standard deviations, up to which they may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
+HESSIAN_FOLD = 1e2  # where squares of means are subtracted from squares
+RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
@@ -45,6 +47,75 @@ class Problem(NamedTuple):
     warm: bool  # whether the start is the user's
     solver: str
     passes: int  # made so far
+    given: Samples  # as they came
+    inner: Coordinates  # the engine's, were they not those of a span
+    full: Objective  # that of all features there
+    columns: Samples  # its samples
+
+    def unreduced(self, theta: np.ndarray) -> "Problem":
+        """The same with all features in place of the span of wide data, from a theta (n_x + 1, 1, k) of these on."""
+        source, objective, descends = self.columns, self.full, self.solver == "gd"
+        if not descends:
+            source, objective = _settled(source, objective)
+        asked = self.solver if self.solver in ("gd", "lbfgs") else "auto"
+        solver = choose_solver(source, theta.shape[2], asked, None)
+        changed: dict[str, Any] = {"engine": self.inner, "full": objective, "columns": source}
+        changed |= {"solver": solver, "warm": True}
+        start = np.zeros_like(theta) if descends else theta
+        return self._replace(source=source, objective=objective, start=start, **changed)
+
+    def widened(self, theta: np.ndarray) -> "Problem":
+        """The same computed in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
+        full = self.exact
+        changed: dict[str, Any] = {"objective": full, "full": full, "source": full.source, "columns": full.source}
+        return self._replace(start=theta, warm=True, **changed)
+
+    def recentered(self, theta: np.ndarray, hessian: np.ndarray) -> "Problem | None":
+        """The same in coordinates of the samples that count at theta, which may be few where others lie far out.
+
+        Their means and scales are weighted by the curvature of each sample, which is in the Hessian (p, p). None where
+        that changes nothing.
+        """
+        rows, k = theta.shape[0], theta.shape[2]
+        if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center) or theta.size > NEWTON_LIMIT:
+            return None
+        S = np.trace((hessian - self.objective.shift(k)[0]).reshape(rows, k, rows, k), axis1=1, axis2=3)
+        with np.errstate(all="ignore"):
+            mean = S[:-1, -1] / S[-1, -1]
+            scale = np.sqrt(np.diagonal(S)[:-1] / S[-1, -1] - mean**2)
+        if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
+            return None
+        center = self.engine.center + self.engine.scale * mean[:, None]
+        source = self.given.centered(center)
+        scale = self.engine.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
+        inner = Coordinates(host_center(source), scale)
+        column = (rows - 1, 1, 1)
+        full = dataclasses.replace(
+            self.full,
+            source=source,
+            inverse_scale=np.reshape(1.0 / scale, column),
+            penalty=np.reshape((self.user.scale / scale) ** 2, column),
+            center=None,
+            folded=False,
+        )
+        w, v = self.engine.centered_parameters_of(theta)
+        v = v + w.T @ (inner.center - self.engine.center)
+        start = np.concatenate([w * scale, v.T])[:, None, :] * full.free
+        changed: dict[str, Any] = {"objective": full, "full": full, "source": source, "columns": source}
+        changed |= {"engine": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
+        return self._replace(start=start, **changed)
+
+    @property
+    def exact(self) -> Objective:
+        """The objective of all features, in the widest float of the place: of X itself, not as a block rounds it."""
+        place = self.given.place
+        if self.source.dtype == place.widest and self.full is self.objective:
+            return self.full
+        source, folded = self.given.widened(), _far(self.inner) < HESSIAN_FOLD
+        if np.any(self.inner.center != 0.0):
+            source = source.centered(self.inner.center)
+        center = np.reshape(self.inner.center, (-1, 1, 1)) if folded and source.center is not None else None
+        return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
 
     def tolerance(self, options: Options) -> float:
         """The relative gap to stop at."""
@@ -89,7 +160,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
-    passes = 0 if spread is None else spread.passes
+    passes, whole = 0 if spread is None else spread.passes, source
     user = user_coordinates(source.n_x, options.standardize, spread)
     ridge = options.l2 / loss.bound
     inner = user  # gradient descent: exactly the notes' iterates
@@ -98,39 +169,36 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     if np.any(inner.center != 0.0):
         source = source.centered(inner.center)
         inner = inner._replace(center=host_center(source))
+    moving = np.ones(source.n_x)
+    if spread is not None:  # a feature that is constant has the weight zero, to the bit
+        shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
+        moving = (spread.variance + shifted > 0)[:, 0].astype(float)
+    separable = targets.hard and options.l2 == 0 and loss.curvature is not None
+    full = _objective(source, loss, options, inner.scale, (user.scale / inner.scale) ** 2, moving, separable)
+    if source.center is not None and _folds(source, inner):
+        center = np.reshape(inner.center, (-1, 1, 1))
+        full = dataclasses.replace(full, center=center, folded=_far(inner) < HESSIAN_FOLD)
+    columns, objective = source, full
     engine: Coordinates | Span = inner
-    penalty = (user.scale / inner.scale) ** 2
     if given is None and reduction_pays(source, options.steps):
-        unit = user._replace(center=inner.center)
-        reduced, basis, spectrum = reduce_wide(source, unit)
+        wide, unit = source, user._replace(center=inner.center)
+        source, basis, spectrum, means = reduce_wide(wide, unit, options.solver != "gd" and options.bias)
         scale = np.ones_like(spectrum)
         if options.solver != "gd":
             scale = np.sqrt(spectrum / source.total_weight + ridge)
-        whole = source.uncentered() if options.solver != "gd" and _folds(source, inner) else source
-        engine, source = Span(whole, basis, scale[:, None], unit), reduced
-        penalty, passes = scale**-2, passes + 2  # the second is that of Span.parameters_of
+        engine = Span(wide.uncentered() if full.center is not None else wide, basis, scale[:, None], unit, means)
+        passes += 2  # one to leave it
+        objective = _objective(
+            source, loss, options, engine.scale, scale[:, None] ** -2, np.ones(source.n_x), separable
+        )
     solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
     start = np.zeros((source.n_x + 1, 1, k))
     if solver != "gd" and spread is not None and options.bias:
         start[-1, 0, :] = log_odds(spread.targets[:, 0])
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
-        source = source.settled()
-    column = (source.n_x, 1, 1)
-    moving = np.ones(source.n_x)
-    if engine is inner and spread is not None:  # a feature that is constant has the weight zero, to the bit
-        shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
-        moving = (spread.variance + shifted > 0)[:, 0].astype(float)
-    objective = Objective(
-        source,
-        loss,
-        l2=np.full((1, 1, 1), float(options.l2)),
-        inverse_scale=np.reshape(1.0 / engine.scale, column),
-        penalty=np.reshape(penalty, column),
-        free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
-        separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
-    )
-    if source.center is not None and _folds(source, inner):
-        objective = dataclasses.replace(objective, center=np.reshape(inner.center, column))
+        source, objective = _settled(source, objective)
+    if engine is inner:
+        full, columns = objective, source
     if given is not None:
         plain, start = start, inner.theta_of(*given)
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
@@ -138,12 +206,52 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
             start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
             given = given if costs[0] <= costs[1] else None
     start = start * objective.free
-    return Problem(source, objective, user, engine, spread, start, given is not None, solver, passes)
+    warm = given is not None
+    return Problem(source, objective, user, engine, spread, start, warm, solver, passes, whole, inner, full, columns)
+
+
+def _objective(
+    source: Samples,
+    loss: Loss,
+    options: Options,
+    scale: np.ndarray,
+    penalty: np.ndarray,
+    moving: np.ndarray,
+    separable: bool,
+) -> Objective:
+    """The objective of one model, in coordinates of that scale; all of (n_x, 1) but ``moving`` (n_x,)."""
+    column = (source.n_x, 1, 1)
+    return Objective(
+        source,
+        loss,
+        l2=np.full((1, 1, 1), float(options.l2)),
+        inverse_scale=np.reshape(1.0 / scale, column),
+        penalty=np.reshape(penalty, column),
+        free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
+        separable=separable,
+    )
+
+
+def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:
+    """Both with samples that are converted once: not centred where that would round them, for float32 hides a lot."""
+    if objective.folded and source.dtype == "float32":
+        settled = source.uncentered().settled()
+        settled = settled if source.center is None else settled.centered(source.center)
+        return settled, dataclasses.replace(objective, source=settled)
+    settled = source.settled()
+    if settled.center is None:
+        objective = dataclasses.replace(objective, center=None, folded=False)
+    return settled, dataclasses.replace(objective, source=settled)
+
+
+def _far(inner: Coordinates) -> float:
+    """The largest mean, in the scales of the features."""
+    return float(np.max(np.abs(inner.center) / inner.scale))
 
 
 def _folds(source: Samples, inner: Coordinates) -> bool:
     """Whether the centre may be subtracted from sums over X instead of from X."""
-    return bool(np.max(np.abs(inner.center) / inner.scale) < FOLD[source.dtype])
+    return _far(inner) < FOLD[source.dtype]
 
 
 def start_of(problem: Problem, initial: Any) -> np.ndarray:

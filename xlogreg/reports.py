@@ -29,14 +29,14 @@ class FitInfo:
     passes : float
         How often every sample was visited; work on a subset counts as its share. NaN in a checkpoint.
     cost : float
-        J where it was last evaluated: for gd at the parameters returned, else one Newton step before them.
+        J of the parameters returned, up to 1e-7 of it, or of a thousandth of the cost without features.
     gradient_norm : float
         Of dJ/dw and dJ/db together, there; for standardised X if ``standardize`` was given.
     gap : float
         Estimate or bound of J - min J there; NaN where it is not known.
-    gap_known : {"decrement", "bound", "estimate", "separated", ""}
-        How the gap is known: half the squared Newton decrement; a proof from the penalty; the decrement
-        by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
+    gap_known : {"bound", "decrement", "estimate", "separated", ""}
+        How the gap is known: a proof, by the step of Newton's method or the penalty; half the squared Newton decrement;
+        the decrement by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
     parameter_error : float
         The gap in units of statistical error, sqrt(2 gap n): about how many standard errors the parameters are off,
         all of them together. n is the number of samples, with weights (sum s)^2 / sum s^2 (Kish 1965).
@@ -45,8 +45,7 @@ class FitInfo:
     condition : float
         Of the Hessian scaled to a unit diagonal: an upper estimate. NaN where none was made.
     separation : {"none", "complete", "quasi-complete", "undecided", ""}
-        Whether a hyperplane separates the classes, as far as the fit had to find out; "" where it does not matter,
-        with a penalty or soft targets.
+        Whether a hyperplane separates the classes; "" where it does not matter, with a penalty or soft targets.
     log_likelihood : float
         -s times the mean log loss there, without the penalty (notes 2.8); NaN for the squared error.
     null_log_likelihood : float

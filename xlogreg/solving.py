@@ -27,8 +27,6 @@ __all__ = ["centered", "largest_curvature", "solve"]
 
 POWER_STEPS = 30
 PROOFS = 5  # of convergence by gradients that are tried
-NEWTON_STEPS = 8  # in which separation shows, or does not
-ENDED = ("separated", "callback", "time_limit")  # reasons after which nothing more is tried
 
 
 def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Monitor | None = None) -> Result:
@@ -43,34 +41,8 @@ def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Mo
         result = SOLVERS[problem.solver](problem, options, watch)
         if line is not None:
             line.finish(result.iterations)
-    if result.last.hessian is None and problem.solver != "gd":
-        result = _receding(problem.objective, result)
-    theta = as_host(result.theta) * problem.objective.free
-    return dataclasses.replace(result, theta=theta, costs=as_host(result.costs)[:, 0])
-
-
-def _receding(objective: Objective, result: Result) -> Result:
-    """The result, with the reason "separated" where its last steps could be repeated for ever.
-
-    Gradients alone do not show that: along a separating direction the gap falls as if there were a minimum. But the
-    scores still move where a minimum would hold them. Then Newton's method decides.
-    """
-    parameters = result.theta.shape[0] * result.theta.shape[2]
-    if not objective.separable or result.trend is None or result.reason in ENDED:
-        return result
-    wrong, moved = (float(part[0]) for part in objective.recession(result.trend))
-    result = dataclasses.replace(result, passes=result.passes + 1)
-    if moved >= 1.0 and wrong <= descent.RECESSION * moved:
-        return dataclasses.replace(result, reason="separated")
-    if moved < descent.STILL or parameters > EXPANSION_LIMIT:
-        return result
-    more = descent.minimize(objective, result.theta, method=Newton.of(objective), tol=0.0, max_iter=NEWTON_STEPS)
-    result = dataclasses.replace(result, passes=result.passes + more.passes)
-    if more.reason != "separated":
-        return result
-    return dataclasses.replace(
-        result, reason="separated", theta=more.theta, last=more.last, gap=more.gap, trend=more.trend
-    )
+    theta, at = (as_host(theta) * problem.objective.free for theta in (result.theta, result.at))
+    return dataclasses.replace(result, theta=theta, at=at, costs=as_host(result.costs)[:, 0])
 
 
 def _gd(problem: Problem, options: Options, watch: Watch) -> Result:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from xlogreg.answer import as_stored
 from xlogreg.assembly import Setting, gather, parameters_at
 from xlogreg.backends import to_host
 from xlogreg.coordinates import measure_spread, user_coordinates
@@ -15,6 +16,8 @@ from xlogreg.source import host_center
 from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["reduce_plan"]
+
+HIDDEN = 1e-5  # of the penalty: variance of features that may be lost with their span
 
 
 def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]:
@@ -30,12 +33,16 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     if options.bias:
         source = source.centered(spread.mean)
     user = user._replace(center=host_center(source))
-    reduced, basis, spectrum = reduce_wide(source, user)
+    reduced, basis, spectrum, means = reduce_wide(source, user, options.bias)
+    # what rounding of the products hides, against what the penalty lets count
+    hidden = source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0) / (4.0 * source.total_weight)
+    if hidden > HIDDEN * min(option.l2 for option in plan.options):
+        return plan, lambda models: models
     inner = setting._replace(
         X=reduced.X, samples="columns", names=None, home=setting.place, stored=reduced.dtype, dtype=reduced.dtype
     )
     plain = [dataclasses.replace(option, standardize=False) for option in plan.options]
-    span = Span(source, basis, np.ones((len(spectrum), 1)), user)
+    span = Span(source, basis, np.ones((len(spectrum), 1)), user, means)
     return plan._replace(setting=inner, options=plain), functools.partial(_in_full, setting, span)
 
 
@@ -51,11 +58,11 @@ def _in_full(setting: Setting, span: Span, models: list[Model]) -> list[Model]:
     """Models of X: one pass for all of them."""
     thetas = [np.concatenate([to_host(part) for part in (model.w, model.b.T)]) for model in models]
     theta = np.concatenate(thetas, axis=1)
-    w, b = span.parameters_of(theta[:, None, :])
+    w, v = span.centered_parameters_of(theta[:, None, :])
     found, start = [], 0
     for model in models:
         own = slice(start, start + model.w.shape[1])
         start = own.stop
-        parameters = parameters_at(setting, w[:, own], b[own], span.center, theta[-1:, own].T)
+        parameters = parameters_at(setting, as_stored(w[:, own], v[own], span.center, setting.stored))
         found.append(dataclasses.replace(model, samples=setting.samples, feature_names=setting.names, **parameters))
     return found

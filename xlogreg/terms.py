@@ -15,6 +15,7 @@ from xlogreg.losses import Loss, sum_losses
 __all__ = [
     "TEMPORARIES",
     "Block",
+    "bordered_grams",
     "class_terms",
     "combine_terms",
     "correlation_terms",
@@ -24,7 +25,6 @@ __all__ = [
     "model_scores",
     "moment_terms",
     "pass_terms",
-    "recession_terms",
     "second_moment_terms",
     "size_terms",
     "split",
@@ -116,7 +116,7 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
         H = [weighted_gram(X, C[model, 0, :, :]) for model in range(theta.shape[1])]
     else:
         X = xp.astype(X, theta.dtype, copy=False)
-        H = [_bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
+        H = [bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
     sums = _first_sums(block, theta, excess, tail, dZ)
     return (*sums, _unsettled(block, theta, excess, tail), H[0][None, ...] if len(H) == 1 else xp.stack(H))
 
@@ -145,7 +145,7 @@ def _weighted(C: Array, block: Block, theta: Array) -> Array:
     return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
 
 
-def _bordered_grams(X: Array, C: Array) -> Array:
+def bordered_grams(X: Array, C: Array) -> Array:
     """The sum of [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), for C (k, k, m)."""
     xp = array_namespace(X)
     k, rows = C.shape[0], X.shape[0] + 1
@@ -201,36 +201,6 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
     return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in (S @ weight.T, squares(S, weight)))
 
 
-def recession_terms(block: Block, step: Array) -> tuple[Array, Array]:
-    """How a step moves samples towards the wrong side: sums of max(v, 0)^8 and of v^8 (g,), of each model.
-
-    v is the change of the score of the nearest wrong class against that of the right one: (1 - 2y) dz for two
-    classes. A step that moves no sample to the wrong side, and some away from it, can be repeated for ever.
-    Eighth powers, whose sums are all but the largest, and add up.
-    """
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
-    D = model_scores(X, step)
-    if D.shape[1] == 1:
-        V = (1.0 - 2.0 * Y) * D
-    else:
-        own = xp.sum(Y * D, axis=-2, keepdims=True)
-        reach = xp.max(xp.abs(D), axis=(-2, -1), keepdims=True)
-        V = xp.max(D - Y * (4.0 * reach), axis=-2, keepdims=True) - own
-    V = xp.astype(V, step.dtype, copy=False)
-    V = V if weight is None else xp.where(weight > 0, V, xp.zeros_like(V))
-    return tuple(xp.sum(_eighth(part), axis=(-2, -1)) for part in (xp.maximum(V, 0.0), V))
-
-
-def _eighth(V: Array) -> Array:
-    """v^8, of moves up to 10^4, so that it does not overflow in float32."""
-    xp = array_namespace(V)
-    V = xp.minimum(xp.abs(V), 1e4)
-    V = V * V
-    V = V * V
-    return V * V
-
-
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
     """[X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
     X, _, weight, _ = block
@@ -278,4 +248,8 @@ def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
 
 
 # functions that make so many temporaries of the size of a block, some of them in twice the precision
-TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {expansion_terms: 4, second_moment_terms: 2, size_terms: 2}
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
+    expansion_terms: 4,
+    second_moment_terms: 2,
+    size_terms: 2,
+}

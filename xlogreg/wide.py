@@ -9,7 +9,7 @@ and all, and a second-order method has r parameters instead of n_x.
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -40,12 +40,15 @@ class Span:
         u = theta / scale.
     user : Coordinates
         Those of X~; its scale, and the centre that the source really has.
+    means : ndarray (r,)
+        What was subtracted from the features R, so that their means are zero to the last bit.
     """
 
     source: InMemory
     basis: Array
     scale: np.ndarray
     user: Coordinates
+    means: np.ndarray
 
     @property
     def center(self) -> np.ndarray:
@@ -54,14 +57,19 @@ class Span:
 
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """w (n_x, k) and b (k, 1) for X as it came: one pass."""
+        w, v = self.centered_parameters_of(theta)
+        return w, v - w.T @ self.center
+
+    def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """w (n_x, k) and v (k, 1) for X - center: one pass."""
         place = self.source.place
         with place.computing():
             alpha = self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest)
         combined = as_host(self.source.sum(combine_terms, alpha)[0])
         if self.source.center is None:
             combined = combined - self.center * np.sum(as_host(alpha), axis=0)
-        w = combined / self.user.scale**2
-        return w, theta[-1:, 0, :].T - w.T @ self.user.center
+        means = (theta[:-1, 0, :] / self.scale).T @ self.means[:, None]
+        return combined / self.user.scale**2, theta[-1:, 0, :].T - means
 
     def gradient_of(self, dTheta: np.ndarray, other: object) -> np.ndarray:
         """The gradient for u, which is as long as that for w~."""
@@ -81,8 +89,17 @@ def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
     return iterations * (1.0 - m / n_x) > 0.04 * m + 0.5 * m * m / n_x
 
 
-def reduce_wide(source: InMemory, user: Coordinates) -> tuple[InMemory, Array, np.ndarray]:
-    """The same samples with r <= m features, the basis (m, r), and the eigenvalues (r,): one pass.
+class Reduced(NamedTuple):
+    """Samples with r <= m features."""
+
+    source: InMemory
+    basis: Array  # (m, r)
+    spectrum: np.ndarray  # (r,) the eigenvalues
+    means: np.ndarray  # (r,)
+
+
+def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
+    """The same samples with r <= m features: one pass.
 
     Parameters
     ----------
@@ -90,20 +107,26 @@ def reduce_wide(source: InMemory, user: Coordinates) -> tuple[InMemory, Array, n
         Centred as the user's features, or at their mean where there is a bias.
     user : Coordinates
         Of the features that are penalised.
+    centered : bool
+        Whether the bias takes the means of the features: what rounding left of them would pass for a feature.
     """
     place = source.place
     with place.computing():
-        products = multiply_samples(source, 1.0 / user.scale)
-        if not bool(place.xp.all(place.xp.isfinite(products))):
+        xp, products = place.xp, multiply_samples(source, 1.0 / user.scale)
+        if not bool(xp.all(xp.isfinite(products))):
             refuse_nonfinite(source)
-        values, V = place.xp.linalg.eigh(products)
+        means = xp.mean(products, axis=0, keepdims=True) if centered else xp.zeros_like(products[:1, :])
+        if centered:
+            products = products - means
+            products = products - xp.mean(products, axis=1, keepdims=True)
+        values, V = xp.linalg.eigh(products)
         spectrum = as_host(values)
         first = int(np.sum(spectrum <= source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0)))
         root = place.put(np.sqrt(spectrum[first:]), place.widest)
         V = V[:, first:]
-        R = place.xp.matrix_transpose(V * root)
+        R = xp.matrix_transpose(V * root)
         reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None, index=None)
-        return reduced, V / root, spectrum[first:]
+        return Reduced(reduced, V / root, spectrum[first:], as_host(means @ (V / root))[0])
 
 
 def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:

@@ -10,6 +10,7 @@ import math
 from typing import Protocol, Self
 
 from xlogreg.backends import Array, array_namespace
+from xlogreg.existence import recede
 from xlogreg.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
 
@@ -20,9 +21,8 @@ HALVINGS = 40
 LONGER, LONGEST = 3.0, 1.5  # by how much a step of Newton's method is longer than one, for gaps in costs, and at most
 LAZY_STEPS = 3
 STEADY_STEPS = 2
+LOOK_AGAIN = 4  # steady steps after a look for a direction of recession that found none
 TREND_STEPS = 2
-STILL = 0.1  # moves of the scores, below which they are held to have come to rest
-RECESSION = 1e-4  # moves to the wrong side, against the largest, that are held to be vanishing
 
 
 class Method(Protocol):
@@ -89,7 +89,7 @@ def minimize(
     """
     xp = array_namespace(start)
     theta, reason, gap = start, "max_iter", None
-    here, passes = method.evaluate(objective, theta), 1
+    here, at, passes = method.evaluate(objective, theta), theta, 1
     costs: list[Array] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     lazy, steady, total, length = 0, 0, math.inf, 1.0
@@ -127,9 +127,9 @@ def minimize(
         # where separated classes let the cost fall for ever, Newton's decrement ends up falling by e at each full step
         steady = steady + 1 if 0.2 * previous <= total <= 0.55 * previous and length == 1.0 else 0
         if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:
-            passes += 1
-            wrong, largest = (float(xp.max(part)) for part in objective.recession(step))
-            if largest >= STILL and wrong <= RECESSION * largest:
+            recession, more = recede(objective.widened(), step)
+            passes, steady = passes + more, steady - LOOK_AGAIN
+            if recession is not None:
                 theta, reason = theta + step, "separated"
                 break
         blind = total <= slack
@@ -152,8 +152,9 @@ def minimize(
             break
         eager = eager and length == reach  # a step that was too long cost a Hessian
         method = method.learn(trial - theta, there.gradient - here.gradient)
-        theta, here = trial, there
+        theta, at, here = trial, trial, there
     else:
         gap = decrement(here.gradient, method.step(here)) if bool(xp.all(xp.isfinite(here.value))) else gap
     trend = theta - path[0] if path else None
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, gap, method, trend)
+    history = xp.stack([*costs, here.value])[:-1, :]
+    return Result(theta, reason, len(costs), passes, history, here, at, gap, method, trend)

@@ -41,10 +41,10 @@ def minimize(
         update i.
     """
     xp = array_namespace(start)
-    theta, reason, said = start, "max_iter", ""
+    theta, at, reason, said = start, start, "max_iter", ""
     costs: list[Array] = []
     for iteration in range(max_iter):
-        here = objective.evaluate(theta)
+        here, at = objective.evaluate(theta), theta
         if monitor is not None and (said := monitor(iteration, theta, here, None)):
             reason = said
             break
@@ -59,7 +59,7 @@ def minimize(
                 reason = "converged"
                 break
     passes = len(costs) + (said != "")
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, None)
+    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, at, None)
 
 
 def _runs_away(window: Array, first: Array, last: bool) -> bool:

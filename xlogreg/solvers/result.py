@@ -29,6 +29,8 @@ class Result:
         J before each step.
     last : Evaluation
         The objective where it was last evaluated, with all the derivatives that the solver asked for.
+    at : array (n_x + 1, g, k)
+        Where that was: theta, or a step before it.
     gap : array (g,), or None
         The solver's own estimate of J - min J there, where it has one.
     method : object
@@ -43,6 +45,7 @@ class Result:
     passes: float
     costs: Array
     last: Evaluation
+    at: Array
     gap: Array | None
     method: Any = None
     trend: Array | None = None

@@ -80,6 +80,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
                     iteration + 1,
                     xp.reshape(xp.asarray(history, dtype=theta.dtype), (-1, 1)),
                     here.keep(xp.asarray([number])),
+                    theta[:, one, :],
                     gap[one],
                     method.keep(xp.asarray([number])),
                     at - path[0][:, one, :],
