@@ -272,7 +272,6 @@ print("done")
 @pytest.mark.skipif(os.name != "posix", reason="processes are interrupted in another way here")
 @pytest.mark.parametrize("wait", [0.0, 0.37])
 def test_control_c_in_the_middle_of_a_fit_leaves_a_checkpoint_and_a_process_that_works(tmp_path, wait):
-    pytest.importorskip("threadpoolctl")
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "half")]
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
         assert process.stdout.readline() == "ready\n", process.communicate()

@@ -41,7 +41,6 @@ def test_the_demo_shows_both_solvers_on_both_data_sets(tmp_path, demo):
 
 
 def test_info_tells_versions_threads_and_backends(capsys):
-    pytest.importorskip("threadpoolctl")
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     for text in ("xlogreg", "python", "numpy", "BLAS", "threads", "cupy", "array-api-strict", "usable"):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import threadpoolctl
 from conftest import QUICK
 
 import xlogreg
@@ -195,7 +196,6 @@ def test_a_sample_keeps_the_shares_of_the_classes(n_classes):
 
 
 def test_threads_change_no_bit_and_leave_blas_as_it_was():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
     X, Y = draw(m=120_000)
     several = [xlogreg.fit(X, Y).w.tobytes() for _ in range(2)]
@@ -214,7 +214,6 @@ def test_blocks_come_in_order_and_errors_come_through():
 
 
 def test_fits_in_threads_and_after_a_fork_are_safe():
-    pytest.importorskip("threadpoolctl")
     program = (
         "import os, sys, warnings, numpy as np, xlogreg\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
@@ -237,7 +236,7 @@ def test_fits_in_threads_and_after_a_fork_are_safe():
     assert done.returncode == 0, done.stderr
 
 
-def test_without_threadpoolctl_blocks_are_computed_in_turn(monkeypatch):
+def test_with_a_blas_that_is_not_known_blocks_are_computed_in_turn(monkeypatch):
     monkeypatch.setattr(threads, "_controller", lambda: None)
     X, Y = draw()
     assert threads.workers() == 1

@@ -38,6 +38,35 @@ def test_without_cuda_the_check_says_why(stage, code):
     assert (CUPY.reason if code == 3 else "gpu_check.sh tests") in done.stderr
 
 
+# stands for an interpreter without array-api-compat until pip is asked for it
+LACKING = """#!/bin/sh
+case "$*" in
+*"import numpy, array_api_compat"*) [ -f "$INSTALLED" ] || { echo "No module named 'array_api_compat'" >&2; exit 1; } ;;
+"-m pip "*) echo "$@" >"$INSTALLED" && exit 0 ;;
+esac
+exec "$REAL" "$@"
+"""
+
+
+@pytest.mark.skipif(CUPY.usable, reason="CuPy works here")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("named", [True, False])
+def test_what_is_missing_is_installed_from_a_folder_of_wheels_named_after_the_stage(tmp_path, named):
+    python, installed, wheels = tmp_path / "python", tmp_path / "installed", tmp_path / "some wheels"
+    python.write_text(LACKING)
+    python.chmod(0o755)
+    wheels.mkdir()
+    (wheels / "array_api_compat-1.12-py3-none-any.whl").touch()
+    command = ["bash", str(ROOT / "benchmarks" / "gpu_check.sh"), "tests", *([str(wheels)] if named else [])]
+    done = run(*command, PYTHON=str(python), REAL=sys.executable, INSTALLED=str(installed))
+    if named:
+        assert f"--no-index --find-links {wheels} numpy array-api-compat" in installed.read_text()
+        assert (done.returncode, CUPY.reason in done.stderr) == (3, True)
+    else:
+        assert not installed.exists()
+        assert (done.returncode, "array_api_compat" in done.stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_the_timings_hold_a_row_for_every_library(tmp_path):
     names = ["numpy", "torch", "jax"]

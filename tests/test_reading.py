@@ -40,7 +40,6 @@ def test_each_span_is_announced_once_and_ahead():
 
 
 def test_the_threads_that_compute_read_a_file_and_its_parts(table, tmp_path, monkeypatch):
-    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
     monkeypatch.setattr(threads, "workers", lambda: 2)
     monkeypatch.setattr(data, "SMALL_BLOCK_BYTES", 4096)
     X, Y, path = table

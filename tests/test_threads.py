@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from xlogreg import threads
 from xlogreg.assembly import at_work, settle
@@ -12,7 +13,6 @@ from xlogreg.labels import Targets
 
 @pytest.fixture
 def two_workers(monkeypatch):
-    pytest.importorskip("threadpoolctl")
     monkeypatch.setattr(threads, "workers", lambda: 2)
 
 
@@ -46,7 +46,6 @@ def test_an_error_of_one_block_ends_all_others(two_workers):
 
 
 def test_an_interrupted_sum_gives_threads_and_blas_back_though_its_traceback_is_kept(two_workers):
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 
     class Term:
@@ -62,7 +61,6 @@ def test_an_interrupted_sum_gives_threads_and_blas_back_though_its_traceback_is_
 
 
 def blas():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 

@@ -227,6 +227,9 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _info(arguments: argparse.Namespace) -> None:
+    import numpy as np
+    import threadpoolctl  # which takes its time to load
+
     print(f"{'xlogreg':18}{__version__}")
     print(f"{'python':18}{platform.python_version()} on {platform.platform()}, {os.cpu_count()} CPUs")
     for name in SHOWN:
@@ -235,16 +238,9 @@ def _info(arguments: argparse.Namespace) -> None:
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
         print(f"{name:18}{version}")
-    try:
-        import threadpoolctl
-    except ImportError:
-        print(f"{'BLAS':18}unknown: threadpoolctl is not installed (pip install 'xlogreg[cli]')")
-    else:
-        import numpy as np
-
-        np.ones((2, 2)) @ np.ones((2, 2))
-        for pool in threadpoolctl.threadpool_info():
-            build = " ".join(str(pool[key]) for key in ("internal_api", "version", "architecture") if pool.get(key))
-            print(f"{pool['user_api'].upper():18}{build}, {pool['num_threads']} threads")
+    np.ones((2, 2)) @ np.ones((2, 2))  # some libraries load their BLAS only now
+    for pool in threadpoolctl.threadpool_info():
+        build = " ".join(str(pool[key]) for key in ("internal_api", "version", "architecture") if pool.get(key))
+        print(f"{pool['user_api'].upper():18}{build}, {pool['num_threads']} threads")
     print("\nbackends")
     print(available_backends())

@@ -27,7 +27,7 @@ def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples:
     folder : str or path
         Holds files .npy, or .parquet (which needs pyarrow), in the order of their names; other files are no parts.
         Arrays (m_i, n_x), or (n_x, m_i) for samples="columns"; or of labels (m_i,). Tables have one column for each
-        feature. Chain without samples are left out.
+        feature. Parts without samples are left out.
     target : str, optional
         Of tables the column that holds the labels.
     samples : {"rows", "columns"}

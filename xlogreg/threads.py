@@ -4,7 +4,7 @@ Array expressions on whole blocks leave all cores but one idle wherever no BLAS 
 spread over workers, and BLAS is held to one thread inside each. The number of workers is that of BLAS's threads:
 `threadpoolctl.threadpool_limits`, or the environment variable of the BLAS (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS,
 OMP_NUM_THREADS), is the one control; a pool of processes that gives each of them one thread gets one worker each.
-Needs threadpoolctl; without it, or with one thread, blocks are computed in turn.
+With one thread, or a BLAS that threadpoolctl does not know, blocks are computed in turn.
 """
 
 import collections
@@ -28,10 +28,8 @@ RUN = 4  # items that a worker takes at a time where that is asked for: handing 
 
 @functools.cache
 def _controller() -> Any:
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
+    from threadpoolctl import ThreadpoolController  # which takes its time to load
+
     found = ThreadpoolController().select(user_api="blas")
     return found if found.lib_controllers else None
 
