@@ -1,5 +1,8 @@
 """Bad input gets one clear error: which argument, what came, what is right."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -33,7 +36,12 @@ BAD = [
     ("X 3-d", {"X": X[None]}, ValueError, r"X must have the shape .* got \(1, 3, 40\)"),
     ("X complex", {"X": X + 1j}, TypeError, "X must hold numbers; got ndarray of complex128"),
     ("X of strings", {"X": X.astype(str)}, TypeError, "X must hold numbers"),
-    ("X of objects", {"X": X.astype(object)}, TypeError, "X must hold numbers; got ndarray of object"),
+    ("X of objects", {"X": X.astype(complex).astype(object)}, TypeError, "X must hold numbers; got ndarray of object"),
+    ("X of text in objects", {"X": X.astype(str).astype(object)}, TypeError, "X must hold numbers; got ndarray of <U"),
+    ("X with None in objects", {"X": np.where(X > 0, X, None)}, TypeError, "X mixes values .* NoneType, float"),
+    ("X of huge integers", {"X": np.full((3, 40), 10**400, object)}, ValueError, "X holds integers that are too large"),
+    ("Y of huge integers", {"Y": Y.astype(object) * 10**30}, TypeError, "Y must hold numbers or strings"),
+    ("Y with None in objects", {"Y": np.where(Y, 1, None)}, TypeError, "Y mixes values of the types NoneType, int"),
     ("X ragged", {"X": [[1.0, 2.0], [3.0]]}, ValueError, "X is ragged"),
     ("X masked", {"X": np.ma.masked_less(X, 0)}, TypeError, "X is a masked array.*fill or drop"),
     ("X of dates", {"X": DATES}, TypeError, r"X must hold numbers; got ndarray of datetime64"),
@@ -271,6 +279,32 @@ def test_targets_and_weights_may_live_elsewhere(where):
 def test_a_model_predicts_arrays_of_any_library(where):
     model = xlogreg.fit(X, Y)
     where.check(model.predict_proba(where.asarray(X)), model.predict_proba(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [int, bool, float, np.int8, np.bool_, np.uint64, np.float32])
+def test_objects_that_are_numbers_are_taken_as_numbers(kind):
+    objects, values = np.empty(40, dtype=object), [kind(value) for value in Y]
+    objects[:] = values
+    plain = xlogreg.fit(X, np.asarray(values))
+    for given in (objects, pytest.importorskip("pandas").Series(objects)):
+        model = xlogreg.fit(X, given)
+        assert model.classes.dtype == plain.classes.dtype
+        np.testing.assert_array_equal(model.w, plain.w)
+        assert model.evaluate(X, given).accuracy == plain.evaluate(X, np.asarray(values)).accuracy
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, Decimal, Fraction])
+def test_objects_that_are_numbers_are_taken_as_features_and_weights(kind):
+    rounded = X.astype(np.float32)
+    objects = np.empty((3, 40), dtype=object)
+    objects[:] = [[kind(value) for value in row] for row in rounded.tolist()]
+    objects[0, 0], rounded[0, 0] = 3, 3.0  # an integer among them
+    model = xlogreg.fit(objects, Y, sample_weight=objects[0] ** 2)
+    np.testing.assert_allclose(model.w, xlogreg.fit(rounded, Y, sample_weight=rounded[0] ** 2).w, rtol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(objects), model.predict_proba(rounded), rtol=1e-4)
+    frame = pytest.importorskip("pandas").DataFrame(objects.T)
+    assert set(map(str, frame.dtypes)) == {"object"}
+    np.testing.assert_allclose(xlogreg.fit(frame, Y, samples="rows").w, xlogreg.fit(rounded, Y).w, rtol=1e-4)
 
 
 def test_one_sample_of_a_class_is_enough():

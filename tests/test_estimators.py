@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import xlogreg
-from xlogreg import LogisticRegression
+from xlogreg import LogisticRegression, LogisticRegressionCV
 
 pytestmark = AS_IN_1_9
 
@@ -136,8 +136,11 @@ def test_a_warm_start_begins_where_the_last_fit_ended(two_rows, three_rows):
         coef = ours.coef_
         assert ours.fit(X, y).n_iter_[0] < cold
         np.testing.assert_allclose(ours.coef_, coef, rtol=1e-6)
-    with pytest.raises(ValueError, match="initial must hold w"):
+    with pytest.raises(ValueError, match=r"^warm_start=True starts at the coef_ .* \(3, 3\), .* need \(3, 2\)"):
         ours.fit(X[:, :2], y)
+    with pytest.raises(ValueError, match=r"^warm_start=True .* need \(1, 3\)"):
+        ours.fit(X, y == y[0])
+    ours.fit(X, np.char.upper(y))  # as many classes of other names, as scikit-learn takes them
 
 
 def test_too_few_iterations_warn_as_both_libraries_do(two_rows):
@@ -168,6 +171,7 @@ REFUSED = {
     "max_iter must be 1 or more": {"max_iter": 0},
     "backend 'abacus' is unknown": {"backend": "abacus"},
     "class_weight": {"class_weight": "even"},
+    "class_weight is 0 for the class 1,.* leave it out": {"class_weight": {0: 1, 1: 0}},
 }
 
 
@@ -184,6 +188,18 @@ def test_every_solver_of_scikit_learn_means_the_same_fit(three_rows, solver, pen
     ours = LogisticRegression(penalty, solver=solver, dual=solver == "liblinear", n_jobs=2, l1_ratio=None).fit(X, y)
     same = LogisticRegression(C=np.inf if penalty is None else 1.0).fit(X, y)
     np.testing.assert_array_equal(ours.coef_, same.coef_)
+
+
+@pytest.mark.parametrize("kind", [int, bool, np.int64, np.bool_])
+def test_labels_that_are_numbers_in_objects_are_numbers(two_rows, kind):
+    X, y = two_rows
+    objects, plain = np.empty(len(y), dtype=object), LogisticRegression().fit(X, y)
+    objects[:] = [kind(value) for value in y]
+    for estimator in (LogisticRegression(), LogisticRegressionCV(Cs=[1.0], scoring="accuracy")):
+        ours = estimator.fit(X, objects)
+        np.testing.assert_array_equal(ours.coef_, plain.coef_)
+        assert ours.classes_.dtype == np.asarray([kind(1)]).dtype
+        assert ours.score(X, objects) == plain.score(X, y)
 
 
 def test_input_that_is_wrong_is_refused(two_rows):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 from conftest import AS_IN_1_9, QUICK
 from sklearn import linear_model
 from sklearn.pipeline import make_pipeline
@@ -11,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import xlogreg
 from xlogreg import LogisticRegression
-from xlogreg.backends import dtype_name, name_of, to_host
+from xlogreg.backends import dtype_name, name_of, place_of, to_host
 
 pytestmark = AS_IN_1_9
 
@@ -20,6 +21,22 @@ def test_arrays_of_any_library_go_through_a_pipeline(where, two_rows):
     X, y = two_rows
     predicted = through_a_pipeline(where, X, y, where.asarray(y, "int32"))
     assert name_of(predicted) == where.place.name
+
+
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_sparse_parameters_predict_as_dense_ones_do(where, three_rows):
+    X, y = three_rows
+    ours = LogisticRegression().fit(where.asarray(X), y)
+    dense, expected = ours.coef_, to_host(ours.predict_proba(where.asarray(X)))
+    assert ours.sparsify() is ours
+    assert scipy.sparse.issparse(ours.coef_)
+    np.testing.assert_array_equal(ours.coef_.toarray(), to_host(dense))
+    np.testing.assert_array_equal(to_host(ours.predict_proba(where.asarray(X))), expected)
+    assert ours.densify() is ours.densify() is ours
+    assert place_of(ours.coef_) == place_of(dense)
+    np.testing.assert_array_equal(to_host(ours.coef_), to_host(dense))
+    ours.set_params(warm_start=True).sparsify().fit(where.asarray(X), y)
+    assert place_of(ours.coef_) == place_of(dense)
 
 
 @pytest.mark.parametrize("where", QUICK, indirect=True)

@@ -7,6 +7,7 @@ import numbers
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -15,8 +16,17 @@ from sklearn.utils.validation import check_is_fitted
 from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.exports import folded
 from xlogreg.fitting import fit
-from xlogreg.intake import class_factors, is_foreign, take_collection, take_features, take_labels, take_weight
+from xlogreg.intake import (
+    class_factors,
+    classes_of,
+    take_collection,
+    take_features,
+    take_labels,
+    take_truth,
+    take_weight,
+)
 from xlogreg.labels import total_of
+from xlogreg.libraries import is_sparse
 from xlogreg.model import Model
 from xlogreg.optimum import reach
 from xlogreg.placement import usable_place
@@ -151,11 +161,21 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         options = self._search()
         options |= {"l2": 1.0 / (C * total), "sample_weight": weight, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
-            options["initial"] = to_host(self.coef_).T, to_host(self.intercept_)[:, None]
+            options["initial"] = self._last(X.targets.classes if y is None else classes_of(y))
         (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
         self.classes_, self.fit_info_ = model.classes, model.fit_info
         self._adopt(*folded(model), model)
         self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
+
+    def _last(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the last fit ended, as `xlogreg.fit` takes a start, for samples of these classes."""
+        coef, wanted = to_host(self._dense()), (1 if len(classes) == 2 else len(classes), self.n_features_in_)
+        if coef.shape != wanted:
+            raise ValueError(
+                f"warm_start=True starts at the coef_ of the last fit, shape {coef.shape}, but these samples need "
+                f"{wanted}: they have other features or another number of classes; use warm_start=False"
+            )
+        return coef.T, to_host(self.intercept_)[:, None]
 
     def _search(self) -> dict[str, Any]:
         """How to look for the optimum, as `xlogreg.fit` takes it."""
@@ -176,15 +196,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     def _centered_b(self, center: Array) -> np.ndarray:
         """The bias (k, 1) for X - center of coef_ and intercept_ as they are."""
-        w, b = (to_host(part).astype(np.float64) for part in (self.coef_, self.intercept_))
+        w, b = (to_host(part).astype(np.float64) for part in (self._dense(), self.intercept_))
         return w @ to_host(center) + b[:, None]
 
     def _model(self) -> Model:
         """The model of coef_ and intercept_ as they are, whoever set them."""
         check_is_fitted(self)
-        place = place_of(self.coef_)
+        coef = self._dense()
+        place = place_of(coef)
         model = Model(
-            w=self.coef_.T,
+            w=coef.T,
             b=place.xp.reshape(self.intercept_, (-1, 1)),
             classes=self.classes_,
             samples="rows",
@@ -195,7 +216,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         if self._offset is None:
             return model
         center, lost = self._offset
-        centered_b = place.put(self._centered_b(center) + lost, dtype_name(self.coef_))
+        centered_b = place.put(self._centered_b(center) + lost, dtype_name(coef))
         return dataclasses.replace(model, center=center, centered_b=centered_b)
 
     def _take(self, X: Any, method: str) -> tuple[Model, Array]:
@@ -240,7 +261,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         """Share of the samples, by weight, whose label is predicted."""
         if is_collection(X):
             return self._take(X, "score")[0].evaluate(X, y, sample_weight).accuracy
-        host = [to_host(value) if is_foreign(value) else value for value in (y, self.predict(X), sample_weight)]
+        host = [take_truth(value) for value in (y, self.predict(X), sample_weight)]
         return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
 
     def to(self, backend: str, device: Any = None) -> Self:
@@ -253,6 +274,21 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         if self._offset is not None:
             moved._offset = place.put(self._offset[0]), self._offset[1]
         return moved
+
+    def sparsify(self) -> Self:
+        """Make coef_ a sparse matrix of SciPy, on the host, as scikit-learn does; predictions stay where X lives."""
+        self.coef_ = scipy.sparse.csr_array(to_host(self._dense()))
+        return self
+
+    def densify(self) -> Self:
+        """Make coef_ an array again, where the training X lived."""
+        self.coef_ = self._dense()
+        return self
+
+    def _dense(self) -> Array:
+        """coef_ as an array, whichever it is."""
+        check_is_fitted(self)
+        return place_of(self.intercept_).put(self.coef_.toarray()) if is_sparse(self.coef_) else self.coef_
 
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops."""

@@ -14,16 +14,25 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from xlogreg.backends import Array, Place, is_array
+from xlogreg.backends import Array, Place, is_array, to_host
 from xlogreg.cluster import Parts
 from xlogreg.labels import as_weight, encode_targets
 from xlogreg.libraries import is_sparse
 from xlogreg.matrices import as_matrix
 from xlogreg.sharing import share_out
 from xlogreg.stored import Stored, stored
-from xlogreg.tables import is_collection
+from xlogreg.tables import is_collection, numbers_of
 
-__all__ = ["class_factors", "is_foreign", "take_collection", "take_features", "take_labels", "take_weight"]
+__all__ = [
+    "class_factors",
+    "classes_of",
+    "is_foreign",
+    "take_collection",
+    "take_features",
+    "take_labels",
+    "take_truth",
+    "take_weight",
+]
 
 
 def is_foreign(value: Any) -> bool:
@@ -72,11 +81,28 @@ def take_labels(estimator: Any, y: Any, m: int) -> Array:
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     elif not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"):
         y = column_or_1d(y, warn=True)
+        y = _plain(y)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
     if y.ndim != 1 or y.shape[0] != m:
         raise ValueError(f"X holds {m} samples, so y must have the shape ({m},); got {tuple(y.shape)}")
     return y
+
+
+def classes_of(y: Array) -> np.ndarray:
+    """The classes of labels (m,)."""
+    return encode_targets(y, (y.shape[0], 0), "rows", "labels").classes
+
+
+def take_truth(y: Any) -> Any:
+    """Labels to judge by, as scikit-learn's metrics take them."""
+    return to_host(y) if is_foreign(y) else _plain(y)
+
+
+def _plain(y: Any) -> Any:
+    """Labels that came as objects, in the dtype of what they are: scikit-learn knows no such type of label."""
+    found = numbers_of(np.asarray(y)) if getattr(getattr(y, "dtype", None), "kind", "") == "O" else None
+    return y if found is None else found
 
 
 def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -> Array | None:
@@ -109,4 +135,7 @@ def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], 
     factors = compute_class_weight(class_weight, classes=classes, y=classes)
     if not np.all(np.isfinite(factors) & (factors >= 0)):
         raise ValueError(f"class_weight must be finite and not negative; got {factors.tolist()} for {classes.tolist()}")
+    if not np.all(factors):
+        label = classes.tolist()[int(np.argmin(factors))]
+        raise ValueError(f"class_weight is 0 for the class {label!r}, which would be fitted to no sample; leave it out")
     return factors

@@ -11,7 +11,7 @@ import numpy as np
 from xlogreg.backends import Array, dtype_name, is_array, name_of
 from xlogreg.libraries import is_sparse, is_traced
 from xlogreg.stored import Stored, stored
-from xlogreg.tables import column_values
+from xlogreg.tables import column_values, numbers_of
 
 __all__ = ["as_array", "as_matrix", "computing_dtype", "other_way"]
 
@@ -73,7 +73,7 @@ def as_array(value: Any, name: str, text: bool = False) -> Array:
         except (ValueError, TypeError) as error:  # torch raises the latter where Python asks for elements
             raise ValueError(f"{name} is ragged or otherwise no array: {error}") from None
         if array.dtype == object or (array.dtype.kind in "US" and not isinstance(value, np.ndarray)):
-            array = _of_one_type(value, array, name)
+            array = _of_one_type(np.asarray(value, dtype=object), array, name, text)
         numeric = array.dtype.kind in "biuf" or (text and array.dtype.kind in "US")
     if not numeric:
         raise TypeError(
@@ -88,11 +88,19 @@ def _refuse(value: Any, name: str) -> None:
             raise TypeError(f"{name} is {reason}".format(name=name, type=type(value).__name__))
 
 
-def _of_one_type(value: Any, array: np.ndarray, name: str) -> np.ndarray:
-    """Strings as an array of them, and not what NumPy makes of a number among them."""
-    kinds = {type(item) for item in np.asarray(value, dtype=object).flat}
+def _of_one_type(objects: np.ndarray, array: np.ndarray, name: str, text: bool) -> np.ndarray:
+    """Strings as an array of them, numbers as one of numbers; not what NumPy makes of a number among strings."""
+    kinds = {type(item) for item in objects.flat}
     if all(issubclass(kind, str) for kind in kinds):
         return array.astype(str)
+    found = numbers_of(objects)
+    if found is not None and found.dtype == object and not text:  # decimals, or integers of more than 64 bits
+        try:
+            return found.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} holds integers that are too large for a float") from None
+    if found is not None:
+        return found
     if len(kinds) > 1:
         raise TypeError(f"{name} mixes values of the types {', '.join(sorted(kind.__name__ for kind in kinds))}")
     return array

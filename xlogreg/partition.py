@@ -7,7 +7,7 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.labels import Targets
-from xlogreg.tables import column_values
+from xlogreg.matrices import as_array
 
 __all__ = ["number_folds", "split"]
 
@@ -80,8 +80,7 @@ def _grouped(count: int, groups: np.ndarray, rng: np.random.Generator) -> np.nda
 
 
 def _column(name: str, values: Any, m: int) -> np.ndarray:
-    values = to_host(column_values(values, name))
-    values = np.ravel(np.asarray(values))
+    values = np.ravel(to_host(as_array(values, name, text=True)))
     if values.shape != (m,) or values.dtype.kind not in "biuUS":
         raise ValueError(
             f"{name} must hold a whole number or a string for each of the {m} samples; got {values.dtype} of the shape "

@@ -4,11 +4,15 @@ Known by the module of their class, so that none of these libraries is imported 
 """
 
 from collections.abc import Callable
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["column_values", "is_collection", "open_table", "split_table"]
+__all__ = ["column_values", "is_collection", "numbers_of", "open_table", "split_table"]
+
+NUMBERS = (Real, np.bool_, Decimal)  # of Python and of NumPy
 
 
 class Library(NamedTuple):
@@ -22,12 +26,23 @@ class Library(NamedTuple):
     values: Callable[[Any], tuple[np.ndarray, int]]  # any column -> values, and how many are missing
 
 
+def numbers_of(objects: np.ndarray) -> np.ndarray | None:
+    """Objects that are all numbers, in the dtype that NumPy gives a list of them; None where some are not."""
+    if not all(issubclass(kind, NUMBERS) for kind in {type(item) for item in objects.flat}):
+        return None
+    return np.asarray(objects.tolist())
+
+
 def _pandas_kind(column: Any) -> str:
     kind = getattr(column.dtype, "kind", "O")
+    if column.dtype == object and numbers_of(column.to_numpy()) is not None:
+        return "number"
     return {"b": "bool", "i": "number", "u": "number", "f": "number"}.get(kind, str(column.dtype))
 
 
 def _pandas_numbers(column: Any) -> np.ndarray:
+    if column.dtype == object:
+        return column.to_numpy(dtype="float64")
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     return column.to_numpy(dtype="float64", na_value=np.nan)  # nullable, or of Arrow
@@ -35,8 +50,6 @@ def _pandas_numbers(column: Any) -> np.ndarray:
 
 def _pandas_values(column: Any) -> tuple[np.ndarray, int]:
     missing = int(column.isna().sum())
-    if _pandas_kind(column) == "object" and {type(value) for value in column} in ({int}, {bool}, {float}):
-        return np.asarray(column.tolist()), missing
     if missing or isinstance(column.dtype, np.dtype) or _pandas_kind(column) not in ("number", "bool"):
         return np.asarray(column), missing
     return column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", None)), 0
