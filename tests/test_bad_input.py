@@ -149,7 +149,7 @@ BAD = [
     ("samples", {"samples": "lines"}, ValueError, "samples must be 'columns' or 'rows', not 'lines'"),
     ("targets", {"targets": "soft"}, ValueError, "targets must be 'labels' or 'probabilities', not 'soft'"),
     ("solver", {"solver": "sgd"}, ValueError, "solver must be one of 'auto', 'gd', 'newton', 'lbfgs', not 'sgd'"),
-    ("loss", {"loss": "hinge"}, ValueError, "loss must be one of 'log_loss', 'squared_error', not 'hinge'"),
+    ("loss", {"loss": "hinge"}, ValueError, "loss must be 'log_loss' or 'squared_error', not 'hinge'"),
     ("backend", {"backend": "tpu"}, ValueError, "backend 'tpu' is unknown; usable on this machine"),
     ("backend module", {"backend": np}, TypeError, "backend must be a name such as 'cupy', not module"),
     ("dtype", {"dtype": "float16"}, ValueError, "dtype must be 'float32' or 'float64'"),

@@ -255,7 +255,7 @@ def test_changes_of_the_gradient_that_rounding_may_have_made_are_not_believed():
         ({"Ys": np.zeros((2, 400))}, r"Ys\[0\]: Y holds one class only"),
         ({"Ys": [[0, 1] * 200, [0, 1] * 199]}, r"Ys\[1\]: Y has the shape \(398,\)"),
         ({"l2s": [0.1, 0.2, 0.3]}, "must hold 1 or g=3"),
-        ({"l2s": [0.1, -0.2]}, "l2 must be a finite number >= 0"),
+        ({"l2s": [0.1, -0.2]}, r"l2s\[1\] must be a finite number >= 0"),
         ({"l2s": "strong"}, "l2s must hold numbers"),
         ({"sample_weights": np.ones((3, 400))}, "sample_weights holds|Ys holds"),
         ({"sample_weights": [np.ones(400), -np.ones(400)]}, r"sample_weights\[1\]: sample_weight must not be negative"),

@@ -137,7 +137,7 @@ def test_a_path_is_drawn_over_its_penalties():
     [
         ([], ValueError, "l2s is empty"),
         (["strong"], TypeError, "l2s must hold numbers"),
-        ([1.0, -1.0], ValueError, "l2 must be a finite number >= 0, not -1.0"),
+        ([1.0, -1.0], ValueError, r"l2s\[1\] must be a finite number >= 0, not -1.0"),
     ],
 )
 def test_penalties_that_are_none_are_refused(l2s, error, message):

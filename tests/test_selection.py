@@ -154,7 +154,7 @@ def test_wrong_values_are_named_by_where_the_user_has_them():
         ({"folds": np.arange(300) % 2 - 1, "rule": "one standard error"}, "rule='one standard error' needs two folds"),
         ({"scoring": "luck"}, "'luck' is not a valid scoring value"),
         ({"targets": "probabilities", "scoring": "roc_auc"}, "scoring='roc_auc' needs labels, not probabilities"),
-        ({"rule": "first"}, "rule must be one of 'best', 'one standard error'"),
+        ({"rule": "first"}, "rule must be 'best' or 'one standard error'"),
     ],
 )
 def test_folds_that_cannot_be_made_are_refused(options, message):

@@ -19,7 +19,7 @@ from xlogreg.judging import Verdict, judge
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
-from xlogreg.options import Options, dtype_option
+from xlogreg.options import SAMPLES, Options, dtype_option, one_of
 from xlogreg.parts import hold
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
@@ -117,6 +117,7 @@ def receive(
 
 def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Array, Any, Any, tuple[str, ...] | None]:
     """X as numbers, and the names of its features; with Y and weights, which a factory brings along."""
+    one_of("samples", samples, SAMPLES)
     if callable(X):
         if Y is not None or sample_weight is not None:
             raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")

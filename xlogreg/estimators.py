@@ -18,21 +18,25 @@ from xlogreg.exports import folded
 from xlogreg.fitting import fit
 from xlogreg.intake import (
     class_factors,
-    classes_of,
+    refuse_flags,
+    refuse_l1,
+    refuse_number,
+    refuse_state,
     take_collection,
     take_features,
     take_labels,
     take_truth,
     take_weight,
 )
-from xlogreg.labels import total_of
+from xlogreg.labels import encode_targets, total_of
 from xlogreg.libraries import is_sparse
 from xlogreg.model import Model
 from xlogreg.optimum import reach
+from xlogreg.options import one_of
 from xlogreg.placement import usable_place
 from xlogreg.tables import is_collection
 
-__all__ = ["LogisticRegression", "refuse_l1"]
+__all__ = ["LogisticRegression"]
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 
@@ -161,7 +165,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         options = self._search()
         options |= {"l2": 1.0 / (C * total), "sample_weight": weight, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
-            options["initial"] = self._last(X.targets.classes if y is None else classes_of(y))
+            targets = X.targets if y is None else encode_targets(y, (y.shape[0], 0), "rows", "labels")
+            options["initial"] = self._last(targets.classes)
         (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
         self.classes_, self.fit_info_ = model.classes, model.fit_info
         self._adopt(*folded(model), model)
@@ -179,10 +184,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     def _search(self) -> dict[str, Any]:
         """How to look for the optimum, as `xlogreg.fit` takes it."""
-        if self.solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(map(repr, SOLVERS))}, not {self.solver!r}")
+        one_of("solver", self.solver, SOLVERS)
+        refuse_flags(self)
         refuse_number("tol", self.tol, zero=True)
-        rng = self.random_state if isinstance(self.random_state, numbers.Integral) else 0
+        refuse_state(self.random_state)
+        rng = int(self.random_state) if isinstance(self.random_state, numbers.Integral) else 0
         search = {"bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng, "verbose": self.verbose}
         return search | {"backend": self.backend, "device": self.device}
 
@@ -299,18 +305,3 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         return tags
-
-
-def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
-    """Refuse penalties that are not offered, by the name of the parameter."""
-    if penalty not in ("deprecated", "l2", None):
-        raise ValueError(f"penalty={penalty!r} is not supported, only 'l2' and None: there is no L1 or elastic net yet")
-    if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):
-        raise ValueError(f"{name}={l1_ratio!r} is not supported, only 0 (L2): there is no L1 or elastic net yet")
-
-
-def refuse_number(name: str, value: Any, zero: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not (float(value) > 0 or (zero and value == 0)):
-        raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, not {value!r}")

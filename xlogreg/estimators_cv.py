@@ -14,12 +14,13 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.backends import HOST, Array, place_of, to_host
 from xlogreg.cluster import Parts
-from xlogreg.estimators import LogisticRegression, refuse_l1
+from xlogreg.estimators import LogisticRegression
 from xlogreg.exports import folded
 from xlogreg.grid import fit_folds
-from xlogreg.intake import is_foreign, take_collection, take_features, take_labels, take_weight
+from xlogreg.intake import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
 from xlogreg.labels import as_weight, total_of
 from xlogreg.model import Model
+from xlogreg.options import shown
 from xlogreg.stored import Stored
 from xlogreg.tables import is_collection
 
@@ -192,10 +193,13 @@ class LogisticRegressionCV(LogisticRegression):
         return self
 
     def _grid(self) -> np.ndarray:
-        count = isinstance(self.Cs, numbers.Integral)
-        Cs = np.logspace(-4, 4, max(self.Cs, 0)) if count else np.asarray(self.Cs, dtype=np.float64)
+        try:
+            count = isinstance(self.Cs, numbers.Integral)
+            Cs = np.logspace(-4, 4, max(self.Cs, 0)) if count else np.asarray(self.Cs, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            Cs = np.zeros(0)
         if Cs.ndim != 1 or Cs.shape[0] == 0 or not np.all(Cs > 0):
-            raise ValueError(f"Cs must be a list of numbers above 0, or how many of them to try, not {self.Cs!r}")
+            raise ValueError(f"Cs must be a list of numbers above 0, or how many of them to try, not {shown(self.Cs)}")
         return Cs
 
     def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
@@ -226,17 +230,19 @@ class LogisticRegressionCV(LogisticRegression):
         if sample_weight is not None:
             score_params["sample_weight"] = sample_weight
         params = self._routed("score", _on_host(score_params)).scorer.score
-        if self.scoring in (None, "accuracy"):  # also of labels that were not there to be fitted
+        if (
+            self.scoring is None or self._known({}) is SCORES["accuracy"]
+        ):  # also of labels that were not there to be fitted
             return super().score(X, y, **params)
         return self._score(X, y, params)
 
     def _known(self, params: dict[str, Any]) -> "Known | None":
         """The score, where it is one that needs no scorer of scikit-learn."""
-        named = not callable(self.scoring) and params.keys() <= {"sample_weight"}
-        return SCORES.get(self.scoring or "accuracy") if named else None
+        name = "accuracy" if self.scoring is None else self.scoring
+        return SCORES.get(name) if isinstance(name, str) and params.keys() <= {"sample_weight"} else None
 
     def _scorer(self) -> Any:
-        return get_scorer(self.scoring or "accuracy")
+        return get_scorer("accuracy" if self.scoring is None else self.scoring)
 
     def _routed(self, method: str, params: dict[str, Any]) -> Bunch:
         """Which of the parameters of fit or score are for the splitter, and which for the scorer."""

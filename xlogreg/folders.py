@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.exceptions import BlockError
+from xlogreg.options import SAMPLES, one_of
 from xlogreg.sequential import Sequential
 from xlogreg.stored import Chain, FileRange, Stored, state_of
 from xlogreg.tables import column_values, open_table
@@ -56,8 +57,7 @@ def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples:
     >>> X.shape, model.w.round(4)
     ((6, 1), array([[1.214]]))
     """
-    if samples not in ("columns", "rows"):
-        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
+    one_of("samples", samples, SAMPLES)
     paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in OPENERS and path.is_file())
     if not paths:
         raise ValueError(f"{os.fspath(folder)} holds no parts: no file there ends in {' or '.join(OPENERS)}")

@@ -1,9 +1,10 @@
-"""What estimators are handed, as scikit-learn understands it: samples in rows, labels, weights of samples and classes.
+"""What estimators are handed, as scikit-learn understands it: samples in rows, labels, weights, parameters.
 
 Arrays are taken as they are, after a look at their shape: the fit finds out by itself where X is not finite.
 Everything else goes through scikit-learn's own checks, and so fails with its words.
 """
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -19,14 +20,18 @@ from xlogreg.cluster import Parts
 from xlogreg.labels import as_weight, encode_targets
 from xlogreg.libraries import is_sparse
 from xlogreg.matrices import as_matrix
+from xlogreg.options import shown
 from xlogreg.sharing import share_out
 from xlogreg.stored import Stored, stored
 from xlogreg.tables import is_collection, numbers_of
 
 __all__ = [
     "class_factors",
-    "classes_of",
     "is_foreign",
+    "refuse_flags",
+    "refuse_l1",
+    "refuse_number",
+    "refuse_state",
     "take_collection",
     "take_features",
     "take_labels",
@@ -89,11 +94,6 @@ def take_labels(estimator: Any, y: Any, m: int) -> Array:
     return y
 
 
-def classes_of(y: Array) -> np.ndarray:
-    """The classes of labels (m,)."""
-    return encode_targets(y, (y.shape[0], 0), "rows", "labels").classes
-
-
 def take_truth(y: Any) -> Any:
     """Labels to judge by, as scikit-learn's metrics take them."""
     return to_host(y) if is_foreign(y) else _plain(y)
@@ -109,7 +109,7 @@ def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -
     """The weights of the samples times those of their classes (1, m), on the place; None for ones."""
     m, xp = y.shape[0], place.xp
     if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(m, float(sample_weight))
+        sample_weight = np.full(m, sample_weight)
     weight = as_weight(sample_weight, m)
     with place.computing():
         weight = None if weight is None else place.put(weight, place.widest)
@@ -139,3 +139,40 @@ def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], 
         label = classes.tolist()[int(np.argmin(factors))]
         raise ValueError(f"class_weight is 0 for the class {label!r}, which would be fitted to no sample; leave it out")
     return factors
+
+
+def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
+    """Refuse penalties that are not offered, by the name of the parameter."""
+    if not (penalty is None or (isinstance(penalty, str) and penalty in ("deprecated", "l2"))):
+        raise ValueError(
+            f"penalty={shown(penalty)} is not supported, only 'l2' and None: there is no L1 or elastic net yet"
+        )
+    if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):
+        raise ValueError(f"{name}={shown(l1_ratio)} is not supported, only 0 (L2): there is no L1 or elastic net yet")
+
+
+def refuse_number(name: str, value: Any, zero: bool = False) -> None:
+    """Refuse what is no number above 0, or 0 or more; infinity is one."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer that no float holds
+        number = math.nan
+    if not (number > 0 or (zero and number == 0)):
+        raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, as a float, not {shown(value)}")
+
+
+def refuse_flags(estimator: Any) -> None:
+    """Refuse what is neither True nor False where an estimator has such a parameter."""
+    for name in ("fit_intercept", "warm_start", "refit"):
+        value = getattr(estimator, name, False)
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def refuse_state(state: Any) -> None:
+    """Refuse a random_state that scikit-learn would refuse."""
+    whole = isinstance(state, numbers.Integral) and int(state) >= 0
+    if not (whole or state is None or isinstance(state, np.random.RandomState)):
+        raise ValueError(f"random_state must be a whole number >= 0, a RandomState or None, not {shown(state)}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from xlogreg.backends import Array, array_namespace, device_of, dtype_name, place_of, to_host
 from xlogreg.matrices import as_array, other_way
+from xlogreg.options import TARGETS, one_of
 from xlogreg.scoring import class_numbers
 
 __all__ = [
@@ -39,8 +40,7 @@ def as_targets(Y: Any, m: int, samples: str) -> Array:
 
 def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, complete: bool = True) -> Targets:
     """Labels or probabilities for an X of that shape as `Targets` on the place of Y; of all classes if ``complete``."""
-    if kind not in ("labels", "probabilities"):
-        raise ValueError(f"targets must be 'labels' or 'probabilities', not {kind!r}")
+    one_of("targets", kind, TARGETS)
     m, n_x = shape[::-1] if samples == "columns" else shape
     Y = as_array(Y, "Y", text=kind == "labels")
     try:

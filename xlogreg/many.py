@@ -14,12 +14,12 @@ from xlogreg.cluster import Parts
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict
 from xlogreg.model import Model
-from xlogreg.options import options_of_models
+from xlogreg.options import TARGETS, one_of, options_of_models, shown
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
 from xlogreg.sharing import bring, share_out
 from xlogreg.spans import reduce_plan
-from xlogreg.tables import is_collection, split_table
+from xlogreg.tables import column_values, is_collection, split_table
 
 __all__ = ["build_models", "fit_many"]
 
@@ -97,12 +97,13 @@ def fit_many(
         factory = callable(X)
         X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
         Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
+    one_of("targets", targets, TARGETS)
     encoded = [
         named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
     ]
     m = encoded[0].Y.shape[1]
-    weights = [None] if sample_weights is None else _weights(sample_weights, m)
+    weights = [None] if sample_weights is None else _weights(column_values(sample_weights, "sample_weights"), m)
     options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
     given = _initials(initials)
     lengths = {"Ys": len(encoded), "l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
@@ -150,7 +151,14 @@ def _for_each(entries: Sequence[Any], g: int) -> list[Any]:
 
 def _initials(initials: Any) -> list[Any]:
     """Where each model starts; a Model or a pair (w, b) is for all."""
-    return [initials] if initials is None or isinstance(initials, (Model, tuple)) else list(initials)
+    try:
+        given = [initials] if initials is None or isinstance(initials, (Model, tuple)) else list(initials)
+    except TypeError:
+        given = []
+    pairs = [start for start in given if not (start is None or isinstance(start, Model))]
+    if not given or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+        raise TypeError(f"initials must be a Model, a pair (w, b), or a list of them or None, not {shown(initials)}")
+    return given
 
 
 def _rows(Ys: Any, samples: str) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from xlogreg.backends import Array, dtype_name, is_array, name_of
 from xlogreg.libraries import is_sparse, is_traced
+from xlogreg.options import SAMPLES, one_of
 from xlogreg.stored import Stored, stored
 from xlogreg.tables import column_values, numbers_of
 
@@ -31,8 +32,7 @@ REFUSED: dict[Callable[[Any], bool], str] = {
 
 def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array:
     """X as an array of numbers (n_x, m), or (m, n_x) for samples="rows": itself if it is one already."""
-    if samples not in ("columns", "rows"):
-        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
+    one_of("samples", samples, SAMPLES)
     expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
     axis = 0 if samples == "rows" else 1
     _refuse(X, "X")

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SOLVERS", "Options", "dtype_option", "options_of_models"]
+__all__ = ["SAMPLES", "SOLVERS", "TARGETS", "Options", "dtype_option", "one_of", "options_of_models", "shown"]
 
 SOLVERS = ("auto", "gd", "newton", "lbfgs")
 MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
 LOSSES = ("log_loss", "squared_error")
+SAMPLES = ("columns", "rows")
+TARGETS = ("labels", "probabilities")
+SHOWN = 80  # characters of a value in an error
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Options:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        _one_of("solver", self.solver, SOLVERS)
-        _one_of("loss", self.loss, LOSSES)
+        one_of("solver", self.solver, SOLVERS)
+        one_of("loss", self.loss, LOSSES)
         if self.loss == "squared_error" and self.solver != "gd":
             raise ValueError(
                 f"loss='squared_error' needs solver='gd', not {self.solver!r}: its cost is not convex, "
@@ -49,25 +52,25 @@ class Options:
         _number("l2", self.l2, zero=True)
         if self.standardize is not True and self.standardize is not False:
             _number("standardize", self.standardize, also="True, False or ")
-        if self.learning_rate != "auto":
+        if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
             _number("learning_rate", self.learning_rate, also="'auto' or ")
         if self.max_iter is not None:
             if not isinstance(self.max_iter, numbers.Integral) or isinstance(self.max_iter, bool):
-                raise TypeError(f"max_iter must be a whole number, not {self.max_iter!r}")
+                raise TypeError(f"max_iter must be a whole number, not {shown(self.max_iter)}")
             if self.max_iter < 1:
-                raise ValueError(f"max_iter must be 1 or more, not {self.max_iter}")
+                raise ValueError(f"max_iter must be 1 or more, not {shown(self.max_iter)}")
         if self.tol is not None:
             _number("tol", self.tol, zero=True)
         if self.time_limit is not None:
             _number("time_limit", self.time_limit, unit=" of seconds")
         if not isinstance(self.bias, (bool, np.bool_)):
-            raise TypeError(f"bias must be True or False, not {self.bias!r}")
+            raise TypeError(f"bias must be True or False, not {shown(self.bias)}")
         if isinstance(self.rng, bool) or not isinstance(self.rng, (numbers.Integral, np.random.Generator)):
-            raise TypeError(f"rng must be a whole number or a numpy.random.Generator, not {self.rng!r}")
+            raise TypeError(f"rng must be a whole number or a numpy.random.Generator, not {shown(self.rng)}")
         if isinstance(self.rng, numbers.Integral) and self.rng < 0:
-            raise ValueError(f"rng must not be negative, not {self.rng!r}")
+            raise ValueError(f"rng must not be negative, not {shown(self.rng)}")
         if not isinstance(self.verbose, (numbers.Integral, np.bool_)):
-            raise TypeError(f"verbose must be 0 or 1, not {self.verbose!r}")
+            raise TypeError(f"verbose must be 0 or 1, not {shown(self.verbose)}")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, not {type(self.callback).__name__}")
 
@@ -87,11 +90,16 @@ def options_of_models(
 ) -> list[Options]:
     """Those of models that differ in their penalty."""
     try:
-        penalties = np.ravel(np.asarray(l2s, dtype=np.float64)).tolist()
-    except (TypeError, ValueError):
-        raise TypeError(f"l2s must hold numbers, not {l2s!r}") from None
+        given = np.asarray(l2s)
+        penalties = np.ravel(given.astype(np.float64)).tolist() if given.dtype.kind in "iufO" else None
+    except (TypeError, ValueError, OverflowError):
+        penalties = None
+    if penalties is None:
+        raise TypeError(f"l2s must hold numbers that are finite and >= 0, not {shown(l2s)}")
     if not penalties:
         raise ValueError("l2s is empty; it must hold the penalty of at least one model")
+    for number, l2 in enumerate(penalties):
+        _number(f"l2s[{number}]", l2, zero=True)
     return [Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0) for l2 in penalties]
 
 
@@ -100,20 +108,37 @@ def dtype_option(dtype: Any) -> str | None:
     if dtype is None:
         return None
     # a name; np.dtype has .name, np.float32 has __name__, torch.float32 only prints
-    name = str(getattr(dtype, "name", getattr(dtype, "__name__", dtype))).rpartition(".")[2]
+    named = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
+    name = (named if isinstance(named, str) else shown(named)).rpartition(".")[2]
     if name not in ("float32", "float64"):
-        raise ValueError(f"dtype must be 'float32' or 'float64', the types that are computed in, not {dtype!r}")
+        raise ValueError(f"dtype must be 'float32' or 'float64', the types that are computed in, not {shown(dtype)}")
     return name
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+        names = [repr(name) for name in allowed]
+        wanted = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
+        raise ValueError(f"{name} must be {wanted}, not {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it: in one line, and a short one."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of thousands of digits
+        text = f"{type(value).__name__} of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({type(value).__name__})"
 
 
 def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str = "") -> None:
     wanted = f"{also}a finite number{unit} {'>= 0' if zero else '> 0'}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {wanted}, not {value!r}")
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise ValueError(f"{name} must be {wanted}, not {value!r}")
+        raise TypeError(f"{name} must be {wanted}, not {shown(value)}")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # of an integer or a fraction that no float holds
+        finite = False
+    if not finite or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"{name} must be {wanted}, not {shown(value)}")

@@ -8,6 +8,7 @@ import numpy as np
 from xlogreg.backends import to_host
 from xlogreg.labels import Targets
 from xlogreg.matrices import as_array
+from xlogreg.options import shown
 
 __all__ = ["number_folds", "split"]
 
@@ -42,7 +43,9 @@ def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Gener
         return _given(folds, m)
     count = int(folds)
     if not 2 <= count <= m:
-        raise ValueError(f"folds must be from 2 to the number of samples, {m}, or the fold of each sample; not {folds}")
+        raise ValueError(
+            f"folds must be from 2 to the number of samples, {m}, or the fold of each sample; not {shown(folds)}"
+        )
     found = _stratified(count, targets, rng) if groups is None else _grouped(count, _column("groups", groups, m), rng)
     return found, np.arange(count)
 

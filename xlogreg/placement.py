@@ -2,8 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from xlogreg.backends import LIBRARIES, Place, place_on, why_unusable
 from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
+from xlogreg.options import one_of, shown
 
 __all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
 
@@ -56,11 +59,13 @@ def warn_of(lack: Lack, where: str, instead: str) -> None:
 
 def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, Lack | None]:
     """As `choose_place`, without a warning."""
+    if backend is not None and not isinstance(backend, str):
+        raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
+    if not isinstance(fallback, (bool, np.bool_)):
+        raise TypeError(f"fallback must be True or False, not {shown(fallback)}")
     if backend == "auto":
         moves = data.name == "numpy" and nbytes >= AUTO_BYTES and not why_unusable("cupy", device)
         return (place_on("cupy", device) if moves else data), None
-    if backend is not None and not isinstance(backend, str):
-        raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
     if backend is not None and backend not in LIBRARIES:
         usable = ", ".join(repr(name) for name in LIBRARIES if not why_unusable(name))
         raise ValueError(f"backend {backend!r} is unknown; usable on this machine: {usable}, 'auto', None")
@@ -84,8 +89,7 @@ def usable_place(backend: Any, device: Any) -> Place:
     ValueError, BackendUnavailableError
         For a backend that does not exist, or does not work here.
     """
-    if backend not in LIBRARIES:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, LIBRARIES))}, not {backend!r}")
+    one_of("backend", backend, tuple(LIBRARIES))
     reason = why_unusable(backend, device)
     if reason:
         raise BackendUnavailableError(f"backend={backend!r} is not usable on this machine: {reason}")

@@ -125,7 +125,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     batch = pose_batch(
         problem,
         *_owned(plan, problem, models),
-        np.asarray([plan.options[model].l2 for model in models]),
+        np.asarray([plan.options[model].l2 for model in models], dtype=np.float64),
         np.asarray([plan.target(model).hard for model in models]),
     )
     starts = {

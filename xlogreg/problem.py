@@ -265,7 +265,10 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
     pair = (initial.w, initial.b) if isinstance(initial, Model) else initial
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"initial must be a Model or a pair (w, b), not {type(initial).__name__}")
-    w, b = (np.asarray(as_host(part), dtype=np.float64) for part in pair)
+    try:
+        w, b = (np.asarray(as_host(part), dtype=np.float64) for part in pair)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError("initial must hold w and b as arrays of numbers") from None
     if w.shape != (n_x, k) or b.shape != (k, 1):
         raise ValueError(f"initial must hold w {(n_x, k)} and b {(k, 1)}; got {w.shape} and {b.shape}")
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):

@@ -1,5 +1,6 @@
 """`bootstrap`: how much the parameters would change with other samples of the same kind."""
 
+import numbers
 import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from xlogreg.backends import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.many import build_models
 from xlogreg.model import Model
-from xlogreg.options import Options, options_of_models
+from xlogreg.options import Options, shown
 from xlogreg.plans import Plan, Solved, solve_plan
 
 __all__ = ["Bootstrap", "Interval", "bootstrap"]
@@ -64,8 +65,8 @@ class Bootstrap:
         Interval
             Lower and upper ends of ``w`` and of ``b``.
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level must lie between 0 and 1, not {level!r}")
+        if not isinstance(level, numbers.Real) or not 0.0 < level < 1.0:
+            raise ValueError(f"level must lie between 0 and 1, not {shown(level)}")
         ends = (0.5 - level / 2, 0.5 + level / 2)
         low_w, high_w = np.quantile(self.w[self.valid], ends, axis=0)
         low_b, high_b = np.quantile(self.b[self.valid], ends, axis=0)
@@ -138,8 +139,8 @@ def bootstrap(
     """
     began = time.perf_counter()
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
-        raise ValueError(f"replicates must be a whole number, 1 or more, not {replicates!r}")
-    (option,) = options_of_models(l2, bias, standardize, max_iter, tol, rng)
+        raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
+    option = Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0)
     received = receive(
         X,
         Y,

@@ -14,7 +14,7 @@ from xlogreg.cluster import Parts
 from xlogreg.left_out import fit_left_out
 from xlogreg.many import build_models
 from xlogreg.model import Model
-from xlogreg.options import options_of_models
+from xlogreg.options import one_of, options_of_models, shown
 from xlogreg.partition import number_folds
 from xlogreg.plans import Plan
 from xlogreg.sharing import bring
@@ -80,8 +80,7 @@ class Selection:
         ValueError
             For scores that there are not.
         """
-        if scoring not in self.scores:
-            raise ValueError(f"scoring must be one of {', '.join(map(repr, self.scores))}, not {scoring!r}")
+        one_of("scoring", scoring, tuple(self.scores))
         return _summary(self.scores[scoring])
 
     def plot(self, ax: Any = None) -> Any:
@@ -166,8 +165,7 @@ def fit_cv(
     (0.001, (5, 4))
     """
     began = time.perf_counter()
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(map(repr, RULES))}, not {rule!r}")
+    one_of("rule", rule, RULES)
     options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
     received = receive(
         X,
@@ -200,6 +198,8 @@ def _scorer(scoring: Any, hard: bool) -> Any:
         from sklearn.metrics import get_scorer  # which takes its time to load
     except ModuleNotFoundError as error:
         raise ImportError(f"scoring={scoring!r} needs scikit-learn: pip install 'xlogreg[sklearn]'") from error
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(f"scoring must be a name, or a scorer of scikit-learn, not {shown(scoring)}")
     if not hard:
         raise ValueError(f"scoring={scoring!r} needs labels, not probabilities; use 'log_loss' or 'accuracy'")
     return get_scorer(scoring)

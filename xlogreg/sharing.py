@@ -14,7 +14,7 @@ import numpy as np
 from xlogreg.backends import to_host
 from xlogreg.cluster import Parts, Piece
 from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
-from xlogreg.options import dtype_option
+from xlogreg.options import SAMPLES, dtype_option, one_of
 from xlogreg.parts import AXES, Intake, Refusal, Survey, make_part, merge_masses, survey, weigh
 from xlogreg.placement import warn_of
 from xlogreg.tables import is_collection
@@ -58,8 +58,7 @@ def share_out(
         See `Workers.collect`.
     """
     workers, asked = Workers.current(), dtype_option(dtype)
-    if samples not in SHAPES:
-        raise ValueError(f"samples must be 'columns' or 'rows', not {samples!r}")
+    one_of("samples", samples, SAMPLES)
     delayed, counts = _blocks(X, samples)
     others = {"Y": Y, "sample_weight": sample_weight}
     columns = [delayed, *(_aligned(value, name, samples, counts) for name, value in others.items())]
