@@ -44,6 +44,30 @@ def test_the_verdict_is_that_of_linear_programming(seed):
     assert 20 < sum(true for _, true in verdicts) < 80
 
 
+NAMED = {
+    "fit": lambda *samples: xlogreg.fit(*samples, samples="rows"),
+    "fit, lbfgs": lambda *samples: xlogreg.fit(*samples, samples="rows", solver="lbfgs"),
+    "fit_many": lambda X, Y: xlogreg.fit_many(X, [Y, Y], samples="rows", l2s=[0.0, 0.0]),
+    "fit_path": lambda *samples: xlogreg.fit_path(*samples, [0.0, 1.0], samples="rows"),
+    "fit_cv": lambda *samples: xlogreg.fit_cv(*samples, [0.0], samples="rows", folds=2),
+    "bootstrap": lambda *samples: xlogreg.bootstrap(*samples, 2, samples="rows"),
+}
+
+
+@pytest.mark.parametrize("function", NAMED)
+def test_features_of_a_table_are_named_by_their_names(problem, function):
+    X, Y = problem
+    indicator = ((np.arange(60) % 7 == 0) & (Y == 1)).astype(float)
+    names = ["age", "dose", "height", "weight", "on the card"]
+    table = pytest.importorskip("pandas").DataFrame(np.column_stack([X.T, indicator]), columns=names)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        NAMED[function](table, Y)
+    said = [str(warning.message) for warning in caught if warning.category is xlogreg.SeparationWarning]
+    assert said
+    assert all("(strongest in the features 'on the card', '" in text for text in said)
+
+
 def test_quasi_separation_names_the_feature_and_stops(problem):
     X, Y = problem
     indicator = ((np.arange(60) % 7 == 0) & (Y == 1)).astype(float)  # seen with one class only

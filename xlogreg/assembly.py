@@ -257,7 +257,7 @@ def concluded(
 ) -> tuple[Problem, Result, Verdict]:
     """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
     result = solve(problem, options, began, checkpoint) if result is None else result
-    verdict = judge(problem, result, options, setting.stored, final=False)
+    verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
     for final in (False, True):
         if verdict.again is None:
             break
@@ -267,7 +267,7 @@ def concluded(
             result = dataclasses.replace(result, passes=before.passes + result.passes)
         else:
             result = before.followed_by(result)
-        verdict = judge(problem, result, options, setting.stored, final=final)
+        verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
     return problem, result, verdict
 
 

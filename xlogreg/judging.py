@@ -28,10 +28,12 @@ class Verdict(NamedTuple):
     again: Problem | None = None  # one that is to be solved instead, in coordinates that rounding errors spoil less
 
 
-def judge(problem: Problem, result: Result, options: Options, dtype: str, final: bool) -> Verdict:
+def judge(
+    problem: Problem, result: Result, options: Options, dtype: str, names: tuple[str, ...] | None, final: bool
+) -> Verdict:
     """How good the result is, for parameters of that dtype; warns where it is not what was asked for.
 
-    ``final``: whether no other coordinates are to be tried.
+    ``names``: those of the features, where they have some. ``final``: whether no other coordinates are to be tried.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def judge(problem: Problem, result: Result, options: Options, dtype: str, final:
     }
     verdict = Verdict(answer.parameters, outcome, covariance(problem, answer.inverse, converged), again)
     if again is None:
-        _warn(problem, result, options, verdict, answer.direction)
+        _warn(problem, result, options, verdict, _strongest(problem, answer.direction, names))
     return verdict
 
 
@@ -97,7 +99,7 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
     return conditioning[0] if conditioning else None
 
 
-def _warn(problem: Problem, result: Result, options: Options, verdict: Verdict, direction: np.ndarray | None) -> None:
+def _warn(problem: Problem, result: Result, options: Options, verdict: Verdict, strongest: str) -> None:
     outcome, steps, tol = verdict.outcome, result.iterations, problem.tolerance(options)
     reason, separation, cost = outcome["reason"], outcome["separation"], outcome["cost"]
     relative = outcome["gap"] / cost if cost > 0 else outcome["gap"]
@@ -114,7 +116,7 @@ def _warn(problem: Problem, result: Result, options: Options, verdict: Verdict, 
     elif separation in ("complete", "quasi-complete"):
         how = "no sample on the wrong side" if separation == "quasi-complete" else "every sample on its own side"
         warn(
-            f"a hyperplane separates the classes, with {how}{_strongest(problem, direction)}: the unpenalised cost has "
+            f"a hyperplane separates the classes, with {how}{strongest}: the unpenalised cost has "
             f"no minimum, and falls for ever as w grows. Stopped after {steps} steps; use l2 > 0 for parameters that "
             "mean something",
             SeparationWarning,
@@ -152,13 +154,14 @@ def _warn(problem: Problem, result: Result, options: Options, verdict: Verdict, 
         )
 
 
-def _strongest(problem: Problem, direction: np.ndarray | None) -> str:
+def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str, ...] | None) -> str:
     """The features that separate the most, in words."""
     if direction is None or not isinstance(problem.engine, Coordinates):
         return ""
     sizes = np.max(np.abs(direction[:-1, 0, :]), axis=1)  # of features of one variance
-    strongest = np.argsort(-sizes)[:3]
-    return f" (strongest in the features {', '.join(str(n) for n in strongest if sizes[n] > 1e-6 * sizes.max())})"
+    strongest = [number for number in np.argsort(-sizes)[:3].tolist() if sizes[number] > 1e-6 * sizes.max()]
+    called = [str(number) if names is None else repr(names[number]) for number in strongest]
+    return f" (strongest in the features {', '.join(called)})"
 
 
 def _wider(problem: Problem, stored: str) -> str:
