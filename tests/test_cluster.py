@@ -242,6 +242,13 @@ def lumps(blocks, dtype=float):
     return da.concatenate(made, axis=0, allow_unknown_chunksizes=True)
 
 
+def column(blocks, K=None):
+    """Y or weights of blocks of sizes that dask does not know."""
+    shape = (np.nan,) if K is None else (np.nan, K)
+    made = [da.from_delayed(delayed(lambda block=block: block)(), shape, blocks[0].dtype) for block in blocks]
+    return da.concatenate(made, axis=0, allow_unknown_chunksizes=True)
+
+
 def test_sizes_need_not_be_known_and_empty_blocks_are_left_out(client, data):
     X, Y, _, weight = data
     rows = np.split(X.T, [0, 900, 900, 2000])
@@ -305,12 +312,43 @@ def test_wrong_input_is_refused_in_the_users_words(client, data, spoil, message)
         xlogreg.fit(arguments.pop("X"), arguments.pop("Y"), **arguments)
 
 
-def test_blocks_of_y_that_cannot_be_matched_are_refused(client, data):
+@pytest.mark.parametrize("stops", [[0, 900, 900, 2000], [750, 1500, 2250], [3000], []])
+def test_blocks_of_unknown_sizes_are_counted_and_cut_alike(client, data, stops):
+    X, Y, three, weight = data
+    rows, labels = lumps(np.split(X.T, [0, 10, 10, 2500])), np.eye(3)[three]
+    there = xlogreg.fit(rows, column(np.split(Y, stops)), samples="rows", sample_weight=column(np.split(weight, [7])))
+    close(there, xlogreg.fit(X.T, Y, samples="rows", sample_weight=weight), X.T)
+    there = xlogreg.fit(cut(X), column(np.split(labels, stops), 3).T, targets="probabilities", l2=1e-3)
+    close(there, xlogreg.fit(X, labels.T, targets="probabilities", l2=1e-3), X)
+    assert there.evaluate(cut(X), column(np.split(three, stops))).accuracy == there.evaluate(X, three).accuracy
+
+
+def test_another_number_of_samples_is_refused_though_dask_knows_none(client, data):
     blocks = np.split(data[0].T, 4)
-    with pytest.raises(ValueError, match="Y comes in 5 blocks and X in 4, of sizes that dask does not know"):
-        xlogreg.fit(lumps(blocks), cut(data[1]), samples="rows")
-    with pytest.raises(ValueError, match=r"block 0: Y has the shape \(700,\), but X holds 750 samples"):
+    with pytest.raises(ValueError, match="Y has 2800 samples, X has 3000"):
         xlogreg.fit(lumps(blocks), cut(data[1])[:2800], samples="rows")
+    with pytest.raises(ValueError, match="sample_weight has 2999 samples, X has 3000"):
+        xlogreg.fit(lumps(blocks), cut(data[1]), samples="rows", sample_weight=column([data[3][:-1]]))
+
+
+def test_a_folder_of_parquet_is_fitted_as_people_write_it(client, data, tmp_path):
+    """dask reads one column of several files at once, and so in fewer blocks than the others."""
+    pandas = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe", reason="dask.dataframe needs pandas and pyarrow")
+    X, Y, _, weight = data
+    table = pandas.DataFrame(X.T, columns=list("abcde")).assign(label=np.where(Y, "yes", "no"), weight=weight)
+    for number, part in enumerate(np.split(np.arange(3000), [500, 1100, 1101, 2000, 2800])):
+        table.iloc[part].to_parquet(tmp_path / f"{number}.parquet")
+    frame = dd.read_parquet(tmp_path)
+    features, label = frame.drop(columns=["label", "weight"]), frame["label"]
+    assert len(features.to_delayed()) != len(label.to_delayed())
+    here = xlogreg.fit(table[list("abcde")], table["label"], samples="rows", sample_weight=table["weight"])
+    there = xlogreg.fit(features, label, samples="rows", sample_weight=frame["weight"])
+    assert there.feature_names == tuple("abcde")
+    for model in (there, xlogreg.fit(features.values, label, samples="rows", sample_weight=frame["weight"].values)):
+        close(model, here, table[list("abcde")].to_numpy())
+    assert there.evaluate(features, label).accuracy == here.evaluate(table[list("abcde")], table["label"]).accuracy
+    assert xlogreg.LogisticRegression().fit(features, label).score(features, label) == pytest.approx(0.7, abs=0.1)
 
 
 def test_what_takes_no_collection_says_so(client, data):

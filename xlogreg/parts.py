@@ -5,19 +5,21 @@ need nothing but this library.
 """
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
+from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, place_of, to_host
 from xlogreg.data import InMemory
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.host import pages_kept
 from xlogreg.labels import as_weight, encode_known, encode_targets
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.placement import Lack, find_place
+from xlogreg.stored import cut
 from xlogreg.tables import open_table
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "Refusal",
     "Survey",
     "contents",
+    "count_samples",
     "fetch",
     "hold",
+    "join_samples",
     "make_part",
     "merge_masses",
     "narrow",
@@ -113,6 +117,22 @@ def _find(X: Array, intake: Intake) -> tuple[Place, Lack | None]:
     home = place_of(X)
     nbytes = int(np.prod(X.shape)) * getattr(X.dtype, "itemsize", 8)
     return find_place(home, nbytes, intake.backend, intake.device, intake.fallback)
+
+
+def count_samples(block: Any, axis: int) -> int:
+    """How many samples a block of an array or of a frame holds."""
+    return int(block.shape[axis])
+
+
+def join_samples(blocks: list[Any], spans: list[tuple[int, int]], axis: int) -> Any:
+    """The samples from start to stop of each of these blocks of Y or of the weights, one after the other."""
+    framed = hasattr(blocks[0], "iloc")
+    cuts = [block.iloc[a:b] if framed else cut(block, a, b, axis) for block, (a, b) in zip(blocks, spans, strict=True)]
+    if len(cuts) == 1:
+        return cuts[0]
+    if framed:
+        return importlib.import_module("dask.dataframe.dispatch").concat(cuts)
+    return array_namespace(cuts[0]).concat(cuts, axis=axis)
 
 
 # targets -> what makes Y (k, m) of a block of them, of the shape of X, samples, and all classes

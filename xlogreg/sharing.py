@@ -4,10 +4,11 @@ Two rounds of small answers, then one of parts. The first says what each block h
 so that one which occurs in the last block only counts as any other. X itself never comes to the client.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from textwrap import shorten
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,18 @@ from xlogreg.backends import to_host
 from xlogreg.cluster import Parts, Piece
 from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
 from xlogreg.options import SAMPLES, dtype_option, one_of
-from xlogreg.parts import AXES, Intake, Refusal, Survey, make_part, merge_masses, survey, weigh
+from xlogreg.parts import (
+    AXES,
+    Intake,
+    Refusal,
+    Survey,
+    count_samples,
+    join_samples,
+    make_part,
+    merge_masses,
+    survey,
+    weigh,
+)
 from xlogreg.placement import warn_of
 from xlogreg.tables import is_collection
 from xlogreg.workers import Workers
@@ -59,13 +71,15 @@ def share_out(
     """
     workers, asked = Workers.current(), dtype_option(dtype)
     one_of("samples", samples, SAMPLES)
-    delayed, counts = _blocks(X, samples)
+    first_column = _blocks(X, samples)
     others = {"Y": Y, "sample_weight": sample_weight}
-    columns = [delayed, *(_aligned(value, name, samples, counts) for name, value in others.items())]
-    futures = iter(workers.load([block for column in columns for block in column if block is not None]))
-    blocks = [[None if block is None else next(futures) for block in column] for column in columns]
+    columns = [first_column]
+    columns += [_aligned(value, name, samples, first_column.counts) for name, value in others.items()]
+    futures = iter(workers.load([block for column in columns for block in column.blocks]))
+    columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
+    blocks, counts = _matched(columns, workers)
     intake = Intake(samples, targets, backend, device, fallback, known=classes)
-    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [intake] * len(delayed)), _names(counts)))
+    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [intake] * len(counts)), _names(counts)))
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]
     first, m = surveys[0], pieces[-1].stop
@@ -129,41 +143,91 @@ def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
     return targets._replace(Y=small)
 
 
-def _blocks(X: Any, samples: str) -> tuple[list[Any], tuple[float, ...]]:
-    """X in blocks, in the order of the samples, and how many of these each holds, NaN where dask does not know."""
+class Column(NamedTuple):
+    """X, Y or the weights in blocks."""
+
+    name: str
+    blocks: list[Any]  # in the order of the samples; none where it is no collection
+    axis: int  # of the samples
+    counts: tuple[float, ...]  # how many samples each block holds, NaN where dask does not know
+
+
+def _blocks(X: Any, samples: str) -> Column:
     if hasattr(X, "columns"):
         if samples != "rows":
             raise ValueError("X is a dask DataFrame, whose samples are its rows: use samples='rows'")
-        return list(X.to_delayed()), (math.nan,) * X.npartitions
+        return _unmeasured("X", X)
     if getattr(X, "ndim", 0) != 2:
         shape = getattr(X, "shape", "none")
         raise ValueError(f"X must have the shape {SHAPES[samples]}; got a dask {type(X).__name__} of the shape {shape}")
     axis = AXES[samples]
     if len(X.chunks[1 - axis]) > 1:
         X = X.rechunk({1 - axis: -1})
-    return X.to_delayed().ravel().tolist(), X.chunks[axis]
+    return Column("X", X.to_delayed().ravel().tolist(), axis, X.chunks[axis])
 
 
-def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> list[Any]:
-    """Blocks of Y or of the weights with the samples of those of X; None where they are no collection."""
+def _unmeasured(name: str, frame: Any) -> Column:
+    """A frame or one of its columns; how many blocks it comes in is known only once dask has planned its reading."""
+    blocks = list(frame.to_delayed())
+    return Column(name, blocks, 0, (math.nan,) * len(blocks))
+
+
+def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> Column:
+    """Y or the weights, with the samples of the blocks of X where dask knows these."""
     if not is_collection(values):
-        return [None] * len(counts)
-    if hasattr(values, "chunks"):
-        axis = 1 if values.ndim == 2 and (samples == "columns" or values.shape[0] == 1) else 0
-        own = values.chunks[axis]
-        if own != counts and not math.isnan(sum(own) + sum(counts)):
-            if sum(own) != sum(counts):
-                raise ValueError(f"{name} has {sum(own)} samples, X has {sum(counts)}")
-            own, values = counts, values.rechunk({axis: counts})
-        if values.ndim == 2 and len(values.chunks[1 - axis]) > 1:
-            values = values.rechunk({1 - axis: -1})
-    blocks = np.ravel(np.asarray(values.to_delayed(), dtype=object)).tolist()
-    if len(blocks) != len(counts):
-        raise ValueError(
-            f"{name} comes in {len(blocks)} blocks and X in {len(counts)}, of sizes that dask does not know; "
-            "cut them alike, or call compute_chunk_sizes() on both"
-        )
-    return blocks
+        return Column(name, [], 0, ())
+    if not hasattr(values, "chunks"):
+        return _unmeasured(name, values)
+    axis = 1 if values.ndim == 2 and (samples == "columns" or values.shape[0] == 1) else 0
+    own = values.chunks[axis]
+    if own != counts and not math.isnan(sum(own) + sum(counts)):
+        _expect_as_many(name, own, counts)
+        own, values = counts, values.rechunk({axis: counts})
+    if values.ndim == 2 and len(values.chunks[1 - axis]) > 1:
+        values = values.rechunk({1 - axis: -1})
+    return Column(name, np.ravel(np.asarray(values.to_delayed(), dtype=object)).tolist(), axis, own)
+
+
+def _expect_as_many(name: str, own: tuple[float, ...], counts: tuple[float, ...]) -> None:
+    if sum(own) != sum(counts):
+        raise ValueError(f"{name} has {sum(own)} samples, X has {sum(counts)}")
+
+
+def _matched(columns: list[Column], workers: Workers) -> tuple[list[list[Any]], tuple[float, ...]]:
+    """The blocks of X, Y and the weights, of the same samples, None for those of no collection; and X's counts.
+
+    dask plans the reading of each collection alone: one column of a table comes in fewer blocks than the others. What
+    it does not know is counted in the blocks that the workers have, and those of Y and of the weights are cut anew.
+    """
+    given = [column for column in columns if column.blocks]
+    if len(given) > 1 and math.isnan(sum(sum(column.counts) for column in given)):
+        tasks = [workers.send(count_samples, column.blocks, [column.axis] * len(column.blocks)) for column in given]
+        names = [f"{name} of {column.name}" for column in given for name in _names(column.counts)]
+        found = iter(workers.collect([task for some in tasks for task in some], names))
+        measured = {column.name: column._replace(counts=tuple(next(found) for _ in column.blocks)) for column in given}
+        columns = [measured.get(column.name, column) for column in columns]
+    counts = columns[0].counts
+    blocks = [columns[0].blocks]
+    for column in columns[1:]:
+        if column.blocks and column.counts != counts:
+            _expect_as_many(column.name, column.counts, counts)
+            blocks.append(_cut_anew(column, counts, workers))
+        else:
+            blocks.append(column.blocks or [None] * len(counts))
+    return blocks, counts
+
+
+def _cut_anew(column: Column, counts: tuple[float, ...], workers: Workers) -> list[Any]:
+    """Blocks of so many samples."""
+    stops = np.cumsum(column.counts).astype(int).tolist()
+    starts = [0, *stops[:-1]]
+    parts: list[list[Any]] = []
+    spans: list[list[tuple[int, int]]] = []
+    for begin, end in itertools.pairwise(np.cumsum([0, *counts]).astype(int).tolist()):
+        used = [n for n in range(len(stops)) if starts[n] < end and stops[n] > begin] or [0]
+        parts.append([column.blocks[n] for n in used])
+        spans.append([(max(begin - starts[n], 0), max(min(end, stops[n]) - starts[n], 0)) for n in used])
+    return workers.send(join_samples, parts, spans, [column.axis] * len(counts))
 
 
 def _names(counts: Sequence[float]) -> list[str]:
