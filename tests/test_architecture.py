@@ -16,8 +16,8 @@ MODULES = {
 }
 # every module may import those above it, never those below
 LAYERS = [
-    ["version", "exceptions", "host", "devices", "options", "reports", "tables", "threads", "ahead"],
-    ["libraries", "stored"],
+    ["version", "exceptions", "host", "devices", "options", "reports", "threads", "ahead"],
+    ["libraries", "stored", "tables"],
     ["backends", "sequential"],
     [
         "placement",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xlogreg.backends import available_backends
-from xlogreg.exceptions import XlogregWarning
+from xlogreg.exceptions import XlogregWarning, lacks_memory
 from xlogreg.reports import printable
 from xlogreg.version import __version__
 
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.run(arguments)
             sys.stdout.flush()
         except ImportError as error:
+            if lacks_memory(error):
+                print(f"xlogreg {arguments.command}: out of memory: {_line(error)}", file=sys.stderr)
+                return 1
             extra = EXTRAS.get(str(error.name).partition(".")[0], EXTRAS.get(arguments.command, "cli"))
             print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
@@ -62,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return printable(" ".join(f"{error.filename}: {error.strerror}".split()))
-    return printable(" ".join(str(error).split())) or "out of memory"
+    text = printable(" ".join(str(error).split()))
+    if isinstance(error, MemoryError) and not text.startswith("out of memory"):
+        return f"out of memory: {text}".removesuffix(": ")
+    return text or type(error).__name__
 
 
 def _say_once(text: str, said: set[str]) -> None:

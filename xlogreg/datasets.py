@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from xlogreg.exceptions import expect_memory
 from xlogreg.files import write_atomically
 
 __all__ = ["read_table", "without", "write_table"]
@@ -46,7 +47,8 @@ def read_table(path: Path) -> pl.DataFrame:
         raise ValueError(f"{path} is empty")
     try:
         frame = READERS[suffix](path, head)
-    except Exception as error:  # of polars, csv, zipfile and NumPy, which a damaged file can make raise anything
+    except (Exception, pl.exceptions.PanicException) as error:  # a damaged file can make its readers raise anything
+        expect_memory(error, f"reading {path}")
         raise ValueError(f"{path} holds no table: {str(error).partition(chr(10))[0]}") from None
     if frame.height == 0 or frame.width == 0:
         raise ValueError(f"{path} holds no samples: {frame.width} columns, {frame.height} rows")

@@ -1,6 +1,7 @@
 """Errors and warnings of xlogreg; each a class of its own, so that each can be caught or filtered alone."""
 
 import contextlib
+import errno
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,10 +19,19 @@ __all__ = [
     "SeparationWarning",
     "WorkersLostError",
     "XlogregWarning",
+    "expect_memory",
+    "lacks_memory",
     "unconverged",
     "warn",
 ]
 
+# how errors of no class of their own say that the system gave no more memory: to a thread, to a library that is loaded
+LACKING = (
+    "can't start new thread",
+    "Failed to launch worker thread",
+    "failed to map segment",
+    "Cannot allocate memory",
+)
 _messages: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 
@@ -67,6 +77,18 @@ class PrecisionWarning(XlogregWarning):
 
 class SeparationWarning(XlogregWarning):
     """A hyperplane separates the classes, so the unpenalised cost has no minimum."""
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that the system gave no more memory, in the words of any library."""
+    lacking = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or lacking or any(sign in str(error) for sign in LACKING)
+
+
+def expect_memory(error: BaseException, doing: str) -> None:
+    """Raise a MemoryError if that is what an error is: called where all others are taken for faults of the data."""
+    if lacks_memory(error):
+        raise MemoryError(f"out of memory while {doing}" + (f": {error}" if str(error) else "")) from error
 
 
 @contextlib.contextmanager

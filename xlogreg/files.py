@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from xlogreg.exceptions import ModelFileError
+from xlogreg.exceptions import ModelFileError, expect_memory
 from xlogreg.losses import LOSSES
 from xlogreg.reports import FitInfo
 
@@ -164,6 +164,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(path)} is not a model file that can be read: {error}") from None
         except Exception as error:  # of zipfile, json and NumPy, which strangers' bytes can make raise anything
+            expect_memory(error, f"reading {os.fspath(path)}")
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from xlogreg.exceptions import BlockError
+from xlogreg.exceptions import BlockError, expect_memory
 from xlogreg.options import SAMPLES, one_of
 from xlogreg.sequential import Sequential
 from xlogreg.stored import Chain, FileRange, Stored, state_of
@@ -115,8 +115,16 @@ def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
     X = Tables(paths, names, opened)
     if target is None:
         return X
-    targets = [pyarrow.parquet.read_table(path, columns=[target]).column(target) for path in X.paths]
-    return X, np.concatenate([np.asarray(column_values(column, f"the column {target!r}")) for column in targets])
+
+    def labels(path: Path) -> np.ndarray:
+        try:
+            column = pyarrow.parquet.read_table(path, columns=[target]).column(target)
+        except Exception as error:
+            expect_memory(error, f"reading {path}")
+            raise
+        return np.asarray(column_values(column, f"the column {target!r}"))
+
+    return X, np.concatenate([labels(path) for path in X.paths])
 
 
 class Tables(Sequential):
@@ -143,9 +151,13 @@ class Tables(Sequential):
                     for batch in table.iter_batches(batch_size=size, columns=list(self.names or ())):
                         yield open_table(batch, "rows", self.names)[0].astype(self.dtype, copy=False)
             except OSError as error:  # as those of pyarrow are
+                expect_memory(error, f"reading {path}")
                 raise BlockError(f"{path} cannot be read: {error}") from error
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None
+            except Exception as error:
+                expect_memory(error, f"reading {path}")
+                raise
 
     @property
     def pieces(self) -> list[Stored]:

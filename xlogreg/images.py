@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.backends import Array, array_namespace, is_array
+from xlogreg.exceptions import expect_memory
 from xlogreg.files import open_at_once
 from xlogreg.picture_files import Skipped, find_pictures, read_pictures
 from xlogreg.reports import printable
@@ -219,6 +220,7 @@ def load_h5(path: str | os.PathLike) -> Pictures:
             with h5py.File(file, "r") as content:
                 pictures, numbers_of, classes = _sets(content)
         except Exception as error:  # of h5py, which a damaged file can make raise anything
+            expect_memory(error, f"reading {os.fspath(path)!r}")
             said = printable(" ".join(str(error).split()))
             raise ValueError(f"{os.fspath(path)!r} is no file of pictures as the course has them: {said}") from None
     return Pictures(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xlogreg.exceptions import BlockError
+from xlogreg.exceptions import BlockError, expect_memory
 
 __all__ = ["Chain", "FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
 
@@ -100,6 +100,7 @@ class Slices(Stored):
         try:
             part = np.asarray(self.values[at])
         except Exception as error:  # each library has its own for a file that is damaged or gone
+            expect_memory(error, f"reading {_samples(start, stop)} of X")
             raise BlockError(f"X: {_samples(start, stop)} cannot be read: {type(error).__name__}: {error}") from error
         return part.astype(self.dtype, copy=False)
 
@@ -159,6 +160,7 @@ class FileRange(Stored):
                     where = f"{_samples(start, stop)}, and maybe others"
                     raise BlockError(f"{self.path} changed while it was read: {where}")
         except (OSError, ValueError) as error:
+            expect_memory(error, f"reading {self.path}, {_samples(start, stop)}")
             raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
 
     def _copied(self, runs: list[tuple[int, int]]) -> np.ndarray:

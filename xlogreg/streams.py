@@ -9,7 +9,7 @@ import numpy as np
 
 from xlogreg import labels
 from xlogreg.backends import to_host
-from xlogreg.exceptions import BlockError
+from xlogreg.exceptions import BlockError, expect_memory
 from xlogreg.matrices import as_matrix
 from xlogreg.sequential import Reservoir, Sequential
 from xlogreg.stored import cut
@@ -135,6 +135,7 @@ def _items(factory: Callable[[], Any]) -> Iterator[Any]:
             yield item
             number += 1
     except Exception as error:  # the user's own code, which may fail with anything
+        expect_memory(error, f"the factory made block {number}")
         raise BlockError(f"the factory failed at block {number}: {type(error).__name__}: {error}") from error
 
 

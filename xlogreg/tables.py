@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.exceptions import expect_memory
+
 __all__ = ["column_values", "is_collection", "numbers_of", "open_table", "split_table"]
 
 NUMBERS = (Real, np.bool_, Decimal)  # of Python and of NumPy
@@ -80,6 +82,18 @@ def _arrow_numbers(column: Any) -> np.ndarray:
     return values.astype(np.float64) if values.dtype == object else values
 
 
+def _arrow_values(column: Any) -> tuple[np.ndarray, int]:
+    kind = str(column.type)
+    if column.null_count == 0 and (kind == "bool" or kind.startswith(("int", "uint", "float", "double", "halffloat"))):
+        return _arrow_numbers(column), 0
+    if column.null_count == 0 and len(column) and kind in ("string", "large_string"):
+        coded = column.dictionary_encode()  # each text becomes one of Python's only once
+        chunks = getattr(coded, "chunks", [coded])
+        texts, numbers = chunks[-1].dictionary.to_pylist(), [chunk.indices.to_numpy() for chunk in chunks]
+        return np.asarray(texts)[np.concatenate(numbers)], 0
+    return np.asarray(column.to_pylist()), column.null_count
+
+
 LIBRARIES = {
     "pandas": Library(
         ("DataFrame",),
@@ -103,7 +117,7 @@ LIBRARIES = {
         lambda table, number: table.column(number),
         _arrow_kind,
         _arrow_numbers,
-        lambda column: (np.asarray(column.to_pylist()), column.null_count),
+        _arrow_values,
     ),
 }
 
@@ -211,6 +225,7 @@ def _converted(convert: Callable[[Any], Any], column: Any, name: str) -> Any:
     try:
         return convert(column)
     except Exception as error:  # each library has its own for what has no counterpart in NumPy
+        expect_memory(error, f"reading {name}")
         kind = getattr(column, "dtype", getattr(column, "type", type(column).__name__))
         raise TypeError(f"{name} is of {kind}, which cannot be read: {str(error).partition(chr(10))[0]}") from None
 
