@@ -129,7 +129,7 @@ def test_predictions_are_written_for_every_row(folder, model, data, suffix):
     written = read(folder / f"out{suffix}")
     assert written.columns == ["prediction", "probability_benign", "probability_malignant"]
     expected = xlogreg.load(model).predict_proba(data.data)
-    np.testing.assert_array_equal(written["probability_malignant"].to_numpy(), expected[:, 1])
+    np.testing.assert_allclose(written["probability_malignant"].to_numpy(), expected[:, 1], rtol=1e-12)
     assert written["prediction"].to_list() == xlogreg.load(model).predict(data.data).tolist()
 
 

@@ -1,9 +1,12 @@
 """Frames of pandas, polars and Arrow: numbers and names go in, everything else is refused by name."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import xlogreg
+from xlogreg.tables import open_table
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
@@ -57,6 +60,19 @@ def test_a_table_of_numbers_is_fitted_and_its_names_are_kept(frame):
     assert model.feature_names == tuple(NAMES)
     np.testing.assert_allclose(model.w, fit(X).w, rtol=1e-9)
     np.testing.assert_allclose(model.predict_proba(frame(columns())), fit(X).predict_proba(X), rtol=1e-9)
+
+
+def test_a_table_costs_no_more_memory_than_one_copy(frame):
+    many = frame({f"x{number}": RNG.standard_normal(50_000) for number in range(20)})
+    tracemalloc.start()
+    try:
+        found, names = open_table(many, "rows")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.shape, len(names)) == ((50_000, 20), 20)
+    assert peak < (0.1 if frame is pandas_frame else 2.1 if "arrow" in frame.__name__ else 1.1) * found.nbytes
+    assert all(found[:, number].flags.c_contiguous for number in range(20))
 
 
 def test_columns_are_matched_by_name(frame):

@@ -14,6 +14,7 @@ from xlogreg.exceptions import expect_memory
 
 __all__ = ["column_values", "is_collection", "numbers_of", "open_table", "split_table"]
 
+ALIGNMENT = 64  # bytes, of a cache line
 NUMBERS = (Real, np.bool_, Decimal)  # of Python and of NumPy
 
 
@@ -26,6 +27,8 @@ class Library(NamedTuple):
     kind: Callable[[Any], str]  # column -> "number", "bool", or what else it holds
     numbers: Callable[[Any], np.ndarray]  # column of numbers or bools -> floats or bools, NaN where a value is missing
     values: Callable[[Any], tuple[np.ndarray, int]]  # any column -> values, and how many are missing
+    # table, numbers of its columns in order -> its numbers (m, n) without a copy; None where there are none
+    whole: Callable[[Any, list[int]], np.ndarray | None] = lambda table, order: None
 
 
 def numbers_of(objects: np.ndarray) -> np.ndarray | None:
@@ -48,6 +51,12 @@ def _pandas_numbers(column: Any) -> np.ndarray:
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     return column.to_numpy(dtype="float64", na_value=np.nan)  # nullable, or of Arrow
+
+
+def _pandas_whole(table: Any, order: list[int]) -> np.ndarray | None:
+    dtypes = set(table.dtypes)
+    plain = len(dtypes) == 1 and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes)
+    return table.to_numpy() if plain and order == list(range(table.shape[1])) else None
 
 
 def _pandas_values(column: Any) -> tuple[np.ndarray, int]:
@@ -102,6 +111,7 @@ LIBRARIES = {
         _pandas_kind,
         _pandas_numbers,
         _pandas_values,
+        _pandas_whole,
     ),
     "polars": Library(
         ("DataFrame",),
@@ -176,15 +186,30 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
         raise TypeError(f"X must hold numbers; these columns do not: {_listed(wrong)}; leave them out or encode them")
     if not columns:
         raise ValueError("X is empty: it has no columns")
-    parts = [
-        _converted(library.numbers, column, f"the column {n!r} of X") for n, column in zip(names, columns, strict=True)
-    ]
-    lacking = {name: np.isnan(part) for name, part in zip(names, parts, strict=True) if part.dtype.kind == "f"}
+    found = library.whole(X, [numbers[name] for name in names])
+    if found is None:
+        titles = (f"the column {name!r} of X" for name in names)
+        found = _joined([_converted(library.numbers, *pair) for pair in zip(columns, titles, strict=True)])
+    with np.errstate(all="ignore"):
+        sums = np.sum(found, axis=0)  # of which one is NaN where a value is; no column is looked at twice without need
+    lacking = {names[number]: np.isnan(found[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
     lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
     if lacking:
         said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in lacking.items()]
         raise ValueError(f"X lacks values in these columns: {_listed(said)}; remove or impute them first")
-    return np.stack(parts, axis=1), tuple(names)
+    return found, tuple(names)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Columns side by side (m, n), each contiguous; they are forgotten one by one, so that few are held twice."""
+    dtype, shape = np.result_type(*(part.dtype for part in parts)), (len(parts), len(parts[0]))
+    memory = np.empty(shape[0] * shape[1] * dtype.itemsize + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT  # where it lies decides how it is added up, and so the last bits
+    joined = memory[begin : begin + len(memory) - ALIGNMENT].view(dtype).reshape(shape)
+    for number in range(len(parts)):
+        joined[number] = parts[number]
+        parts[number] = joined[number]
+    return joined.T
 
 
 def split_table(Ys: Any) -> list[Any] | None:
