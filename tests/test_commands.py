@@ -328,6 +328,22 @@ def test_other_files_are_refused(folder, model):
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npy", ".npz"])
+def test_what_is_no_regular_file_is_not_waited_for(folder, model, suffix, tmp_path):
+    pipe, device = tmp_path / f"pipe{suffix}", tmp_path / f"device{suffix}"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    said = "is no regular file; pipes and standard input are not supported yet"
+    for path in (pipe, device):
+        assert refused("fit", path, *FIT, "-o", "bad.model", folder=folder) == f"{path} {said}"
+        assert refused("predict", model, path, folder=folder) == f"{path} {said}"
+        assert refused("evaluate", model, path, "--target", "tumour", folder=folder) == f"{path} {said}"
+        if suffix == ".npy":
+            assert refused("fit", "cells.npy", "--target", path, "-o", "bad.model", folder=folder) == f"{path} {said}"
+            assert refused("fit", path, "--target", "cells.npy", "-o", "bad.model", folder=folder) == f"{path} {said}"
+
+
 def test_a_folder_that_is_not_there_is_said_before_the_work(folder, model, monkeypatch):
     monkeypatch.setattr("xlogreg.samples.read_table", None)
     assert refused("fit", "cells.csv", *FIT, "-o", "no/m", folder=folder) == "no: No such file or directory"

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from xlogreg.exceptions import expect_memory
-from xlogreg.files import write_atomically
+from xlogreg.files import expect_file, write_atomically
 
 __all__ = ["read_table", "without", "write_table"]
 
@@ -38,6 +38,7 @@ def read_table(path: Path) -> pl.DataFrame:
     OSError
         Where there is no file to read.
     """
+    expect_file(path)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES) + file.readline()  # a line that is begun belongs to it
     suffix = path.suffix.lower()

@@ -29,7 +29,7 @@ from xlogreg.exceptions import ModelFileError, expect_memory
 from xlogreg.losses import LOSSES
 from xlogreg.reports import FitInfo
 
-__all__ = ["expect_folder", "open_at_once", "read_model", "write_atomically", "write_model"]
+__all__ = ["expect_file", "expect_folder", "open_at_once", "read_model", "write_atomically", "write_model"]
 
 FORMAT = "xlogreg model"
 VERSION = 1
@@ -167,6 +167,12 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             expect_memory(error, f"reading {os.fspath(path)}")
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
+
+
+def expect_file(path: str | os.PathLike) -> None:
+    """Refuse to read what is no regular file: a pipe would be waited for, and a device be read for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)} is no regular file; pipes and standard input are not supported yet")
 
 
 def open_at_once(path: str, flags: int) -> int:

@@ -11,6 +11,7 @@ import polars as pl
 
 import xlogreg
 from xlogreg.datasets import read_table, without
+from xlogreg.files import expect_file
 from xlogreg.stored import Stored, stored
 from xlogreg.tables import column_values
 
@@ -128,6 +129,7 @@ def _opened(path: Path) -> Any:
 
 
 def _load(path: Path, mode: Any) -> np.ndarray:
+    expect_file(path)
     try:
         return np.load(path, mmap_mode=mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
