@@ -453,6 +453,17 @@ def test_a_collection_is_evaluated_by_the_workers(client, data):
         model.evaluate(cut(X), cut(Y + 7))
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_probabilities_are_evaluated_by_the_workers(client, data, apart):
+    X, two, _, weight = data
+    P = 0.1 + 0.8 * two
+    model = xlogreg.fit(X, P, targets="probabilities")
+    there = model.evaluate(cut(X), P if apart else cut(P), cut(weight), targets="probabilities")
+    here = model.evaluate(X, P, weight, targets="probabilities")
+    np.testing.assert_allclose(there.confusion, here.confusion, rtol=1e-12)
+    assert there.log_loss == pytest.approx(here.log_loss, rel=1e-12)
+
+
 def test_the_estimator_takes_collections(client, data):
     X, _, Y, weight = data
     rows = cut(X.T, axis=0)

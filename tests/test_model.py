@@ -173,3 +173,30 @@ def test_parameters_follow_X_and_not_the_backend(problem):
         back = xlogreg.fit(place_on(backend).put(X), Y, backend="numpy")
         assert name_of(back.w) == backend
         assert back.fit_info.backend == "numpy"
+
+
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+def test_probabilities_that_were_fitted_are_evaluated(where, samples, K):
+    rng = np.random.default_rng(0)
+    X, P = rng.standard_normal((3, 50)), rng.dirichlet(np.ones(K), 50).T
+    X, Y = (X.T, P.T) if samples == "rows" else (X, P)
+    model = xlogreg.fit(where.asarray(X), Y, targets="probabilities", samples=samples)
+    report = model.evaluate(where.asarray(X), Y, targets="probabilities")
+    assert report.log_loss == pytest.approx(model.fit_info.cost, rel=1e-4)
+    np.testing.assert_allclose(report.confusion.sum(axis=1), P.sum(axis=1), rtol=1e-4)
+    weighted = model.evaluate(where.asarray(X), Y, np.full(50, 2.0), targets="probabilities")
+    assert weighted.accuracy == pytest.approx(report.accuracy, rel=1e-4)
+    assert weighted.log_loss == pytest.approx(report.log_loss, rel=1e-4)
+    other = rng.dirichlet(np.ones(4), 50)
+    with pytest.raises(ValueError, match="Y holds probabilities of 4 classes, the model has"):
+        model.evaluate(where.asarray(X), other if samples == "rows" else other.T, targets="probabilities")
+
+
+def test_probabilities_that_are_not_said_to_be_some_are_refused_with_the_way():
+    X, P = np.arange(6.0)[None, :], np.linspace(0.2, 0.7, 6)
+    model = xlogreg.fit(X, P, targets="probabilities")
+    with pytest.raises(ValueError, match=r"Y holds the label 0\.2 .*; of probabilities use targets='probabilities'"):
+        model.evaluate(X, P)
+    with pytest.raises(ValueError, match="targets must be 'labels' or 'probabilities', not 'soft'"):
+        model.evaluate(X, P, targets="soft")

@@ -19,9 +19,13 @@ __all__ = [
     "as_weight",
     "encode_known",
     "encode_targets",
+    "encode_truth",
     "erased_class",
     "total_of",
 ]
+
+
+SOFT = "; of probabilities use targets='probabilities'"
 
 
 class Targets(NamedTuple):
@@ -90,8 +94,20 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     if not bool(xp.all(known == 1)):
         first = int(np.argmax(to_host(known)[0, :] == 0))
         label = to_host(Y)[0, first].item()
-        raise ValueError(f"Y holds the label {label!r} (sample {first}), which the model does not have")
+        soft = floats and 0 < label < 1
+        raise ValueError(f"Y holds the label {label!r} (sample {first}), which the model does not have{SOFT * soft}")
     return numbers
+
+
+def encode_truth(Y: Any, shape: tuple[int, int], samples: str, classes: np.ndarray, kind: str) -> Targets:
+    """Labels or probabilities, as ``kind`` says, to judge a model of these classes by; for an X of that shape."""
+    if kind == "labels":
+        numbers = encode_known(Y, shape[0 if samples == "rows" else 1], samples, classes)
+        return Targets(numbers, classes, len(classes) > 2, True)
+    found = encode_targets(Y, shape, samples, kind, complete=False)
+    if len(found.classes) != len(classes):
+        raise ValueError(f"Y holds probabilities of {len(found.classes)} classes, the model has {len(classes)}")
+    return found._replace(classes=classes)
 
 
 def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:

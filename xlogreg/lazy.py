@@ -65,12 +65,12 @@ def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) 
     return empty if empty.dtype.kind in "US" else place_of(like).put(empty)
 
 
-def labelled(model: Any, X: Any, Y: Any, sample_weight: Any) -> Distributed:
+def labelled(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
     """Samples of a collection with labels that the model knows, on the workers, centred as its own were."""
     if not hasattr(X, "columns"):
         _refuse_other(model, X)
     elif model.feature_names is not None:
         open_table(X._meta, model.samples, model.feature_names)
         X = X[list(model.feature_names)]
-    parts = share_out(X, Y, sample_weight, samples=model.samples, classes=model.classes)
+    parts = share_out(X, Y, sample_weight, samples=model.samples, targets=targets, classes=model.classes)
     return parts.source() if model.center is None else parts.source().centered(to_host(model.center))

@@ -13,7 +13,7 @@ from xlogreg import exports
 from xlogreg.backends import Array, dtype_name, name_of, place_of, to_host
 from xlogreg.data import InMemory, map_samples
 from xlogreg.files import read_model, write_model
-from xlogreg.labels import as_weight, encode_known, total_of
+from xlogreg.labels import as_weight, encode_truth, total_of
 from xlogreg.lazy import labelled, lazily
 from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
@@ -167,18 +167,19 @@ class Model:
             labels = place.xp.take(known, numbers, axis=0)
         return labels if self.samples == "rows" else labels[None, :]
 
-    def evaluate(self, X: Any, Y: Any, sample_weight: Any = None) -> Report:
-        """Accuracy, mean loss and confusion matrix on samples whose labels are known.
+    def evaluate(self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels") -> Report:
+        """Accuracy, mean loss and confusion matrix on samples whose labels, or their probabilities, are known.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
             A dask collection is evaluated by the workers of the client that was started last.
         Y : array (m,), (1, m) or one-hot (K, m)
-            Labels; all must be among `classes`.
+            Labels; all must be among `classes`. Or probabilities, as ``targets`` says: as `fit` takes both.
         sample_weight : array (m,), optional
         """
-        samples = labelled(self, X, Y, sample_weight) if is_collection(X) else self._labelled(X, Y, sample_weight)
+        given = X, Y, sample_weight, targets
+        samples = labelled(self, *given) if is_collection(X) else self._labelled(*given)
         losses, confusion = (to_host(part) for part in samples.sum(report_terms, self._theta(), LOSSES[self.loss]))
         if not np.isfinite(losses[0]):
             refuse_nonfinite(samples)
@@ -272,20 +273,19 @@ class Model:
         return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
-        X, _ = open_table(X, self.samples, self.feature_names)
-        X = as_matrix(X, self.samples, self.w.shape[0])
-        rows = self.samples == "rows"
-        source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, rows)
+        X = as_matrix(open_table(X, self.samples, self.feature_names)[0], self.samples, self.w.shape[0])
+        source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, self.samples == "rows")
         return source if self.center is None else source.centered(self.center)
 
-    def _labelled(self, X: Any, Y: Any, sample_weight: Any) -> InMemory:
+    def _labelled(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
         source = self._source(X)
         weight, place = as_weight(sample_weight, source.m), source.place
         with place.computing():
             weight = None if weight is None else place.put(weight, source.dtype)
         changed: dict[str, Any] = {"weight": weight, "total_weight": total_of(weight, source.m)}
-        changed["Y"] = place.put(encode_known(Y, source.m, self.samples, self.classes))
-        return dataclasses.replace(source, n_classes=len(self.classes) if len(self.classes) > 2 else None, **changed)
+        truth = encode_truth(Y, source.X.shape, self.samples, self.classes, kind)
+        changed["Y"] = place.put(truth.Y, None if kind == "labels" else source.dtype)
+        return dataclasses.replace(source, n_classes=len(self.classes) if truth.numbers else None, **changed)
 
     def _scores(self, X: Any) -> Array:
         source = self._source(X)

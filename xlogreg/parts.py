@@ -16,7 +16,7 @@ from xlogreg.backends import HOST, Array, Place, array_namespace, dtype_name, pl
 from xlogreg.data import InMemory
 from xlogreg.exceptions import BackendUnavailableError
 from xlogreg.host import pages_kept
-from xlogreg.labels import as_weight, encode_known, encode_targets
+from xlogreg.labels import as_weight, encode_known, encode_targets, encode_truth
 from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.placement import Lack, find_place
 from xlogreg.stored import cut
@@ -104,7 +104,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:
     m, n_x = X.shape if intake.samples == "rows" else X.shape[::-1]
     classes, hard = intake.known, True
     if Y is not None and classes is not None:
-        encode_known(Y, m, intake.samples, classes)
+        hard = encode_truth(Y, X.shape, intake.samples, classes, intake.targets).hard
     elif Y is not None:
         targets = encode_targets(Y, X.shape, intake.samples, intake.targets, complete=False)
         classes, hard = targets.classes, targets.hard

@@ -14,7 +14,7 @@ import numpy as np
 
 from xlogreg.backends import to_host
 from xlogreg.cluster import Parts, Piece
-from xlogreg.labels import Targets, as_weight, encode_known, encode_targets, total_of
+from xlogreg.labels import Targets, as_weight, encode_targets, encode_truth, total_of
 from xlogreg.options import SAMPLES, dtype_option, one_of
 from xlogreg.parts import (
     AXES,
@@ -132,11 +132,10 @@ def bring(values: Any) -> Any:
 
 def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
     """Targets of all samples on the host, in as few bytes as hold them, of a Y that lies there."""
+    shape = (m, n_x) if intake.samples == "rows" else (n_x, m)
     if intake.known is not None:
-        numbers = encode_known(Y, m, intake.samples, intake.known)
-        targets = Targets(numbers, intake.known, len(intake.known) > 2, True)
+        targets = encode_truth(Y, shape, intake.samples, intake.known, intake.targets)
     else:
-        shape = (m, n_x) if intake.samples == "rows" else (n_x, m)
         targets = encode_targets(Y, shape, intake.samples, intake.targets)
     encoded = to_host(targets.Y)
     small = encoded.astype(np.min_scalar_type(len(targets.classes))) if targets.numbers else encoded
