@@ -366,7 +366,7 @@ def test_scores_are_drawn_with_their_mean_error_and_choice(problem, scoring, ax)
 
 def test_scores_that_there_are_not_are_refused(problem):
     found = xlogreg.fit_cv(*problem, [1e-3, 1.0], folds=3)
-    with pytest.raises(ValueError, match="scoring must be one of 'log_loss', 'accuracy', not 'f1'"):
+    with pytest.raises(ValueError, match="scoring must be 'log_loss' or 'accuracy', not 'f1'"):
         ScoresDisplay.from_selection(found, scoring="f1")
 
 
