@@ -11,6 +11,7 @@ import numpy as np
 
 from xlogreg.ahead import announce, read_ahead
 from xlogreg.backends import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.host import lies_ready
 from xlogreg.moves import TEMPORARIES
 from xlogreg.stored import Stored
 from xlogreg.subsets import draw_subsets
@@ -91,8 +92,7 @@ class InMemory:
     @property
     def converts(self) -> bool:
         """Whether blocks are made of X, not cut out of it."""
-        aligned = getattr(getattr(self.X, "flags", None), "aligned", True)  # see `host.convert`
-        return self.stored or self.center is not None or dtype_name(self.X) != self.dtype or not aligned
+        return self.stored or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
 
     @property
     def stored(self) -> bool:

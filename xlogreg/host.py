@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NumPy", "convert", "gram", "log1p", "pages_kept", "squares"]
+__all__ = ["NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
 
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
@@ -93,12 +93,22 @@ def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
     return memory[:size].view(dtype)
 
 
+def lies_ready(X: Any, dtype: Any) -> bool:
+    """Whether an array of any library is computed with as it lies in memory.
+
+    NumPy's arrays may lie in the order of bytes of another machine. Or they begin at no whole number, as what has come
+    through a wire: BLAS does not take those, and NumPy's own products are slow.
+    """
+    return bool(X.dtype == dtype) and getattr(getattr(X, "flags", None), "aligned", True)
+
+
 def convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
-    """X itself where BLAS takes it: of what does not begin at a whole number NumPy makes products without, and slow."""
-    if center is None and X.dtype == dtype and X.flags.aligned:
+    """X - center in that dtype: X itself where it lies ready, else in memory that the thread's next call overwrites."""
+    ready = lies_ready(X, dtype)
+    if center is None and ready:
         return X
     out = _memory("block", X.size, dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
-    if center is None or X.dtype != dtype or not X.flags.aligned:  # rounded before it is centred, as the centre was
+    if not ready:  # rounded before it is centred, as the centre was
         np.copyto(out, X, casting="unsafe")
         X = out
     if center is not None:
