@@ -40,7 +40,7 @@ LAYERS = [
     ["parts", "streams"],
     ["cluster"],
     ["nonfinite", "sharing"],
-    ["coordinates", "objective", "folds", "lazy"],
+    ["coordinates", "objective", "folds", "lazy", "overflow"],
     ["wide"],
     ["preconditioners", "progress", "solvers.result"],
     ["kronecker", "picture_files", "existence"],

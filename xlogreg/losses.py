@@ -21,6 +21,7 @@ __all__ = [
     "sum_losses",
 ]
 
+BEYOND = 0.5  # of the largest float: scores from there on count as infinite, so that no difference of two overflows
 WORTH_FOLDING = 2000  # terms, below which the calls cost more than the logarithms
 
 
@@ -61,15 +62,29 @@ def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
 def softmax(Z: Array) -> Array:
     """Probabilities exp(z_j) / sum_i exp(z_i) over the classes, the last axis but one.
 
-    Z and the result are (..., K, m); every column of the result sums to one.
+    Z and the result are (..., K, m); every column of the result sums to one. Infinite scores have their limits: classes
+    of the score inf share the probability one equally, and so do all classes where every score is -inf.
 
     Examples
     --------
     >>> import numpy as np
-    >>> softmax(np.asarray([[0.0, 1e4], [0.0, 0.0]]))
-    array([[0.5, 1. ],
-           [0.5, 0. ]])
+    >>> softmax(np.asarray([[0.0, 1e4, np.inf], [0.0, 0.0, np.inf], [-np.inf, 0.0, 1.0]]))
+    array([[0.5, 1. , 0.5],
+           [0.5, 0. , 0.5],
+           [0. , 0. , 0. ]])
     """
+    return _softmax(_bounded(Z)[0])
+
+
+def _bounded(Z: Array) -> tuple[Array, float]:
+    """Finite scores in the place of infinite ones, and how large they are: what stands for infinity."""
+    xp = array_namespace(Z)
+    infinity = BEYOND * xp.finfo(Z.dtype).max
+    return xp.clip(Z, -infinity, infinity), infinity
+
+
+def _softmax(Z: Array) -> Array:
+    """`softmax` of finite scores."""
     xp = array_namespace(Z)
     E = xp.exp(Z - xp.max(Z, axis=-2, keepdims=True))  # in [0, 1], at least one of them 1
     return E / xp.sum(E, axis=-2, keepdims=True)
@@ -78,7 +93,8 @@ def softmax(Z: Array) -> Array:
 def log_loss(Z: Array, Y: Array) -> Array:
     """Log loss -(y log a + (1 - y) log(1 - a)) of each sample, a = sigmoid(z) (notes 1.3).
 
-    Computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1.
+    Computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1. Infinite
+    scores have their limits: 0 on the side of a label, else inf.
 
     Parameters
     ----------
@@ -92,7 +108,16 @@ def log_loss(Z: Array, Y: Array) -> Array:
     >>> import numpy as np
     >>> log_loss(np.asarray([[0.0, 1e4]]), np.asarray([[1.0, 0.0]])).round(4)
     array([[6.931e-01, 1.000e+04]])
+    >>> log_loss(np.asarray([[np.inf, -np.inf]]), np.asarray([[1.0, 1.0]]))
+    array([[ 0., inf]])
     """
+    xp = array_namespace(Z)
+    Z, infinity = _bounded(Z)
+    excess, size = _excess(Z, Y), xp.abs(Z)
+    return xp.where((size >= infinity) & (excess > 0), xp.inf, excess) + log1p(xp.exp(-size))
+
+
+def _finite_log_loss(Z: Array, Y: Array) -> Array:
     return _excess(Z, Y) + log1p(_decay(Z)[0])
 
 
@@ -124,7 +149,7 @@ def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:
-    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z).
+    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z), with its limits for infinite scores.
 
     Parameters
     ----------
@@ -139,6 +164,14 @@ def cross_entropy(Z: Array, Y: Array) -> Array:
     >>> cross_entropy(np.asarray([[0.0, 9.0], [0.0, 0.0]]), np.asarray([[1.0, 0.0], [0.0, 1.0]])).round(4)
     array([[0.6931, 9.0001]])
     """
+    xp = array_namespace(Z)
+    Z, infinity = _bounded(Z)
+    excess, tail, _ = _cross_entropy(Z, Y)
+    lost = (Y > 0) & (xp.max(Z, axis=-2, keepdims=True) - Z >= 0.5 * infinity)
+    return xp.where(xp.any(lost, axis=-2, keepdims=True), xp.inf, excess) + log1p(tail)
+
+
+def _finite_cross_entropy(Z: Array, Y: Array) -> Array:
     excess, tail, _ = _cross_entropy(Z, Y)
     return excess + log1p(tail)
 
@@ -226,8 +259,9 @@ class Loss(NamedTuple):
     """A loss as data: everything that the engine needs to know of it."""
 
     name: str
-    link: Callable[[Array], Array]  # Z -> A
-    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m)
+    link: Callable[[Array], Array]  # finite Z -> A
+    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m), limits where Z is infinite
+    finite: Callable[[Array, Array], Array]  # the same, but not finite where Z is not
     derivative: Callable[[Array, Array], Array]  # A, Y -> dZ (..., k, m)
     curvature: Callable[[Array], Array] | None  # A -> (..., k, k, m); None where the cost is not convex
     # Z, Y -> excess and tail (..., 1, m) of the losses excess + log1p(tail), for `sum_losses`; dZ; curvature
@@ -239,11 +273,22 @@ class Loss(NamedTuple):
 LOSSES = {
     loss.name: loss
     for loss in (
-        Loss("log_loss", sigmoid, log_loss, _residual, _curvature_sigmoid, _first_log_loss, _second_log_loss, 1 / 4),
+        Loss(
+            "log_loss",
+            sigmoid,
+            log_loss,
+            _finite_log_loss,
+            _residual,
+            _curvature_sigmoid,
+            _first_log_loss,
+            _second_log_loss,
+            1 / 4,
+        ),
         Loss(
             "cross_entropy",
-            softmax,
+            _softmax,
             cross_entropy,
+            _finite_cross_entropy,
             _residual,
             _curvature_softmax,
             _first_cross_entropy,
@@ -252,7 +297,15 @@ LOSSES = {
         ),
         # 0.0771 = max |a^2 (1 - a) (2 - 3 a)| on [0, 1], the second derivative at y = 0
         Loss(
-            "squared_error", sigmoid, squared_error, _residual_squared_error, None, _first_squared_error, None, 0.0771
+            "squared_error",
+            sigmoid,
+            squared_error,
+            squared_error,
+            _residual_squared_error,
+            None,
+            _first_squared_error,
+            None,
+            0.0771,
         ),
     )
 }

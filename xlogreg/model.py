@@ -1,7 +1,6 @@
 """The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from xlogreg.data import InMemory, map_samples
 from xlogreg.files import read_model, write_model
 from xlogreg.labels import as_weight, encode_truth, total_of
 from xlogreg.lazy import labelled, lazily
-from xlogreg.logistic import scores
 from xlogreg.losses import LOSSES, both_classes
 from xlogreg.matrices import as_matrix, computing_dtype
-from xlogreg.nonfinite import refuse_nonfinite
+from xlogreg.overflow import report_sums, score_samples
 from xlogreg.placement import usable_place
 from xlogreg.reports import FitInfo, Report, StandardErrors, abridged
-from xlogreg.scoring import class_numbers, report_terms
+from xlogreg.scoring import class_numbers
 from xlogreg.tables import is_collection, open_table
 
 __all__ = ["Model", "load"]
@@ -93,7 +91,7 @@ class Model:
         Returns
         -------
         array (k, m), or for a model of rows (m,) with two classes, else (m, K)
-            Lives where X lives.
+            Lives where X lives. Infinite where a score is too large for its dtype.
 
         Raises
         ------
@@ -116,7 +114,7 @@ class Model:
         Returns
         -------
         array (K, m), or (m, K) for a model of rows
-            K = 2 for two classes: 1 - a and a.
+            K = 2 for two classes: 1 - a and a. Limits where scores are infinite: 1 for the class of the largest.
 
         Examples
         --------
@@ -157,7 +155,7 @@ class Model:
         array (1, m), or (m,) for a model of rows
             Where X lives; in NumPy labels that the library has not: strings, or numbers too large for it.
         """
-        Z = self._scores(X)
+        Z = self._scores(X, relative=True)
         place = place_of(Z)
         numbers = class_numbers(Z)[0, :]
         known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
@@ -180,9 +178,7 @@ class Model:
         """
         given = X, Y, sample_weight, targets
         samples = labelled(self, *given) if is_collection(X) else self._labelled(*given)
-        losses, confusion = (to_host(part) for part in samples.sum(report_terms, self._theta(), LOSSES[self.loss]))
-        if not np.isfinite(losses[0]):
-            refuse_nonfinite(samples)
+        losses, confusion = report_sums(samples, self._theta(), LOSSES[self.loss])
         total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
@@ -287,19 +283,14 @@ class Model:
         changed["Y"] = place.put(truth.Y, None if kind == "labels" else source.dtype)
         return dataclasses.replace(source, n_classes=len(self.classes) if truth.numbers else None, **changed)
 
-    def _scores(self, X: Any) -> Array:
+    def _scores(self, X: Any, relative: bool = False) -> Array:
         source = self._source(X)
         w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
-        if not source.converts:  # nothing of the size of X is made: the library's own product, of all of it
-            source = dataclasses.replace(source, block_bytes=2**62)
-        Z = map_samples(source, lambda part: scores(part, w, b))
-        if not math.isfinite(float(source.place.xp.sum(Z))):  # which an overflow of the sum may be; then X is looked at
-            refuse_nonfinite(source)
-        return Z
+        return score_samples(source, w, b, relative)
 
     def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:
         """function of the scores Z (k, samples), block by block."""
-        Z = self._scores(X)
+        Z = self._scores(X, relative=True)
         place = place_of(Z)
         A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
         return A.T if self.samples == "rows" else A

@@ -5,7 +5,7 @@ from xlogreg.logistic import scores
 from xlogreg.losses import Loss
 from xlogreg.terms import Block, model_scores, split
 
-__all__ = ["class_numbers", "report_terms", "score_terms"]
+__all__ = ["class_numbers", "report_terms", "reported", "score_terms"]
 
 
 def class_numbers(Z: Array) -> Array:
@@ -20,18 +20,28 @@ def class_numbers(Z: Array) -> Array:
 
 def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
+    X = block.X
+    Z = scores(X, *split(array_namespace(X).astype(theta, X.dtype, copy=False)))
+    return reported(block, Z, loss.finite(Z, block.Y), theta)
+
+
+def reported(block: Block, Z: Array, losses: Array, theta: Array) -> tuple[Array, Array]:
+    """`report_terms` of the scores Z (k, m) and their losses (1, m)."""
     X, Y, weight, _ = block
     xp = array_namespace(X)
-    Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
-    losses = loss.value(Z, Y)
     Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
     predicted = class_numbers(Z)
     numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
     predicted = xp.astype(predicted == numbers, theta.dtype)
     Y = xp.astype(Y, theta.dtype, copy=False)
     if weight is not None:
-        losses, Y = weight * losses, xp.astype(weight, theta.dtype, copy=False) * Y
+        losses, Y = _weighted(losses, weight), xp.astype(weight, theta.dtype, copy=False) * Y
     return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T
+
+
+def _weighted(losses: Array, weight: Array) -> Array:
+    """Losses times weights: nothing where the weight is zero, be the loss infinite."""
+    return array_namespace(losses).where(weight > 0, weight * losses, 0.0)
 
 
 def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
@@ -42,5 +52,5 @@ def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, A
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
     predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
     right = weight * xp.astype(predicted == own, weight.dtype)
-    sums = weight * loss.value(Z, Y), right, weight + xp.zeros_like(right)
+    sums = _weighted(loss.value(Z, Y), weight), right, weight + xp.zeros_like(right)
     return tuple(xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in sums)
