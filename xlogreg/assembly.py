@@ -29,7 +29,7 @@ from xlogreg.solvers.result import Monitor, Result
 from xlogreg.solving import solve
 from xlogreg.stored import Slices, Stored
 from xlogreg.streams import take_in
-from xlogreg.tables import is_collection, open_table
+from xlogreg.tables import is_collection, listed, open_table
 from xlogreg.threads import hold_workers
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
 
 
 FEW_FEATURES = (64, 128)  # whose algebra takes next to no time, against the passes of one model and of many
+COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
 ROOM = 0.8  # of the memory that a device has left, which X may take
 Answer = TypeVar("Answer")
 
@@ -275,6 +276,7 @@ def model_of(
     setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
 ) -> Model:
     """The model, with its parameters where X came from."""
+    _warn_of_rounding(setting, problem)
     backend, device = setting.computed_by
     info = FitInfo(
         solver=problem.solver,
@@ -295,6 +297,25 @@ def model_of(
         feature_names=setting.names,
         **parameters_at(setting, verdict.parameters),
     )
+
+
+def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
+    """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
+    X, spread = setting.X, problem.spread
+    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
+    if spread is None or ("int" in stored and np.any(problem.engine.center != 0.0)):
+        return
+    coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
+    step, deviation = np.abs(spread.mean[:, 0]) * ROUNDING[coarser], np.sqrt(spread.variance[:, 0])
+    lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
+    if lost:
+        names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]
+        warn(
+            f"{coarser} rounds large values of X by up to {float(np.max(step[lost] / deviation[lost])):.1g} standard "
+            f"deviations in the features {listed(names)}: subtract a number from these before they become floats, or "
+            "hand in an X of integers alone, with a bias",
+            PrecisionWarning,
+        )
 
 
 def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:

@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.libraries import LIBRARIES, array_namespace, device_name, device_of, is_array, move, namespace_of
+from xlogreg.libraries import (
+    LIBRARIES,
+    array_namespace,
+    center_integers,
+    device_name,
+    device_of,
+    is_array,
+    move,
+    namespace_of,
+)
 from xlogreg.stored import Stored
 
 __all__ = [
@@ -163,9 +172,10 @@ class Place:
         runs = [slice(host[i], host[j - 1] + 1) for i, j in itertools.pairwise(cuts)]
         return self.xp.concat([X[run, :] if axis == 0 else X[:, run] for run in runs], axis=axis)
 
-    def convert(self, X: Array, dtype: str, center: Array | None) -> Array:
+    def convert(self, X: Array, dtype: str, center: Array | None, exact: bool = False) -> Array:
         """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
-        return LIBRARIES[self.name].convert(self.xp, X, self.dtype(dtype), center)
+        convert = center_integers if exact else LIBRARIES[self.name].convert  # integers that the dtype would round
+        return convert(self.xp, X, self.dtype(dtype), center)
 
     def compiled(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """The function of a block and these arguments, compiled where the library can and it is worth it.

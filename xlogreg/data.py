@@ -99,6 +99,12 @@ class InMemory:
         """Whether X is read block by block."""
         return isinstance(self.X, Stored)
 
+    @functools.cached_property
+    def exact(self) -> bool:
+        """Whether X holds integers that have to be centred before they become floats, which do not tell them apart."""
+        wide = self.center is not None and dtype_name(self.X).endswith(("int32", "int64"))
+        return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
+
     def centered(self, center: Array) -> "InMemory":
         """The same samples, as X - center."""
         return dataclasses.replace(self, center=self.place.put(center, self.dtype))
@@ -254,11 +260,15 @@ class InMemory:
 
     def block(self, start: int, stop: int, raw: Array | None = None) -> Block:
         """These samples, of ``raw`` where that was fetched; X may be overwritten by the next block of the thread."""
-        X = self.place.convert(self.raw(start, stop) if raw is None else raw, self.dtype, self.center)
         weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
         if weight is not None and dtype_name(weight) != self.dtype:  # counts, and folds
             weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
-        return Block(X, self.targets(start, stop), weight, start)
+        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start)
+
+    def computed(self, start: int, stop: int, raw: Array | None = None) -> Array:
+        """X (n_x, stop - start) of these samples as it is computed with, see `block`."""
+        raw = self.raw(start, stop) if raw is None else raw
+        return self.place.convert(raw, self.dtype, self.center, self.exact)
 
     def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
         """Targets or weights of these samples; with an axis in front for models that have their own."""
@@ -308,14 +318,8 @@ class InMemory:
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
     """function(X of a block) (k, samples) of every block, side by side (k, m)."""
-    place, spans = source.place, source.spans()
-
-    def part(start: int, stop: int, raw: Array | None) -> Array:
-        raw = source.raw(start, stop) if raw is None else raw
-        return function(place.convert(raw, source.dtype, source.center))
-
-    parts = list(source.each(part, spans))
+    parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
     if len(parts) == 1:
         return parts[0]
-    with place.computing():
-        return place.xp.concat(parts, axis=-1)
+    with source.place.computing():
+        return source.place.xp.concat(parts, axis=-1)

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from xlogreg.backends import Array, dtype_name, is_array, place_of, to_host
-from xlogreg.exports import folded
+from xlogreg.exports import bias_at, folded
 from xlogreg.fitting import fit
 from xlogreg.intake import (
     class_factors,
@@ -34,9 +34,9 @@ from xlogreg.model import Model
 from xlogreg.optimum import reach
 from xlogreg.options import one_of
 from xlogreg.placement import usable_place
-from xlogreg.tables import is_collection
+from xlogreg.tables import column_values, is_collection, is_nullable
 
-__all__ = ["LogisticRegression"]
+__all__ = ["LogisticRegression", "classes_of"]
 
 SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 
@@ -168,8 +168,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             targets = X.targets if y is None else encode_targets(y, (y.shape[0], 0), "rows", "labels")
             options["initial"] = self._last(targets.classes)
         (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
-        self.classes_, self.fit_info_ = model.classes, model.fit_info
-        self._adopt(*folded(model), model)
+        self.classes_, self.fit_info_ = classes_of(model, y), model.fit_info
+        self._adopt([model])
         self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
 
     def _last(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,13 +192,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         search = {"bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng, "verbose": self.verbose}
         return search | {"backend": self.backend, "device": self.device}
 
-    def _adopt(self, w: np.ndarray, b: np.ndarray, like: Model) -> None:
-        """Take W (n_x, k) and b (k,) of float64, in the dtype and on the place of a model, and with its centre."""
+    def _adopt(self, models: list[Model]) -> None:
+        """Take the mean parameters of models, in the dtype and on the place of the first, and with its centre."""
+        like = models[0]
         place, dtype = place_of(like.w), dtype_name(like.w)
+        w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
         self._offset = None
         if like.center is not None:  # what rounding took from the scores there, and is given back by `_model`
-            self._offset = like.center, w.T @ to_host(like.center) + b[:, None] - self._centered_b(like.center)
+            centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
+            self._offset = like.center, centered_b - self._centered_b(like.center)
 
     def _centered_b(self, center: Array) -> np.ndarray:
         """The bias (k, 1) for X - center of coef_ and intercept_ as they are."""
@@ -213,7 +216,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         model = Model(
             w=coef.T,
             b=place.xp.reshape(self.intercept_, (-1, 1)),
-            classes=self.classes_,
+            classes=self.classes_.astype(str) if self.classes_.dtype == object else self.classes_,
             samples="rows",
             loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
             costs=np.zeros(0),
@@ -247,7 +250,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def predict(self, X: Any) -> Array:
         """The most probable label of each sample (m,): where X lives, unless it is a string."""
         model, X = self._take(X, "predict")
-        return model.predict(X)
+        labels = model.predict(X)
+        return labels.astype(object) if self.classes_.dtype == object else labels
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (m, n_classes), in the order of `classes_`, where X lives."""
@@ -267,6 +271,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         """Share of the samples, by weight, whose label is predicted."""
         if is_collection(X):
             return self._take(X, "score")[0].evaluate(X, y, sample_weight).accuracy
+        y = column_values(y, "y") if is_nullable(y) else y
         host = [take_truth(value) for value in (y, self.predict(X), sample_weight)]
         return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
 
@@ -299,9 +304,16 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def to_sklearn(self) -> Any:
         """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops."""
         names = getattr(self, "feature_names_in_", None)
-        return dataclasses.replace(self._model(), feature_names=names).to_sklearn()
+        exported = dataclasses.replace(self._model(), feature_names=names).to_sklearn()
+        exported.classes_ = self.classes_
+        return exported
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         return tags
+
+
+def classes_of(model: Model, y: Any) -> np.ndarray:
+    """The labels of a model as scikit-learn has them: strings as objects where they came as such."""
+    return model.classes.astype(object) if getattr(getattr(y, "dtype", None), "kind", "") == "O" else model.classes

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.backends import HOST, Array, place_of, to_host
 from xlogreg.cluster import Parts
-from xlogreg.estimators import LogisticRegression
+from xlogreg.estimators import LogisticRegression, classes_of
 from xlogreg.exports import folded
 from xlogreg.grid import fit_folds
 from xlogreg.intake import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
@@ -165,7 +165,7 @@ class LogisticRegressionCV(LogisticRegression):
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
         models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
-        self.classes_ = flat[0].classes
+        self.classes_ = classes_of(flat[0], y)
         self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
         known = self._known(routed.scorer.score)
         if left is not None and known is not None:
@@ -184,9 +184,7 @@ class LogisticRegressionCV(LogisticRegression):
         else:
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))
-            chosen = [row[number] for row, number in zip(found, best, strict=True)]
-            w, b = (np.mean([pair[part] for pair in chosen], axis=0) for part in (0, 1))
-            self._adopt(w, b, models[0][0])
+            self._adopt([row[number] for row, number in zip(models, best, strict=True)])
             self.__dict__.pop("fit_info_", None)  # of a fit before this one
         steps = [[model.fit_info.iterations for model in row] for row in models]
         self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
@@ -210,7 +208,7 @@ class LogisticRegressionCV(LogisticRegression):
         fold, scored = copy.copy(self), []
         fold.__dict__.pop("feature_names_in_", None)  # X has none any more
         for model in models:
-            fold._adopt(*folded(model), model)
+            fold._adopt([model])
             scored.append(fold._score(X, y, params))
         return scored
 

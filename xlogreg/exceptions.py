@@ -72,7 +72,7 @@ class DivergenceWarning(XlogregWarning):
 
 
 class PrecisionWarning(XlogregWarning):
-    """The computing device offers less precision than the data or the call asked for."""
+    """The device offers less precision than was asked for, or floats hold large values of X too coarsely."""
 
 
 class SeparationWarning(XlogregWarning):

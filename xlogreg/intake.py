@@ -23,7 +23,7 @@ from xlogreg.matrices import as_matrix
 from xlogreg.options import shown
 from xlogreg.sharing import share_out
 from xlogreg.stored import Stored, stored
-from xlogreg.tables import is_collection, numbers_of
+from xlogreg.tables import column_values, is_collection, is_nullable, numbers_of
 
 __all__ = [
     "class_factors",
@@ -69,7 +69,7 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
     if odd or isinstance(stored(X, axis=0), Stored):
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
-        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32])
+        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
     if reset:
         estimator.n_features_in_ = X.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
@@ -82,6 +82,8 @@ def take_labels(estimator: Any, y: Any, m: int) -> Array:
     """The labels of m samples (m,), of any library."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if is_nullable(y):  # which scikit-learn makes floats of, and so one label of several large ones
+        y = column_values(y, "y")
     if is_foreign(y):
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     elif not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"):

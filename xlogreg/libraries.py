@@ -15,6 +15,7 @@ __all__ = [
     "LIBRARIES",
     "Library",
     "array_namespace",
+    "center_integers",
     "device_name",
     "device_of",
     "is_array",
@@ -108,6 +109,16 @@ def _strict_fetch(array: Any) -> np.ndarray:
 def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
     X = xp.astype(X, dtype, copy=False)
     return X if center is None else X - center
+
+
+def center_integers(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
+    """X - center of integers that floats of that dtype do not tell apart: what rounding took from X is given back."""
+    kind = xp.iinfo(X.dtype)
+    largest = 2.0 ** (kind.bits - (kind.min < 0)) * (1.0 - 0.5 * xp.finfo(dtype).eps)  # float that is such an integer
+    rounded = xp.minimum(xp.astype(X, dtype), largest)
+    signed = getattr(xp, f"int{kind.bits}")
+    lost = xp.astype(X, signed) - xp.astype(xp.astype(rounded, X.dtype), signed)  # small, whatever wraps around
+    return (rounded - center) + xp.astype(lost, dtype)
 
 
 def _log1p(E: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from xlogreg.exceptions import expect_memory
 
-__all__ = ["column_values", "is_collection", "numbers_of", "open_table", "split_table"]
+__all__ = ["column_values", "is_collection", "is_nullable", "listed", "numbers_of", "open_table", "split_table"]
 
 ALIGNMENT = 64  # bytes, of a cache line
 NUMBERS = (Real, np.bool_, Decimal)  # of Python and of NumPy
@@ -50,6 +50,8 @@ def _pandas_numbers(column: Any) -> np.ndarray:
         return column.to_numpy(dtype="float64")
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
+    if column.dtype.kind in "iu" and column.dtype.itemsize == 8 and not column.isna().any():
+        return column.to_numpy(dtype=column.dtype.numpy_dtype)  # which floats might round
     return column.to_numpy(dtype="float64", na_value=np.nan)  # nullable, or of Arrow
 
 
@@ -183,7 +185,7 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     kinds = dict(zip(names, map(library.kind, columns), strict=True))
     wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind not in ("number", "bool")]
     if wrong:
-        raise TypeError(f"X must hold numbers; these columns do not: {_listed(wrong)}; leave them out or encode them")
+        raise TypeError(f"X must hold numbers; these columns do not: {listed(wrong)}; leave them out or encode them")
     if not columns:
         raise ValueError("X is empty: it has no columns")
     found = library.whole(X, [numbers[name] for name in names])
@@ -196,7 +198,7 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
     if lacking:
         said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in lacking.items()]
-        raise ValueError(f"X lacks values in these columns: {_listed(said)}; remove or impute them first")
+        raise ValueError(f"X lacks values in these columns: {listed(said)}; remove or impute them first")
     return found, tuple(names)
 
 
@@ -210,6 +212,13 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
         joined[number] = parts[number]
         parts[number] = joined[number]
     return joined.T
+
+
+def is_nullable(Y: Any) -> bool:
+    """Whether it is a column of pandas, or a frame of one, of integers or bools of which some could be missing."""
+    dtypes = getattr(Y, "dtypes", None) if _known_as(Y)[1] == "pandas" else None
+    kinds = np.asarray(dtypes, dtype=object).ravel().tolist()
+    return len(kinds) == 1 and not isinstance(kinds[0], np.dtype) and getattr(kinds[0], "kind", "O") in "biu"
 
 
 def split_table(Ys: Any) -> list[Any] | None:
@@ -260,10 +269,11 @@ def _refuse_other(names: list[str], wanted: tuple[str, ...]) -> None:
     missing = [repr(name) for name in wanted if name not in here]
     extra = [repr(name) for name in names if name not in known]
     if missing:
-        raise ValueError(f"X lacks these columns, which the model was fitted on: {_listed(missing)}")
+        raise ValueError(f"X lacks these columns, which the model was fitted on: {listed(missing)}")
     if extra:
-        raise ValueError(f"X has columns that the model was not fitted on: {_listed(extra)}; leave them out")
+        raise ValueError(f"X has columns that the model was not fitted on: {listed(extra)}; leave them out")
 
 
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """The first of them, and how many there are besides."""
     return ", ".join(items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")

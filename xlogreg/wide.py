@@ -151,7 +151,6 @@ def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) ->
     step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
     for start in range(0, source.n_x, step):
         part = slice(start, min(start + step, source.n_x))
-        X = xp.astype(source.features(part), place.dtype(dtype), copy=False)
-        if source.center is not None:
-            X = X - xp.astype(source.center[part, :], X.dtype, copy=False)
+        center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
+        X = place.convert(source.features(part), dtype, center, source.exact)
         yield X * scale[part, :] if scaled else X
