@@ -31,7 +31,7 @@ LAYERS = [
         "subsets",
         "workers",
     ],
-    ["logistic", "operations"],
+    ["logistic", "operations", "tails"],
     ["terms", "graph"],
     ["scoring", "moves"],
     ["labels", "data", "files", "exports"],

@@ -31,6 +31,7 @@ from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solving import centered, solve
 from xlogreg.source import Samples
 from xlogreg.spectral import axes_pay, principal_axes
+from xlogreg.tails import RARE
 from xlogreg.terms import target_terms
 from xlogreg.wide import Span
 
@@ -67,7 +68,7 @@ class Batch(NamedTuple):
         objective = dataclasses.replace(self.objective, source=source, **own)
         spread = problem.spread
         if spread is not None:
-            spread = spread._replace(targets=self.shares[model][:, None])
+            spread = spread._replace(targets=self.shares[model][:, None], opposite=None)
         given, columns = (_of_the_same(samples, source) for samples in (problem.given, problem.columns))
         whole = problem.full is problem.objective
         full = objective if whole else dataclasses.replace(problem.full, source=columns, **own)
@@ -130,7 +131,8 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
     ``starts``: where the models begin that have a start of their own, by number (n_x + 1, 1, k).
     """
     results: list[Result | None] = [None] * batch.models
-    fits = np.flatnonzero(np.all((batch.shares > 0) & (batch.shares < 1), axis=1))
+    rare = RARE[batch.source.dtype]
+    fits = np.flatnonzero(np.all((batch.shares > rare) & (batch.shares < 1.0 - rare), axis=1))
     minimize = _by_inverses if _inverses_pay(batch.problem) else _along_penalties
     with batch.problem.source.place.computing():
         for part, ended, passes in minimize(batch, options, fits, starts):

@@ -12,6 +12,7 @@ from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.source import Samples, host_center
+from xlogreg.tails import RARE
 from xlogreg.terms import size_terms, spread_terms
 
 __all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread"]
@@ -59,18 +60,24 @@ class Coordinates(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and the passes that took."""
+    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and the passes that took.
+
+    ``opposite`` is the share of the first of two classes, where one less that of the second has lost its digits.
+    """
 
     mean: np.ndarray
     variance: np.ndarray
     targets: np.ndarray
     passes: int
+    opposite: float | None = None
 
     @property
     def shares(self) -> np.ndarray:
         """Share of every class (K,), both of two, by weight."""
         shares = self.targets[:, 0]
-        return np.concatenate([1.0 - shares, shares]) if shares.shape[0] == 1 else shares
+        if shares.shape[0] > 1:
+            return shares
+        return np.concatenate([1.0 - shares if self.opposite is None else [self.opposite], shares])
 
 
 def measure_spread(source: Samples, exact: bool = False) -> Spread:
@@ -88,6 +95,8 @@ def measure_spread(source: Samples, exact: bool = False) -> Spread:
         wide = source.widened()  # rounding would pass for variance
         wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
         spread = _spread_about(wide, host_center(wide))._replace(passes=2)
+    if spread.targets.shape[0] == 1 and spread.targets[0, 0] > 1.0 - RARE[source.dtype]:
+        spread = spread._replace(opposite=float(source.shares()[0]))
     return spread
 
 

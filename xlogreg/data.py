@@ -177,10 +177,7 @@ class InMemory:
             return self.m**2 / float(self.place.xp.sum(scaled * scaled))
 
     def settled(self) -> "InMemory":
-        """The same samples as they are computed with, where one block holds them all: converted once, not in each pass.
-
-        What does not fit a block stays as it is.
-        """
+        """The same samples as they are computed with, where one block holds them: converted once, not in each pass."""
         return self if not self.converts or len(self.spans()) > 1 else self._converted()
 
     def narrowed(self) -> "InMemory":
@@ -207,11 +204,13 @@ class InMemory:
             widest = self.place.dtype(self.place.widest)
             weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
             weight = weight if self.weight is None else xp.astype(self.weight, widest)
-            mass = tree_sum(
-                (xp.astype(self.targets(*span), widest) @ weight[:, span[0] : span[1]].T,) for span in self.spans()
-            )[0]
-        mass = to_host(mass)[:, 0].astype(np.float64) / self.total_weight
-        return np.concatenate([1.0 - mass, mass]) if mass.shape[0] == 1 else mass
+            mass = tree_sum((self._hot(*span) @ weight[:, span[0] : span[1]].T,) for span in self.spans())[0]
+        return to_host(mass)[:, 0].astype(np.float64) / self.total_weight
+
+    def _hot(self, start: int, stop: int) -> Array:
+        """Targets (K, stop - start) of all classes, both of two, in the widest float."""
+        Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
+        return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
 
     def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Span]:
         """Start and stop of each block, for a function that makes so many temporaries of its size.

@@ -4,7 +4,7 @@ import numpy as np
 
 from xlogreg.coordinates import Coordinates
 from xlogreg.preconditioners import Inverse
-from xlogreg.problem import Problem
+from xlogreg.problem import TINY, Problem
 
 __all__ = ["covariance", "null_log_likelihood"]
 
@@ -13,7 +13,8 @@ def null_log_likelihood(problem: Problem) -> float:
     """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
     shares = problem.source.shares() if problem.spread is None else problem.spread.shares
     if problem.objective.free[-1, 0, 0] > 0:
-        return float(np.sum(shares * np.log(shares)))
+        others = np.minimum((1.0 - np.eye(len(shares))) @ shares, 0.5)
+        return float(np.sum(shares * np.where(shares > 0.5, np.log1p(-others), np.log(np.maximum(shares, TINY)))))
     return -float(np.log(shares.shape[0]))
 
 

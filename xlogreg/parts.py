@@ -198,7 +198,8 @@ def merge_masses(masses: Sequence[Mass]) -> Mass:
 
 def weigh(part: InMemory) -> Mass:
     """Of each class, and of all."""
-    weight, place, masses = part.weight, part.place, _masses(part)
+    weight, place = part.weight, part.place
+    masses = np.zeros(0) if part.Y is None else part.shares()
     if weight is None:
         return Mass(float(part.m), 1.0, float(part.m), masses)
     with place.computing():
@@ -207,17 +208,6 @@ def weigh(part: InMemory) -> Mass:
         total, largest = float(xp.sum(weight)), float(xp.max(weight))
         scaled = weight / (largest or 1.0)
         return Mass(total, largest, float(xp.sum(scaled * scaled)), masses)
-
-
-def _masses(part: InMemory) -> np.ndarray:
-    if part.Y is None:
-        return np.zeros(0)
-    masses = part.shares()
-    if part.Y.shape[0] == 1 and part.n_classes is None:  # both of two: a weight of zero is none to the bit
-        with part.place.computing():
-            opposite = dataclasses.replace(part, Y=1.0 - part.targets(0, part.m))
-        masses = np.asarray([opposite.shares()[1], masses[1]])
-    return masses
 
 
 def weigh_models(part: InMemory) -> list[Mass]:

@@ -22,6 +22,7 @@ from xlogreg.model import Model
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.source import Samples, host_center
+from xlogreg.tails import PRECISE, RARE
 from xlogreg.wide import Span, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
@@ -32,6 +33,7 @@ NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each
 FOLD = {"float64": 1e4, "float32": 2.0}
 HESSIAN_FOLD = 1e2  # where squares of means are subtracted from squares
 RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
+TINY = np.finfo(float).tiny  # in the place of shares that are none next to those of other classes
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
@@ -160,6 +162,8 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
+    if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
+        loss = PRECISE.get(loss.name, loss)
     passes, whole = 0 if spread is None else spread.passes, source
     user = user_coordinates(source.n_x, options.standardize, spread)
     ridge = options.l2 / loss.bound
@@ -194,7 +198,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
     start = np.zeros((source.n_x + 1, 1, k))
     if solver != "gd" and spread is not None and options.bias:
-        start[-1, 0, :] = log_odds(spread.targets[:, 0])
+        start[-1, 0, :] = log_odds(spread.shares)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
         source, objective = _settled(source, objective)
     if engine is inner:
@@ -279,7 +283,7 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def log_odds(shares: np.ndarray) -> np.ndarray:
-    """The biases (..., k) that are the best for weights of zero, of shares of the targets (..., k)."""
-    if shares.shape[-1] == 1:
-        return np.log(shares) - np.log1p(-shares)
-    return np.log(shares) - np.mean(np.log(shares), axis=-1, keepdims=True)
+    """The biases (..., k) that are the best for weights of zero, of shares of the classes (..., K), or the second's."""
+    shares = np.concatenate([1.0 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
+    logs = np.log(np.maximum(shares, TINY))
+    return logs[..., 1:] - logs[..., :1] if logs.shape[-1] == 2 else logs - np.mean(logs, axis=-1, keepdims=True)
