@@ -64,7 +64,12 @@ def test_a_cross_validation_is_that_of_memory(client, data, three, weighted):
 def test_folds_and_groups_may_be_collections_and_any_score_choose(client, data):
     X, Y = data[:2]
     folds, groups = np.arange(900) // 30 % 3 - 1, np.arange(900) // 9
-    for options in ({"folds": folds, "scoring": "roc_auc"}, {"groups": groups, "folds": 3}):
+    asked = (
+        {"folds": folds, "scoring": "roc_auc"},
+        {"groups": groups, "folds": 3},
+        {"folds": folds, "standardize": True},
+    )
+    for options in asked:
         there = {name: blocks(value) if np.ndim(value) else value for name, value in options.items()}
         found = xlogreg.fit_cv(blocks(X), blocks(Y), L2S, **there)
         here = xlogreg.fit_cv(X, Y, L2S, **options)
@@ -89,12 +94,15 @@ CASES = {
     "one target, weights": lambda two, three, s: ([two], {"sample_weights": [s, s[::-1].copy()], "l2s": 0.1}),
     "targets and weights": lambda two, three, s: ([three, three[::-1]], {"sample_weights": [s, 1 / s], "l2s": 0.1}),
     "penalties": lambda two, three, s: ([two], {"l2s": L2S}),
+    "weights and scales": lambda two, three, s: (
+        [two],
+        {"sample_weights": [s, s[::-1].copy(), (s > 1) * s], "l2s": 0.1, "standardize": True},
+    ),
 }
+EVERY_DAY = ("targets", "penalties", "weights and scales")
 
 
-@pytest.mark.parametrize(
-    "case", ["targets", "penalties", *(slow(name) for name in CASES if name not in ("targets", "penalties"))]
-)
+@pytest.mark.parametrize("case", [*EVERY_DAY, *(slow(name) for name in CASES if name not in EVERY_DAY)])
 def test_models_of_one_collection_are_those_of_memory(client, data, case):
     X, two, three, weight = data
     Ys, options = CASES[case](two, three, weight)

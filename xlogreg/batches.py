@@ -19,6 +19,7 @@ import numpy as np
 from xlogreg import continuation
 from xlogreg.certificate import EXPANSION_LIMIT
 from xlogreg.cluster import Distributed
+from xlogreg.coordinates import Coordinates, measure_spreads, user_coordinates
 from xlogreg.data import InMemory
 from xlogreg.folds import Folds
 from xlogreg.objective import Objective
@@ -40,6 +41,7 @@ __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
 NEAR = 1e-4  # relative gap of the model that the others start from: less than what weights change
 ELEMENTWISE = 50  # features whose products take the time of what is done to each score
+ALIKE = 8.0  # times larger or smaller than in the preconditioner that a penalty may be: as much may the gap
 NARROW_WORK = 5e7  # features times scores of a pass, below which a stage in float32 is not worth its calls
 NARROW_SHIFT = 100.0  # standard deviations that a mean may have there
 NARROW_REACH = 15.0  # powers of ten that a deviation may have there
@@ -56,6 +58,7 @@ class Batch(NamedTuple):
     tracks: np.ndarray  # (g,) one number for models that differ in nothing but their penalty
     same: bool  # whether all have the same targets
     separable: np.ndarray  # (g,) whether separated classes mean that there is no minimum
+    users: Coordinates | None = None  # those of each model's penalty (n_x, g), where they differ
 
     @property
     def models(self) -> int:
@@ -64,15 +67,23 @@ class Batch(NamedTuple):
     def single(self, model: int) -> Problem:
         """The problem of one of the models alone."""
         problem, source = self.problem, self.source.alone(model)
-        own = {"l2": self.objective.l2[:, [model], :], "separable": bool(self.separable[model])}
-        objective = dataclasses.replace(self.objective, source=source, **own)
-        spread = problem.spread
+        kept = self.objective.keep(np.asarray([model]))
+        own = {"l2": kept.l2, "separable": bool(self.separable[model])}
+        objective = dataclasses.replace(kept, source=source, separable=own["separable"])
+        spread, user = problem.spread, problem.user
         if spread is not None:
             spread = spread._replace(targets=self.shares[model][:, None], opposite=None)
+        if self.users is not None:
+            user = Coordinates(*(part[:, [model]] for part in self.users))
         given, columns = (_of_the_same(samples, source) for samples in (problem.given, problem.columns))
         whole = problem.full is problem.objective
         full = objective if whole else dataclasses.replace(problem.full, source=columns, **own)
-        changed: dict[str, Any] = {"spread": spread, "given": given, "columns": source if whole else columns}
+        changed: dict[str, Any] = {
+            "spread": spread,
+            "user": user,
+            "given": given,
+            "columns": source if whole else columns,
+        }
         return problem._replace(objective=objective, source=source, full=full, solver="batch", **changed)
 
 
@@ -97,7 +108,13 @@ def _inverses_pay(problem: Problem) -> bool:
 
 
 def pose_batch(
-    problem: Problem, source: Samples | Folds, tracks: np.ndarray, same: bool, l2s: np.ndarray, hard: np.ndarray
+    problem: Problem,
+    source: Samples | Folds,
+    tracks: np.ndarray,
+    same: bool,
+    l2s: np.ndarray,
+    hard: np.ndarray,
+    scaled: bool = False,
 ) -> Batch:
     """The batch of g models.
 
@@ -112,6 +129,8 @@ def pose_batch(
         Whether all models have the same targets.
     l2s, hard : ndarray (g,)
         The penalty, and whether the targets are labels.
+    scaled : bool
+        Whether each model is penalised in the scale of its own samples; there is a bias, then.
     """
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
@@ -122,7 +141,33 @@ def pose_batch(
         problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))
     )
     with np.errstate(all="ignore"):
-        return Batch(problem, source, objective, masses / totals, tracks, same, separable)
+        batch = Batch(problem, source, objective, masses / totals, tracks, same, separable)
+    return _scaled(batch) if scaled else batch
+
+
+def _scaled(batch: Batch) -> Batch:
+    """The batch with penalties as `pose` has them, from the spread of each model's own samples."""
+    problem, first, own = batch.problem, *np.unique(batch.tracks, return_index=True, return_inverse=True)[1:]
+    assert isinstance(problem.engine, Coordinates), "a span is that of one scale"
+    spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
+    mean, scale = user_coordinates(batch.source.n_x, True, spread)
+    penalty = (scale / problem.engine.scale)[:, own, None] ** 2
+    moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # a feature that is constant there is not
+    free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
+    return batch._replace(
+        problem=problem._replace(passes=problem.passes + spread.passes),
+        objective=dataclasses.replace(batch.objective, penalty=penalty, free=free),
+        users=Coordinates((problem.engine.center + mean)[:, own], scale[:, own]),
+    )
+
+
+def _alike(batch: Batch) -> np.ndarray:
+    """Which of the models (g,) are penalised about as the problem is, whose preconditioner they share."""
+    if batch.users is None:
+        return np.ones(batch.models, dtype=bool)
+    ratio = batch.objective.penalty / batch.problem.objective.penalty
+    near = (ratio <= ALIKE) & (ratio >= 1.0 / ALIKE) | (batch.objective.free[:-1] == 0) | (batch.objective.l2 == 0)
+    return np.all(near, axis=(0, 2))
 
 
 def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
@@ -132,7 +177,7 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
     """
     results: list[Result | None] = [None] * batch.models
     rare = RARE[batch.source.dtype]
-    fits = np.flatnonzero(np.all((batch.shares > rare) & (batch.shares < 1.0 - rare), axis=1))
+    fits = np.flatnonzero(np.all((batch.shares > rare) & (batch.shares < 1.0 - rare), axis=1) & _alike(batch))
     minimize = _by_inverses if _inverses_pay(batch.problem) else _along_penalties
     with batch.problem.source.place.computing():
         for part, ended, passes in minimize(batch, options, fits, starts):
@@ -150,10 +195,10 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     """Those of the models that fit, stepped by inverses of Hessians of all samples."""
     if fits.size == 0:
         return
-    problem, whole = batch.problem, batch.objective
+    problem, whole, shared = batch.problem, batch.objective, batch.problem.objective
     found = _at_reference(batch, options) if batch.same else None
     prepared = _at_log_odds(batch) if found is None else found
-    penalty = whole.free[:, :, 0] * np.concatenate([whole.penalty[:, 0, :], [[0.0]]])
+    penalty = shared.free[:, :, 0] * np.concatenate([shared.penalty[:, 0, :], [[0.0]]])
     M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
     tol, stages = problem.tolerance(options), []

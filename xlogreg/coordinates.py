@@ -10,12 +10,13 @@ import numpy as np
 
 from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory
+from xlogreg.folds import Folds
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.source import Samples, host_center
 from xlogreg.tails import RARE
-from xlogreg.terms import size_terms, spread_terms
+from xlogreg.terms import size_terms, spread_terms, spreads_terms
 
-__all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread"]
+__all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread", "measure_spreads"]
 
 
 DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
@@ -102,9 +103,34 @@ def measure_spread(source: Samples, exact: bool = False) -> Spread:
 
 def _spread_about(source: Samples, origin: np.ndarray) -> Spread:
     D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
+    return Spread(origin + D, _variance(D, D2), Y, 1)
+
+
+def _variance(D: np.ndarray, D2: np.ndarray) -> np.ndarray:
+    """Of what has the mean D and the second moment D2; 0 where that is rounding."""
     with np.errstate(all="ignore"):
         variance = D2 - D * D
-        return Spread(origin + D, np.where((variance <= ROUNDED * D2) & np.isfinite(D2), 0.0, variance), Y, 1)
+        return np.where((variance <= ROUNDED * D2) & np.isfinite(D2), 0.0, variance)
+
+
+def measure_spreads(source: Samples | Folds, targets: np.ndarray) -> Spread:
+    """That of each of g models, of its own samples: mean, less what the source is centred by, and variance (n_x, g).
+
+    ``targets`` (k, g) are their means, by weight. One pass about the centre; two more for a model whose mean is so far
+    from there that it drowns a variance: a feature that is constant in its samples alone, say.
+    """
+    wide = source.widened()
+    origin = np.zeros((wide.n_x, targets.shape[1], 1))
+    with np.errstate(all="ignore"):
+        D, D2 = (np.asarray(total)[:, :, 0] / source.total_weight for total in wide.sum(spreads_terms, origin))
+        variance, passes = _variance(D, D2), 1
+        drowned = np.any(DROWNING[wide.dtype] * variance < D**2, axis=0)
+    for model in np.flatnonzero(drowned).tolist():
+        own = source.alone(model)
+        spread = measure_spread(own.uncentered(), exact=True)
+        D[:, [model]], variance[:, [model]] = spread.mean - host_center(own), spread.variance
+        passes += spread.passes
+    return Spread(D, variance, targets, passes)
 
 
 def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:

@@ -137,8 +137,7 @@ class InMemory:
 
     def widened(self) -> "InMemory":
         """The same samples, computed with in the widest float of the place."""
-        weight = None if self.weight is None else self.place.put(self.weight, self.place.widest)
-        return dataclasses.replace(self, dtype=self.place.widest, weight=weight)
+        return dataclasses.replace(self, dtype=self.place.widest)  # in which each block gets its weights, too
 
     @property
     def drawable(self) -> np.ndarray | None:

@@ -91,7 +91,8 @@ def fit(
     standardize : bool or float
         True: fit on features of zero mean and unit variance. A number: on X divided by it (pictures: 255).
         Done block by block; the penalty and the steps of "gd" are those of the standardised features, the
-        parameters that come back are for X as handed in.
+        parameters that come back are for X as handed in. Of many models (`fit_many`, `fit_cv`, `bootstrap`) each has
+        the mean and variance of its own samples.
     learning_rate : float or "auto"
         For "gd". "auto" is 1/L, L the largest curvature of J that the data allow.
     max_iter : int, optional

@@ -74,7 +74,8 @@ class Folds:
 
     def widened(self) -> "Folds":
         """The same samples, computed with in the widest float of the place."""
-        return dataclasses.replace(self, whole=self.whole.widened(), parts=tuple(part.widened() for part in self.parts))
+        parts = tuple(part.widened() for part in self.parts)
+        return dataclasses.replace(self, whole=self.whole.widened(), parts=parts)
 
     def narrowed(self) -> "Folds":
         """The same samples, computed with in float32."""

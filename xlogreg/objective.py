@@ -64,9 +64,9 @@ class Objective:
     l2 : array (1, g, 1)
     inverse_scale : array (n_x, 1, 1)
         1 / scale: what the (centred) X of the source is multiplied by to get the coordinates of theta.
-    penalty : array (n_x, 1, 1)
+    penalty : array (n_x, 1, 1), or (n_x, g, 1) where each model has its own
         What the penalty on the square of each row of u is multiplied by.
-    free : array (n_x + 1, 1, 1)
+    free : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
         1 for the rows of theta that may move, 0 for the others (the bias, when there is none).
     center : array (n_x, 1, 1), or None
         What the source is centred by, where rounding allows to have it in the parameters instead of in X: the
@@ -94,15 +94,15 @@ class Objective:
 
     @functools.cached_property
     def rows(self) -> Array:
-        """What theta is multiplied by to get parameters for the X of the source (n_x + 1, 1, 1)."""
+        """What theta is multiplied by to get parameters for the X of the source, of the shape of `free`."""
         xp = array_namespace(self.free)
-        return self.free * xp.concat([self.inverse_scale, xp.ones_like(self.free[:1, :, :])], axis=0)
+        return self.free * xp.concat([self.inverse_scale, xp.ones_like(self.inverse_scale[:1, :, :])], axis=0)
 
     @functools.cached_property
     def ridge(self) -> Array:
         """The penalty on the square of each row of theta, twice (n_x + 1, g, 1): none on the bias."""
         xp = array_namespace(self.free)
-        return self.l2 * self.free * xp.concat([self.penalty, xp.zeros_like(self.free[:1, :, :])], axis=0)
+        return self.l2 * self.free * xp.concat([self.penalty, xp.zeros_like(self.penalty[:1, :, :])], axis=0)
 
     @functools.cached_property
     def total(self) -> float | Array:
@@ -141,8 +141,12 @@ class Objective:
     def keep(self, models: Array) -> "Objective":
         """The same for some of the models only, by number: those that have converged leave the batch."""
         xp = array_namespace(self.l2)
-        l2 = self.l2 if self.l2.shape[1] == 1 else xp.take(self.l2, models, axis=1)
-        return dataclasses.replace(self, source=self.source.keep(models), l2=l2)
+        own = {
+            name: xp.take(part, models, axis=1)
+            for name in ("l2", "penalty", "free")
+            if (part := getattr(self, name)).shape[1] > 1
+        }
+        return dataclasses.replace(self, source=self.source.keep(models), **own)
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Value and gradient: one pass. A theta (n_x + 1, 1, k) stands for all models."""
@@ -170,8 +174,9 @@ class Objective:
         if folded:
             dTheta, H = self._shifted(dTheta), self._shifted_twice(H, theta.shape[2])
         k = theta.shape[2]
-        scale = self.rows[:, 0, :] if k == 1 else _repeat(self.rows, k)
-        H = H * (scale / self.total) * scale.T + self.shift(k)
+        scale = (self.rows[:, :, 0] if k == 1 else _repeat(self.rows, k)).T[:, :, None]  # (g, p, 1), or (1, p, 1)
+        total = self.total if isinstance(self.total, float) else self.total[0, :, :, None]
+        H = H * (scale / total) * array_namespace(H).matrix_transpose(scale) + self.shift(k)
         return self._finish(theta, losses, dTheta, unsettled)._replace(hessian=H)
 
     def _shifted(self, dTheta: Array) -> Array:

@@ -19,6 +19,7 @@ from xlogreg.problem import Problem, pose, start_of
 from xlogreg.solvers.result import Result
 from xlogreg.solving import solve
 from xlogreg.source import Samples
+from xlogreg.wide import reduction_pays
 
 __all__ = ["Plan", "Solved", "named", "solve_plan"]
 
@@ -116,7 +117,11 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     target, options = plan.target(middle), plan.options[middle]
     given = next((plan.initial(model) for model in models if plan.initial(model) is not None), None)
     distinct = {plan.weight_of[model] for model in models}
+    own = plan.folds is not None or len(distinct) > 1  # samples
     source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
+    scaled = own and options.standardize is True
+    if scaled and (not options.bias or reduction_pays(source, options.steps)):
+        return  # where a centre of their own moves scores, or one scale makes the coordinates of all
     if erased_class(source, target) is not None:
         return
     problem = pose(source, target, given, options)
@@ -127,6 +132,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         *_owned(plan, problem, models),
         np.asarray([plan.options[model].l2 for model in models], dtype=np.float64),
         np.asarray([plan.target(model).hard for model in models]),
+        scaled,
     )
     starts = {
         position: start_of(problem, plan.initial(model))

@@ -29,6 +29,7 @@ __all__ = [
     "size_terms",
     "split",
     "spread_terms",
+    "spreads_terms",
     "target_terms",
 ]
 
@@ -180,6 +181,16 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
+def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Weighted sums of X and of its square (n_x, g, 1) of each of g models; origin (n_x, g, 1) says how many."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    weight = xp.matrix_transpose(xp.reshape(weight, (-1, X.shape[1])))
+    sums = (xp.astype(xp.expand_dims(part @ weight, axis=-1), origin.dtype, copy=False) for part in (X, X * X))
+    return tuple(xp.broadcast_to(part, origin.shape) for part in sums)
+
+
 def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Sums of the weights (g, 1) and of the weighted targets (g, k) of each of g models; origin (..., g, k)."""
     _, Y, weight, _ = block
@@ -252,4 +263,5 @@ TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
     expansion_terms: 4,
     second_moment_terms: 2,
     size_terms: 2,
+    spreads_terms: 2,
 }
