@@ -88,6 +88,17 @@ def test_a_bootstrap_is_that_of_memory(client, data, three):
     assert there.valid.all()
 
 
+def test_a_class_that_one_fold_holds_is_absent_there_as_in_memory(client, data):
+    X, Y, weight = data[0], data[2], data[3]
+    folds = np.where(Y == 2, 1, np.arange(900) % 3)
+    with pytest.warns(xlogreg.MissingClassWarning, match="of the classes 2 where fold 1 is left out"):
+        there = xlogreg.fit_cv(blocks(X), blocks(Y), L2S, folds=folds, sample_weight=blocks(weight))
+    with pytest.warns(xlogreg.MissingClassWarning):
+        here = xlogreg.fit_cv(X, Y, L2S, folds=folds, sample_weight=weight)
+    for name in here.scores:
+        np.testing.assert_allclose(there.scores[name], here.scores[name], rtol=1e-8)
+
+
 CASES = {
     "targets of two and three classes": lambda two, three, s: ([two, three, 1 - two], {"l2s": 1e-2}),
     "targets": lambda two, three, s: ([two, 1 - two, two[::-1]], {}),

@@ -121,16 +121,6 @@ def test_a_scorer_of_scikit_learn_sees_what_it_would_see_there():
     assert called.scores[called.scoring].shape == (5, 3)
 
 
-def test_a_fold_that_holds_all_of_a_class_has_no_score():
-    X, Y = drawn(3, m=90)
-    folds = np.where(Y == 2, 0, np.arange(90) % 3)
-    with pytest.warns(xlogreg.ConvergenceWarning, match="fold 0 holds every sample of class 2: no such model"):
-        found = xlogreg.fit_cv(X, Y, [1e-1, 1e-2], folds=folds)
-    assert np.all(np.isnan(found.scores["log_loss"][0]) & np.isnan(found.scores["accuracy"][0]))
-    assert np.all(np.isfinite(found.scores["log_loss"][1:]))
-    assert found.model.fit_info.converged
-
-
 def test_wrong_values_are_named_by_where_the_user_has_them():
     X, Y = drawn(2)
     X[2, 17] = np.nan

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_method_params
 from xlogreg.backends import HOST, Array, place_of, to_host
 from xlogreg.cluster import Parts
 from xlogreg.estimators import LogisticRegression, classes_of
-from xlogreg.exports import folded
+from xlogreg.exports import folded, labelled
 from xlogreg.grid import fit_folds
 from xlogreg.intake import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
 from xlogreg.labels import as_weight, total_of
@@ -70,7 +70,8 @@ class LogisticRegressionCV(LogisticRegression):
     C_, l1_ratio_ : float
     scores_ : array (n_folds, 1, n_cs)
     coefs_paths_ : array (n_folds, 1, n_cs, 1 or n_classes, n_features + 1)
-        Without the last column for fit_intercept=False.
+        Without the last column for fit_intercept=False. A class that the training part lacks has the weights 0, and an
+        intercept so low that its probability is below eps.
     n_iter_ : array (n_folds, 1, n_cs)
     l1_ratios_ : array (1,)
     fit_info_ : FitInfo
@@ -163,7 +164,7 @@ class LogisticRegressionCV(LogisticRegression):
         seen = labels if isinstance(X, (Parts, Stored)) else X  # of which splitters want the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
-        flat, left = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
+        flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
         models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
         self.classes_ = classes_of(flat[0], y)
         self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
@@ -172,8 +173,9 @@ class LogisticRegressionCV(LogisticRegression):
             by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
             scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
         else:
-            pairs = zip(folds, models, strict=True)
-            scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score) for (_, test), row in pairs])
+            known = None if np.any(lacking) else known  # whose probabilities are not clipped
+            rows = zip(folds, models, strict=True)
+            scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score, known) for (_, test), row in rows])
         found = [[folded(model) for model in row] for row in models]
         paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in found])
         self.scores_ = home.put(scores[:, None])
@@ -185,6 +187,8 @@ class LogisticRegressionCV(LogisticRegression):
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))
             self._adopt([row[number] for row, number in zip(models, best, strict=True)])
+            if not self.fit_intercept:  # a class that a fold lacks has a bias all the same
+                self.intercept_ = self.intercept_ * 0.0
             self.__dict__.pop("fit_info_", None)  # of a fit before this one
         steps = [[model.fit_info.iterations for model in row] for row in models]
         self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
@@ -200,7 +204,9 @@ class LogisticRegressionCV(LogisticRegression):
             raise ValueError(f"Cs must be a list of numbers above 0, or how many of them to try, not {shown(self.Cs)}")
         return Cs
 
-    def _scores(self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any]) -> list[float]:
+    def _scores(
+        self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any], known: "Known | None"
+    ) -> list[float]:
         """Of models, on the test samples of a fold."""
         test = np.arange(X.shape[0])[test]
         params = _check_method_params(X, params, indices=test)
@@ -209,17 +215,16 @@ class LogisticRegressionCV(LogisticRegression):
         fold.__dict__.pop("feature_names_in_", None)  # X has none any more
         for model in models:
             fold._adopt([model])
-            scored.append(fold._score(X, y, params))
+            scored.append(fold._score(X, y, params, known, labelled(self._scorer(), self.classes_)))
         return scored
 
-    def _score(self, X: Any, y: Any, params: dict[str, Any]) -> float:
-        """By ``scoring``, with what is passed on to it."""
-        known = self._known(params)
+    def _score(self, X: Any, y: Any, params: dict[str, Any], known: "Known | None", scorer: Any) -> float:
+        """By what is known of ``scoring``, or by its scorer, with what is passed on to it."""
         if known is not None:
             return known.sign * getattr(self._take(X, "score")[0].evaluate(X, y, **params), known.name)
         if is_foreign(X):
-            return self._scorer()(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
-        return self._scorer()(self, X, y, **params)
+            return scorer(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
+        return scorer(self, X, y, **params)
 
     def score(  # type: ignore[override]  # as scikit-learn's does
         self, X: Any, y: Any, *, sample_weight: Any = None, **score_params: Any
@@ -232,7 +237,7 @@ class LogisticRegressionCV(LogisticRegression):
             self.scoring is None or self._known({}) is SCORES["accuracy"]
         ):  # also of labels that were not there to be fitted
             return super().score(X, y, **params)
-        return self._score(X, y, params)
+        return self._score(X, y, params, self._known(params), self._scorer())
 
     def _known(self, params: dict[str, Any]) -> "Known | None":
         """The score, where it is one that needs no scorer of scikit-learn."""

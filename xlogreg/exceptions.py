@@ -14,6 +14,7 @@ __all__ = [
     "CheckpointWarning",
     "ConvergenceWarning",
     "DivergenceWarning",
+    "MissingClassWarning",
     "ModelFileError",
     "PrecisionWarning",
     "SeparationWarning",
@@ -69,6 +70,10 @@ class ConvergenceWarning(XlogregWarning):
 
 class DivergenceWarning(XlogregWarning):
     """Gradient descent ran away: the learning rate is too large for these data."""
+
+
+class MissingClassWarning(XlogregWarning):
+    """A class has no sample in the training part of a fold, so that its models give it the probability 0."""
 
 
 class PrecisionWarning(XlogregWarning):

@@ -1,12 +1,13 @@
 """Models as other libraries know them: on the host, in float64, for X as it is handed in."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 
 from xlogreg.backends import to_host
 
-__all__ = ["bias_at", "folded", "to_sklearn"]
+__all__ = ["bias_at", "folded", "labelled", "to_sklearn"]
 
 
 def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -57,3 +58,21 @@ def to_sklearn(model: Any) -> Any:
     if model.feature_names is not None:
         estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
     return estimator
+
+
+def labelled(scorer: Any, classes: np.ndarray) -> Any:
+    """The scorer of scikit-learn that is told all classes where it asks for them, since a fold may lack some.
+
+    As in scikit-learn's own `LogisticRegressionCV`.
+    """
+    function = getattr(scorer, "_score_func", None)
+    asked = {} if function is None else inspect.signature(function).parameters
+    if "labels" not in asked or not hasattr(scorer, "_response_method"):
+        return scorer
+    from sklearn.metrics import make_scorer
+
+    positive = {"pos_label": classes[-1]} if len(classes) == 2 and "pos_label" in asked else {}
+    options = {"labels": classes} | positive | scorer._kwargs
+    return make_scorer(
+        function, response_method=scorer._response_method, greater_is_better=scorer._sign == 1, **options
+    )

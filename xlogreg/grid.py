@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.absent import fit_parts, warn_of_lacking
 from xlogreg.assembly import receive
 from xlogreg.backends import Array, to_host
 from xlogreg.labels import encode_targets
 from xlogreg.left_out import LeftOut, fit_left_out
-from xlogreg.many import build_models
 from xlogreg.model import Model
 from xlogreg.optimum import reach
-from xlogreg.options import options_of_models
+from xlogreg.options import Options, options_of_models
 from xlogreg.plans import Plan
 
 __all__ = ["fit_folds"]
@@ -26,8 +26,10 @@ def fit_folds(
     Cs: np.ndarray,
     gradient_tol: float,
     search: dict[str, Any],
-) -> tuple[list[Model], LeftOut | None]:
-    """The model of each fold and each C; and what they left out, where each sample is tested once at most.
+) -> tuple[list[Model], LeftOut | None, np.ndarray]:
+    """The model of each fold and each C; what they left out, where each sample is tested once at most; and which lack.
+
+    The last (F, K): which training parts have no sample of which class.
 
     Parameters
     ----------
@@ -45,17 +47,14 @@ def fit_folds(
     Raises
     ------
     ValueError
-        Where a training part lacks a class.
+        Where no training part has two classes.
     """
     m, began = X.shape[0], time.perf_counter()
     encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
     once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
     weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train, _ in folds]
-    for number, part in enumerate(weights):
-        masses = np.bincount(encoded.Y[0, :], part, minlength=len(encoded.classes))
-        if np.any(masses == 0):
-            label = encoded.classes.tolist()[int(np.argmin(masses))]
-            raise ValueError(f"cv: the training part of fold {number} has no sample, or no weight, of class {label!r}")
+    lacking = np.stack([np.bincount(encoded.Y[0, :], part, len(encoded.classes)) == 0 for part in weights])
+    warn_of_lacking("cv", dict(enumerate(lacking)), encoded.classes)
     l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
     left: LeftOut | None = None
     numbers = _partition(folds, m)
@@ -68,12 +67,15 @@ def fit_folds(
         fold_of = np.repeat(np.arange(len(folds)), len(Cs))
         if numbers is None:  # a row of weights for each fold
             rows: list[Array | None] = [part[None, :] for part in weights]
-            plan = Plan(received.setting, [received.targets], rows, [0] * len(l2s), fold_of.tolist(), options)
-            return build_models(plan, began)
-        left = fit_left_out(received, options, numbers, fold_of, began)
+
+            def plan(some: list[Options], row_of: np.ndarray) -> Plan:
+                return Plan(received.setting, [received.targets], rows, [0] * len(some), row_of.tolist(), some)
+
+            return fit_parts(received, options, fold_of, lacking, plan, weights.__getitem__, began)
+        left = fit_left_out(received, options, numbers, fold_of, lacking, began)
         return left.models
 
-    return reach(gradient_tol, fitted), left
+    return reach(gradient_tol, fitted), left, lacking
 
 
 def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:

@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg.absent import fit_parts
 from xlogreg.assembly import Received, gather, reorder, reordered
 from xlogreg.backends import Array, to_host
 from xlogreg.cluster import Parts
 from xlogreg.folds import split_folds
 from xlogreg.losses import LOSSES
-from xlogreg.many import build_models
 from xlogreg.model import Model
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.options import Options
 from xlogreg.plans import Plan
-from xlogreg.scoring import score_terms
+from xlogreg.scoring import clipped_terms, score_terms
 from xlogreg.stored import Stored
 
 __all__ = ["LeftOut", "fit_left_out"]
@@ -31,6 +31,7 @@ class LeftOut(NamedTuple):
     order: np.ndarray  # (m,) of the samples there
     numbers: np.ndarray  # (m,) the fold of each
     fold_of: np.ndarray  # (g,)
+    lacking: np.ndarray  # (g,) which of them had no sample of some class
 
     def scores(self, weight: Array | None) -> dict[str, np.ndarray]:
         """Log loss and accuracy of each model (g,) on the fold that it left out, by weight (1, m): one pass."""
@@ -38,18 +39,28 @@ class LeftOut(NamedTuple):
         center = next((model.center for model in self.models if model.center is not None), None)
         source = source if center is None else source.centered(center)
         theta = np.stack([_theta(model, center) for model in self.models], axis=1)
-        held = split_folds(source, self.numbers, self.fold_of, held_out=True)
-        losses, right, mass = held.sum(score_terms, theta, LOSSES[self.models[0].loss])
+        sums = np.empty((3, len(self.models)))
+        for models, terms in ((~self.lacking, score_terms), (self.lacking, clipped_terms)):
+            if np.any(models):
+                held = split_folds(source, self.numbers, self.fold_of[models], held_out=True)
+                sums[:, models] = held.sum(terms, theta[:, models], LOSSES[self.models[0].loss])
+        losses, right, mass = sums
         with np.errstate(invalid="ignore"):
             unknown = np.where(np.isfinite(losses), 1.0, np.nan)
             return {"log_loss": losses / mass, "accuracy": unknown * right / mass}
 
 
 def fit_left_out(
-    received: Received, options: list[Options], numbers: np.ndarray, fold_of: np.ndarray, began: float
+    received: Received,
+    options: list[Options],
+    numbers: np.ndarray,
+    fold_of: np.ndarray,
+    lacking: np.ndarray,
+    began: float,
 ) -> LeftOut:
     """Fit g models, each without the samples of the fold ``fold_of`` (g,) of ``numbers`` (m,), from 0 on.
 
+    ``lacking`` (F, K) says which classes have no other samples than those of a fold: see `xlogreg.absent`.
     The samples are copied into the order of the folds, up to a size: then what a model leaves out costs nothing.
     """
     arranged, order = received, np.arange(len(numbers))
@@ -58,11 +69,20 @@ def fit_left_out(
         order = np.argsort(numbers, kind="stable")
         arranged, numbers = reorder(received, order), numbers[order]
     try:
-        models = build_models(Plan.of_one(arranged, options, numbers, fold_of.tolist()), began)
+        once = 1.0 if arranged.weight is None else to_host(arranged.weight)[0].astype(np.float64)
+        models = fit_parts(
+            arranged,
+            options,
+            fold_of,
+            lacking,
+            lambda some, fold_of: Plan.of_one(arranged, some, numbers, fold_of.tolist()),
+            lambda fold: once * (numbers != fold),
+            began,
+        )
     except ValueError:
         refuse_nonfinite(gather(*received))  # says where, in the order of the user
         raise
-    return LeftOut(models, arranged, order, numbers, fold_of)
+    return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
 
 
 def _theta(model: Model, center: Array | None) -> np.ndarray:

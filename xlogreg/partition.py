@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.backends import to_host
+from xlogreg.backends import Array, to_host
 from xlogreg.labels import Targets
 from xlogreg.matrices import as_array
 from xlogreg.options import shown
 
-__all__ = ["number_folds", "split"]
+__all__ = ["lacking_classes", "number_folds", "split"]
 
 
 def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +48,18 @@ def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Gener
         )
     found = _stratified(count, targets, rng) if groups is None else _grouped(count, _column("groups", groups, m), rng)
     return found, np.arange(count)
+
+
+def lacking_classes(targets: Targets, weight: Array | None, numbers: np.ndarray) -> np.ndarray:
+    """Which classes (F, K) have no sample, or none of weight (1, m), outside of each fold; numbers (m,)."""
+    once = np.ones(len(numbers)) if weight is None else to_host(weight)[0].astype(np.float64)
+    K, folds, Y = len(targets.classes), int(numbers.max()) + 1, to_host(targets.Y)
+    if targets.numbers:
+        masses = np.bincount(numbers * K + Y[0], once, folds * K).reshape(folds, K)
+    else:
+        rows = Y if K > 2 else (1.0 - Y[0], Y[0])
+        masses = np.stack([np.bincount(numbers, once * row, folds) for row in rows], axis=1)
+    return np.sum(masses > 0, axis=0) == (masses > 0)
 
 
 def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:

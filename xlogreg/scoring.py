@@ -5,7 +5,7 @@ from xlogreg.logistic import scores
 from xlogreg.losses import Loss
 from xlogreg.terms import Block, model_scores, split
 
-__all__ = ["class_numbers", "report_terms", "reported", "score_terms"]
+__all__ = ["class_numbers", "clipped_terms", "report_terms", "reported", "score_terms"]
 
 
 def class_numbers(Z: Array) -> Array:
@@ -46,11 +46,26 @@ def _weighted(losses: Array, weight: Array) -> Array:
 
 def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
     """Sums (g,) of the weighted losses, of the weights of samples whose class is predicted, and of all weights."""
+    Z = model_scores(block.X, theta)
+    return _score_sums(block, theta, Z, loss.value(Z, block.Y))
+
+
+def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """`score_terms` with no probability below the dtype's eps, as `sklearn.metrics.log_loss` has them."""
+    xp, Y = array_namespace(block.X), block.Y
+    Z = model_scores(block.X, theta)
+    A = loss.link(Z)
+    if Z.shape[-2] == 1:
+        A, Y = (xp.concat([1.0 - part, part], axis=-2) for part in (A, Y))
+    losses = -xp.sum(Y * xp.log(xp.maximum(A, xp.finfo(A.dtype).eps)), axis=-2, keepdims=True)
+    return _score_sums(block, theta, Z, losses)
+
+
+def _score_sums(block: Block, theta: Array, Z: Array, losses: Array) -> tuple[Array, Array, Array]:
     X, Y, weight, _ = block
     xp = array_namespace(X)
-    Z = model_scores(X, theta)
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
     predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
     right = weight * xp.astype(predicted == own, weight.dtype)
-    sums = _weighted(loss.value(Z, Y), weight), right, weight + xp.zeros_like(right)
+    sums = _weighted(losses, weight), right, weight + xp.zeros_like(right)
     return tuple(xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in sums)

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.absent import warn_of_lacking
 from xlogreg.assembly import Received, Setting, receive
 from xlogreg.backends import to_host
 from xlogreg.cluster import Parts
+from xlogreg.exports import labelled
 from xlogreg.left_out import fit_left_out
 from xlogreg.many import build_models
 from xlogreg.model import Model
 from xlogreg.options import one_of, options_of_models, shown
-from xlogreg.partition import number_folds
+from xlogreg.partition import lacking_classes, number_folds
 from xlogreg.plans import Plan
 from xlogreg.sharing import bring
 from xlogreg.stored import Stored
@@ -35,7 +37,8 @@ class Selection:
     l2 : ndarray (P,)
     scores : dict of ndarray (F, P)
         By name: fold by penalty, on the samples that the model had not seen, by weight. "log_loss" and "accuracy"
-        always, and the scoring asked for. NaN where a fold holds every sample of a class.
+        always, and the scoring asked for. Where a fold holds every sample of a class, its models give that class the
+        probability 0, which counts as eps in the log loss; where they saw one class only, they always predict that.
     folds : ndarray (m,)
         The fold of each sample, from 0 on.
     scoring : str
@@ -150,11 +153,12 @@ def fit_cv(
     Raises
     ------
     ValueError, TypeError
-        As `fit` does, and for folds that cannot be made.
+        As `fit` does, and for folds that cannot be made, or all of which leave one class only to train on.
 
     Warns
     -----
-    As `fit` does, each warning once a model.
+    MissingClassWarning
+        Once, where folds hold every sample of a class. And as `fit` does, each warning once a model.
 
     Examples
     --------
@@ -180,7 +184,9 @@ def fit_cv(
     )
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
-    left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), began)
+    lacking = lacking_classes(received.targets, received.weight, numbers)
+    warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)
+    left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), lacking, began)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
     if scorer is not None:
@@ -214,13 +220,12 @@ def _scored(
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
     else:
         y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
-    scores = np.full(len(models), np.nan)
+    scores, scorer = np.full(len(models), np.nan), labelled(scorer, targets.classes)
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
         test = numbers == fold
-        if model.fit_info.reason != "one class":
-            weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
-            exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-            scores[number] = scorer(exported, _rows(setting, test), y[test], **weighted)
+        weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
+        exported = dataclasses.replace(model, feature_names=None).to_sklearn()
+        scores[number] = scorer(exported, _rows(setting, test), y[test], **weighted)
     return scores
 
 
@@ -240,7 +245,7 @@ def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and its standard error over the folds, of scores (F, P), for each penalty."""
     known = scores[np.isfinite(scores[:, 0])]
     if len(known) == 0:
-        raise ValueError("every fold holds all samples of a class: there is nothing to compare; use fewer folds")
+        raise ValueError("no fold has a score that is finite: there is nothing to compare; use fewer folds")
     error = np.std(known, axis=0, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.full(known.shape[1], np.nan)
     return np.mean(known, axis=0), error
 
