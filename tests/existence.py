@@ -56,7 +56,7 @@ def exists(problem: Problem, minimum: Minimum | None = None) -> Existence:
         beta = _residuals(problem, pairs, minimum)
         if _balances_by_far(pairs, beta):
             return Existence("exists", False, None, "float", _spread(beta[~pairs.forced]))
-    small = pairs.rows.size <= EXACT
+    whole = whole_rows(problem, pairs) if pairs.rows.size <= EXACT else None
     for orthogonal, tolerance, bound in ((False, 1e-9, None), (True, 1e-9, None), (True, 1e-10, 1e4)):
         W, t, beta = _program(pairs, orthogonal, tolerance, bound)
         if W is None:
@@ -64,61 +64,45 @@ def exists(problem: Problem, minimum: Minimum | None = None) -> Existence:
         if np.max(t, initial=0.0) < 0.5:
             if _balances_by_far(pairs, beta):
                 return Existence("exists", False, None, "float", _spread(beta[~pairs.forced]))
-            if small and is_balance(whole_rows(problem, pairs), beta, pairs.forced, pairs.rows):
+            if whole is not None and is_balance(whole, beta / _factor(pairs, whole), pairs.forced):
                 return Existence("exists", False, None, "exact", _spread(beta[~pairs.forced]))
             continue
         moved = (t > 0.5) & ~pairs.forced
-        if small and is_ray(whole_rows(problem, pairs), W, moved, pairs.rows):
+        if whole is not None and is_ray(whole, W, moved):
             return _separated(problem, pairs, moved, W, "exact")
-        if not small and np.all(moved) and np.min(pairs.rows @ W) > 1e-9 * np.max(np.abs(W)):
+        if whole is None and np.all(moved) and np.min(pairs.rows @ W) > 1e-9 * np.max(np.abs(W)):
             return _separated(problem, pairs, moved, W, "float")
     return Existence("unsure", False, None, "", 0.0)
 
 
-def is_ray(rows: np.ndarray, W: np.ndarray, moved: np.ndarray, floats: np.ndarray) -> bool:
+def is_ray(rows: np.ndarray, W: np.ndarray, moved: np.ndarray) -> bool:
     """Whether a W near the one given is a ray: whole rows (r, q) times it are zero, but above zero where moved."""
-    W = _whole(W)
-    still = np.flatnonzero(~moved)
-    if len(still):
-        chosen, columns = _independent(floats[still].T), None
-        chosen = still[chosen]
-        if len(chosen):
-            columns = _independent(floats[chosen])
-            if len(columns) != len(chosen):
-                return False
-            free = np.setdiff1d(np.arange(len(W)), columns)
-            right = -(rows[np.ix_(chosen, free)] @ W[free]) if len(free) else np.zeros(len(chosen), object)
-            solved = _solve(rows[np.ix_(chosen, columns)], right)
-            if solved is None:
-                return False
-            numerator, determinant = solved
-            sign = 1 if determinant > 0 else -1
-            exact = W * abs(determinant)
-            exact[columns] = numerator * sign
-            W = exact
+    W, still = _whole(W), rows[~moved]
+    chosen = _independent(_sized(still).T)
+    if len(chosen):
+        columns = _independent(_sized(still[chosen]))
+        free = np.setdiff1d(np.arange(len(W)), columns)
+        solved = _solve(still[np.ix_(chosen, columns)], -(still[np.ix_(chosen, free)] @ W[free]))
+        if solved is None:
+            return False
+        W = W * abs(solved[1])
+        W[columns] = solved[0] * (1 if solved[1] > 0 else -1)
     moves = rows @ W
     return bool(np.all(moves[~moved] == 0) and np.all(moves[moved] > 0) and np.any(moved))
 
 
-def is_balance(rows: np.ndarray, beta: np.ndarray, forced: np.ndarray, floats: np.ndarray) -> bool:
+def is_balance(rows: np.ndarray, beta: np.ndarray, forced: np.ndarray) -> bool:
     """Whether a beta near the one given, above zero where not forced, balances the whole rows (r, q) exactly."""
-    beta = _whole(beta)
-    # the rows with the largest beta can make up for the rounding of the others
-    order = np.argsort(-np.abs(np.where(forced, np.inf, beta.astype(float))), kind="stable")
-    chosen = order[_independent((floats * np.maximum(beta.astype(float), 1.0)[:, None])[order].T)]
-    columns = _independent(floats[chosen])
-    if len(columns) != len(chosen):
-        return False
+    floats, beta = _sized(rows) * np.abs(beta * np.max(np.abs(rows.astype(float)), axis=1))[:, None], _whole(beta)
+    chosen = _independent(floats.T)  # the rows that weigh most make up for the rounding of the others
+    columns = _independent(_sized(rows[chosen]))
     rest = np.setdiff1d(np.arange(len(beta)), chosen)
-    right = -(beta[rest] @ rows[rest])[columns]
-    solved = _solve(rows[np.ix_(chosen, columns)].T, right)
+    solved = _solve(rows[np.ix_(chosen, columns)].T, -(beta[rest] @ rows[rest])[columns])
     if solved is None:
         return False
-    numerator, determinant = solved
-    sign = 1 if determinant > 0 else -1
-    exact = beta * abs(determinant)
-    exact[chosen] = numerator * sign
-    return bool(np.all(exact @ rows == 0) and np.all(exact[~forced] > 0))
+    beta = beta * abs(solved[1])
+    beta[chosen] = solved[0] * (1 if solved[1] > 0 else -1)
+    return bool(np.all(beta @ rows == 0) and np.all(beta[~forced] > 0))
 
 
 def whole_rows(problem: Problem, pairs: _Pairs) -> np.ndarray:
@@ -255,6 +239,18 @@ def _separated(problem: Problem, pairs: _Pairs, moved: np.ndarray, W: np.ndarray
     return Existence("separated", bool(np.all(moved)), left, proof, margin)
 
 
+def _sized(rows: np.ndarray) -> np.ndarray:
+    """Whole rows as floats, each of the size one."""
+    floats = rows.astype(float)
+    return floats / np.maximum(np.max(np.abs(floats), axis=1, keepdims=True, initial=0.0), 1e-300)
+
+
+def _factor(pairs: _Pairs, whole: np.ndarray) -> np.ndarray:
+    """What each of the rows in floats was multiplied by to make it whole (r,)."""
+    size = np.max(np.abs(pairs.rows), axis=1)
+    return np.where(size > 0, np.max(np.abs(whole.astype(float)), axis=1) / np.maximum(size, 1e-300), 1.0)
+
+
 def _spread(beta: np.ndarray) -> float:
     return float(np.min(beta) / np.max(beta)) if len(beta) else 1.0
 
@@ -296,6 +292,8 @@ def _shifted(value: float, shift: int) -> int:
 def _solve(M: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int] | None:
     """M^-1 right as numerators and one denominator, by elimination without fractions (Bareiss 1968)."""
     n = len(M)
+    if M.shape != (n, n):
+        return None
     T = np.hstack([M, np.reshape(right, (-1, 1))]).astype(object)
     last = 1
     for c in range(n):

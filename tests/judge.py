@@ -15,6 +15,7 @@ __all__ = ["Minimum", "Problem", "minimise", "pose"]
 STEPS = 300  # of Newton's method
 HALVINGS = 60  # of a step
 SMALL = 4e7  # operations of a least-squares solution, up to which it is affordable; beyond, normal equations
+FLAT = 1e-8  # curvature of a sample that is on its wrong side, at the least
 LOWEST = 1e-14  # relative singular value of what counts
 
 
@@ -214,17 +215,18 @@ def _newton_step(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, float
     """The step (p, k), and half its squared Newton decrement.
 
     The Hessian of a sample is B B' with B = (I - a 1') diag(sqrt a), its gradient a - y = -B diag(1 / sqrt a)(y - a):
-    the step solves the least-squares problem B' D'x = (y - a) / sqrt a of all samples, by weight.
+    the step solves the least-squares problem B' D'x = (y - a) / sqrt a of all samples, by weight. Any
+    other diagonal in B leaves the gradient as it is: samples far on their wrong side have more curvature than is true.
     """
     A = problem.probabilities(theta)
     root = np.sqrt(problem.weight)
     with np.errstate(all="ignore"):
         if problem.binary:
-            curvature = np.sqrt(A[:1] * A[1:])
+            curvature = np.sqrt(np.maximum(A[:1] * A[1:], FLAT * (problem.Y[1:] - A[1:]) ** 2))
             M = (root * curvature * problem.features).T.astype(float)
             R = (root * np.where(curvature > 0, (problem.Y[1:] - A[1:]) / curvature, 0.0)).T.astype(float)
         else:
-            C = np.sqrt(A)
+            C = np.sqrt(np.maximum(A, FLAT * np.abs(problem.Y - A)))
             B = root[:, None, None] * C.T[:, :, None] * (np.eye(len(A)) - A.T[:, None, :])  # (m, K, K)
             M = np.einsum("ijl,qi->ijql", B.astype(float), problem.features.astype(float))
             M = M.reshape(B.shape[0] * B.shape[1], -1)
