@@ -19,9 +19,9 @@ from scipy.sparse import csr_matrix, eye_array, hstack
 
 from tests.judge import Minimum, Problem
 
-__all__ = ["Existence", "exists", "is_balance", "is_ray", "whole_rows"]
+__all__ = ["Existence", "Pairs", "Whole", "exists", "is_balance", "is_ray", "pairs_of"]
 
-EXACT = 300_000  # numbers in A, up to which whole numbers are affordable
+EXACT = 3_000_000  # numbers in A, up to which whole numbers are affordable
 BITS = 40  # of what is rounded before it is made exact
 
 
@@ -35,7 +35,7 @@ class Existence(NamedTuple):
     margin: float  # of a ray: largest move over the sizes that it is made of; of a balance: smallest beta over largest
 
 
-class _Pairs(NamedTuple):
+class Pairs(NamedTuple):
     rows: np.ndarray  # (r, q) floats, every row of size one
     sample: np.ndarray  # (r,)
     own: np.ndarray  # (r,) class c
@@ -49,84 +49,117 @@ class _Pairs(NamedTuple):
 
 def exists(problem: Problem, minimum: Minimum | None = None) -> Existence:
     """Whether the problem, taken without a penalty, has a minimum."""
-    pairs = _pairs_of(problem)
+    pairs = pairs_of(problem)
     if pairs.rows.shape[1] == 0:
         return Existence("exists", False, None, "trivial", 1.0)
     if minimum is not None:
         beta = _residuals(problem, pairs, minimum)
         if _balances_by_far(pairs, beta):
             return Existence("exists", False, None, "float", _spread(beta[~pairs.forced]))
-    whole = whole_rows(problem, pairs) if pairs.rows.size <= EXACT else None
+    whole = None
     for orthogonal, tolerance, bound in ((False, 1e-9, None), (True, 1e-9, None), (True, 1e-10, 1e4)):
         W, t, beta = _program(pairs, orthogonal, tolerance, bound)
         if W is None:
             continue
-        if np.max(t, initial=0.0) < 0.5:
-            if _balances_by_far(pairs, beta):
-                return Existence("exists", False, None, "float", _spread(beta[~pairs.forced]))
-            if whole is not None and is_balance(whole, beta / _factor(pairs, whole), pairs.forced):
+        balanced = np.max(t, initial=0.0) < 0.5
+        if balanced and _balances_by_far(pairs, beta):
+            return Existence("exists", False, None, "float", _spread(beta[~pairs.forced]))
+        if pairs.rows.size <= EXACT:
+            whole = whole or Whole.of(problem, pairs)
+            moved = (t > 0.5) & ~pairs.forced
+            if balanced and is_balance(whole, beta):
                 return Existence("exists", False, None, "exact", _spread(beta[~pairs.forced]))
-            continue
-        moved = (t > 0.5) & ~pairs.forced
-        if whole is not None and is_ray(whole, W, moved):
-            return _separated(problem, pairs, moved, W, "exact")
-        if whole is None and np.all(moved) and np.min(pairs.rows @ W) > 1e-9 * np.max(np.abs(W)):
-            return _separated(problem, pairs, moved, W, "float")
+            if not balanced and is_ray(whole, W, moved):
+                return _separated(problem, pairs, moved, W)
     return Existence("unsure", False, None, "", 0.0)
 
 
-def is_ray(rows: np.ndarray, W: np.ndarray, moved: np.ndarray) -> bool:
-    """Whether a W near the one given is a ray: whole rows (r, q) times it are zero, but above zero where moved."""
-    W, still = _whole(W), rows[~moved]
-    chosen = _independent(_sized(still).T)
+class Whole(NamedTuple):
+    """A in whole numbers, exactly, but for a factor of each row, which is the same for all rows of a sample."""
+
+    features: np.ndarray  # (m, p) of whole numbers
+    factor: np.ndarray  # (r,) what the rows in floats were multiplied by
+    pairs: Pairs
+
+    @classmethod
+    def of(cls, problem: Problem, pairs: Pairs) -> "Whole":
+        X, n = problem.given, problem.given.shape[0]
+        center = pairs.center if problem.bias else problem.center[:, 0]
+        whole, shifts = [], []
+        for i in range(X.shape[1]):
+            ratios = [_ratio(X[j, i], center[j], int(pairs.exponent[j])) for j in range(n)]
+            shift = max([e for _, e in ratios], default=0)
+            row = [value << (shift - e) for value, e in ratios] + ([1 << shift] if problem.bias else [])
+            whole.append(row)
+            shifts.append(shift)
+        features = np.array(whole, dtype=object).reshape(X.shape[1], -1)[:, pairs.columns]
+        return cls(features, np.ldexp(pairs.size, np.array(shifts)[pairs.sample]), pairs)
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        p = self.features.shape[1]
+        return self.pairs.rows.shape[1] // max(1, p), p
+
+    def rows(self, chosen: np.ndarray) -> np.ndarray:
+        """Some of the rows (number, q)."""
+        k, p = self._shape
+        found = np.zeros((len(chosen), k + 1, p), dtype=object)
+        for number, row in enumerate(chosen):
+            x = self.features[self.pairs.sample[row]]
+            found[number, self.pairs.own[row]] += x
+            found[number, self.pairs.other[row]] -= x
+        return found[:, 1:].reshape(len(chosen), k * p)
+
+    def times(self, W: np.ndarray) -> np.ndarray:
+        """A W (r,)."""
+        scores = self.features @ W.reshape(self._shape).T
+        scores = np.hstack([np.zeros((len(scores), 1), dtype=object), scores])
+        sample, own, other = self.pairs.sample, self.pairs.own, self.pairs.other
+        return scores[sample, own] - scores[sample, other]
+
+    def turned(self, beta: np.ndarray) -> np.ndarray:
+        """A'beta (q,)."""
+        k, _ = self._shape
+        B = np.zeros((k + 1, len(self.features)), dtype=object)
+        np.add.at(B, (self.pairs.own, self.pairs.sample), beta)
+        np.add.at(B, (self.pairs.other, self.pairs.sample), -beta)
+        return (B[1:] @ self.features).reshape(-1)
+
+
+def is_ray(whole: Whole, W: np.ndarray, moved: np.ndarray) -> bool:
+    """Whether a W near the one given is a ray: A W is exactly zero, but above zero where moved."""
+    W, still = _whole(W), np.flatnonzero(~moved)
+    chosen = still[_independent(whole.pairs.rows[still].T)]
     if len(chosen):
-        columns = _independent(_sized(still[chosen]))
-        free = np.setdiff1d(np.arange(len(W)), columns)
-        solved = _solve(still[np.ix_(chosen, columns)], -(still[np.ix_(chosen, free)] @ W[free]))
+        columns = _independent(whole.pairs.rows[chosen])
+        free, rows = np.setdiff1d(np.arange(len(W)), columns), whole.rows(chosen)
+        solved = _solve(rows[:, columns], -(rows[:, free] @ W[free]))
         if solved is None:
             return False
         W = W * abs(solved[1])
         W[columns] = solved[0] * (1 if solved[1] > 0 else -1)
-    moves = rows @ W
+    moves = whole.times(W)
     return bool(np.all(moves[~moved] == 0) and np.all(moves[moved] > 0) and np.any(moved))
 
 
-def is_balance(rows: np.ndarray, beta: np.ndarray, forced: np.ndarray) -> bool:
-    """Whether a beta near the one given, above zero where not forced, balances the whole rows (r, q) exactly."""
-    floats, beta = _sized(rows) * np.abs(beta * np.max(np.abs(rows.astype(float)), axis=1))[:, None], _whole(beta)
-    chosen = _independent(floats.T)  # the rows that weigh most make up for the rounding of the others
-    columns = _independent(_sized(rows[chosen]))
-    rest = np.setdiff1d(np.arange(len(beta)), chosen)
-    solved = _solve(rows[np.ix_(chosen, columns)].T, -(beta[rest] @ rows[rest])[columns])
+def is_balance(whole: Whole, beta: np.ndarray) -> bool:
+    """Whether A'beta = 0 exactly for a beta near the one given, above zero where not forced."""
+    forced = whole.pairs.forced
+    weight = np.maximum(np.abs(beta), 1e-8 * np.max(np.abs(beta)))  # large ones make up for the rounding of the others
+    chosen = _independent((whole.pairs.rows * weight[:, None]).T)
+    columns = _independent(whole.pairs.rows[chosen])
+    beta = _whole(beta / whole.factor)
+    others = beta.copy()
+    others[chosen] = 0
+    solved = _solve(whole.rows(chosen)[:, columns].T, -whole.turned(others)[columns])
     if solved is None:
         return False
     beta = beta * abs(solved[1])
     beta[chosen] = solved[0] * (1 if solved[1] > 0 else -1)
-    return bool(np.all(beta @ rows == 0) and np.all(beta[~forced] > 0))
+    return bool(np.all(whole.turned(beta) == 0) and np.all(beta[~forced] > 0))
 
 
-def whole_rows(problem: Problem, pairs: _Pairs) -> np.ndarray:
-    """The rows of A in whole numbers (r, q), exactly, but for a factor of each row."""
-    X, n = problem.given, problem.given.shape[0]
-    center = problem.center[:, 0] if not problem.bias else pairs.center
-    whole = []
-    for i in range(X.shape[1]):
-        ratios = [_ratio(X[j, i], center[j], int(pairs.exponent[j])) for j in range(n)]
-        shift = max([e for _, e in ratios], default=0)
-        row = [value << (shift - e) for value, e in ratios] + ([1 << shift] if problem.bias else [])
-        whole.append(row)
-    features = np.array(whole, dtype=object).reshape(X.shape[1], -1)[:, pairs.columns]
-    k, p = problem.Y.shape[0], len(pairs.columns)
-    rows = np.zeros((len(pairs.sample), p * (k - 1)), dtype=object)
-    for number, (i, c, j) in enumerate(zip(pairs.sample, pairs.own, pairs.other, strict=True)):
-        if c > 0:
-            rows[number, (c - 1) * p : c * p] = features[i]
-        if j > 0:
-            rows[number, (j - 1) * p : j * p] = -features[i]
-    return rows
-
-
-def _pairs_of(problem: Problem) -> _Pairs:
+def pairs_of(problem: Problem) -> Pairs:
     X, Y = problem.X, problem.Y
     n, m = X.shape
     middle = np.median(X, axis=1).astype(float) if problem.bias else np.zeros(n)
@@ -153,7 +186,7 @@ def _pairs_of(problem: Problem) -> _Pairs:
     rows[some, own[sample][some] - 1] += features[sample[some]]
     some = other > 0
     rows[some, other[some] - 1] -= features[sample[some]]
-    return _Pairs(
+    return Pairs(
         rows.reshape(len(sample), (Y.shape[0] - 1) * p),
         sample,
         own[sample],
@@ -166,7 +199,7 @@ def _pairs_of(problem: Problem) -> _Pairs:
     )
 
 
-def _program(pairs: _Pairs, orthogonal: bool, tolerance: float, bound: float | None):
+def _program(pairs: Pairs, orthogonal: bool, tolerance: float, bound: float | None):
     """W (q,), moves t (r,) up to one, and beta (r,); None where the program was not solved.
 
     Maximises the sum of t <= A W: where it is possible, every move that some ray makes is one. In orthogonal
@@ -206,13 +239,13 @@ def _program(pairs: _Pairs, orthogonal: bool, tolerance: float, bound: float | N
     return W, t, beta / size
 
 
-def _residuals(problem: Problem, pairs: _Pairs, minimum: Minimum) -> np.ndarray:
+def _residuals(problem: Problem, pairs: Pairs, minimum: Minimum) -> np.ndarray:
     """beta of the rows (r,), of the probabilities at the minimum: there the gradient vanishes, and that is balance."""
     A = problem.probabilities(minimum.theta)
     return (A - problem.Y)[pairs.other, pairs.sample] * problem.weight[pairs.sample] * pairs.size
 
 
-def _balances_by_far(pairs: _Pairs, beta: np.ndarray) -> bool:
+def _balances_by_far(pairs: Pairs, beta: np.ndarray) -> bool:
     """Whether beta proves a minimum though it balances the rows up to rounding only.
 
     With r = A'beta, and A W >= 0 for a W of length one: min beta |A W| <= beta'A W = r'W <= |r|; but |A W| is no less
@@ -231,24 +264,12 @@ def _balances_by_far(pairs: _Pairs, beta: np.ndarray) -> bool:
     return bool(min(smallest, 1.0) * lowest > 10.0 * (np.linalg.norm(rest.astype(float)) + float(rounding)))
 
 
-def _separated(problem: Problem, pairs: _Pairs, moved: np.ndarray, W: np.ndarray, proof: str) -> Existence:
+def _separated(problem: Problem, pairs: Pairs, moved: np.ndarray, W: np.ndarray) -> Existence:
     left = np.ones(problem.Y.shape, bool)
     left[pairs.other[moved], pairs.sample[moved]] = False
     parts = np.abs(pairs.rows) @ np.abs(W)
     margin = float(np.max((pairs.rows @ W)[moved] / np.maximum(parts[moved], 1e-300)))
-    return Existence("separated", bool(np.all(moved)), left, proof, margin)
-
-
-def _sized(rows: np.ndarray) -> np.ndarray:
-    """Whole rows as floats, each of the size one."""
-    floats = rows.astype(float)
-    return floats / np.maximum(np.max(np.abs(floats), axis=1, keepdims=True, initial=0.0), 1e-300)
-
-
-def _factor(pairs: _Pairs, whole: np.ndarray) -> np.ndarray:
-    """What each of the rows in floats was multiplied by to make it whole (r,)."""
-    size = np.max(np.abs(pairs.rows), axis=1)
-    return np.where(size > 0, np.max(np.abs(whole.astype(float)), axis=1) / np.maximum(size, 1e-300), 1.0)
+    return Existence("separated", bool(np.all(moved)), left, "exact", margin)
 
 
 def _spread(beta: np.ndarray) -> float:

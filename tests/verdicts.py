@@ -22,6 +22,7 @@ FAULTS = {
     "crash": "an exception",
     "runtime warning": "a RuntimeWarning",
     "nan": "parameters or probabilities that are not finite",
+    "far": "predictions that are not a number where scores overflow",
     "cost": "the cost said is not that of the model",
     "wrong": "converged, but not at the minimum",
     "gap": "the gap said is smaller than it is, or converged without one",
@@ -146,6 +147,7 @@ def _fit(case: Case):
     weighted = {} if case.weight is None else {"sample_weight": case.weight}
     model = xlogreg.fit(X, targets_of(case, case.Y), **weighted, **options)
     proba = np.asarray(model.predict_proba(X))
+    far = _far_out(case, model)
 
     def judged(caught):
         problem = problem_of(case)
@@ -154,6 +156,8 @@ def _fit(case: Case):
         faults = _faults(case, problem, truth, model)
         faults |= _silence(case, model.fit_info, truth, said)
         faults |= _predicted(case, model, proba)
+        if far:
+            faults["far"] = far
         return faults, 1, *_asked(case, truth, model.fit_info, problem.l2)
 
     return judged
@@ -186,7 +190,8 @@ def _faults(case: Case, problem: Problem, truth: Truth, model: Any) -> dict[str,
         faults["wrong"] = about
     slack = 1e-9 * scale
     times = {"bound": 1.001, "separated": 1.001, "decrement": 10.0}.get(info.gap_known, math.inf)
-    if (J - best > times * info.gap + slack) if math.isfinite(times) else (info.converged and math.isnan(info.gap)):
+    known = math.isfinite(times) and not math.isnan(info.gap)
+    if (J - best > times * info.gap + slack) if known else (info.converged and math.isnan(info.gap)):
         faults["gap"] = about
     if info.separation in ("complete", "quasi-complete") and truth.exists:
         faults["false separation"] = about
@@ -229,6 +234,21 @@ def _predicted(case: Case, model: Any, proba: np.ndarray) -> dict[str, str]:
     rounding = np.finfo(proba.dtype).eps * (8 + len(w)) * (np.abs(w).T @ np.abs(X) + np.abs(b)).max(axis=0)
     far = np.max(np.abs(A / A.sum(axis=0) - proba).max(axis=0) - rounding)
     return {"prediction": f"by up to {float(far):.3g}"} if far > 1e-6 else {}
+
+
+def _far_out(case: Case, model: Any) -> str:
+    """What is not a number of the predictions on samples so far out that scores overflow."""
+    n, dtype = case.X.shape[0], "float32" if _in_float32(case) else "float64"
+    X = np.zeros((n, 4), dtype)
+    X[0, :2], X[-1, 2:] = (np.finfo(dtype).max * np.array([0.99, -0.99]),) * 2
+    X, _ = arranged(replace(case, X=X))
+    for name in ("predict_proba", "predict_log_proba"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray(getattr(model, name)(X))
+        if np.any(np.isnan(found)) or np.any(found > 1.0):
+            return f"{name} on a feature of +-{np.finfo(dtype).max:.2g}: {found.reshape(-1)[:6].tolist()}"
+    return ""
 
 
 def _several(case: Case):
