@@ -146,12 +146,11 @@ def is_balance(whole: Whole, beta: np.ndarray) -> bool:
     """Whether A'beta = 0 exactly for a beta near the one given, above zero where not forced."""
     forced = whole.pairs.forced
     weight = np.maximum(np.abs(beta), 1e-8 * np.max(np.abs(beta)))  # large ones make up for the rounding of the others
-    chosen = _independent((whole.pairs.rows * weight[:, None]).T)
-    columns = _independent(whole.pairs.rows[chosen])
+    chosen = qr((whole.pairs.rows * weight[:, None]).T, mode="r", pivoting=True)[1][: len(whole.pairs.rows[0])]
     beta = _whole(beta / whole.factor)
     others = beta.copy()
     others[chosen] = 0
-    solved = _solve(whole.rows(chosen)[:, columns].T, -whole.turned(others)[columns])
+    solved = _solve(whole.rows(chosen).T, -whole.turned(others))
     if solved is None:
         return False
     beta = beta * abs(solved[1])
