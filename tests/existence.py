@@ -50,7 +50,7 @@ class Pairs(NamedTuple):
 def exists(problem: Problem, minimum: Minimum | None = None) -> Existence:
     """Whether the problem, taken without a penalty, has a minimum."""
     pairs = pairs_of(problem)
-    if pairs.rows.shape[1] == 0:
+    if pairs.rows.shape[1] == 0 or np.all(pairs.forced):
         return Existence("exists", False, None, "trivial", 1.0)
     if minimum is not None:
         beta = _residuals(problem, pairs, minimum)

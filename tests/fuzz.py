@@ -17,8 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from tests.fuzz_calls import Outcome, run
 from tests.fuzz_cases import KINDS, Case, draw, take, valid
-from tests.verdicts import FAULTS, Outcome, run
+from tests.verdicts import FAULTS
 
 __all__ = ["main", "names", "shrink", "snippet"]
 
@@ -220,6 +221,12 @@ def snippet(case: Case) -> str:
     elif case.call == "fit_many":
         Y = _text(extra.pop("Ys", None) or [case.Y])
     words += [f"{name}={_text(value)}" for name, value in extra.items()]
+    if case.call == "estimator":
+        lines.append(f"l2, weight = {options.get('l2', 0.0)}, {'None' if case.weight is None else _text(case.weight)}")
+        lines.append(f"C = 1 / (l2 * {'len(X)' if case.weight is None else 'weight.sum()'}) if l2 else np.inf")
+        lines.append(f"result = xlogreg.LogisticRegression(C=C, fit_intercept={options.get('bias', True)})")
+        lines.append("result.fit(X, Y, weight)")
+        return "\n".join(lines)
     lines.append(f"result = xlogreg.{case.call}({', '.join(['X', Y, *words])})")
     return "\n".join(lines)
 

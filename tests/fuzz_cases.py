@@ -27,7 +27,7 @@ class Case:
     options : dict
         What `xlogreg.fit` takes.
     call : str
-        "fit", "fit_many", "fit_path", "fit_cv" or "bootstrap".
+        "fit", "fit_many", "fit_path", "fit_cv", "bootstrap", or "estimator".
     extra : dict
         What that call takes besides.
     layout : str
@@ -251,7 +251,14 @@ def _bootstrap(rng: np.random.Generator, case: Case) -> Case:
     )
 
 
-CALLS = {"many": _many, "path": _path, "cv": _cv, "bootstrap": _bootstrap}
+def _estimator(rng: np.random.Generator, case: Case) -> Case:
+    if case.soft:
+        case = replace(case, Y=np.argmax(np.vstack([1 - case.Y, case.Y])[-max(2, len(case.Y)) :], axis=0))
+    options = {name: case.options[name] for name in ("l2", "bias") if name in case.options}
+    return replace(case, call="estimator", layout="rows", options=options)
+
+
+CALLS = {"many": _many, "path": _path, "cv": _cv, "bootstrap": _bootstrap, "estimator": _estimator}
 
 # kinds and how often each is drawn
 KINDS = {
@@ -273,6 +280,7 @@ KINDS = {
     "path": 2,
     "cv": 2,
     "bootstrap": 1.5,
+    "estimator": 2,
     "torch": 2,
     "jax": 0.1,
 }

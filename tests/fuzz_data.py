@@ -129,7 +129,7 @@ def _collinear(rng: np.random.Generator):
     Y = _labels(rng, X, _number_of_classes(rng), _strength(rng))
     form = rng.integers(4)
     if form == 0:
-        X = np.vstack([X, X[0] * (1 + 10.0 ** rng.uniform(-12, -2) * rng.standard_normal(m))])
+        X = np.vstack([X, X[0] * (1 + 10.0 ** rng.uniform(-11, -2) * rng.standard_normal(m))])
     elif form == 1:
         X = np.vstack([X, X[rng.integers(n)]])
     elif form == 2:

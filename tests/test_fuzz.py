@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from tests import fuzz, verdicts
+from tests import fuzz, fuzz_calls
 from tests.existence import Whole, exists, is_balance, is_ray, pairs_of
 from tests.fuzz_cases import KINDS, Case, draw, take, valid
 from tests.judge import minimise, pose
@@ -113,10 +113,10 @@ def test_a_snippet_makes_the_call_of_its_case(monkeypatch):
             continue
         exec(fuzz.snippet(case), {})
         X, Y, options = called.pop()
-        given, wanted = verdicts.arranged(case)
+        given, wanted = fuzz_calls.arranged(case)
         np.testing.assert_array_equal(X, given)
         assert X.dtype == given.dtype
-        np.testing.assert_array_equal(Y, verdicts.targets_of(case, case.Y))
+        np.testing.assert_array_equal(Y, fuzz_calls.targets_of(case, case.Y))
         assert options.keys() - {"sample_weight"} == wanted.keys()
 
 
@@ -147,9 +147,9 @@ def _with_info(model, **changed):
 def test_a_wrong_answer_is_found(fault, monkeypatch):
     right = xlogreg.fit
     case = draw("well:3")
-    assert fault not in verdicts.run(case).faults
+    assert fault not in fuzz_calls.run(case).faults
     monkeypatch.setattr(xlogreg, "fit", lambda *given, **options: WRONG[fault](right(*given, **options)))
-    assert fault in verdicts.run(case).faults
+    assert fault in fuzz_calls.run(case).faults
 
 
 def test_separation_that_is_missed_is_found(monkeypatch):
@@ -158,13 +158,13 @@ def test_separation_that_is_missed_is_found(monkeypatch):
     monkeypatch.setattr(
         xlogreg, "fit", lambda *given, **options: _with_info(right(*given, **options), separation="none")
     )
-    assert "missed separation" in verdicts.run(case).faults
+    assert "missed separation" in fuzz_calls.run(case).faults
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("large", "jax")])
 def test_the_judge_is_sure_and_never_beaten(kind):
     for number in range(4):
-        outcome = verdicts.run(draw(f"{kind}:{number}"))
+        outcome = fuzz_calls.run(draw(f"{kind}:{number}"))
         assert "judge" not in outcome.faults
         assert not outcome.unsure
 
