@@ -162,7 +162,8 @@ def _options(rng: np.random.Generator, X: np.ndarray, case: Case) -> dict[str, A
     if rng.random() < 0.08:
         K = case.Y.shape[0] if case.soft else len(np.unique(case.Y))
         k = 1 if K <= 2 else K
-        size = np.maximum(np.std(X, axis=1, keepdims=True), 1e-12)
+        size = np.std(X, axis=1, keepdims=True)
+        size = np.where(size > 1e-12 * np.abs(X).max(axis=1, keepdims=True), size, 1.0)
         w = rng.standard_normal((X.shape[0], k)) * float(rng.choice([1e-3, 1.0, 30.0])) / size
         options["initial"] = (w, rng.standard_normal((k, 1)) - w.T @ X.mean(axis=1, keepdims=True))
     return options

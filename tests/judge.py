@@ -65,25 +65,30 @@ class Problem:
         return self.mean if self.bias or self.standardize is True else np.zeros_like(self.mean)
 
     @functools.cached_property
+    def centered(self) -> np.ndarray:
+        """X - center; exactly zero where a feature is constant, not what rounding leaves of it."""
+        constant = (self.X.max(axis=1, keepdims=True) == self.X.min(axis=1, keepdims=True)) & (self.center != 0)
+        return np.where(constant, 0.0, self.X - self.center)
+
+    @functools.cached_property
     def unit(self) -> np.ndarray:
         """What the user's penalty divides each feature by (n_x, 1)."""
         if self.standardize is True:
-            deviation = np.sqrt(((self.X - self.mean) ** 2) @ self.weight)[:, None]
-            rounding = 1e-18 * np.max(np.abs(self.X), axis=1, keepdims=True)
-            return np.where(deviation > rounding, deviation, 1.0)
+            deviation = np.sqrt((self.centered**2) @ self.weight)[:, None]
+            return np.where(deviation > 0, deviation, 1.0)
         return np.full_like(self.mean, float(self.standardize or 1.0))
 
     @functools.cached_property
     def scale(self) -> np.ndarray:
         """What makes features whose curvature, the penalty's included, is about one (n_x, 1)."""
-        size = ((self.X - self.center) ** 2) @ self.weight
+        size = (self.centered**2) @ self.weight
         scale = np.sqrt(size[:, None] + 4.0 * self.l2 * self.unit**2)
         return np.where(scale > 0, scale, 1.0)
 
     @functools.cached_property
     def features(self) -> np.ndarray:
         """X in the judge's coordinates, and ones below it where there is a bias (p, m)."""
-        X = (self.X - self.center) / self.scale
+        X = self.centered / self.scale
         return np.vstack([X, np.ones((1, X.shape[1]), X.dtype)]) if self.bias else X
 
     @functools.cached_property

@@ -50,6 +50,12 @@ def test_the_judge_finds_the_minimum_where_one_sample_is_far_on_its_wrong_side()
     assert minimise(problem).cost == pytest.approx(4.00222086e-07, rel=1e-8)
 
 
+def test_a_constant_feature_is_none_where_features_are_standardised_without_a_bias():
+    problem = pose(np.full((1, 5), 0.1), [2, 0, 1, 2, 1], bias=False, standardize=True)
+    assert minimise(problem).cost == pytest.approx(math.log(3.0), rel=1e-15)
+    assert exists(problem).kind == "exists"
+
+
 SETS = {
     "apart": ([[-2.0, -1.0, 1.0, 2.0]], [0, 0, 1, 1], "complete", 0.0),
     "touching": ([[-1.0, 0.0, 0.0, 1.0]], [0, 0, 1, 1], "quasi-complete", 0.5 * LOG2),
