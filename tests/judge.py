@@ -5,7 +5,7 @@ method with least squares for each step; whether a minimum exists is told by `te
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -142,12 +142,6 @@ class Problem:
         w = theta[:n] / self.scale
         v = theta[n:].T if self.bias else np.zeros((w.shape[1], 1), w.dtype)
         return w, v - w.T @ self.center
-
-    def predict(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
-        """Probabilities (K, m) on other samples."""
-        n = self.given.shape[0]
-        Z = (theta[:n] / self.scale).T @ (X.astype(np.longdouble) - self.center)
-        return _softmax(replace(self, kept=np.ones((self.Y.shape[0], X.shape[1]), bool)), Z + theta[n:].sum(0)[:, None])
 
 
 class Minimum(NamedTuple):
