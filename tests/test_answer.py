@@ -223,3 +223,18 @@ def test_a_model_whose_cost_changed_is_evaluated_again(problem, monkeypatch):
     info = xlogreg.fit(X, Y).fit_info
     assert info.passes > expected.passes
     assert info.cost == pytest.approx(expected.cost, rel=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_gradient_descent_on_separated_data_warns_and_keeps_its_iterates(classes):
+    rng = np.random.default_rng(classes)
+    X = rng.standard_normal((2, 30))
+    Y = np.argmax(rng.standard_normal((classes, 2)) @ X, axis=0)
+    costs = []
+    model, warned = fit(X, Y, solver="gd", max_iter=50, learning_rate=0.1, callback=lambda state: costs.append(state.w))
+    assert warned == {"SeparationWarning"}
+    assert (model.fit_info.separation, model.fit_info.reason) == ("complete", "max_iter")
+    assert (model.fit_info.gap, model.fit_info.gap_known) == (model.fit_info.cost, "separated")
+    check(model, X, Y)
+    step = np.linalg.norm(model.w - costs[-1])
+    assert 0 < step < np.linalg.norm(costs[-1] - costs[-2])  # one step of the notes from the last that was seen

@@ -41,7 +41,7 @@ LAYERS = [
     ["cluster"],
     ["nonfinite", "sharing", "folds"],
     ["coordinates", "objective", "lazy", "overflow"],
-    ["wide"],
+    ["wide", "parameters"],
     ["preconditioners", "progress", "solvers.result"],
     ["kronecker", "picture_files", "existence"],
     ["images"],

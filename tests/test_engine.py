@@ -346,11 +346,10 @@ def test_ranks_are_those_of_the_data_whatever_the_solver():
 def test_the_gap_of_a_fit_that_is_stopped_is_that_of_its_answer():
     X, Y = draw(m=300, n_x=4)
     best = xlogreg.fit(X, Y, tol=1e-14)
-    for max_iter in (1, 2):
-        with pytest.warns(xlogreg.ConvergenceWarning):
-            model = xlogreg.fit(X, Y, solver="newton", max_iter=max_iter)
-        assert model.fit_info.gap == pytest.approx(model.fit_info.cost - best.fit_info.cost, rel=0.3)
-        assert model.evaluate(X, Y).log_loss == pytest.approx(model.fit_info.cost, rel=1e-12)
+    with pytest.warns(xlogreg.ConvergenceWarning):
+        model = xlogreg.fit(X, Y, solver="newton", max_iter=1)
+    assert model.fit_info.gap == pytest.approx(model.fit_info.cost - best.fit_info.cost, rel=0.3)
+    assert model.evaluate(X, Y).log_loss == pytest.approx(model.fit_info.cost, rel=1e-12)
 
 
 def test_callbacks_count_on_over_the_stages_of_a_fit(monkeypatch):

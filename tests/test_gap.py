@@ -30,10 +30,10 @@ def fit_reference(name, **options):
 @pytest.mark.parametrize("tol", LOOSE)
 @pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
 @pytest.mark.parametrize("name", DATA)
-def test_the_decrement_is_the_true_gap_within_a_tenth(name, solver, tol):
+def test_the_bound_is_the_true_gap_within_a_tenth(name, solver, tol):
     model, true = fit_reference(name, solver=solver, tol=tol)
-    assert model.fit_info.gap_known == ("decrement" if DATA[name][1] else "bound")
-    assert model.fit_info.gap == pytest.approx(true, rel=0.1, abs=ROUNDING)
+    assert model.fit_info.gap_known == "bound"
+    assert model.fit_info.gap == pytest.approx(true, rel=0.1, abs=1e-12 * model.fit_info.cost)
 
 
 @pytest.mark.parametrize("name", ["spector", "o_rings"])
@@ -69,7 +69,7 @@ def estimated(X, Y, tol):
     l2 = 1 / X.shape[1]
     lowest = xlogreg.fit(X, Y, l2=l2, solver="newton", tol=1e-15).fit_info.cost
     info = xlogreg.fit(X, Y, l2=l2, tol=tol).fit_info
-    assert info.solver in ("sampled-newton", "spectral-lbfgs")
+    assert info.solver in ("newton", "sampled-newton", "spectral-lbfgs")
     return info, info.cost - lowest
 
 

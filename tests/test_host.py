@@ -106,7 +106,7 @@ def _answers(found):
     yield map_samples(found, lambda X: scores(X, theta[:-1, 0], theta[-1:, 0]))
     yield multiply_samples(found, np.ones((4, 1)))
     yield combine_features(found, np.ones((found.m, 2)), np.ones((4, 1)))
-    yield reduce_wide(found, user_coordinates(4, False, None))[0].X
+    yield reduce_wide(found, user_coordinates(4, False, None), centered=True).source.X
     yield found.raw(0, found.m)
     yield found.features(slice(1, 3))
     yield found.shares()

@@ -187,8 +187,10 @@ def test_the_same_call_gives_the_same_bits():
     assert all((a.w == b.w).all() and (a.b == b.b).all() for a, b in zip(first, second, strict=True))
 
 
-def test_a_model_of_a_batch_says_why_it_has_no_standard_errors():
+def test_a_model_of_a_batch_says_why_it_has_no_standard_errors(monkeypatch):
     X, Ys = drawn(2)
+    assert xlogreg.fit_many(X, Ys)[0].standard_errors().w.shape == (len(X), 1)  # of little data
+    monkeypatch.setattr("xlogreg.answer.BATCH_WORK", 0.0)
     with pytest.raises(ValueError, match="no Hessian of all samples"):
         xlogreg.fit_many(X, Ys)[0].standard_errors()
 

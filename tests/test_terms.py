@@ -205,7 +205,9 @@ def test_the_bound_of_a_divergence_holds_and_is_tight():
             moves = np.asarray([-a * v, (1 - a) * v])  # alpha = a (1 + moves)
             if np.min(moves) > -0.9:
                 true = np.sum(np.asarray([1 - a, a]) * ((1 + moves) * np.log1p(moves) - moves))
-                assert true * (1 - 1e-9) - 1e-24 <= divergence <= 1.16 * true + 1e-6 * v * v
+                assert true * (1 - 1e-9) - 1e-24 <= divergence
+                if np.max(np.abs(moves)) < 0.3:
+                    assert divergence <= 1.1 * true + 1e-6 * v * v
             assert outside == (np.min(moves) < -0.9)
 
 

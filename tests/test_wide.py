@@ -49,7 +49,7 @@ def test_gradient_descent_keeps_its_iterates(direct, case):
     np.testing.assert_allclose(model.w, expected.w, atol=1e-10 * scale)
     np.testing.assert_allclose(model.b, expected.b, rtol=1e-8, atol=1e-10 * scale)
     np.testing.assert_allclose(model.costs, expected.costs, rtol=1e-10)
-    assert model.fit_info.gap_known == ("decrement" if "l2" in options else "separated")
+    assert model.fit_info.gap_known == ("bound" if "l2" in options else "separated")
 
 
 @pytest.mark.parametrize(

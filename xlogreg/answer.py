@@ -9,60 +9,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.certificate import EXPANSION_LIMIT, certify
-from xlogreg.coordinates import Coordinates, as_host
+from xlogreg.coordinates import as_host
 from xlogreg.engine import HESSIAN_SHARE
 from xlogreg.existence import RANK, SLOPE, Existence, decide
 from xlogreg.inference import null_log_likelihood
 from xlogreg.objective import ROUNDING, Evaluation, Objective
+from xlogreg.parameters import Parameters, as_stored
 from xlogreg.preconditioners import Inverse, grounded
 from xlogreg.problem import Problem
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.result import Result
 from xlogreg.wide import Span
 
-__all__ = ["Answer", "Parameters", "answer_of", "as_stored"]
+__all__ = ["Answer", "answer_of"]
 
 SEEN = 1e-7  # of the cost, or of a thousandth of the cost without features: changes up to this count as none
 INFERENCE_WORK = 2e9  # operations of the Hessian of all samples that a proof is worth unasked
 SETTLED = ("sampled-newton", "spectral-lbfgs", "batch")  # solvers whose own estimate of the gap ends them
+BATCH_WORK = 1e7  # operations of a Hessian, which each of many models is given
 PATIENCE = 10.0  # such works, up to which scores that do not rest are looked into
 LARGE = 1_000_000  # numbers of X, from which on float64 is avoided where float32 will do
 WELL_POSED = 1e4  # condition of a Hessian up to which rounding errors of float32 do not matter to a proof
 STEPS = 40  # of Newton's method, in which it shows whether there is a minimum
 HIDDEN = 1e-6  # of the cost: gaps that rounding errors of float32 may hide
+FLAT = 1e-2  # of the cost without features: below, most samples are on the flat side of their loss
 DOUBTFUL = 1e8  # condition of a Hessian whose decrement is worth a proof
+LOOSE = 1e-9  # relative gap, above which a step is long enough for a decrement to mislead
 REST = 1e-22  # of the cost: gaps that are no more leave the curvature as it is, to eleven digits
 UNIT = 1.1  # root mean square of a feature in the coordinates of a solver, where its spread was measured, at most
-SHIFT = 1e-6  # of a score, that rounding of b may be
-
-
-class Parameters(NamedTuple):
-    """Of a model, in the dtype that it keeps, on the host."""
-
-    w: np.ndarray  # (n_x, k)
-    b: np.ndarray  # (k, 1)
-    center: np.ndarray | None  # (n_x, 1) where rounding of b would show
-    centered_b: np.ndarray | None  # (k, 1)
-
-    def theta_in(self, coordinates: Coordinates) -> np.ndarray:
-        """theta (n_x + 1, 1, k) of exactly these, as they predict."""
-        w = self.w.astype(np.float64)
-        if self.center is None or self.centered_b is None:
-            return coordinates.theta_of(w, self.b.astype(np.float64))
-        shift = w.T @ (coordinates.center - self.center)
-        return np.concatenate([w * coordinates.scale, (self.centered_b + shift).T])[:, None, :]
-
-
-def as_stored(w: np.ndarray, v: np.ndarray, center: np.ndarray, dtype: str) -> Parameters:
-    """Parameters w (n_x, k), v (k, 1) for X - center, rounded; b makes up for what rounding of w does in the mean."""
-    with np.errstate(over="ignore"):
-        w = w.astype(dtype)
-        exact, reach = w.astype(np.float64), float(np.max(np.sum(np.abs(w * center), axis=0)))
-        if not reach * ROUNDING[dtype] > SHIFT:
-            return Parameters(w, (v - exact.T @ center).astype(dtype), None, None)
-        kept = center.astype(dtype)
-        centered_b = (v - exact.T @ (center - kept)).astype(dtype)
-        return Parameters(w, (centered_b - exact.T @ kept).astype(dtype), kept, centered_b)
 
 
 class Answer(NamedTuple):
@@ -112,18 +86,18 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
     unseen = SEEN * max(float(found.here.value[0]), -1e-3 * null_log_likelihood(problem))  # changes of the cost
     thetas, passes = _finished(problem, found, unseen)
     for number, theta in enumerate(thetas, start=1):
-        parameters = as_stored(*problem.engine.centered_parameters_of(theta), problem.engine.center, dtype)
-        here, change, faithful, more = _evaluated(problem, found, parameters, unseen)
+        plain = problem.engine.centered_parameters_of(theta)
+        parameters = as_stored(*plain, problem.engine.center, dtype)
+        here, risen, faithful, more = _evaluated(problem, found, thetas[-1], plain, parameters, (unseen, tol))
         passes += more
-        risen = min(float(here.value[0] - found.here.value[0]), change)  # of which rounding may be a part
-        if risen <= unseen or number == len(thetas):
+        # what is left out as of no use costs nothing, or stays
+        if number == len(thetas) or risen <= 0.5 * tol * float(here.value[0]):
             break
     gap, known = found.gap, found.known
-    if here is not found.here and gap == gap:  # what was proved of the one holds of the other, but for the difference
-        gap = max(gap + risen, 0.0)
-        if found.inverse is not None and not isinstance(problem.engine, Span):
-            seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
-            gap, known = (seen, "decrement") if seen > 2.0 * gap else (gap, known)
+    gap = max(gap + risen, 0.0) if gap == gap else gap  # what was proved of the one holds of the other, but for that
+    if here is not found.here and gap == gap and found.inverse is not None and not isinstance(problem.engine, Span):
+        seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
+        gap, known = (seen, "estimate") if seen > 2.0 * gap else (gap, known)
     if found.separation == "complete":
         gap, known = float(here.value[0]), "separated"  # the infimum is zero
     coordinates = problem.inner if isinstance(problem.engine, Span) else problem.engine
@@ -137,35 +111,52 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         separation=found.separation,
         direction=found.direction,
         inverse=found.inverse,
-        again=_again(problem, found, parameters, gap, faithful),
+        again=_again(problem, result, found, parameters, (gap, tol), faithful),
     )
 
 
-def _again(problem: Problem, found: Known, parameters: Parameters, gap: float, faithful: bool) -> Problem | None:
-    """The problem from there on: of all features, not their span; in float64; in coordinates of samples that count."""
+def _again(
+    problem: Problem, result: Result, found: Known, parameters: Parameters, gaps: tuple[float, float], faithful: bool
+) -> Problem | None:
+    """The problem from there on: of all features, not their span; in float64; in coordinates of samples that count.
+
+    Or to a smaller gap, where the one that was asked for turned out to be larger than it looked.
+    """
+    gap, tol = gaps
     if not faithful:
         return problem.unreduced(parameters.theta_in(problem.inner))
     narrow = problem.source.dtype != problem.given.place.widest and not isinstance(problem.engine, Span)
     if narrow and not gap <= HIDDEN * float(found.here.value[0]) and problem.solver in ("newton", "lbfgs"):
         return problem.widened(found.at)
+    loose = (
+        result.reason == "converged" and not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
+    )
     lost = (gap != gap and found.separation in ("none", "undecided", "")) or found.separation == "undecided"
-    if not lost or found.here.hessian is None or problem.solver == "gd":
+    if problem.solver == "gd" or found.here.hessian is None:
         return None
-    return problem.recentered(found.at, found.here.hessian[0])
+    lost = lost or problem.lies_far(found.at, found.here.hessian[0])
+    if not (lost or loose):
+        return None
+    if loose and tol * problem.tighten > LOOSE:
+        return problem.tightened(found.at)
+    other = problem.recentered(found.at, found.here.hessian[0]) if lost else None
+    return problem.tightened(found.at) if loose and other is None else other
 
 
 def _known(problem: Problem, result: Result, tol: float) -> Known:
     """The certificate; without a penalty also whether there is a minimum, where that costs no more than it is worth."""
     objective, p = problem.objective, result.theta.size
     unpenalised = objective.loss.curvature is not None and not np.any(objective.l2 > 0)
-    if not unpenalised or problem.solver == "batch" or result.reason in ("time_limit", "diverged"):
-        return _certified(problem, result)
+    if not unpenalised or result.reason in ("time_limit", "diverged"):
+        return _certified(problem, result, tol)
     work = problem.source.m * p * p
+    if problem.solver == "batch" and (work > BATCH_WORK or not objective.separable):
+        return _certified(problem, result, tol)
     if result.last.hessian is None and (p > EXPANSION_LIMIT or work > INFERENCE_WORK):
         # of many samples and many features it is enough that the last steps moved no score any more
         still = result.trend is None or not float(objective.restless(result.trend)[0])
         if still or work > PATIENCE * INFERENCE_WORK or not objective.separable or bool(result.last.separated[0]):
-            found = _certified(problem, result)
+            found = _certified(problem, result, tol)
             if found.separation == "undecided" and still and result.reason == "converged":
                 found = found._replace(separation="none")
             return found._replace(passes=found.passes + (result.trend is not None))
@@ -199,6 +190,9 @@ def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, E
         start = {"theta": result.at, "here": result.last}
     existence = decide(exact, **start, tol=tol, steps=STEPS if ended else 0)
     passes = existence.passes
+    if problem.solver == "gd" and np.any(existence.theta - result.theta):  # which keeps its iterates
+        existence = existence._replace(theta=result.theta, here=exact.expand(result.theta))
+        passes += 1
     if ended and existence.separation == "undecided" and problem.solver != "gd":
         # far out little is left to tell directions by: once more, from the start
         anew = decide(exact, problem.start, tol=tol, steps=STEPS)
@@ -215,9 +209,11 @@ def _as_known(objective: Objective, existence: Existence) -> Known:
     if gap != gap and separation in ("none", "undecided"):
         left = np.abs(here.gradient + _times(here, step))
         if np.max(left) <= 1e-3 * np.max(np.abs(here.gradient)):
-            gap, known = float(decrement(here.gradient, step)[0]), "decrement"
+            gap, known = float(decrement(here.gradient, step)[0]), "estimate"
     if not objective.separable and separation in ("none", "undecided"):
         separation = ""  # of soft targets that is nothing to be told
+    if direction is not None:  # which leads nowhere
+        step = np.zeros_like(at)
     exact = objective.source.dtype == objective.source.place.widest
     return Known(at, here, step, gap, known, passes, separation, direction, inverse, design, exact)
 
@@ -227,7 +223,7 @@ def _times(here: Evaluation, step: np.ndarray) -> np.ndarray:
     return (here.hessian[0] @ step.reshape(-1)).reshape(step.shape)
 
 
-def _certified(problem: Problem, result: Result) -> Known:
+def _certified(problem: Problem, result: Result, tol: float) -> Known:
     """What is known without a look for a minimum that may not exist."""
     objective, timed = problem.objective, result.reason == "time_limit"
     settled = result.reason in ("converged", "precision") and problem.solver in SETTLED
@@ -251,16 +247,31 @@ def _certified(problem: Problem, result: Result) -> Known:
     inverse = None
     if here.hessian is not None and np.all(np.isfinite(here.hessian)):
         inverse = Inverse.of(here.hessian, objective.precision, objective.shift(at.shape[2]))
-        doubtful = result.reason == "precision" or inverse.conditioning[0].condition > DOUBTFUL
-        doubtful = doubtful or (result.reason == "converged" and problem.source.dtype == "float32")
-        if doubtful and separation == "" and objective.loss.curvature is not None:
-            # the decrement may mislead where samples lie far out
-            gap, known, passes = *_proved(objective, at, here), passes + 1
+        if (
+            separation == ""
+            and objective.loss.curvature is not None
+            and _is_doubtful(problem, result, here, inverse, tol)
+        ):
+            passes += 1
+            proved = _proved(objective, at, here)
+            if proved == proved:
+                gap, known = proved, "bound"
+            elif result.reason in ("converged", "precision"):
+                gap, known = np.nan, ""
+            else:
+                known = "estimate"
     return Known(at, here, result.theta - at, gap, known, passes, separation, None, inverse)
 
 
-def _proved(objective: Objective, at: np.ndarray, here: Evaluation) -> tuple[float, str]:
-    """The gap by the step of Newton's method where it proves it, see `xlogreg.existence`, and how it is known."""
+def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:
+    """Whether the decrement may mislead, as where samples lie far out: then the step has to prove the gap."""
+    loose = tol > LOOSE or result.reason not in ("converged", "time_limit")
+    loose = loose or float(here.value[0]) < -FLAT * null_log_likelihood(problem)
+    return loose or inverse.conditioning[0].condition > DOUBTFUL or problem.source.dtype == "float32"
+
+
+def _proved(objective: Objective, at: np.ndarray, here: Evaluation) -> float:
+    """The gap by the step of Newton's method, see `xlogreg.existence`; NaN where it proves none."""
     assert here.hessian is not None
     k = at.shape[2]
     # constants over the classes change no score, and no penalty wants them
@@ -269,9 +280,10 @@ def _proved(objective: Objective, at: np.ndarray, here: Evaluation) -> tuple[flo
     step = -inverse.solve(here.gradient)
     divergence, outside = (float(part[0]) for part in objective.proof(at, step))
     left = np.max(np.abs(here.gradient + _times(here, step)))  # a slope in a direction that seems to have no curvature
-    if outside or inverse.conditioning[0].condition * RANK > 1.0 or left > SLOPE * objective.noise:
-        return np.nan, ""
-    return divergence + 0.5 * float(np.sum(objective.ridge * step * step)), "bound"
+    least = max(SLOPE * objective.noise, 1e-6 * float(np.max(np.abs(here.gradient))))  # of which rounding is a part
+    if outside or inverse.conditioning[0].condition * RANK > 1.0 or left > least:
+        return np.nan
+    return divergence + 0.5 * float(np.sum(objective.ridge * step * step))
 
 
 def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.ndarray], int]:
@@ -318,24 +330,42 @@ def _reach(problem: Problem, theta: np.ndarray) -> float:
 
 
 def _evaluated(
-    problem: Problem, found: Known, parameters: Parameters, unseen: float
+    problem: Problem,
+    found: Known,
+    theta: np.ndarray,
+    plain: tuple[np.ndarray, np.ndarray],
+    parameters: Parameters,
+    allowed: tuple[float, float],
 ) -> tuple[Evaluation, float, bool, int]:
-    """The objective at the parameters, anew where it may differ, and by how much the cost may have risen.
+    """The objective at the parameters, anew where it may differ; how much higher it may be than where it was known.
 
-    And whether it is what the span of wide data promised, and the passes.
+    And whether it is what the span of wide data promised, and the passes. ``theta``: after the last step, and nothing
+    else; ``plain``: parameters w, v for X - center before they were rounded; ``allowed``: changes of the cost that
+    count as none, and the relative gap that is asked for.
     """
-    exact = problem.exact
+    exact, (unseen, tol), value = problem.exact, allowed, float(found.here.value[0])
     rounded = parameters.theta_in(problem.inner) * exact.free
     if isinstance(problem.engine, Span):
-        there = exact.evaluate(rounded)
-        return there, np.inf, _is_faithful(problem, found, there, unseen), 1
-    with np.errstate(invalid="ignore", over="ignore"):
-        change, noise = _change(problem, found, rounded - found.at), 0.0
-        if problem.source.dtype != problem.given.place.widest and not found.exact:
-            noise = problem.objective.noise * _reach(problem, rounded) / problem.source.m**0.5
-    if change + noise * float(found.here.value[0]) <= unseen:
-        return found.here, change, True, 0
-    return exact.evaluate(rounded), change, True, 1
+        there, passes = exact.evaluate(rounded), 1
+        promised = there
+        if parameters.w.dtype != np.float64:
+            before = np.concatenate([plain[0] * problem.inner.scale, plain[1].T])[:, None, :] * exact.free
+            promised, passes = exact.evaluate(before), 2
+        return there, float(there.value[0]) - value, _is_faithful(problem, found, promised, unseen), passes
+    change, noise = _change(problem, found, rounded - found.at), 0.0
+    if problem.source.dtype != problem.given.place.widest and not found.exact:
+        size = (
+            value if problem.objective.separable else 1.0
+        )  # of soft targets the loss is a difference of large numbers
+        noise = size * problem.objective.noise * _reach(problem, rounded) / problem.source.m**0.5
+    later = 0.0  # the last step lowers the cost; what comes after it may raise it
+    if parameters.w.dtype != np.float64 or found.flat or theta.shape[2] > 1:
+        later = _change(problem, found, rounded - theta)
+    if change + noise <= unseen and later <= 0.5 * tol * value:
+        return found.here, later, True, 0
+    there = exact.evaluate(rounded)
+    risen = float(there.value[0]) - value
+    return there, risen if change > unseen or not noise else min(risen, later), True, 1
 
 
 def _is_faithful(problem: Problem, found: Known, there: Evaluation, unseen: float) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.answer import Parameters
 from xlogreg.backends import HOST, Array, Place, dtype_name, place_of, to_host
 from xlogreg.cluster import Distributed, Parts
 from xlogreg.data import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
@@ -20,6 +19,7 @@ from xlogreg.matrices import as_matrix, computing_dtype
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING
 from xlogreg.options import SAMPLES, Options, dtype_option, one_of
+from xlogreg.parameters import Parameters
 from xlogreg.parts import hold
 from xlogreg.placement import choose_place
 from xlogreg.problem import Problem
@@ -52,6 +52,7 @@ __all__ = [
 
 FEW_FEATURES = (64, 128)  # whose algebra takes next to no time, against the passes of one model and of many
 COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
+HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
 ROOM = 0.8  # of the memory that a device has left, which X may take
 Answer = TypeVar("Answer")
 
@@ -215,7 +216,9 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
     """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
     if isinstance(setting.X, Parts):
         return _held(setting.X, encoded, weight)
-    Y = setting.place.put(encoded.Y, "int32" if encoded.numbers else setting.dtype)
+    # probabilities keep their digits: rounded ones would have another cost
+    dtype = "int32" if encoded.numbers else setting.dtype if encoded.hard else setting.place.widest
+    Y = setting.place.put(encoded.Y, dtype)
     with setting.place.computing():
         weight = None if weight is None else setting.place.put(weight, setting.dtype)
     total = labels.total_of(weight, encoded.Y.shape[1])
@@ -259,16 +262,23 @@ def concluded(
     """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
     result = solve(problem, options, began, checkpoint) if result is None else result
     verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
-    for final in (False, True):
+    for final in (False, False, True):
         if verdict.again is None:
             break
-        problem, before = verdict.again, result
+        before, known = (problem, result), verdict
+        problem = verdict.again
         result = solve(problem, options, began, checkpoint)
         if problem.solver == "gd":  # which began anew
-            result = dataclasses.replace(result, passes=before.passes + result.passes)
+            result = dataclasses.replace(result, passes=before[1].passes + result.passes)
         else:
-            result = before.followed_by(result)
+            result = before[1].followed_by(result)
         verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
+        cost = verdict.outcome["cost"]
+        if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
+            (problem, result), verdict = before, known
+            break
+    if verdict.said is not None:
+        warn(*verdict.said)
     return problem, result, verdict
 
 

@@ -39,6 +39,7 @@ from xlogreg.wide import Span
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
 STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
+LOOSEST = 1e-8  # relative gap that models are brought to, whatever is asked for: what they share only estimates it
 NEAR = 1e-4  # relative gap of the model that the others start from: less than what weights change
 ELEMENTWISE = 50  # features whose products take the time of what is done to each score
 ALIKE = 8.0  # times larger or smaller than in the preconditioner that a penalty may be: as much may the gap
@@ -201,7 +202,7 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     penalty = shared.free[:, :, 0] * np.concatenate([shared.penalty[:, 0, :], [[0.0]]])
     M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
-    tol, stages = problem.tolerance(options), []
+    tol, stages = min(problem.tolerance(options), LOOSEST), []
     narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # from a reference it is near anyway
     if narrow is not None:
         stages.append((narrow, NARROW_GAP))
@@ -237,7 +238,7 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
             given=np.isin(part, list(starts)),
             tracks=batch.tracks[part],
             axes=axes,
-            tol=problem.tolerance(options),
+            tol=min(problem.tolerance(options), LOOSEST),
             max_iter=options.steps,
         )
         yield part, [centered(result) for result in ended], axes.passes

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xlogreg.answer import as_stored
 from xlogreg.assembly import Setting, model_of
 from xlogreg.backends import Array
 from xlogreg.coordinates import as_host
@@ -21,6 +20,7 @@ from xlogreg.judging import Verdict, described
 from xlogreg.labels import Targets
 from xlogreg.model import Model
 from xlogreg.objective import Evaluation
+from xlogreg.parameters import as_stored
 from xlogreg.problem import Problem
 
 __all__ = ["Checkpoint", "checkpoint_path", "keeping"]

@@ -15,17 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xlogreg.objective import Evaluation, Objective
+from xlogreg.objective import DUST, Evaluation, Objective
 from xlogreg.preconditioners import Curved, Inverse, curved_directions
 
 __all__ = ["Existence", "Recession", "decide", "recede"]
 
 RANK = 1e-11  # of the largest eigenvalue of a matrix scaled to a unit diagonal, below which a direction is none
 ROUNDS = 3  # in which what moves of tied samples is taken out of a step, each to the rounding errors of the last
-DUST = 1e-13  # of the largest parameter of a direction, which is what rounding left of nothing
 HALVINGS = 20
 FAR, BEYOND = 256.0, 6  # the largest parameter of a step far along a direction of recession; steps taken there
-SLOPE = 512.0  # rounding errors that a gradient may have where there is no slope
+SLOPE = 32.0  # rounding errors that a gradient may have where there is no slope
 
 
 class Recession(NamedTuple):
@@ -53,6 +52,8 @@ def recede(objective: Objective, step: np.ndarray) -> tuple[Recession | None, in
     """A direction of recession next to a step (n_x + 1, 1, k), if there is one, and the passes that it took."""
     direction, inverse, passes = step, None, 0
     for left in reversed(range(ROUNDS + 1)):
+        if step.shape[2] > 1:  # what is the same for all classes moves none against another
+            direction = direction - np.mean(direction, axis=2, keepdims=True)
         direction = np.where(np.abs(direction) > DUST * np.max(np.abs(direction)), direction, 0.0)
         wrong, moved, tied = objective.recession(direction)
         passes += 1
@@ -88,23 +89,34 @@ def decide(
     at, passes = (objective.expand(theta), 1) if here is None else (here, 0)
 
     def found(separation: str, gap: float = np.nan, direction: np.ndarray | None = None) -> Existence:
+        H, inverse = at.hessian, None
+        if H is not None and np.all(np.isfinite(H)):
+            inverse = (
+                solver if k == 1 and solver is not None else Inverse.of(H, objective.precision, objective.shift(k))
+            )
         return Existence(separation, theta, at, step, gap, inverse, design, direction, passes)
 
     while True:
         assert at.hessian is not None
-        step, inverse = np.zeros_like(theta), None
+        step, solver = np.zeros_like(theta), None
         if bool(at.separated[0]):
             return found("complete", direction=theta)
-        if not np.all(np.isfinite(at.hessian)):
+        if not np.all(np.isfinite(at.hessian)) or not np.all(np.isfinite(at.gradient)):
             return found("undecided")
-        inverse = Inverse.of(at.hessian, objective.precision, objective.shift(k))
-        step = -inverse.solve(at.gradient) * objective.free
+        kept, shift = _contrasts(at.hessian[0], k), objective.shift(k)
+        H, given = (matrix[:, kept, :][:, :, kept] for matrix in (at.hessian, shift))
+        solver = Inverse.of(H, objective.precision, given)
+        slopes = at.gradient.reshape(-1)[kept].reshape(len(theta), 1, -1)
+        step = _in_full(-solver.solve(slopes).reshape(-1), kept, theta) * objective.free
+        if not np.all(np.isfinite(step)):
+            step = np.zeros_like(theta)
+            return found("undecided")
         divergence, outside = (float(part[0]) for part in objective.proof(theta, step))
         passes += 1
         full = int(np.sum(objective.free)) * max(1, k - 1)
-        regular, flat = inverse.conditioning[0].rank == full and inverse.conditioning[0].condition * RANK < 1.0, None
+        regular, flat = solver.conditioning[0].rank == full and solver.conditioning[0].condition * RANK < 1.0, None
         if not regular:
-            curved = curved_directions(at.hessian[0] - objective.shift(k)[0], RANK)
+            curved = curved_directions((H - given)[0], RANK)
             flat = curved.flat
             if outside == 0:
                 if design is None:
@@ -114,16 +126,16 @@ def decide(
         if proved and (divergence <= tol * float(at.value[0]) or number >= steps):
             return found("none", divergence)
         if not proved and _worth_a_look(number):
-            for candidate in _candidates(theta, step if outside else None, flat):
+            for candidate in _candidates(theta, step if outside else None, kept, flat):
                 recession, more = recede(objective, candidate)
                 passes += more
                 if recession is None:
                     continue
-                if not recession.complete:  # those that it does not move may be separable, too
-                    further, beyond, more = _beyond(objective, theta, recession.direction)
-                    passes += more
-                    if bool(beyond.separated[0]):
-                        theta, at = further, beyond
+                # those that it does not move may be separable, too
+                further, beyond, more = _beyond(objective, theta, recession.direction)
+                passes += more
+                if bool(beyond.separated[0]):
+                    theta, at = further, beyond
                 complete = recession.complete or bool(at.separated[0])
                 return found("complete" if complete else "quasi-complete", direction=recession.direction)
         if number >= steps or (not proved and outside == 0 and divergence <= tol * float(at.value[0])):
@@ -133,6 +145,22 @@ def decide(
         if there is None:
             return found("none" if proved else "undecided", divergence if proved else np.nan)
         theta, at = theta + length * step, there
+
+
+def _contrasts(H: np.ndarray, k: int) -> np.ndarray:
+    """Numbers of the parameters (p,) that count: of a softmax those of all classes but the most curved one.
+
+    What is the same for all classes changes nothing; left in, it would be a direction of rounding errors.
+    """
+    numbers = np.arange(len(H))
+    return numbers if k == 1 else numbers[numbers % k != int(np.argmax(np.diagonal(H).reshape(-1, k).sum(axis=0)))]
+
+
+def _in_full(part: np.ndarray, kept: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Those parameters as all of them, like theta (n_x + 1, 1, k), zero for the others."""
+    whole = np.zeros(theta.size)
+    whole[kept] = part
+    return whole.reshape(theta.shape)
 
 
 def _is_regular(objective: Objective, here: Evaluation, step: np.ndarray, curved: Curved, design: np.ndarray) -> bool:
@@ -152,7 +180,10 @@ def _beyond(objective: Objective, theta: np.ndarray, direction: np.ndarray) -> t
         assert here.hessian is not None
         if not np.all(np.isfinite(here.hessian)):
             break
-        theta = theta - Inverse.of(here.hessian, objective.precision).solve(here.gradient) * objective.free
+        step = Inverse.of(here.hessian, objective.precision).solve(here.gradient) * objective.free
+        if not np.max(np.abs(step)) <= FAR:  # out of what rounding left of the curvature
+            break
+        theta = theta - step
         here, passes = objective.expand(theta), passes + 1
     return theta, here, passes
 
@@ -163,11 +194,16 @@ def _worth_a_look(number: int) -> bool:
     return root * root == 8 * number + 1
 
 
-def _candidates(theta: np.ndarray, step: np.ndarray | None, flat: np.ndarray | None) -> list[np.ndarray]:
+def _candidates(
+    theta: np.ndarray, step: np.ndarray | None, kept: np.ndarray, flat: np.ndarray | None
+) -> list[np.ndarray]:
     """The step; and what theta has in directions in which the loss is flat, as where samples lie far out."""
     candidates = [] if step is None else [step]
     if flat is not None and flat.size:
-        candidates.append((flat @ (flat.T @ theta.reshape(flat.shape[0], -1))).reshape(theta.shape))
+        if theta.shape[2] > 1:  # of each class against the one that is left out
+            left_out = np.setdiff1d(np.arange(theta.shape[2]), kept % theta.shape[2])
+            theta = theta - theta[:, :, left_out]
+        candidates.append(_in_full(flat @ (flat.T @ theta.reshape(-1)[kept]), kept, theta))
     return candidates
 
 

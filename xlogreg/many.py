@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from xlogreg import labels
-from xlogreg.answer import Parameters
 from xlogreg.assembly import Setting, at_work, concluded, model_of, open_samples, settle, settle_parts, within_memory
 from xlogreg.cluster import Parts
 from xlogreg.exceptions import ConvergenceWarning, warn
 from xlogreg.judging import Verdict
 from xlogreg.model import Model
 from xlogreg.options import TARGETS, one_of, options_of_models, shown
+from xlogreg.parameters import Parameters
 from xlogreg.plans import Plan, named, solve_plan
 from xlogreg.problem import Problem
 from xlogreg.sharing import bring, share_out

@@ -33,8 +33,8 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
     Returns
     -------
     divergence : array (g,)
-        Sum of the weighted divergences KL(alpha || a), alpha = a (1 + v - a'v), v the moves of the scores; up to
-        a sixth too large.
+        Sum of the weighted divergences KL(alpha || a), alpha = a (1 + v - a'v), v the moves of the scores; a
+        little too large, the less the smaller they are.
     outside : array (g,)
         Number of samples of which some alpha is not safely above zero.
     """
@@ -76,6 +76,7 @@ def _lead(block: Block, step: Array) -> tuple[Array, Array, Array]:
     D = model_scores(block.X, step)[0, :, :]
     moves = xp.concat([0.0 * D, D], axis=0) if D.shape[0] == 1 else D
     Y = _of_targets(block.Y)
+    Y = Y / xp.sum(Y, axis=0, keepdims=True)  # rounding of probabilities is no move
     return D, Y, xp.sum(Y * moves, axis=0, keepdims=True) - moves
 
 
@@ -86,7 +87,7 @@ def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
     ----------
     block : Block
     points : array (2 (n_x + 1), 1, k)
-        The step, and below it the size of the terms that it is the sum of.
+        The step, and below it its absolute value.
 
     Returns
     -------

@@ -25,8 +25,9 @@ from xlogreg.terms import (
     second_moment_terms,
 )
 
-__all__ = ["Evaluation", "Objective"]
+__all__ = ["DUST", "ROUNDING", "Evaluation", "Objective"]
 
+DUST = 1e-13  # of the terms of a sum, what rounding leaves of nothing
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -234,11 +235,11 @@ class Objective:
         """
         xp = array_namespace(step)
         source, parameters = self._uncentered(step)
-        sizes = xp.abs(step * self.rows)
-        if self.center is not None:  # the bias is a sum, too, whose rounding errors are those of its terms
-            W, b = sizes[:-1, :, :], sizes[-1:, :, :]
-            sizes = xp.concat([W, b + xp.sum(W * xp.abs(self.center), axis=0, keepdims=True)], axis=0)
-        points = xp.concat([parameters, sizes], axis=0)
+        if self.center is not None:  # the bias is a sum, too: where its terms cancel, what rounding left of it is none
+            W, b, terms = parameters[:-1, :, :], parameters[-1:, :, :], xp.abs(step * self.rows)
+            terms = terms[-1:, :, :] + xp.sum(terms[:-1, :, :] * xp.abs(self.center), axis=0, keepdims=True)
+            parameters = xp.concat([W, xp.where(xp.abs(b) > DUST * terms, b, xp.zeros_like(b))], axis=0)
+        points = xp.concat([parameters, xp.abs(parameters)], axis=0)
         wrong, moved, tied = (int(part[0]) for part in source.sum(recession_terms, points))
         return wrong, moved, tied
 

@@ -24,6 +24,9 @@ from xlogreg.wide import reduction_pays
 __all__ = ["Plan", "Solved", "named", "solve_plan"]
 
 
+ENOUGH = 10  # samples for each parameter, for the curvature of all to be about that of some of them
+
+
 class Plan(NamedTuple):
     """g models of one X."""
 
@@ -125,7 +128,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     if erased_class(source, target) is not None:
         return
     problem = pose(source, target, given, options)
-    if not sharing_pays(problem):
+    if not sharing_pays(problem) or (own and problem.source.m < ENOUGH * problem.start.size):
         return
     batch = pose_batch(
         problem,

@@ -15,6 +15,7 @@ from xlogreg.coordinates import (
     measure_spread,
     user_coordinates,
 )
+from xlogreg.data import InMemory
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.losses import LOSSES, Loss
@@ -23,7 +24,7 @@ from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.source import Samples, host_center
 from xlogreg.tails import PRECISE, RARE
-from xlogreg.wide import Span, reduce_wide, reduction_pays
+from xlogreg.wide import Span, is_even, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
 
@@ -31,7 +32,10 @@ TOL = {"float64": 1e-12, "float32": 1e-9}
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
 # means, in standard deviations, up to which they may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
-HESSIAN_FOLD = 1e2  # where squares of means are subtracted from squares
+HESSIAN_FOLD = 10.0  # where squares of means are subtracted from squares
+SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells all of the features
+TIGHTER = 1e-4  # than a gap that looked smaller than it is
+FAR_OUT = 1e5  # such deviations, from which on that is certain to matter
 RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
 TINY = np.finfo(float).tiny  # in the place of shares that are none next to those of other classes
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
@@ -53,6 +57,7 @@ class Problem(NamedTuple):
     inner: Coordinates  # the engine's, were they not those of a span
     full: Objective  # that of all features there
     columns: Samples  # its samples
+    tighten: float = 1.0  # what the gap to stop at is multiplied by
 
     def unreduced(self, theta: np.ndarray) -> "Problem":
         """The same with all features in place of the span of wide data, from a theta (n_x + 1, 1, k) of these on."""
@@ -66,6 +71,10 @@ class Problem(NamedTuple):
         start = np.zeros_like(theta) if descends else theta
         return self._replace(source=source, objective=objective, start=start, **changed)
 
+    def tightened(self, theta: np.ndarray) -> "Problem":
+        """The same to a smaller gap, from a theta (n_x + 1, 1, k) on, by Newton's method."""
+        return self._replace(start=theta, warm=True, solver="newton", tighten=TIGHTER * self.tighten)
+
     def widened(self, theta: np.ndarray) -> "Problem":
         """The same computed in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
         full = self.exact
@@ -78,13 +87,10 @@ class Problem(NamedTuple):
         Their means and scales are weighted by the curvature of each sample, which is in the Hessian (p, p). None where
         that changes nothing.
         """
-        rows, k = theta.shape[0], theta.shape[2]
+        rows = theta.shape[0]
         if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center) or theta.size > NEWTON_LIMIT:
             return None
-        S = np.trace((hessian - self.objective.shift(k)[0]).reshape(rows, k, rows, k), axis1=1, axis2=3)
-        with np.errstate(all="ignore"):
-            mean = S[:-1, -1] / S[-1, -1]
-            scale = np.sqrt(np.diagonal(S)[:-1] / S[-1, -1] - mean**2)
+        mean, scale = self._of_those_that_count(theta, hessian)
         if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
             return None
         center = self.engine.center + self.engine.scale * mean[:, None]
@@ -107,6 +113,23 @@ class Problem(NamedTuple):
         changed |= {"engine": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
         return self._replace(start=start, **changed)
 
+    def lies_far(self, theta: np.ndarray, hessian: np.ndarray) -> bool:
+        """Whether some samples lie so far out that the coordinates hardly tell apart those that count at theta."""
+        if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center):
+            return False
+        mean, scale = self._of_those_that_count(theta, hessian)
+        moving = self.objective.free[:-1, 0, 0] > 0
+        near = np.abs(mean) <= FAR_OUT * scale  # not where the scale is NaN, lost in rounding errors
+        return bool(np.any(moving & (np.abs(mean) > 0.0) & np.isfinite(mean) & ~near))
+
+    def _of_those_that_count(self, theta: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN where it hides them."""
+        rows, k = theta.shape[0], theta.shape[2]
+        S = np.trace((hessian - self.objective.shift(k)[0]).reshape(rows, k, rows, k), axis1=1, axis2=3)
+        with np.errstate(all="ignore"):
+            mean = S[:-1, -1] / S[-1, -1]
+            return mean, np.sqrt(np.diagonal(S)[:-1] / S[-1, -1] - mean**2)
+
     @property
     def exact(self) -> Objective:
         """The objective of all features, in the widest float of the place: of X itself, not as a block rounds it."""
@@ -119,9 +142,14 @@ class Problem(NamedTuple):
         center = np.reshape(self.inner.center, (-1, 1, 1)) if folded and source.center is not None else None
         return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
 
-    def tolerance(self, options: Options) -> float:
-        """The relative gap to stop at."""
+    def goal(self, options: Options) -> float:
+        """The relative gap that is asked for."""
         return self.default_tolerance if options.tol is None else float(options.tol)
+
+    def tolerance(self, options: Options) -> float:
+        """The relative gap to stop at; in the span of wide data, where steps cost little, a small one in any case."""
+        tol = self.tighten * self.goal(options)
+        return min(tol, SPAN_TOL) if isinstance(self.engine, Span) and self.solver != "gd" else tol
 
     @property
     def default_tolerance(self) -> float:
@@ -184,17 +212,20 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         full = dataclasses.replace(full, center=center, folded=_far(inner) < HESSIAN_FOLD)
     columns, objective = source, full
     engine: Coordinates | Span = inner
-    if given is None and reduction_pays(source, options.steps):
-        wide, unit = source, user._replace(center=inner.center)
-        source, basis, spectrum, means = reduce_wide(wide, unit, options.solver != "gd" and options.bias)
-        scale = np.ones_like(spectrum)
-        if options.solver != "gd":
-            scale = np.sqrt(spectrum / source.total_weight + ridge)
-        engine = Span(wide.uncentered() if full.center is not None else wide, basis, scale[:, None], unit, means)
+    wide = given is None and reduction_pays(source, options.steps)
+    if wide and is_even((spread or measure_spread(whole)).variance, user):
+        assert isinstance(source, InMemory)
+        unit = user._replace(center=inner.center)
+        reduced, basis, spectrum, means = reduce_wide(source, unit, options.solver != "gd" and options.bias)
         passes += 2  # one to leave it
-        objective = _objective(
-            source, loss, options, engine.scale, scale[:, None] ** -2, np.ones(source.n_x), separable
-        )
+        if len(spectrum):  # none of features that are all constant
+            scale = np.ones_like(spectrum)
+            if options.solver != "gd":
+                scale = np.sqrt(spectrum / source.total_weight + ridge)
+            lying = (source.uncentered() if full.center is not None else source).widened()
+            engine, source = Span(lying, basis, scale[:, None], unit, means), reduced
+            still = np.ones(source.n_x)
+            objective = _objective(source, loss, options, engine.scale, scale[:, None] ** -2, still, separable)
     solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
     start = np.zeros((source.n_x + 1, 1, k))
     if solver != "gd" and spread is not None and options.bias:

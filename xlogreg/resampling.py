@@ -1,5 +1,6 @@
 """`bootstrap`: how much the parameters would change with other samples of the same kind."""
 
+import dataclasses
 import numbers
 import time
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.answer import answer_of
 from xlogreg.assembly import Received, receive
 from xlogreg.backends import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, warn
@@ -17,6 +19,7 @@ from xlogreg.plans import Plan, Solved, solve_plan
 
 __all__ = ["Bootstrap", "Interval", "bootstrap"]
 
+LOOSEST = 1e-8  # relative gap of a replicate, whatever is asked for: intervals want no more noise than the samples have
 COUNTS_BYTES = 2**28  # of how often each replicate draws each sample, at a time
 
 
@@ -158,7 +161,7 @@ def bootstrap(
     parameters, lost = [], 0
     for first in range(0, int(replicates), portion):
         count = min(portion, int(replicates) - first)
-        parameters += [_parameters(solved) for solved in _solve_replicates(received, option, count, draws)]
+        parameters += [_parameters(solved, option) for solved in _solve_replicates(received, option, count, draws)]
     w, b = (np.stack(part) for part in zip(*parameters, strict=True))
     found = Bootstrap(w, b, model)
     lost = int(np.sum(~found.valid))
@@ -182,11 +185,17 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
         place = place_of(weight)
         weights = [weight * place.put(counts, place.widest) for counts in drawn]
     numbers = list(range(count))
+    option = dataclasses.replace(option, tol=None if option.tol is None else min(option.tol, LOOSEST))
     return solve_plan(Plan(setting, [targets], weights, [0] * count, numbers, [option] * count))
 
 
-def _parameters(solved: Solved) -> tuple[np.ndarray, np.ndarray]:
+def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray]:
+    """w (n_x, k) and b (k, 1), NaN where there is no minimum, or none was found."""
     problem, result, _ = solved
-    if result is None or result.reason not in ("converged", "precision"):
-        return problem.engine.parameters_of(np.full_like(problem.start, np.nan))
-    return problem.engine.parameters_of(result.theta * problem.objective.free)
+    if result is not None and result.reason in ("converged", "precision", "separated"):
+        answer = answer_of(problem, result, problem.goal(option), "float64")
+        if answer.separation in ("none", ""):
+            w, b = answer.parameters.w, answer.parameters.b
+            return w, b
+    k = problem.start.shape[2]
+    return np.full((problem.inner.scale.shape[0], k), np.nan), np.full((k, 1), np.nan)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xlogreg.answer import as_stored
 from xlogreg.assembly import Setting, gather, parameters_at
 from xlogreg.backends import to_host
 from xlogreg.coordinates import measure_spread, user_coordinates
 from xlogreg.model import Model
+from xlogreg.parameters import as_stored
 from xlogreg.plans import Plan
 from xlogreg.source import host_center
-from xlogreg.wide import Span, reduce_wide, reduction_pays
+from xlogreg.wide import Span, is_even, reduce_wide, reduction_pays
 
 __all__ = ["reduce_plan"]
 
@@ -30,19 +30,21 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     if not np.all(np.isfinite(spread.variance)):
         return plan, lambda models: models  # for an error that says so
     user = user_coordinates(source.n_x, options.standardize, None)
+    if not is_even(spread.variance, user):
+        return plan, lambda models: models
     if options.bias:
         source = source.centered(spread.mean)
     user = user._replace(center=host_center(source))
     reduced, basis, spectrum, means = reduce_wide(source, user, options.bias)
     # what rounding of the products hides, against what the penalty lets count
     hidden = source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0) / (4.0 * source.total_weight)
-    if hidden > HIDDEN * min(option.l2 for option in plan.options):
+    if not len(spectrum) or hidden > HIDDEN * min(option.l2 for option in plan.options):
         return plan, lambda models: models
     inner = setting._replace(
         X=reduced.X, samples="columns", names=None, home=setting.place, stored=reduced.dtype, dtype=reduced.dtype
     )
     plain = [dataclasses.replace(option, standardize=False) for option in plan.options]
-    span = Span(source, basis, np.ones((len(spectrum), 1)), user, means)
+    span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)
     return plan._replace(setting=inner, options=plain), functools.partial(_in_full, setting, span)
 
 

@@ -21,8 +21,9 @@ from xlogreg.source import Samples
 from xlogreg.terms import combine_terms
 from xlogreg.threads import tree_sum
 
-__all__ = ["Span", "combine_features", "multiply_samples", "reduce_wide", "reduction_pays"]
+__all__ = ["Span", "combine_features", "is_even", "multiply_samples", "reduce_wide", "reduction_pays"]
 
+UNEVEN = 1e8  # variance of a feature, in those of the others, that products of samples still stand
 MOST_SAMPLES = 5000  # whose products take 200 MB
 
 
@@ -96,6 +97,12 @@ class Reduced(NamedTuple):
     basis: Array  # (m, r)
     spectrum: np.ndarray  # (r,) the eigenvalues
     means: np.ndarray  # (r,)
+
+
+def is_even(variance: np.ndarray, user: Coordinates) -> bool:
+    """Whether no feature dwarfs the others, of which rounding of the products would leave nothing; (n_x, 1)."""
+    sizes = variance / user.scale**2
+    return bool(np.max(sizes) <= UNEVEN * np.median(sizes[sizes > 0.0])) if np.any(sizes > 0.0) else False
 
 
 def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
