@@ -287,12 +287,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return moved
 
     def sparsify(self) -> Self:
-        """Make coef_ a sparse matrix of SciPy, on the host, as scikit-learn does; predictions stay where X lives."""
+        """Make ``coef_`` a sparse matrix of SciPy, on the host, as scikit-learn does; predictions live where X does."""
         self.coef_ = scipy.sparse.csr_array(to_host(self._dense()))
         return self
 
     def densify(self) -> Self:
-        """Make coef_ an array again, where the training X lived."""
+        """Make ``coef_`` an array again, where the training X lived."""
         self.coef_ = self._dense()
         return self
 
