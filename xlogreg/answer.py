@@ -16,7 +16,7 @@ from xlogreg.inference import null_log_likelihood
 from xlogreg.objective import ROUNDING, Evaluation, Objective
 from xlogreg.parameters import Parameters, as_stored
 from xlogreg.preconditioners import Inverse, grounded
-from xlogreg.problem import Problem
+from xlogreg.problem import NEWTON_LIMIT, Problem
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.result import Result
 from xlogreg.wide import Span
@@ -155,7 +155,8 @@ def _known(problem: Problem, result: Result, tol: float) -> Known:
     if result.last.hessian is None and (p > EXPANSION_LIMIT or work > INFERENCE_WORK):
         # of many samples and many features it is enough that the last steps moved no score any more
         still = result.trend is None or not float(objective.restless(result.trend)[0])
-        if still or work > PATIENCE * INFERENCE_WORK or not objective.separable or bool(result.last.separated[0]):
+        dear = p > NEWTON_LIMIT or work > PATIENCE * INFERENCE_WORK
+        if still or dear or not objective.separable or bool(result.last.separated[0]):
             found = _certified(problem, result, tol)
             if found.separation == "undecided" and still and result.reason == "converged":
                 found = found._replace(separation="none")
