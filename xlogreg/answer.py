@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.certificate import EXPANSION_LIMIT, certify
-from xlogreg.coordinates import as_host
+from xlogreg.coordinates import Coordinates, as_host
 from xlogreg.engine import HESSIAN_SHARE
 from xlogreg.existence import RANK, SLOPE, Existence, decide
 from xlogreg.inference import null_log_likelihood
@@ -93,11 +93,14 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         # what is left out as of no use costs nothing, or stays
         if number == len(thetas) or risen <= 0.5 * tol * float(here.value[0]):
             break
+        if float(here.value[0]) <= _least_cost(problem, thetas[-1]) + unseen:
+            break
     gap, known = found.gap, found.known
     gap = max(gap + risen, 0.0) if gap == gap else gap  # what was proved of the one holds of the other, but for that
     if here is not found.here and gap == gap and found.inverse is not None and not isinstance(problem.engine, Span):
         seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
         gap, known = (seen, "estimate") if seen > 2.0 * gap else (gap, known)
+    gap = min(gap, float(here.value[0])) if gap == gap else gap  # no cost is negative
     if found.separation == "complete":
         gap, known = float(here.value[0]), "separated"  # the infimum is zero
     coordinates = problem.inner if isinstance(problem.engine, Span) else problem.engine
@@ -111,12 +114,24 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         separation=found.separation,
         direction=found.direction,
         inverse=found.inverse,
-        again=_again(problem, result, found, parameters, (gap, tol), faithful),
+        again=_again(problem, result, found, theta, parameters, (gap, tol), faithful),
     )
 
 
+def _least_cost(problem: Problem, theta: np.ndarray) -> float:
+    """The cost at theta, as far as rounding errors of its scores tell: one pass."""
+    value = float(problem.exact.evaluate(theta).value[0]) if isinstance(problem.engine, Coordinates) else -np.inf
+    return value + ROUNDING["float64"] * _reach(problem, theta) * abs(value)
+
+
 def _again(
-    problem: Problem, result: Result, found: Known, parameters: Parameters, gaps: tuple[float, float], faithful: bool
+    problem: Problem,
+    result: Result,
+    found: Known,
+    theta: np.ndarray,
+    parameters: Parameters,
+    gaps: tuple[float, float],
+    faithful: bool,
 ) -> Problem | None:
     """The problem from there on: of all features, not their span; in float64; in coordinates of samples that count.
 
@@ -128,9 +143,8 @@ def _again(
     narrow = problem.source.dtype != problem.given.place.widest and not isinstance(problem.engine, Span)
     if narrow and not gap <= HIDDEN * float(found.here.value[0]) and problem.solver in ("newton", "lbfgs"):
         return problem.widened(found.at)
-    loose = (
-        result.reason == "converged" and not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
-    )
+    short = not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
+    loose = short and (result.reason == "converged" or (found.flat and result.reason == "precision"))
     lost = (gap != gap and found.separation in ("none", "undecided", "")) or found.separation == "undecided"
     if problem.solver == "gd" or found.here.hessian is None:
         return None
@@ -138,9 +152,9 @@ def _again(
     if not (lost or loose):
         return None
     if loose and tol * problem.tighten > LOOSE:
-        return problem.tightened(found.at)
+        return problem.tightened(theta)
     other = problem.recentered(found.at, found.here.hessian[0]) if lost else None
-    return problem.tightened(found.at) if loose and other is None else other
+    return problem.tightened(theta) if loose and other is None else other
 
 
 def _known(problem: Problem, result: Result, tol: float) -> Known:
@@ -163,7 +177,7 @@ def _known(problem: Problem, result: Result, tol: float) -> Known:
             return found._replace(passes=found.passes + (result.trend is not None))
     asked, existence, passes = _decided(problem, result, tol)
     found = _as_known(asked, existence)
-    if problem.solver == "gd" and found.separation == "undecided":
+    if problem.solver == "gd" and found.separation == "undecided" and existence.design is None:
         steps = min(STEPS, int(4 * result.passes / p))  # as long as the descent took
         beside = decide(asked, result.theta, existence.here, tol=np.inf, steps=steps)
         found = found._replace(separation=beside.separation, direction=beside.direction)
@@ -189,12 +203,15 @@ def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, E
     resting = resting or not np.any(result.theta - result.at)
     if resting and result.last.hessian is not None and exact is problem.objective:
         start = {"theta": result.at, "here": result.last}
-    existence = decide(exact, **start, tol=tol, steps=STEPS if ended else 0)
+    descends = problem.solver == "gd"
+    existence = decide(exact, **start, tol=tol, steps=STEPS if ended and not descends else 0)
     passes = existence.passes
-    if problem.solver == "gd" and np.any(existence.theta - result.theta):  # which keeps its iterates
+    if descends and np.any(existence.theta - result.theta):  # which keeps its iterates
         existence = existence._replace(theta=result.theta, here=exact.expand(result.theta))
         passes += 1
-    if ended and existence.separation == "undecided" and problem.solver != "gd":
+    if descends and existence.separation == "none" and existence.design is not None:
+        existence = existence._replace(separation="undecided", gap=np.nan)  # its coordinates may hide directions
+    if ended and existence.separation == "undecided" and not descends:
         # far out little is left to tell directions by: once more, from the start
         anew = decide(exact, problem.start, tol=tol, steps=STEPS)
         passes += anew.passes
@@ -294,7 +311,7 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
     """
     if problem.solver == "gd":  # the iterates of the notes, and nothing else
         return [found.at], 0
-    theta = found.at if unseen < found.gap else found.at + found.step
+    theta = found.at + found.step if found.gap <= unseen else found.at
     if theta.shape[2] > 1:  # of all with the same probabilities the shortest
         theta = theta - np.mean(theta, axis=2, keepdims=True)
     theta = theta * problem.objective.free

@@ -21,6 +21,7 @@ from xlogreg.preconditioners import Curved, Inverse, curved_directions
 __all__ = ["Existence", "Recession", "decide", "recede"]
 
 RANK = 1e-11  # of the largest eigenvalue of a matrix scaled to a unit diagonal, below which a direction is none
+RANK_NOISE = 1e3  # rounding errors, where these are more: of a place without float64
 ROUNDS = 3  # in which what moves of tied samples is taken out of a step, each to the rounding errors of the last
 HALVINGS = 20
 FAR, BEYOND = 256.0, 6  # the largest parameter of a step far along a direction of recession; steps taken there
@@ -84,7 +85,7 @@ def decide(
         Relative gap at which a proved minimum is near enough.
     steps : int
     """
-    number, k = 0, theta.shape[2]
+    number, k, rank = 0, theta.shape[2], max(RANK, RANK_NOISE * objective.precision)
     design: np.ndarray | None = None
     at, passes = (objective.expand(theta), 1) if here is None else (here, 0)
 
@@ -114,14 +115,14 @@ def decide(
         divergence, outside = (float(part[0]) for part in objective.proof(theta, step))
         passes += 1
         full = int(np.sum(objective.free)) * max(1, k - 1)
-        regular, flat = solver.conditioning[0].rank == full and solver.conditioning[0].condition * RANK < 1.0, None
+        regular, flat = solver.conditioning[0].rank == full and solver.conditioning[0].condition * rank < 1.0, None
         if not regular:
-            curved = curved_directions((H - given)[0], RANK)
+            curved = curved_directions((H - given)[0], rank)
             flat = curved.flat
             if outside == 0:
                 if design is None:
                     design, passes = objective.second_moment(), passes + 1
-                regular = _is_regular(objective, at, step, curved, design)
+                regular = _is_regular(objective, at, step, curved, curved_directions(design, rank), design)
         proved = outside == 0 and regular
         if proved and (divergence <= tol * float(at.value[0]) or number >= steps):
             return found("none", divergence)
@@ -163,13 +164,15 @@ def _in_full(part: np.ndarray, kept: np.ndarray, theta: np.ndarray) -> np.ndarra
     return whole.reshape(theta.shape)
 
 
-def _is_regular(objective: Objective, here: Evaluation, step: np.ndarray, curved: Curved, design: np.ndarray) -> bool:
+def _is_regular(
+    objective: Objective, here: Evaluation, step: np.ndarray, curved: Curved, moving: Curved, design: np.ndarray
+) -> bool:
     """Whether the Hessian is curved in all directions that the features have, and no slope is left in others."""
     k, size = step.shape[2], np.sqrt(np.diagonal(design))[:, None]
     assert here.hessian is not None
     left = np.abs(here.gradient[:, 0, :] + (here.hessian[0] @ step.reshape(-1)).reshape(-1, k))
     even = bool(np.all(left * objective.free[:, 0, :] <= SLOPE * objective.noise * size))
-    return even and curved.rank == max(1, k - 1) * curved_directions(design, RANK).rank
+    return even and curved.rank == max(1, k - 1) * moving.rank
 
 
 def _beyond(objective: Objective, theta: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, Evaluation, int]:

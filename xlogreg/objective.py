@@ -221,7 +221,7 @@ class Objective:
     def proof(self, theta: Array, step: Array) -> tuple[Array, Array]:
         """Mean divergence of alpha from a, and the number of samples whose alpha is not inside (g,): one pass.
 
-        Of both see `xlogreg.terms.proof_terms`; of models at theta (n_x + 1, g, k), with a step for each.
+        Of both see `xlogreg.moves.proof_terms`; of models at theta (n_x + 1, g, k), with a step for each.
         """
         source, points = self._stacked(theta, step)
         divergence, outside = source.sum(proof_terms, points, self.loss)
@@ -230,7 +230,7 @@ class Objective:
     def recession(self, step: Array) -> tuple[int, int, int]:
         """How many samples the step (n_x + 1, 1, k) moves wrongly, at all, and not beyond every class: one pass.
 
-        See `xlogreg.terms.recession_terms`. Where none moves wrongly and any at all, the cost falls along the step for
+        See `xlogreg.moves.recession_terms`. Where none moves wrongly and any at all, the cost falls along the step for
         ever (Albert & Anderson, Biometrika 1984). If none is left tied to another class, separation is complete.
         """
         xp = array_namespace(step)
@@ -249,7 +249,7 @@ class Objective:
         return source.sum(restless_terms, parameters)[0]
 
     def tied(self, step: Array, direction: Array) -> tuple[Array, Array]:
-        """Of the samples that a recession must not move, given by a step: see `xlogreg.terms.tied_terms`. One pass.
+        """Of the samples that a recession must not move, given by a step: see `xlogreg.moves.tied_terms`. One pass.
 
         The Hessian of their squared moves (1, p, p), and its product with a direction (n_x + 1, 1, k).
         """
