@@ -1,5 +1,6 @@
 """`xlogreg.LogisticRegression` beside scikit-learn's, inside scikit-learn's tools, and on arrays that those refuse."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -58,20 +59,22 @@ def test_every_check_of_array_api_passes():
     run_array_api_checks("LogisticRegression")
 
 
-def run_array_api_checks(name):
+def run_array_api_checks(name, **parameters):
     """In an interpreter of its own: SciPy looks at the variable once, when it is imported."""
     program = (
-        "import sys, warnings, xlogreg\n"
+        "import json, sys, warnings, xlogreg\n"
         "from sklearn.utils.estimator_checks import check_estimator\n"
         "warnings.simplefilter('ignore')\n"
-        "found = check_estimator(getattr(xlogreg, sys.argv[1])(), on_skip=None, on_fail=None)\n"
+        "model = getattr(xlogreg, sys.argv[1])(**json.loads(sys.argv[2]))\n"
+        "found = check_estimator(model, on_skip=None, on_fail=None)\n"
         "wrong = [one['check_name'] for one in found if one['status'] == 'failed']\n"
         "ran = [one for one in found if 'array_api' in one['check_name'] and one['status'] == 'passed']\n"
         "assert not wrong, wrong\n"
         "assert len(ran) >= 4, ran"
     )
     environment = os.environ | {"SCIPY_ARRAY_API": "1"}
-    done = subprocess.run([sys.executable, "-c", program, name], env=environment, capture_output=True, text=True)
+    call = [sys.executable, "-c", program, name, json.dumps(parameters)]
+    done = subprocess.run(call, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

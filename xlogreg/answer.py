@@ -96,7 +96,8 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         if float(here.value[0]) <= _least_cost(problem, thetas[-1]) + unseen:
             break
     gap, known = found.gap, found.known
-    gap = max(gap + risen, 0.0) if gap == gap else gap  # what was proved of the one holds of the other, but for that
+    if gap == gap:  # what was proved of the one holds of the other, but for that; what was estimated proves no less
+        gap = max(gap + risen, 0.0) if known == "bound" else gap + max(risen, 0.0)
     if here is not found.here and gap == gap and found.inverse is not None and not isinstance(problem.engine, Span):
         seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
         gap, known = (seen, "estimate") if seen > 2.0 * gap else (gap, known)
