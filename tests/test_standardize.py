@@ -93,7 +93,10 @@ def test_no_fold_that_is_held_out_leaks_into_the_scale(K, kind, tmp_path):
         np.save(tmp_path / "X.npy", X)
         given = np.load(tmp_path / "X.npy", mmap_mode="r")
     elif kind == "factory":
-        given = lambda: ((X[:, i : i + 90], Y[i : i + 90]) for i in range(0, M, 90))  # noqa: E731
+
+        def given():
+            return ((X[:, i : i + 90], Y[i : i + 90]) for i in range(0, M, 90))
+
     l2s = [1.0, 0.03]
     found = xlogreg.fit_cv(given, None if kind == "factory" else Y, l2s, **options)
     for fold in range(found.folds.max() + 1):
@@ -150,3 +153,13 @@ def test_spreads_are_those_of_each_models_samples(settled):
                 found.mean[:, model], np.mean(part, axis=1) - np.mean(X, axis=1), rtol=1e-6, atol=1e-6
             )
             assert (found.variance[2, model] == 0) == (model >= 2)
+
+
+def test_without_a_bias_the_centre_is_the_mean_as_float64_has_it(where):
+    rng = np.random.default_rng(0)
+    X = (1e6 + rng.standard_normal((3, 200))).astype(np.float32)
+    Y = np.asarray(rng.random(200) < 1 / (1 + np.exp(-2 * (X[0] - 1e6))), dtype=np.int64)
+    options = {"l2": 1e-3, "bias": False, "standardize": True}
+    right = xlogreg.fit(X.astype(np.float64), Y, **options).fit_info.cost
+    found = xlogreg.fit(where.asarray(X), where.place.put(Y), **options).fit_info.cost
+    assert found == pytest.approx(right, rel=1e-6 if where.place.widest == "float64" else 1e-2)

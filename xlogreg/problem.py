@@ -20,7 +20,7 @@ from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
 from xlogreg.losses import LOSSES, Loss
 from xlogreg.model import Model
-from xlogreg.objective import Objective
+from xlogreg.objective import ROUNDING, Objective
 from xlogreg.options import Options
 from xlogreg.source import Samples, host_center
 from xlogreg.tails import PRECISE, RARE
@@ -33,6 +33,7 @@ NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each
 # means, in standard deviations, up to which they may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
 HESSIAN_FOLD = 10.0  # where squares of means are subtracted from squares
+SHIFT = 8.0  # rounding errors, in standard deviations, that a centre may be off where no bias makes up for it
 SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells all of the features
 TIGHTER = 1e-4  # than a gap that looked smaller than it is
 FAR_OUT = 1e5  # such deviations, from which on that is certain to matter
@@ -199,8 +200,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     if options.solver != "gd" and spread is not None:
         inner = engine_coordinates(user, spread, ridge, options.bias)
     if np.any(inner.center != 0.0):
-        source = source.centered(inner.center)
-        inner = inner._replace(center=host_center(source))
+        source, inner = _centered(source, inner, options.bias)
     moving = np.ones(source.n_x)
     if spread is not None:  # a feature that is constant has the weight zero, to the bit
         shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
@@ -234,15 +234,28 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         source, objective = _settled(source, objective)
     if engine is inner:
         full, columns = objective, source
+    warm = given is not None
     if given is not None:
         plain, start = start, inner.theta_of(*given)
         if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
-            start, passes = (start if costs[0] <= costs[1] else plain), passes + 2
-            given = given if costs[0] <= costs[1] else None
+            warm, passes = costs[0] <= costs[1], passes + 2
+            start = start if warm else plain
     start = start * objective.free
-    warm = given is not None
     return Problem(source, objective, user, engine, spread, start, warm, solver, passes, whole, inner, full, columns)
+
+
+def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples, Coordinates]:
+    """The samples less the centre of the coordinates, and these with the centre as the dtype rounds it.
+
+    Without a bias nothing makes up for that rounding: where it would show, they are computed with in float64.
+    """
+    source = source.centered(inner.center)
+    center = host_center(source)
+    if not bias and np.max(np.abs(center - inner.center) / inner.scale) > SHIFT * ROUNDING[source.dtype]:
+        source = source.widened().centered(inner.center)
+        center = host_center(source)
+    return source, inner._replace(center=center)
 
 
 def _objective(
