@@ -107,14 +107,9 @@ def minimize(
         if lazy >= LAZY_STEPS:
             reason = "slow"
             break
-        if monitor is not None and (said := monitor(iteration, theta, here, gap)):
+        said = None if monitor is None else monitor(iteration, theta, here, gap)
+        if said := said or _dead_end(objective, here, total):
             reason = said
-            break
-        if objective.separable and bool(xp.all(here.separated)):
-            reason = "separated"
-            break
-        if not math.isfinite(total):  # the method has no step from here
-            reason = "precision"
             break
         costs.append(here.value)
         path.append(theta)
@@ -141,16 +136,14 @@ def minimize(
         if eager and here.hessian is not None and not objective.separable:
             # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
             reach += min(LONGER * total / value, LONGEST) if value > 0.0 else 0.0
-        for length in (reach, *(0.5**halving for halving in range(reach == 1.0, HALVINGS))):
-            trial = theta + length * step
-            there, passes = method.evaluate(objective, trial), passes + 1
-            gain = float(xp.sum(here.value - there.value))
-            if gain >= 2.0 * ARMIJO * length * total - (slack if blind else 0.0):
-                break
-        else:
+        slope = 2.0 * ARMIJO * total
+        length, there, more = _searched(objective, method, (theta, here, step), reach, slope, slack if blind else 0.0)
+        passes += more
+        if there is None:
             reason = "precision"
             break
         eager = eager and length == reach  # a step that was too long cost a Hessian
+        trial = theta + length * step
         method = method.learn(trial - theta, there.gradient - here.gradient)
         theta, at, here = trial, trial, there
     else:
@@ -158,3 +151,32 @@ def minimize(
     trend = theta - path[0] if path else None
     history = xp.stack([*costs, here.value])[:-1, :]
     return Result(theta, reason, len(costs), passes, history, here, at, gap, method, trend)
+
+
+def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
+    """Why there is no step worth taking: a hyperplane separates the classes, or the method has none; or ""."""
+    if objective.separable and bool(array_namespace(here.value).all(here.separated)):
+        return "separated"
+    return "" if math.isfinite(gap) else "precision"
+
+
+def _searched(
+    objective: Objective,
+    method: Method,
+    line: tuple[Array, Evaluation, Array],
+    reach: float,
+    slope: float,
+    slack: float,
+) -> tuple[float, Evaluation | None, int]:
+    """The length of a step that lowers the cost enough, what is known there (None: no length does), and the passes.
+
+    ``line``: theta, what is known there, and the step; ``reach``: the length to try first; ``slope``: decrease that is
+    asked for, for each unit of length; ``slack``: what rounding may hide of it.
+    """
+    theta, here, step = line
+    lengths = (reach, *(0.5**halving for halving in range(reach == 1.0, HALVINGS)))
+    for passes, length in enumerate(lengths, start=1):
+        there = method.evaluate(objective, theta + length * step)
+        if float(array_namespace(theta).sum(here.value - there.value)) >= slope * length - slack:
+            return length, there, passes
+    return 0.0, None, len(lengths)

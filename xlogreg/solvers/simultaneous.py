@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from xlogreg.backends import Array, array_namespace
-from xlogreg.objective import Objective
+from xlogreg.objective import Evaluation, Objective
 from xlogreg.solvers.descent import TREND_STEPS, decrement
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs
 from xlogreg.solvers.result import Result
@@ -69,22 +69,10 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
             for number, model in enumerate(alive):
                 if bool(stays[number]):
                     continue
-                one = slice(number, number + 1)
                 reason = "converged" if bool(done[number]) else "precision" if bool(stuck[number]) else "left"
-                at = theta[:, one, :] + (step[:, one, :] if reason == "converged" else 0.0)
                 history = [c[model] for c in costs[:-1]] if reason == "left" else [c[model] for c in costs]
-                results[model] = Result(
-                    at,
-                    reason,
-                    len(history),
-                    iteration + 1,
-                    xp.reshape(xp.asarray(history, dtype=theta.dtype), (-1, 1)),
-                    here.keep(xp.asarray([number])),
-                    theta[:, one, :],
-                    gap[one],
-                    method.keep(xp.asarray([number])),
-                    at - path[0][:, one, :],
-                )
+                found = here, theta, step, gap, method, path[0]
+                results[model] = _alone(number, reason, history, iteration + 1, *found)
             kept = xp.asarray([n for n in range(len(alive)) if bool(stays[n])])
             alive = [alive[n] for n in kept.tolist()]
             if not alive:
@@ -102,6 +90,28 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         # what rounding makes of a change that small would pass for a curvature of nothing, and the next step go far
         method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
     return [results[model] for model in range(len(results))]
+
+
+def _alone(
+    number: int,
+    reason: str,
+    costs: list[float],
+    passes: int,
+    here: Evaluation,
+    theta: Array,
+    step: Array,
+    gap: Array,
+    method: QuasiNewton,
+    before: Array,
+) -> Result:
+    """What was found of one of the models, by number; ``before``: where they were some steps ago."""
+    xp, one = array_namespace(theta), slice(number, number + 1)
+    only = xp.asarray([number])
+    at = theta[:, one, :]
+    end = at + step[:, one, :] if reason == "converged" else at
+    history = xp.reshape(xp.asarray(costs, dtype=theta.dtype), (-1, 1))
+    moved = end - before[:, one, :]
+    return Result(end, reason, len(costs), passes, history, here.keep(only), at, gap[one], method.keep(only), moved)
 
 
 def minimize_in_stages(
