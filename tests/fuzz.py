@@ -144,8 +144,8 @@ def _simpler(case: Case) -> Iterator[Case]:
                 if len(kept):
                     yield take(case, **{side: kept})
             size //= 2
-    if case.library != "numpy":
-        yield replace(case, library="numpy")
+    if case.namespace != "numpy":
+        yield replace(case, namespace="numpy")
     if case.layout != "C":
         yield replace(case, layout="C")
     for name in case.options:
@@ -205,8 +205,8 @@ def snippet(case: Case) -> str:
                 "readonly": "X.flags.writeable = False",
             }[case.layout]
         )
-    if case.library != "numpy":
-        make = {"torch": "torch.asarray(X)", "jax": "jax.numpy.asarray(X)"}[case.library]
+    if case.namespace != "numpy":
+        make = {"torch": "torch.asarray(X)", "jax": "jax.numpy.asarray(X)"}[case.namespace]
         lines += [f"import {make.rpartition('.')[0]}", f"X = {make}"]
     turned = ".T" if case.soft and case.layout == "rows" else ""
     lines.append(f"Y = {_text(case.Y)}{turned}")

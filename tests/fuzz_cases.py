@@ -32,7 +32,7 @@ class Case:
         What that call takes besides.
     layout : str
         "C", "F", "strided", "readonly" or "rows".
-    library : str
+    namespace : str
         "numpy", "torch" or "jax".
     well : bool
         Whether the problem is so well posed that no warning is right.
@@ -46,7 +46,7 @@ class Case:
     call: str = "fit"
     extra: dict[str, Any] = field(default_factory=dict)
     layout: str = "C"
-    library: str = "numpy"
+    namespace: str = "numpy"
     well: bool = False
 
     @property
@@ -121,7 +121,7 @@ def _drawn(rng: np.random.Generator, kind: str, name: str) -> Case:
         return CALLS[kind](rng, _plain(rng, base, name))
     if kind in ("torch", "jax"):
         base = str(rng.choice(["tiny", "normal", "counts", "onehot", "scales", "wide"]))
-        return _in_library(_plain(rng, base, name), kind)
+        return _in_namespace(_plain(rng, base, name), kind)
     return _plain(rng, kind, name)
 
 
@@ -200,13 +200,13 @@ def _rounded(X: np.ndarray) -> np.ndarray:
     return X.astype(np.float32).astype(np.float64)
 
 
-def _in_library(case: Case, library: str) -> Case:
+def _in_namespace(case: Case, namespace: str) -> Case:
     X = case.X.astype(case.X.dtype.newbyteorder("="))
     if X.dtype == np.int64 or X.dtype == np.float64:
         X = _rounded(X).astype(X.dtype)
     options = {name: value for name, value in case.options.items() if name != "dtype"}
     layout = "rows" if case.layout == "rows" else "C"
-    return replace(case, X=X, library=library, layout=layout, options=options)
+    return replace(case, X=X, namespace=namespace, layout=layout, options=options)
 
 
 LAYOUTS = ("C", "F", "strided", "readonly", "rows")

@@ -56,8 +56,9 @@ class Problem:
 
     @functools.cached_property
     def mean(self) -> np.ndarray:
-        """Of the features, by weight (n_x, 1)."""
-        return (self.X @ self.weight)[:, None]
+        """Of the features, by weight (n_x, 1); exactly that of one that is constant, not what rounding leaves of it."""
+        least, most = self.X.min(axis=1, keepdims=True), self.X.max(axis=1, keepdims=True)
+        return np.where(least == most, least, (self.X @ self.weight)[:, None])
 
     @functools.cached_property
     def center(self) -> np.ndarray:
@@ -66,9 +67,7 @@ class Problem:
 
     @functools.cached_property
     def centered(self) -> np.ndarray:
-        """X - center; exactly zero where a feature is constant, not what rounding leaves of it."""
-        constant = (self.X.max(axis=1, keepdims=True) == self.X.min(axis=1, keepdims=True)) & (self.center != 0)
-        return np.where(constant, 0.0, self.X - self.center)
+        return self.X - self.center
 
     @functools.cached_property
     def unit(self) -> np.ndarray:

@@ -82,7 +82,7 @@ def problem_of(case: Case, Y: Any = None, weight: Any = None, l2: float | None =
     """What the case asks for, or one of its models."""
     options = case.options
     Y, weight = (case.Y if Y is None else Y), (case.weight if weight is None else weight)
-    if case.soft and case.library == "jax":  # which has no float64 to keep them in
+    if case.soft and case.namespace == "jax":  # which has no float64 to keep them in
         Y = Y.astype(np.float32)
     return pose(
         case.X,
@@ -98,7 +98,12 @@ def in_float32(case: Case) -> bool:
     """Whether the library computes in that."""
     dtype = case.X.dtype
     small = dtype.itemsize < 4 if dtype.kind in "iub" else dtype.itemsize <= 4
-    return small or case.library == "jax" or case.options.get("dtype") == "float32"
+    return small or case.namespace == "jax" or case.options.get("dtype") == "float32"
+
+
+def _rounds_mean(case: Case, problem: Problem) -> bool:
+    """Whether there is no float64 to keep the mean in; without a bias a rounded one is a small bias."""
+    return case.namespace == "jax" and not problem.bias and problem.standardize is True
 
 
 def faults_of(case: Case, problem: Problem, truth: Truth, model: Any) -> dict[str, str]:
@@ -118,15 +123,14 @@ def faults_of(case: Case, problem: Problem, truth: Truth, model: Any) -> dict[st
         faults["cost"] = about
     if not problem.bias and _lifted(problem, 1e-5 if in_float32(case) else 1e-9, *parts):
         faults["bias"] = about
-    # without a bias a mean that float32 rounds is one, if a small one
-    elif best > J + (COST if problem.bias or problem.standardize is not True else 1e-4) * scale:
+    elif best > J + (1e-4 if _rounds_mean(case, problem) else COST) * scale:
         faults["judge"] = about
     tolerance = max(WRONG, 2 * (case.options.get("tol") or 0.0))
     if info.converged and J - best > tolerance * scale:
         faults["wrong"] = about
     slack = (1e-7 if in_float32(case) else 1e-9) * scale
-    if in_float32(case) and not problem.bias and problem.standardize is True:
-        slack = 1e-4 * scale  # as above
+    if _rounds_mean(case, problem):
+        slack = 1e-4 * scale
     times = {"bound": 1.001, "separated": 1.001, "decrement": 10.0}.get(info.gap_known, math.inf)
     known = math.isfinite(times) and not math.isnan(info.gap)
     if (J - best > times * info.gap + slack) if known else (info.converged and math.isnan(info.gap)):
