@@ -31,7 +31,7 @@ LAYERS = [
         "subsets",
         "workers",
     ],
-    ["logistic", "operations", "tails"],
+    ["logistic", "operations"],
     ["terms", "graph"],
     ["scoring", "moves"],
     ["labels", "data", "files", "exports"],

@@ -13,8 +13,7 @@ import xlogreg
 from tests.conftest import cut
 from xlogreg.backends import HOST, to_host
 from xlogreg.data import InMemory
-from xlogreg.losses import LOSSES
-from xlogreg.tails import PRECISE
+from xlogreg.losses import LOSSES, PRECISE
 
 SHARE = 1e-18
 W = np.asarray([[1.0, -0.5], [0.3, 0.8]])  # of the rare classes against the others (classes, n_x)

@@ -264,7 +264,7 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
     elif objective.separable and problem.solver == "batch" and result.reason in ("converged", "precision"):
         separation = "none"  # its scores have come to rest
     inverse = None
-    if here.hessian is not None and np.all(np.isfinite(here.hessian)):
+    if here.hessian is not None and np.isfinite(here.hessian).all():
         inverse = Inverse.of(here.hessian, objective.precision, objective.shift(at.shape[2]))
         if (
             separation == ""
@@ -272,7 +272,7 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
             and _is_doubtful(problem, result, here, inverse, tol)
         ):
             passes += 1
-            proved = _proved(objective, at, here)
+            proved = _proved(objective, at, here, inverse)
             if proved == proved:
                 gap, known = proved, "bound"
             elif result.reason in ("converged", "precision"):
@@ -289,13 +289,12 @@ def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: In
     return loose or inverse.conditioning[0].condition > DOUBTFUL or problem.source.dtype == "float32"
 
 
-def _proved(objective: Objective, at: np.ndarray, here: Evaluation) -> float:
+def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inverse) -> float:
     """The gap by the step of Newton's method, see `xlogreg.existence`; NaN where it proves none."""
     assert here.hessian is not None
     k = at.shape[2]
-    # constants over the classes change no score, and no penalty wants them
-    H = grounded(here.hessian, k, np.inf) if k > 1 else here.hessian
-    inverse = Inverse.of(H, objective.precision)
+    if k > 1:  # constants over the classes change no score, and no penalty wants them
+        inverse = Inverse.of(grounded(here.hessian, k, np.inf), objective.precision)
     step = -inverse.solve(here.gradient)
     divergence, outside = (float(part[0]) for part in objective.proof(at, step))
     left = np.max(np.abs(here.gradient + _times(here, step)))  # a slope in a direction that seems to have no curvature
@@ -329,10 +328,10 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
 def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
     """A bound of how much the cost changes where theta moves so from ``found.at``."""
     objective, at = problem.objective, found.at
-    penalty = float(np.sum(objective.ridge * moved * (at + 0.5 * moved)))
+    penalty = float((objective.ridge * moved * (at + 0.5 * moved)).sum())
     if moved.shape[2] > 1:
         moved = moved - np.mean(moved, axis=2, keepdims=True)
-    slope = float(np.sum((as_host(found.here.gradient) - objective.ridge * at) * moved))
+    slope = float(((as_host(found.here.gradient) - objective.ridge * at) * moved).sum())
     if found.design is not None:
         square = float(np.einsum("igk,ij,jgk->", moved, found.design, moved))
         square = max(square, 0.0) + ROUNDING["float64"] * float(np.sum(moved * moved))
@@ -343,7 +342,7 @@ def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
 
 def _reach(problem: Problem, theta: np.ndarray) -> float:
     """A bound of the root mean square of the scores of theta; infinite where nothing is known of the features."""
-    size = float(np.sum(np.linalg.norm(theta[:, 0, :], axis=1)))
+    size = float(np.sqrt((theta * theta).sum(axis=2)).sum())
     known = isinstance(problem.engine, Span) or problem.spread is not None
     return (UNIT if known else np.inf) * size if size else 0.0
 

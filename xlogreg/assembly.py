@@ -312,11 +312,16 @@ def model_of(
 def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
     """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
     X, spread = setting.X, problem.spread
-    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
-    if spread is None or ("int" in stored and np.any(problem.engine.center != 0.0)):
-        return
     coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
-    step, deviation = np.abs(spread.mean[:, 0]) * ROUNDING[coarser], np.sqrt(spread.variance[:, 0])
+    if spread is None:
+        return
+    step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
+    if step.max() < 1.0:
+        return
+    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
+    if "int" in stored and np.any(problem.engine.center != 0.0):
+        return
+    deviation = np.sqrt(spread.variance[:, 0])
     lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
     if lost:
         names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]

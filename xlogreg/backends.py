@@ -51,11 +51,16 @@ Array = Any  # an array of any library that follows the array API standard
 SHORT_RUN = 16  # of neighbours: shorter ones are gathered one by one
 PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
 _names: dict[type, str] = {}
+_dtype_names: dict[tuple[type, Any], str] = {}
 
 
 def dtype_name(array: Array) -> str:
     """Name of an array's dtype, whatever the library and the byte order: "float32"."""
-    return getattr(array.dtype, "name", None) or str(array.dtype).rpartition(".")[2]
+    dtype = array.dtype
+    key = type(dtype), dtype  # those of one library are not to be compared with another's
+    if key not in _dtype_names:
+        _dtype_names[key] = getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]
+    return _dtype_names[key]
 
 
 def to_host(array: Array) -> np.ndarray:

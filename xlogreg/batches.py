@@ -22,6 +22,7 @@ from xlogreg.cluster import Distributed
 from xlogreg.coordinates import Coordinates, measure_spreads, user_coordinates
 from xlogreg.data import InMemory
 from xlogreg.folds import Folds
+from xlogreg.losses import RARE
 from xlogreg.objective import Objective
 from xlogreg.options import Options
 from xlogreg.preconditioners import Shared
@@ -32,7 +33,6 @@ from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solving import centered, solve
 from xlogreg.source import Samples
 from xlogreg.spectral import axes_pay, principal_axes
-from xlogreg.tails import RARE
 from xlogreg.terms import target_terms
 from xlogreg.wide import Span
 

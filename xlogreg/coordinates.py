@@ -11,9 +11,9 @@ import numpy as np
 from xlogreg.backends import HOST, Array
 from xlogreg.data import InMemory
 from xlogreg.folds import Folds
+from xlogreg.losses import RARE
 from xlogreg.nonfinite import refuse_nonfinite
 from xlogreg.source import Samples, host_center
-from xlogreg.tails import RARE
 from xlogreg.terms import size_terms, spread_terms, spreads_terms
 
 __all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread", "measure_spreads"]
@@ -50,7 +50,7 @@ class Coordinates(NamedTuple):
         k = covariance.shape[0] // (n_x + 1)
         jacobian = np.diag(np.append(1.0 / self.scale[:, 0], 1.0))
         jacobian[-1, :-1] = -self.center[:, 0] / self.scale[:, 0]
-        jacobian = np.kron(jacobian, np.eye(k))
+        jacobian = np.kron(jacobian, np.eye(k)) if k > 1 else jacobian
         return jacobian @ covariance @ jacobian.T
 
     def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
@@ -89,10 +89,11 @@ def measure_spread(source: Samples, exact: bool = False) -> Spread:
     """
     spread = _spread_about(source, np.zeros((source.n_x, 1)))
     with np.errstate(all="ignore"):
-        told = np.isfinite(spread.variance) & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
-    if not np.all(np.isfinite(spread.variance)):
+        finite = np.isfinite(spread.variance)
+        told = finite & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
+    if not finite.all():
         refuse_nonfinite(source)  # as it is computed with; if it is finite, its squares are not
-    if exact or not np.all(told):
+    if exact or not told.all():
         wide = source.widened()  # rounding would pass for variance
         wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
         spread = _spread_about(wide, host_center(wide))._replace(passes=2)
@@ -187,4 +188,5 @@ def measure_moments(subset: InMemory, spread: Spread, engine: Coordinates) -> Mo
 
 def as_host(array: Array) -> np.ndarray:
     """A small array as float64 on the host."""
-    return HOST.put(array, "float64")
+    ready = type(array) is np.ndarray and array.dtype == np.float64
+    return array if ready else HOST.put(array, "float64")

@@ -186,7 +186,7 @@ class InMemory:
 
     def _converted(self) -> "InMemory":
         with self.place.computing():
-            X = self.place.xp.asarray(self.block(0, self.m).X, copy=True)
+            X = self.place.xp.asarray(self.computed(0, self.m), copy=True)
         return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
 
     def targets(self, start: int, stop: int) -> Array:

@@ -102,10 +102,11 @@ def decide(
         step, solver = np.zeros_like(theta), None
         if bool(at.separated[0]):
             return found("complete", direction=theta)
-        if not np.all(np.isfinite(at.hessian)) or not np.all(np.isfinite(at.gradient)):
+        if not np.isfinite(at.hessian).all() or not np.isfinite(at.gradient).all():
             return found("undecided")
-        kept, shift = _contrasts(at.hessian[0], k), objective.shift(k)
-        H, given = (matrix[:, kept, :][:, :, kept] for matrix in (at.hessian, shift))
+        kept, H, given = _contrasts(at.hessian[0], k), at.hessian, objective.shift(k)
+        if k > 1:
+            H, given = (matrix[:, kept, :][:, :, kept] for matrix in (H, given))
         solver = Inverse.of(H, objective.precision, given)
         slopes = at.gradient.reshape(-1)[kept].reshape(len(theta), 1, -1)
         step = _in_full(-solver.solve(slopes).reshape(-1), kept, theta) * objective.free

@@ -14,6 +14,7 @@ __all__ = ["NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squ
 
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
+_all: Any = np.logical_and.reduce
 
 
 class NumPy:
@@ -40,6 +41,14 @@ class NumPy:
     @staticmethod
     def max(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return _maximum(x, axis, None, None, keepdims)
+
+    @staticmethod
+    def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return _all(x, axis, None, None, keepdims)
+
+    @staticmethod
+    def matrix_transpose(x: Any, /) -> Any:
+        return x.mT
 
 
 # glibc gives memory back to the system above the size of the largest block freed so far, 128 kB at first and 32 MB at

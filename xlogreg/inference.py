@@ -1,5 +1,7 @@
 """Statistics of a fit: the Fisher information, and the model without features."""
 
+import math
+
 import numpy as np
 
 from xlogreg.coordinates import Coordinates
@@ -11,11 +13,12 @@ __all__ = ["covariance", "null_log_likelihood"]
 
 def null_log_likelihood(problem: Problem) -> float:
     """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
-    shares = problem.source.shares() if problem.spread is None else problem.spread.shares
-    if problem.objective.free[-1, 0, 0] > 0:
-        others = np.minimum((1.0 - np.eye(len(shares))) @ shares, 0.5)
-        return float(np.sum(shares * np.where(shares > 0.5, np.log1p(-others), np.log(np.maximum(shares, TINY)))))
-    return -float(np.log(shares.shape[0]))
+    shares = (problem.source.shares() if problem.spread is None else problem.spread.shares).tolist()
+    if not problem.objective.free[-1, 0, 0]:
+        return -math.log(len(shares))
+    *others, most = sorted(shares)
+    log = math.log1p(-sum(others)) if most > 0.5 else math.log(most)
+    return most * log + sum(share * math.log(max(share, TINY)) for share in others)
 
 
 def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np.ndarray | str:

@@ -11,10 +11,13 @@ from xlogreg.backends import Array, array_namespace, device_of, log1p, log1p_fol
 
 __all__ = [
     "LOSSES",
+    "PRECISE",
+    "RARE",
     "Loss",
     "both_classes",
     "cross_entropy",
     "log_loss",
+    "share_and_curvature",
     "sigmoid",
     "softmax",
     "squared_error",
@@ -54,9 +57,20 @@ def both_classes(Z: Array) -> Array:
     return xp.maximum(E, xp.concat([1.0 - likely, likely], axis=-2)) / U  # as in `_sigmoid`
 
 
+def share_and_curvature(Z: Array) -> tuple[Array, Array]:
+    """a = sigmoid(z) and a (1 - a), both exact in both tails."""
+    E, U = _decay(Z)
+    return _sigmoid(Z, E, U), E / (U * U)
+
+
 def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
+    return _over(Z, E) / U  # 1 / (1 + e^-z), or e^z / (1 + e^z) for z < 0: no mask
+
+
+def _over(Z: Array, E: Array) -> Array:
+    """What the probability is U times: 1, or E for z < 0."""
     xp = array_namespace(Z)
-    return xp.maximum(E, xp.astype(Z >= 0, E.dtype)) / U  # 1 / (1 + e^-z), or e^z / (1 + e^z) for z < 0: no mask
+    return xp.maximum(E, xp.astype(Z >= 0, E.dtype))
 
 
 def softmax(Z: Array) -> Array:
@@ -177,14 +191,14 @@ def _finite_cross_entropy(Z: Array, Y: Array) -> Array:
 
 
 def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    """Excess and tail of the loss, excess + log1p(tail), and softmax(Z)."""
+    """Excess and tail of the loss, excess + log1p(tail), and softmax(Z) times 1 + tail: 1 for the largest score."""
     xp = array_namespace(Z)
     S = Z - xp.max(Z, axis=-2, keepdims=True)
     E = xp.exp(S)
     top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
     # log sum exp(s) as log(1 + the other terms): keeps the tail of a sample on its own side
     rest = xp.sum(E - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
-    return -xp.sum(Y * S, axis=-2, keepdims=True), rest, E / (1.0 + rest)
+    return -xp.sum(Y * S, axis=-2, keepdims=True), rest, E
 
 
 def squared_error(Z: Array, Y: Array) -> Array:
@@ -228,25 +242,39 @@ def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     return _excess(Z, Y), E, _sigmoid(Z, E, U) - Y
 
 
+def _exact_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    E, U = _decay(Z)
+    return _excess(Z, Y), E, _exact(_over(Z, E), Y, E, U)
+
+
 def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
     E, U = _decay(Z)
     C = E / (U * U)  # a (1 - a), exact in both tails
-    A = _sigmoid(Z, E, U)
-    # a - y, exact where it vanishes: what is left far out must fall as the curvature does
-    dZ = (1.0 - Y) * A - Y * _sigmoid(-Z, E, U)
-    return _excess(Z, Y), E, dZ, C[..., None, :, :]
+    return _excess(Z, Y), E, _exact(_over(Z, E), Y, E, U), C[..., None, :, :]
+
+
+def _exact(M: Array, Y: Array, tail: Array, U: Array) -> Array:
+    """a - y, exact where it vanishes, of M = U a, 1 for the most probable class, and U = 1 + tail.
+
+    What is left far out must fall as the curvature does, or the steps of Newton's method would grow there.
+    """
+    return (M - Y - Y * tail) / U
 
 
 def _first_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    excess, tail, A = _cross_entropy(Z, Y)
-    return excess, tail, A - Y
+    excess, tail, E = _cross_entropy(Z, Y)
+    return excess, tail, E / (1.0 + tail) - Y
+
+
+def _exact_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
+    excess, tail, E = _cross_entropy(Z, Y)
+    return excess, tail, _exact(E, Y, tail, 1.0 + tail)
 
 
 def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
-    xp, (excess, tail, A) = array_namespace(Z), _cross_entropy(Z, Y)
-    top = xp.max(Z, axis=-2, keepdims=True) == Z
-    others = xp.where(top, tail / (1.0 + tail), 1.0 - A)  # 1 - a, exact where it vanishes, as in `_second_log_loss`
-    return excess, tail, (1.0 - Y) * A - Y * others, _curvature_softmax(A)
+    excess, tail, E = _cross_entropy(Z, Y)
+    U = 1.0 + tail
+    return excess, tail, _exact(E, Y, tail, U), _curvature_softmax(E / U)
 
 
 def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
@@ -308,4 +336,13 @@ LOSSES = {
             0.0771,
         ),
     )
+}
+
+# A sample on its own side has the residual a - y = -(1 - a), which is lost where a rounds to one. That is nothing
+# beside what it is where a does not, unless the weights of the classes differ as much: then the sums of both have the
+# same size. Of each dtype the share of a class below which that would show; and losses whose gradients are exact, too.
+RARE = {"float32": 1e-5, "float64": 1e-8}
+PRECISE = {
+    "log_loss": LOSSES["log_loss"]._replace(first=_exact_log_loss),
+    "cross_entropy": LOSSES["cross_entropy"]._replace(first=_exact_cross_entropy),
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from xlogreg import terms
 from xlogreg.backends import Array, array_namespace, device_of, weighted_gram
 from xlogreg.logistic import backward
-from xlogreg.losses import Loss, both_classes
+from xlogreg.losses import Loss, share_and_curvature
 from xlogreg.terms import Block, bordered_grams, model_scores
 
 __all__ = ["TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
@@ -41,25 +41,33 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
     rows, g = points.shape[0] // 2, points.shape[1]
     xp, weight = array_namespace(points), block.weight
     both = model_scores(block.X, xp.concat([points[:rows, :, :], points[rows:, :, :]], axis=1))
-    A, V = _of_classes(both, loss)
-    A, V = A[:g, :, :], V[g:, :, :]
-    E = V - xp.sum(A * V, axis=-2, keepdims=True)
-    least = xp.min(E, axis=-2, keepdims=True)
-    # (1 + e) log(1 + e) - e <= (e^2 / 2) (1 + n / 3 + 0.45 n^2), n = max(-e, 0) <= 0.9: no logarithm, nothing cancels
-    N = xp.minimum(xp.maximum(-E, 0.0), 1.0 - INSIDE)
-    divergence = 0.5 * xp.sum(A * E * E * (1.0 + N * (1.0 / 3.0 + 0.45 * N)), axis=-2, keepdims=True)
-    outside = least < INSIDE - 1.0
+    Z, V = both[:g, :, :], both[g:, :, :]
+    if points.shape[2] == 1:
+        divergence, lost = _divergence_of_two(Z, V)
+    else:
+        A = loss.link(Z)
+        E = V - xp.sum(A * V, axis=-2, keepdims=True)
+        lost = xp.max(-E, axis=-2, keepdims=True)
+        divergence = 0.5 * xp.sum(A * E * E * _growth(xp.maximum(-E, 0.0)), axis=-2, keepdims=True)
+    outside = lost > 1.0 - INSIDE
     if weight is not None:
         outside, divergence = xp.logical_and(outside, weight > 0), weight * divergence
     dtype = points.dtype
     return tuple(xp.sum(xp.astype(part, dtype, copy=False), axis=(-2, -1)) for part in (divergence, outside))
 
 
-def _of_classes(Z: Array, loss: Loss) -> tuple[Array, Array]:
-    """Probabilities and scores of all classes (..., K, m), both of two, of scores (..., k, m)."""
-    if Z.shape[-2] == 1:
-        return both_classes(Z), array_namespace(Z).concat([0.0 * Z, Z], axis=-2)
-    return loss.link(Z), Z
+def _growth(N: Array) -> Array:
+    """(1 + e) log(1 + e) - e in units of e^2 / 2, at most, for n = max(-e, 0) <= 0.9: no logarithm, nothing cancels."""
+    N = array_namespace(N).minimum(N, 1.0 - INSIDE)
+    return 1.0 + N * (1.0 / 3.0 + 0.45 * N)
+
+
+def _divergence_of_two(Z: Array, V: Array) -> tuple[Array, Array]:
+    """Divergence of alpha from a for two classes, and the share of its a that the one that falls behind loses."""
+    xp = array_namespace(Z)
+    rising, curvature = share_and_curvature(xp.where(V < 0.0, -Z, Z))  # of the class that comes forward
+    lost = xp.abs(V) * rising  # -e of the other
+    return 0.5 * curvature * V * V * (1.0 + rising * (_growth(lost) - 1.0)), lost
 
 
 def _of_targets(Y: Array) -> Array:

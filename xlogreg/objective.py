@@ -20,6 +20,7 @@ from xlogreg.terms import (
     correlation_terms,
     expansion_terms,
     gradient_terms,
+    hessian_terms,
     moment_terms,
     pass_terms,
     second_moment_terms,
@@ -115,6 +116,10 @@ class Objective:
     def _shifts(self) -> dict[int, Array]:
         return {}
 
+    @functools.cached_property
+    def _sides(self) -> dict[int, tuple[Array, Array]]:
+        return {}
+
     @property
     def noise(self) -> float:
         """Relative rounding error of values and gradients: the computing dtype's."""
@@ -171,14 +176,21 @@ class Objective:
         """Value, gradient and Hessian: one pass."""
         folded = self.folded and self.center is not None
         source, parameters = self._uncentered(theta) if folded else (self.source, theta * self.rows)
-        losses, dTheta, unsettled, H = source.sum(expansion_terms, parameters, self.loss)
+        terms = expansion_terms if self.separable else hessian_terms
+        losses, dTheta, *unsettled, H = source.sum(terms, parameters, self.loss)
         if folded:
             dTheta, H = self._shifted(dTheta), self._shifted_twice(H, theta.shape[2])
-        k = theta.shape[2]
-        scale = (self.rows[:, :, 0] if k == 1 else _repeat(self.rows, k)).T[:, :, None]  # (g, p, 1), or (1, p, 1)
-        total = self.total if isinstance(self.total, float) else self.total[0, :, :, None]
-        H = H * (scale / total) * array_namespace(H).matrix_transpose(scale) + self.shift(k)
-        return self._finish(theta, losses, dTheta, unsettled)._replace(hessian=H)
+        left, right = self._scales(theta.shape[2])
+        H = H * left * right + self.shift(theta.shape[2])
+        return self._finish(theta, losses, dTheta, *unsettled)._replace(hessian=H)
+
+    def _scales(self, k: int) -> tuple[Array, Array]:
+        """What Hessians (g, p, p) of sums are multiplied by from the left (g, p, 1) and from the right (g, 1, p)."""
+        if k not in self._sides:
+            scale = (self.rows[:, :, 0] if k == 1 else _repeat(self.rows, k)).T[:, :, None]
+            total = self.total if isinstance(self.total, float) else self.total[0, :, :, None]
+            self._sides[k] = scale / total, array_namespace(scale).matrix_transpose(scale)
+        return self._sides[k]
 
     def _shifted(self, dTheta: Array) -> Array:
         """Sums over [X; 1] (n_x + 1, g, k) as those over [X - center; 1]."""
@@ -276,7 +288,8 @@ class Objective:
         pull = self.ridge * theta
         penalty = 0.5 * xp.sum(theta * pull, axis=(0, 2))
         # of one theta, for models that differ in nothing but their penalty, there is one loss only
-        loss = losses / self.source.total_weight + xp.zeros_like(penalty)
+        loss = losses / self.source.total_weight
+        loss = loss if loss.shape == penalty.shape else loss + xp.zeros_like(penalty)
         gradient = dTheta * (self.rows / self.total) + pull
         separated = xp.zeros(penalty.shape, dtype=xp.bool, device=device_of(theta))
         if self.separable and unsettled is not None:

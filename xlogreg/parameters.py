@@ -33,7 +33,7 @@ def as_stored(w: np.ndarray, v: np.ndarray, center: np.ndarray, dtype: str) -> P
     """Parameters w (n_x, k), v (k, 1) for X - center, rounded; b makes up for what rounding of w does in the mean."""
     with np.errstate(over="ignore"):
         w = w.astype(dtype)
-        exact, reach = w.astype(np.float64), float(np.max(np.sum(np.abs(w * center), axis=0)))
+        exact, reach = w.astype(np.float64), float(np.abs(w * center).sum(axis=0).max())
         if not reach * ROUNDING[dtype] > SHIFT:
             return Parameters(w, (v - exact.T @ center).astype(dtype), None, None)
         kept = center.astype(dtype)

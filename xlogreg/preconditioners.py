@@ -74,8 +74,10 @@ class Inverse:
         """
         inverses, conditioning = zip(*(_invert(H, precision) for H in hessian), strict=True)
         if shift is not None and shift.any():
-            ranks = (_rank(H, precision) for H in hessian - shift)
-            conditioning = tuple(c._replace(rank=rank) for c, rank in zip(conditioning, ranks, strict=True))
+            parts = zip(conditioning, hessian, shift, strict=True)
+            conditioning = tuple(
+                c if _is_small(S, H, c) else c._replace(rank=_rank(H - S, precision)) for c, H, S in parts
+            )
         return cls(np.stack(inverses), conditioning)
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
@@ -188,12 +190,11 @@ def grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
     No gradient has a part there: steps stay as they are, and are found without eigenvalues.
     """
     g, p, _ = hessian.shape
-    rows = np.arange(p // k)
-    blocks = hessian.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :]  # (rows, g, k, k)
-    size = np.trace(blocks, axis1=2, axis2=3) / k
-    flat = np.abs(blocks.sum(axis=3)).max(axis=2) <= 4.0 * k * precision * size
     H = hessian.copy()
-    H.reshape(g, p // k, k, p // k, k)[:, rows, :, rows, :] += np.where(flat, size / k, 0.0)[:, :, None, None]
+    blocks = np.einsum("grirj->grij", H.reshape(g, p // k, k, p // k, k))  # (g, rows, k, k): a view of H
+    size = np.einsum("grii->gr", blocks) / k
+    flat = np.abs(blocks.sum(axis=3)).max(axis=2) <= 4.0 * k * precision * size
+    blocks += np.where(flat, size / k, 0.0)[:, :, None, None]
     return H
 
 
@@ -242,6 +243,12 @@ def curved_directions(H: np.ndarray, tolerance: float) -> Curved:
     values, Q = np.linalg.eigh(scaled)
     flat = int(np.sum(values <= tolerance * values[-1]))
     return Curved(len(H) - flat, np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, :flat])[0])
+
+
+def _is_small(shift: np.ndarray, H: np.ndarray, conditioning: Conditioning) -> bool:
+    """Whether H of full rank keeps at least half of its least eigenvalue without that part, scaled as it was."""
+    share = float((shift.diagonal() / H.diagonal()).max())
+    return conditioning.null is None and 2.0 * share * conditioning.condition <= 1.0
 
 
 def _rank(H: np.ndarray, precision: float) -> int:

@@ -18,12 +18,11 @@ from xlogreg.coordinates import (
 from xlogreg.data import InMemory
 from xlogreg.engine import subset_pays
 from xlogreg.labels import Targets
-from xlogreg.losses import LOSSES, Loss
+from xlogreg.losses import LOSSES, PRECISE, RARE, Loss
 from xlogreg.model import Model
 from xlogreg.objective import ROUNDING, Objective
 from xlogreg.options import Options
 from xlogreg.source import Samples, host_center
-from xlogreg.tails import PRECISE, RARE
 from xlogreg.wide import Span, is_even, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
@@ -116,20 +115,21 @@ class Problem(NamedTuple):
 
     def lies_far(self, theta: np.ndarray, hessian: np.ndarray) -> bool:
         """Whether some samples lie so far out that the coordinates hardly tell apart those that count at theta."""
-        if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center):
+        if not isinstance(self.engine, Coordinates) or not self.engine.center.any():
             return False
         mean, scale = self._of_those_that_count(theta, hessian)
-        moving = self.objective.free[:-1, 0, 0] > 0
-        near = np.abs(mean) <= FAR_OUT * scale  # not where the scale is NaN, lost in rounding errors
-        return bool(np.any(moving & (np.abs(mean) > 0.0) & np.isfinite(mean) & ~near))
+        distance = np.abs(mean) * self.objective.free[:-1, 0, 0]
+        near = distance <= FAR_OUT * scale  # not where the scale is NaN, lost in rounding errors
+        return bool((~near & (distance > 0.0) & (distance < np.inf)).any())
 
     def _of_those_that_count(self, theta: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN where it hides them."""
         rows, k = theta.shape[0], theta.shape[2]
-        S = np.trace((hessian - self.objective.shift(k)[0]).reshape(rows, k, rows, k), axis1=1, axis2=3)
+        S = hessian - self.objective.shift(k)[0]
+        S = S if k == 1 else np.trace(S.reshape(rows, k, rows, k), axis1=1, axis2=3)
         with np.errstate(all="ignore"):
             mean = S[:-1, -1] / S[-1, -1]
-            return mean, np.sqrt(np.diagonal(S)[:-1] / S[-1, -1] - mean**2)
+            return mean, np.sqrt(S.diagonal()[:-1] / S[-1, -1] - mean * mean)
 
     @property
     def exact(self) -> Objective:
@@ -206,10 +206,19 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
         moving = (spread.variance + shifted > 0)[:, 0].astype(float)
     separable = targets.hard and options.l2 == 0 and loss.curvature is not None
-    full = _objective(source, loss, options, inner.scale, (user.scale / inner.scale) ** 2, moving, separable)
-    if source.center is not None and _folds(source, inner):
-        center = np.reshape(inner.center, (-1, 1, 1))
-        full = dataclasses.replace(full, center=center, folded=_far(inner) < HESSIAN_FOLD)
+    far = _far(inner)
+    folds = source.center is not None and far < FOLD[source.dtype]
+    full = _objective(
+        source,
+        loss,
+        options,
+        inner.scale,
+        (user.scale / inner.scale) ** 2,
+        moving,
+        separable,
+        center=inner.center[:, :, None] if folds else None,
+        folded=folds and far < HESSIAN_FOLD,
+    )
     columns, objective = source, full
     engine: Coordinates | Span = inner
     wide = given is None and reduction_pays(source, options.steps)
@@ -266,6 +275,7 @@ def _objective(
     penalty: np.ndarray,
     moving: np.ndarray,
     separable: bool,
+    **folding: Any,
 ) -> Objective:
     """The objective of one model, in coordinates of that scale; all of (n_x, 1) but ``moving`` (n_x,)."""
     column = (source.n_x, 1, 1)
@@ -277,6 +287,7 @@ def _objective(
         penalty=np.reshape(penalty, column),
         free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
         separable=separable,
+        **folding,
     )
 
 
@@ -295,11 +306,6 @@ def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]
 def _far(inner: Coordinates) -> float:
     """The largest mean, in the scales of the features."""
     return float(np.max(np.abs(inner.center) / inner.scale))
-
-
-def _folds(source: Samples, inner: Coordinates) -> bool:
-    """Whether the centre may be subtracted from sums over X instead of from X."""
-    return _far(inner) < FOLD[source.dtype]
 
 
 def start_of(problem: Problem, initial: Any) -> np.ndarray:

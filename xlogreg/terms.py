@@ -22,6 +22,7 @@ __all__ = [
     "diagonal_terms",
     "expansion_terms",
     "gradient_terms",
+    "hessian_terms",
     "model_scores",
     "moment_terms",
     "pass_terms",
@@ -108,6 +109,17 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     H : array (g, (n_x + 1) k, (n_x + 1) k)
         The order of rows is that of ``theta[:, j, :]`` flattened.
     """
+    losses, dTheta, H, excess, tail = _second_sums(block, theta, loss)
+    return losses, dTheta, _unsettled(block, theta, excess, tail), H
+
+
+def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """Losses, dTheta and H as from `expansion_terms`, without the proof of separation."""
+    return _second_sums(block, theta, loss)[:3]
+
+
+def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """Sums of losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p), and of each sample excess and tail."""
     X, Y, _, _ = block
     xp = array_namespace(X)
     excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
@@ -119,7 +131,7 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
         X = xp.astype(X, theta.dtype, copy=False)
         H = [bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
     sums = _first_sums(block, theta, excess, tail, dZ)
-    return (*sums, _unsettled(block, theta, excess, tail), H[0][None, ...] if len(H) == 1 else xp.stack(H))
+    return (*sums, H[0][None, ...] if len(H) == 1 else xp.stack(H), excess, tail)
 
 
 def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, Array]]:
@@ -261,6 +273,7 @@ def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
 # functions that make so many temporaries of the size of a block, some of them in twice the precision
 TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
     expansion_terms: 4,
+    hessian_terms: 4,
     second_moment_terms: 2,
     size_terms: 2,
     spreads_terms: 2,

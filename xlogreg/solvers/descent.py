@@ -17,7 +17,7 @@ from xlogreg.solvers.result import Monitor, Result
 __all__ = ["Method", "decrement", "minimize"]
 
 ARMIJO = 1e-4
-HALVINGS = 40
+SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that are tried
 LONGER, LONGEST = 3.0, 1.5  # by how much a step of Newton's method is longer than one, for gaps in costs, and at most
 LAZY_STEPS = 3
 STEADY_STEPS = 2
@@ -174,7 +174,7 @@ def _searched(
     asked for, for each unit of length; ``slack``: what rounding may hide of it.
     """
     theta, here, step = line
-    lengths = (reach, *(0.5**halving for halving in range(reach == 1.0, HALVINGS)))
+    lengths = SHORTER if reach == 1.0 else (reach, *SHORTER)
     for passes, length in enumerate(lengths, start=1):
         there = method.evaluate(objective, theta + length * step)
         if float(array_namespace(theta).sum(here.value - there.value)) >= slope * length - slack:
