@@ -11,7 +11,7 @@ from xlogreg.data import InMemory
 from xlogreg.derivatives import slope
 from xlogreg.losses import LOSSES
 from xlogreg.objective import Objective
-from xlogreg.preconditioners import Dense, Diagonal
+from xlogreg.preconditioners import Dense, Diagonal, eigen
 from xlogreg.solvers import descent
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.quasi_newton import QuasiNewton
@@ -173,6 +173,23 @@ def test_dense_gives_the_solution_of_minimum_norm_where_the_hessian_is_singular(
 def test_dense_has_no_solution_where_the_curvature_vanished_and_the_gradient_did_not():
     H = np.asarray([[1.0, 0.0], [0.0, 0.0]])[None]
     assert np.all(np.isnan(Dense(H, 2e-16, 2e-16).solve(np.reshape([0.5, 0.5], (2, 1, 1)))))
+
+
+def test_eigenvalues_are_found_where_lapack_gives_up_on_one_half_of_the_matrix(monkeypatch):
+    given_up, plain = [], np.linalg.eigh
+
+    def eigh(A, UPLO="L"):
+        if UPLO == "L":
+            given_up.append(A)
+            raise np.linalg.LinAlgError("Eigenvalues did not converge")
+        return plain(A, UPLO)
+
+    monkeypatch.setattr(np.linalg, "eigh", eigh)
+    A = np.asarray([[2.0, 1.0], [1.0, 2.0]])
+    values, Q = eigen(A)
+    assert len(given_up) == 1
+    np.testing.assert_allclose(values, [1.0, 3.0], rtol=1e-14)
+    np.testing.assert_allclose(A @ Q, Q * values, atol=1e-14)
 
 
 def test_the_bound_is_never_below_the_true_gap(where64):

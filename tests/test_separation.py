@@ -214,3 +214,22 @@ def test_samples_on_the_hyperplane_are_on_no_side(where):
         with pytest.warns(xlogreg.SeparationWarning):
             info = xlogreg.fit(where.asarray(x[None, :]), Y).fit_info
         assert info.separation == "quasi-complete"
+
+
+def test_a_slope_that_rounding_errors_drown_proves_no_minimum():
+    # the second feature never occurs with class 1, and only in samples that are far out on their own sides
+    X = np.asarray(
+        [
+            [0, 1, 1, 0, 1, 1, 0, 2, 0, 1, 0, 3, 1, 2, 2],
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0],
+            [11, 14, 13, 17, 12, 10, 12, 11, 17, 12, 11, 16, 11, 9, 13],
+        ]
+    )
+    Y = np.asarray([1, 0, 2, 0, 0, 2, 2, 2, 0, 0, 1, 0, 1, 2, 0])
+    weight = np.asarray(
+        [90, 8.9e-14, 3.9e-15, 0.054, 1.7e-6, 5.2e-5, 9.8e-7, 1.7e-8, 6.8e-8, 2.3e-15, 6.5e-12, 11, 22, 6.4, 0.079]
+    )
+    with pytest.warns((xlogreg.ConvergenceWarning, xlogreg.SeparationWarning)):
+        info = xlogreg.fit(X, Y, solver="newton", standardize=True, sample_weight=weight).fit_info
+    assert info.separation in ("undecided", "quasi-complete")
+    assert not info.converged

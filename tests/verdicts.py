@@ -101,9 +101,11 @@ def in_float32(case: Case) -> bool:
     return small or case.namespace == "jax" or case.options.get("dtype") == "float32"
 
 
-def _rounds_mean(case: Case, problem: Problem) -> bool:
-    """Whether there is no float64 to keep the mean in; without a bias a rounded one is a small bias."""
-    return case.namespace == "jax" and not problem.bias and problem.standardize is True
+def _mean_matters(case: Case, problem: Problem) -> float:
+    """Share of the cost that a rounded mean may be, which is a small bias where there is none: of float32."""
+    if problem.bias or problem.standardize is not True or not in_float32(case):
+        return 0.0
+    return 1e-4 if case.namespace == "jax" else 1e-6  # which has no float64 to keep the mean in
 
 
 def faults_of(case: Case, problem: Problem, truth: Truth, model: Any) -> dict[str, str]:
@@ -123,14 +125,12 @@ def faults_of(case: Case, problem: Problem, truth: Truth, model: Any) -> dict[st
         faults["cost"] = about
     if not problem.bias and _lifted(problem, 1e-5 if in_float32(case) else 1e-9, *parts):
         faults["bias"] = about
-    elif best > J + (1e-4 if _rounds_mean(case, problem) else COST) * scale:
+    elif best > J + max(COST, _mean_matters(case, problem)) * scale:
         faults["judge"] = about
     tolerance = max(WRONG, 2 * (case.options.get("tol") or 0.0))
     if info.converged and J - best > tolerance * scale:
         faults["wrong"] = about
-    slack = (1e-7 if in_float32(case) else 1e-9) * scale
-    if _rounds_mean(case, problem):
-        slack = 1e-4 * scale
+    slack = max(1e-7 if in_float32(case) else 1e-9, _mean_matters(case, problem)) * scale
     times = {"bound": 1.001, "separated": 1.001, "decrement": 10.0}.get(info.gap_known, math.inf)
     known = math.isfinite(times) and not math.isnan(info.gap)
     if (J - best > times * info.gap + slack) if known else (info.converged and math.isnan(info.gap)):

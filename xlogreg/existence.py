@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg.moves import INSIDE
 from xlogreg.objective import DUST, Evaluation, Objective
 from xlogreg.preconditioners import Curved, Inverse, curved_directions
 
@@ -25,6 +26,7 @@ RANK_NOISE = 1e3  # rounding errors, where these are more: of a place without fl
 ROUNDS = 3  # in which what moves of tied samples is taken out of a step, each to the rounding errors of the last
 HALVINGS = 20
 FAR, BEYOND = 256.0, 6  # the largest parameter of a step far along a direction of recession; steps taken there
+FARTHEST = 100.0  # a sample, in standard deviations that m of equal weight may have
 SLOPE = 32.0  # rounding errors that a gradient may have where there is no slope
 
 
@@ -124,6 +126,10 @@ def decide(
                 if design is None:
                     design, passes = objective.second_moment(), passes + 1
                 regular = _is_regular(objective, at, step, curved, curved_directions(design, rank), design)
+        if outside == 0 and regular:
+            blur = _blur(objective, at, H[0], solver, kept)
+            if blur is not None:
+                outside, passes = _outside(objective, theta, step, _in_full(blur, kept, theta)), passes + 1
         proved = outside == 0 and regular
         if proved and (divergence <= tol * float(at.value[0]) or number >= steps):
             return found("none", divergence)
@@ -147,6 +153,26 @@ def decide(
         if there is None:
             return found("none" if proved else "undecided", divergence if proved else np.nan)
         theta, at = theta + length * step, there
+
+
+def _blur(
+    objective: Objective, here: Evaluation, H: np.ndarray, solver: Inverse, kept: np.ndarray
+) -> np.ndarray | None:
+    """How far rounding errors of the gradient may have moved the step (p,); None where no sample can be told by that.
+
+    Those of sum_i s_i |x_ij (a_i - y_i)| at most, which by Cauchy and Schwarz is about sqrt(H_jj J). A feature that
+    varies in samples that are far out alone has next to no curvature, and the sums of the others drown its slope.
+    """
+    scale = 1.0 / np.sqrt(H.diagonal())
+    blur = 2.0 * objective.noise * float(here.value[0]) ** 0.5 * solver.conditioning[0].condition * scale
+    blur = blur * np.broadcast_to(objective.free, here.gradient.shape).reshape(-1)[kept]
+    return blur if float(blur.sum()) * FARTHEST * objective.source.m**0.5 > INSIDE else None
+
+
+def _outside(objective: Objective, theta: np.ndarray, step: np.ndarray, blur: np.ndarray) -> float:
+    """Number of samples whose alpha is not inside where the step is off by that: one pass."""
+    both = np.concatenate([step - blur, step + blur], axis=1)
+    return float(np.max(objective.proof(np.concatenate([theta, theta], axis=1), both)[1]))
 
 
 def _contrasts(H: np.ndarray, k: int) -> np.ndarray:

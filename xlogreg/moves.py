@@ -11,7 +11,7 @@ from xlogreg.logistic import backward
 from xlogreg.losses import Loss, share_and_curvature
 from xlogreg.terms import Block, bordered_grams, model_scores
 
-__all__ = ["TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
+__all__ = ["INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
 
 INSIDE = (
     0.1  # of a probability, which a step must leave to prove that there is a minimum: rounding does not reach so far

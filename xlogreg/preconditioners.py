@@ -16,6 +16,7 @@ __all__ = [
     "Preconditioner",
     "Shared",
     "curved_directions",
+    "eigen",
     "grounded",
 ]
 
@@ -176,7 +177,7 @@ class Dense:
             return scale * np.linalg.solve(scaled, scale * r)
         if not np.isfinite(H).all():  # an overflow: there is no step, and eigh would raise
             return r * np.nan
-        values, Q = np.linalg.eigh(scaled)
+        values, Q = eigen(scaled)
         inverse = _pseudo_inverse(values, self.precision)
         solution = scale * (Q @ (inverse[:, None] * (Q.T @ (scale * r))))
         left = np.abs(r - H @ solution).max()
@@ -223,11 +224,22 @@ def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
         inverse = np.linalg.inv(scaled)
         norms = [float(np.abs(A).sum(axis=0).max()) for A in (scaled, inverse)]  # 1-norms, as LAPACK's estimate
         return scale * inverse * scale.T, Conditioning(H.shape[0], norms[0] * norms[1], None)
-    values, Q = np.linalg.eigh(scaled)
+    values, Q = eigen(scaled)
     kept = _pseudo_inverse(values, precision)
     rank = int(np.sum(kept > 0))
     null = np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, : H.shape[0] - rank])[0] if rank < len(H) else None
     return scale * ((Q * kept) @ Q.T) * scale.T, Conditioning(rank, float(values.max() * kept.max()), null)
+
+
+def eigen(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, in ascending order, and eigenvectors of a symmetric matrix.
+
+    LAPACK's method gives up on a few sound matrices, but hardly ever when it reads the other half of them.
+    """
+    try:
+        return np.linalg.eigh(A)
+    except np.linalg.LinAlgError:
+        return np.linalg.eigh(A, UPLO="U")
 
 
 class Curved(NamedTuple):
@@ -240,7 +252,7 @@ class Curved(NamedTuple):
 def curved_directions(H: np.ndarray, tolerance: float) -> Curved:
     """Those of eigenvalues above that share of the largest."""
     scale, scaled, _ = _scaled(H, tolerance)
-    values, Q = np.linalg.eigh(scaled)
+    values, Q = eigen(scaled)
     flat = int(np.sum(values <= tolerance * values[-1]))
     return Curved(len(H) - flat, np.linalg.qr(np.where(scale > 0, scale, 1.0) * Q[:, :flat])[0])
 
@@ -253,4 +265,4 @@ def _is_small(shift: np.ndarray, H: np.ndarray, conditioning: Conditioning) -> b
 
 def _rank(H: np.ndarray, precision: float) -> int:
     _, scaled, definite = _scaled(H, precision)
-    return len(H) if definite else int(np.sum(_pseudo_inverse(np.linalg.eigvalsh(scaled), precision) > 0))
+    return len(H) if definite else int(np.sum(_pseudo_inverse(eigen(scaled)[0], precision) > 0))

@@ -32,7 +32,7 @@ NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each
 # means, in standard deviations, up to which they may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
 HESSIAN_FOLD = 10.0  # where squares of means are subtracted from squares
-SHIFT = 8.0  # rounding errors, in standard deviations, that a centre may be off where no bias makes up for it
+SHIFT = 1.0  # rounding error, in standard deviations, that a centre may be off where no bias makes up for it
 SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells all of the features
 TIGHTER = 1e-4  # than a gap that looked smaller than it is
 FAR_OUT = 1e5  # such deviations, from which on that is certain to matter

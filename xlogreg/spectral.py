@@ -19,6 +19,7 @@ from xlogreg.data import InMemory, map_samples
 from xlogreg.kronecker import Basis, Kronecker
 from xlogreg.logistic import scores
 from xlogreg.objective import Objective
+from xlogreg.preconditioners import eigen
 from xlogreg.solvers import descent
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.quasi_newton import QuasiNewton
@@ -149,7 +150,7 @@ def principal_axes(
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
     if isinstance(engine, Coordinates):
         S = measure_moments(first, spread, engine).raised(S, 1.0)
-    values, U = np.linalg.eigh(S / T / T.T)
+    values, U = eigen(S / T / T.T)
     left = (U / T) * objective.rows[:, 0, :]
     return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
 
@@ -176,7 +177,7 @@ def _span(objective: Objective, source: Samples, spread: Spread, engine: object,
         (subset,) = source.samples((count,), spread.shares, rng)
         root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
         G = as_host(multiply_samples(subset, scale, subset.dtype)) * root * root.T
-        values, V = np.linalg.eigh(G)
+        values, V = eigen(G)
         values = np.maximum(values, 0.0)
         tail = _half_noise(values)
         # the curvature of a loss is at most its bound, so these are all that the gradient can tell from the penalty
@@ -215,7 +216,7 @@ def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: flo
     (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, parameters)
     k = A.shape[0]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
-    a, Q = np.linalg.eigh(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
+    a, Q = eigen(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
     if rotated is None:
         diagonal = basis.values[:, None] * np.maximum(a, 0.0)
     else:
