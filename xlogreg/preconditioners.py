@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -232,14 +233,16 @@ def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
 
 
 def eigen(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, in ascending order, and eigenvectors of a symmetric matrix.
+    """Eigenvalues, in ascending order, and eigenvectors of a symmetric matrix."""
+    return _from_either_half(np.linalg.eigh, A)
 
-    LAPACK's method gives up on a few sound matrices, but hardly ever when it reads the other half of them.
-    """
+
+def _from_either_half(decompose: Callable[..., Any], A: np.ndarray) -> Any:
+    """LAPACK's method gives up on a few sound matrices, but hardly ever when it reads the other half of them."""
     try:
-        return np.linalg.eigh(A)
+        return decompose(A)
     except np.linalg.LinAlgError:
-        return np.linalg.eigh(A, UPLO="U")
+        return decompose(A, UPLO="U")
 
 
 class Curved(NamedTuple):
@@ -265,4 +268,8 @@ def _is_small(shift: np.ndarray, H: np.ndarray, conditioning: Conditioning) -> b
 
 def _rank(H: np.ndarray, precision: float) -> int:
     _, scaled, definite = _scaled(H, precision)
-    return len(H) if definite else int(np.sum(_pseudo_inverse(eigen(scaled)[0], precision) > 0))
+    return (
+        len(H)
+        if definite
+        else int(np.sum(_pseudo_inverse(_from_either_half(np.linalg.eigvalsh, scaled), precision) > 0))
+    )
