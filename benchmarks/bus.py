@@ -17,8 +17,8 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_least
 from benchmarks.cases import report
-from xlogreg.backends import LIBRARIES, Place, place_on, to_host, why_unusable
-from xlogreg.data import ARRIVING_BYTES
+from xlogreg.arrays.place import LIBRARIES, Place, place_on, to_host, why_unusable
+from xlogreg.samples.memory import ARRIVING_BYTES
 
 ROUNDS = 3
 SHAPE = (4_000_000, 100)  # 1.6 GB of float32

@@ -75,7 +75,7 @@ class Competitor(NamedTuple):
             return f"{', '.join(absent)} not installed"
         if not self.backend:
             return ""
-        from xlogreg.backends import why_unusable
+        from xlogreg.arrays.place import why_unusable
 
         return why_unusable(self.backend, self.device or None)
 

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import xlogreg
-from xlogreg.backends import Place, place_on, to_host, why_unusable
+from xlogreg.arrays.place import Place, place_on, to_host, why_unusable
 
 SHAPES = ("50000x128", "1560000x16", "500000x128", "244000x1024", "5000000x128")
 SEED = 0

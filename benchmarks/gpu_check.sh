@@ -44,7 +44,7 @@ if [ -n "$MISSING" ]; then
     echo "gpu_check.sh: $NAME lacks what this needs: $MISSING" >&2
     exit 2
 fi
-REASON=$("$PYTHON" -c 'from xlogreg.backends import why_unusable; print(why_unusable("cupy"))')
+REASON=$("$PYTHON" -c 'from xlogreg.arrays.place import why_unusable; print(why_unusable("cupy"))')
 if [ -n "$REASON" ]; then
     echo "gpu_check.sh: CuPy does not work on this machine: $REASON" >&2
     exit 3

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 import xlogreg
-from xlogreg.backends import place_on, to_host
+from xlogreg.arrays.place import place_on, to_host
 
 REPEATS = 5
 

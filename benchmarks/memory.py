@@ -24,8 +24,8 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_most, show
 from benchmarks.clock import peak_memory
-from xlogreg.data import SMALL_BLOCK_BYTES
-from xlogreg.threads import workers
+from xlogreg.samples.memory import SMALL_BLOCK_BYTES
+from xlogreg.samples.threads import workers
 
 MB = 2**20
 CHUNK = 1000  # samples made at a time

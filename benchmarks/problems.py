@@ -121,7 +121,7 @@ def survey(name: str) -> Data:
 
 def pictures() -> Data:
     """Those of `xlogreg demo`: 209 patches of two photographs, 12288 pixels of 0 ... 1 each."""
-    from xlogreg.demo import load_pictures
+    from xlogreg.cli.demo import load_pictures
 
     demo = load_pictures()
     X = np.ascontiguousarray(demo.X_train.T) / demo.standardize

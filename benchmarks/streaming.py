@@ -24,7 +24,7 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_least, at_most
 from benchmarks.cases import report
-from xlogreg.stored import FileRange
+from xlogreg.arrays.stored import FileRange
 
 BLOCK_BYTES = 8 * 2**20
 CHUNK = 100_000  # samples made at a time

@@ -24,7 +24,7 @@ import numpy as np
 
 import xlogreg
 from benchmarks.gpu import WAIT
-from xlogreg.backends import LIBRARIES, Place, is_array, place_on, to_host, why_unusable
+from xlogreg.arrays.place import LIBRARIES, Place, is_array, place_on, to_host, why_unusable
 
 LOOP_READINGS, READINGS = 3, 7
 LONG_ENOUGH = 0.02  # seconds of calls in a row

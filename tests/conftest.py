@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xlogreg import engine
-from xlogreg.backends import available_backends, device_of, dtype_name, name_of, place_on, to_host
+from xlogreg.arrays.place import available_backends, device_of, dtype_name, name_of, place_on, to_host
+from xlogreg.solvers import sampled_newton as engine
 
 try:
     import jax

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import answer
+from xlogreg.fitting import answer
 
 
 def fit(X, Y, **options):

@@ -9,8 +9,8 @@ import pytest
 from conftest import place_or_skip
 
 import xlogreg
-from xlogreg import backends
-from xlogreg.backends import HOST, LIBRARIES, dtype_name, place_of, place_on, squares, to_host
+from xlogreg.arrays import place as backends
+from xlogreg.arrays.place import HOST, LIBRARIES, dtype_name, place_of, place_on, squares, to_host
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -93,7 +93,7 @@ def test_auto_stays_on_the_host_for_small_data_and_imports_nothing():
 
 @needs_no_cuda
 def test_auto_is_silent_where_there_is_no_gpu(problem, monkeypatch):
-    monkeypatch.setattr("xlogreg.placement.AUTO_BYTES", 1)
+    monkeypatch.setattr("xlogreg.arrays.choice.AUTO_BYTES", 1)
     assert xlogreg.fit(*problem, backend="auto").fit_info.backend == "numpy"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 40))

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import checkpoints
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
+from xlogreg.fitting import checkpoint as checkpoints
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_an_interruption_while_the_answer_is_judged_is_none_too_late(problem, tm
     def stop(*_, final):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xlogreg.assembly.judge", stop)
+    monkeypatch.setattr("xlogreg.samples.intake.judge", stop)
     with pytest.raises(KeyboardInterrupt):
         xlogreg.fit(*problem, checkpoint=tmp_path / "half")
     assert xlogreg.load(tmp_path / "half").fit_info.gap < 1e-6
@@ -154,7 +154,7 @@ def test_an_interruption_before_the_first_step_leaves_the_file_as_it_was(problem
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xlogreg.solving.Newton.evaluate", stop)
+    monkeypatch.setattr("xlogreg.fitting.solving.Newton.evaluate", stop)
     with pytest.raises(KeyboardInterrupt):
         xlogreg.fit(*problem, solver="newton", checkpoint=path)
     assert path.read_bytes() == before
@@ -243,7 +243,7 @@ import sys, threading
 import numpy as np
 import threadpoolctl
 import xlogreg
-from xlogreg import threads
+from xlogreg.samples import threads
 
 threads.workers = lambda: 2
 rng = np.random.default_rng(0)

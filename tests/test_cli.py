@@ -15,7 +15,7 @@ def demo():
     """The module; its data need scikit-learn and Pillow, its pictures Matplotlib."""
     for needed in ("sklearn", "PIL", "matplotlib"):
         pytest.importorskip(needed)
-    return pytest.importorskip("xlogreg.demo")
+    return pytest.importorskip("xlogreg.cli.demo")
 
 
 def run(*arguments):
@@ -55,7 +55,7 @@ def test_errors_are_one_line_and_exit_code_1(capsys, demo):
 
 
 def test_a_missing_extra_is_named(capsys, monkeypatch, demo):
-    monkeypatch.delitem(sys.modules, "xlogreg.demo")
+    monkeypatch.delitem(sys.modules, "xlogreg.cli.demo")
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert main(["demo"]) == 1
     assert "pip install 'xlogreg[demo]'" in capsys.readouterr().err

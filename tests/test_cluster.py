@@ -9,12 +9,15 @@ import pytest
 from conftest import IN_PROCESS, close, cut, place_or_skip
 
 import xlogreg
-from xlogreg import moves, parts, terms, workers
-from xlogreg.backends import HOST
-from xlogreg.cluster import Distributed
-from xlogreg.data import InMemory
-from xlogreg.losses import LOSSES
-from xlogreg.sharing import share_out
+from xlogreg.arrays.place import HOST
+from xlogreg.math import moves
+from xlogreg.math import sums as terms
+from xlogreg.math.losses import LOSSES
+from xlogreg.samples.cluster import tasks as workers
+from xlogreg.samples.cluster import worker as parts
+from xlogreg.samples.cluster.distributed import Distributed
+from xlogreg.samples.cluster.from_dask import share_out
+from xlogreg.samples.memory import InMemory
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import workers
-from xlogreg.cluster import Distributed
+from xlogreg.samples.cluster import tasks as workers
+from xlogreg.samples.cluster.distributed import Distributed
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")

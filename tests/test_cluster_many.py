@@ -7,9 +7,9 @@ import pytest
 from conftest import close, cut, place_or_skip
 
 import xlogreg
-from xlogreg import cluster
-from xlogreg.folds import fold_weights, split_folds, without_fold
-from xlogreg.sharing import share_out
+from xlogreg.samples.cluster import distributed as cluster
+from xlogreg.samples.cluster.from_dask import share_out
+from xlogreg.samples.folds import fold_weights, split_folds, without_fold
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
@@ -266,4 +266,4 @@ def test_models_keep_their_numbers(client, data):
         for position, fold in enumerate((1, 3)):
             expected = weight * (numbers != fold)
             assert some.alone(position).mass.total == pytest.approx(expected.sum(), rel=1e-6)
-    assert fold_weights.__module__ == "xlogreg.folds"  # by which name workers find it
+    assert fold_weights.__module__ == "xlogreg.samples.folds"  # by which name workers find it

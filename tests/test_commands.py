@@ -345,7 +345,7 @@ def test_what_is_no_regular_file_is_not_waited_for(folder, model, suffix, tmp_pa
 
 
 def test_a_folder_that_is_not_there_is_said_before_the_work(folder, model, monkeypatch):
-    monkeypatch.setattr("xlogreg.samples.read_table", None)
+    monkeypatch.setattr("xlogreg.cli.data.read_table", None)
     assert refused("fit", "cells.csv", *FIT, "-o", "no/m", folder=folder) == "no: No such file or directory"
     assert refused("predict", model, "cells.csv", "-o", "no/p.csv", folder=folder) == "no: No such file or directory"
 
@@ -362,16 +362,16 @@ def test_an_interruption_is_one_line(folder, model, monkeypatch, error, line):
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("xlogreg.samples.read_table", fails)
+    monkeypatch.setattr("xlogreg.cli.data.read_table", fails)
     assert refused("predict", model, "cells.csv", folder=folder) == line
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are interrupted in another way here")
 def test_control_c_ends_a_process_with_one_line(folder):
     program = (
-        "import sys, time, xlogreg.cli, xlogreg.samples\n"
+        "import sys, time, xlogreg.cli, xlogreg.cli.data\n"
         "def wait(*_): print('ready', flush=True); time.sleep(60)\n"
-        "xlogreg.samples.read_table = wait\n"
+        "xlogreg.cli.data.read_table = wait\n"
         "sys.exit(xlogreg.cli.main())\n"
     )
     command = [sys.executable, "-c", program, "fit", "cells.csv", *FIT, "-o", "stopped.model"]

@@ -8,7 +8,7 @@ import pytest
 from conftest import QUICK, Where
 
 import xlogreg
-from xlogreg.backends import HOST, to_host
+from xlogreg.arrays.place import HOST, to_host
 
 FUNCTIONS = {  # f, its derivative, where
     "square": (lambda x: x * x, lambda x: 2 * x, 3.0),

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from xlogreg.drawing import Box, as_text, text_of
 from xlogreg.graph import Variable, exp, log, maximum, sigmoid
+from xlogreg.graph.drawing import Box, as_text, text_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

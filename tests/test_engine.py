@@ -9,11 +9,12 @@ import threadpoolctl
 from conftest import QUICK
 
 import xlogreg
-from xlogreg import engine, threads
-from xlogreg.backends import HOST
-from xlogreg.coordinates import measure_spread
-from xlogreg.data import InMemory
-from xlogreg.objective import Objective
+from xlogreg.arrays.place import HOST
+from xlogreg.samples import threads
+from xlogreg.samples.memory import InMemory
+from xlogreg.solvers import sampled_newton as engine
+from xlogreg.solvers.coordinates import measure_spread
+from xlogreg.solvers.objective import Objective
 
 
 def draw(m=30_000, n_x=20, seed=0, shift=0.0, scale=1.0):
@@ -353,7 +354,7 @@ def test_the_gap_of_a_fit_that_is_stopped_is_that_of_its_answer():
 
 
 def test_callbacks_count_on_over_the_stages_of_a_fit(monkeypatch):
-    monkeypatch.setattr("xlogreg.problem.NEWTON_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.problem.NEWTON_WORK", 0.0)
     X, Y = draw(m=3000, n_x=4)
     seen = []
     model = xlogreg.fit(X, Y + (X[2] > 1), callback=lambda state: seen.append(state.iteration))

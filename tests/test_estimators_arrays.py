@@ -12,7 +12,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import xlogreg
 from xlogreg import LogisticRegression
-from xlogreg.backends import dtype_name, name_of, place_of, to_host
+from xlogreg.arrays.place import dtype_name, name_of, place_of, to_host
 
 pytestmark = AS_IN_1_9
 

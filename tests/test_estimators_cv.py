@@ -18,7 +18,7 @@ from test_estimators import run_array_api_checks
 
 import xlogreg
 from xlogreg import LogisticRegressionCV
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 pytestmark = AS_IN_1_9
 

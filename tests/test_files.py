@@ -18,7 +18,7 @@ import pytest
 
 import xlogreg
 from xlogreg import ModelFileError
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 60))
@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_the_old_model_whole(path):
     left_alone(path, before)
 
 
-@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "xlogreg.files.npy.write_array"])
+@pytest.mark.parametrize("step", ["os.fsync", "os.replace", "xlogreg.model.file.npy.write_array"])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=repr)
 def test_whatever_step_fails_the_old_model_stays_and_nothing_else(path, model, monkeypatch, step, error):
     before = path.read_bytes()
@@ -395,7 +395,7 @@ def test_labels_of_any_length_and_type_come_back(tmp_path, monkeypatch):
         model = xlogreg.fit(X, labels)
         model.save(tmp_path / "model")
         assert xlogreg.load(tmp_path / "model").classes.tolist() == model.classes.tolist()
-    monkeypatch.setattr("xlogreg.files.LABEL_CHARACTERS", 100)
+    monkeypatch.setattr("xlogreg.model.file.LABEL_CHARACTERS", 100)
     with pytest.raises(ValueError, match="too long for a file"):
         xlogreg.fit(X, np.where(Y, "a" * 60, "b")).save(tmp_path / "long")
 

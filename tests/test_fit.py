@@ -9,7 +9,7 @@ from reference import loop_descent
 from sklearn.datasets import load_breast_cancer
 
 import xlogreg
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 SOLVERS = ("auto", "newton", "lbfgs")
 
@@ -144,7 +144,7 @@ def test_storage_types_are_computed_in_float(dtype, backend):
     Y = rng.random(80) < 1 / (1 + np.exp(-(X[0].astype(float) - X[1])))
     computed = "float64" if dtype in ("bool", "int32") else "float32"
     expected = xlogreg.fit(X.astype(computed), Y, l2=0.1)
-    from xlogreg.backends import dtype_name, place_on
+    from xlogreg.arrays.place import dtype_name, place_on
 
     model = xlogreg.fit(place_on(backend).put(X), Y, l2=0.1)
     assert model.fit_info.dtype == dtype_name(model.w) == computed
@@ -268,7 +268,7 @@ def test_many_features_are_fitted_without_a_hessian():
 
 
 def test_passes_are_counted_as_they_are_made(problem, monkeypatch):
-    from xlogreg.data import InMemory
+    from xlogreg.samples.memory import InMemory
 
     made, original = [], InMemory.sum
 

@@ -8,8 +8,8 @@ from reference_data import DATA, cost_of, optimum
 from test_objective import make
 
 import xlogreg
-from xlogreg.certificate import _bound, certify
 from xlogreg.solvers import descent
+from xlogreg.solvers.certificate import _bound, certify
 from xlogreg.solvers.newton import Newton
 
 hypothesis = pytest.importorskip("hypothesis")

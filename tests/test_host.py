@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import host
-from xlogreg.backends import HOST
-from xlogreg.coordinates import user_coordinates
-from xlogreg.data import InMemory, map_samples
-from xlogreg.folds import split_folds
-from xlogreg.logistic import scores
-from xlogreg.losses import LOSSES
-from xlogreg.matrices import computing_dtype
-from xlogreg.terms import (
+from xlogreg.arrays import host
+from xlogreg.arrays.place import HOST
+from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.math.logistic import scores
+from xlogreg.math.losses import LOSSES
+from xlogreg.math.sums import (
     combine_terms,
     correlation_terms,
     expansion_terms,
@@ -21,7 +18,10 @@ from xlogreg.terms import (
     second_moment_terms,
     spread_terms,
 )
-from xlogreg.wide import combine_features, multiply_samples, reduce_wide
+from xlogreg.samples.folds import split_folds
+from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.solvers.coordinates import user_coordinates
+from xlogreg.solvers.span import combine_features, multiply_samples, reduce_wide
 
 
 @pytest.mark.parametrize("samples", ["columns", "rows"])

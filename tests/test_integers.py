@@ -8,8 +8,8 @@ import pytest
 import xlogreg
 from tests.conftest import cut
 from xlogreg import PrecisionWarning
-from xlogreg.backends import HOST, to_host
-from xlogreg.data import InMemory, map_samples
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.samples.memory import InMemory, map_samples
 
 COUNT = np.arange(120)
 Y = (np.random.default_rng(0).random(120) < 1 / (1 + np.exp(-0.03 * (COUNT - 60)))).astype(int)

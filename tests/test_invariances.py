@@ -5,7 +5,7 @@ import pytest
 from conftest import place_or_skip
 
 import xlogreg
-from xlogreg.backends import HOST, to_host
+from xlogreg.arrays.place import HOST, to_host
 
 hypothesis = pytest.importorskip("hypothesis")
 given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
@@ -136,7 +136,7 @@ def test_the_same_fit_twice_is_bitwise_the_same():
 
 
 def test_blocks_of_rows_and_of_columns_are_the_same_samples():
-    from xlogreg.data import InMemory
+    from xlogreg.samples.memory import InMemory
 
     X = np.arange(60.0).reshape(4, 15)
     Y = np.arange(15.0)[None, :]

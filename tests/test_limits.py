@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import progress
-from xlogreg.objective import Objective
+from xlogreg.fitting import progress
+from xlogreg.solvers.objective import Objective
 
 SOLVERS = ("auto", "newton", "lbfgs", "gd")
 
@@ -97,9 +97,11 @@ def test_time_that_a_step_on_a_subset_would_exceed_is_left_for_all_samples(subse
 
 @pytest.mark.parametrize(("time_limit", "known"), [(100.0, "estimate"), (1e6, "bound")])
 def test_a_hessian_of_all_samples_is_only_made_where_there_is_time(subsets, ticking, monkeypatch, time_limit, known):
-    monkeypatch.setattr("xlogreg.engine.SLOW", 1e9)  # three steps are too slow in any case
-    monkeypatch.setattr("xlogreg.engine.HESSIAN_SHARE", 1e-3)  # a Hessian takes the time of 11,000 steps
-    monkeypatch.setattr("xlogreg.answer.INFERENCE_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.solvers.sampled_newton.SLOW", 1e9)  # three steps are too slow in any case
+    monkeypatch.setattr(
+        "xlogreg.solvers.sampled_newton.HESSIAN_SHARE", 1e-3
+    )  # a Hessian takes the time of 11,000 steps
+    monkeypatch.setattr("xlogreg.fitting.answer.INFERENCE_WORK", 0.0)
     info = xlogreg.fit(*draw(), time_limit=time_limit).fit_info
     assert info.solver == "sampled-newton"
     assert info.converged
@@ -108,7 +110,7 @@ def test_a_hessian_of_all_samples_is_only_made_where_there_is_time(subsets, tick
 
 @pytest.mark.parametrize("l2", [0.0, 1e-2])
 def test_softmax_models_are_limited(monkeypatch, three_classes, ticking, l2):
-    monkeypatch.setattr("xlogreg.problem.NEWTON_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.problem.NEWTON_WORK", 0.0)
     model = limited(*three_classes, l2=l2, time_limit=3.5)
     assert model.fit_info.solver == "spectral-lbfgs"
     # at 3 a stage begins, whose first step is not judged
@@ -132,7 +134,7 @@ def test_the_measuring_of_a_rate_is_broken_off(problem, ticking):
 
 @pytest.mark.parametrize(("l2", "known"), [(0.1, "bound"), (0.0, "")])
 def test_no_hessian_is_made_that_takes_longer_than_the_steps(monkeypatch, problem, ticking, l2, known):
-    monkeypatch.setattr("xlogreg.answer.HESSIAN_SHARE", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.answer.HESSIAN_SHARE", 0.0)
     info = limited(*problem, solver="gd", learning_rate=0.01, l2=l2, time_limit=2.5).fit_info
     assert info.gap_known == known
     assert np.isfinite(info.gap) == (known != "")

@@ -7,8 +7,8 @@ import pytest
 from reference import loop_descent, loop_gradients
 
 import xlogreg
-from xlogreg.backends import to_host
-from xlogreg.losses import LOSSES, sum_losses
+from xlogreg.arrays.place import to_host
+from xlogreg.math.losses import LOSSES, sum_losses
 
 
 def test_sigmoid_is_the_logistic_function(where):

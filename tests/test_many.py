@@ -7,11 +7,11 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg.backends import HOST, to_host
-from xlogreg.data import InMemory
-from xlogreg.objective import Evaluation
-from xlogreg.preconditioners import Shared
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.samples.memory import InMemory
 from xlogreg.solvers import simultaneous
+from xlogreg.solvers.objective import Evaluation
+from xlogreg.solvers.preconditioners import Shared
 from xlogreg.solvers.quasi_newton import QuasiNewton
 
 TIGHT = {"float64": 1e-14, "float32": 1e-9}
@@ -190,7 +190,7 @@ def test_the_same_call_gives_the_same_bits():
 def test_a_model_of_a_batch_says_why_it_has_no_standard_errors(monkeypatch):
     X, Ys = drawn(2)
     assert xlogreg.fit_many(X, Ys)[0].standard_errors().w.shape == (len(X), 1)  # of little data
-    monkeypatch.setattr("xlogreg.answer.BATCH_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.answer.BATCH_WORK", 0.0)
     with pytest.raises(ValueError, match="no Hessian of all samples"):
         xlogreg.fit_many(X, Ys)[0].standard_errors()
 
@@ -287,7 +287,7 @@ def test_a_stage_in_float32_changes_nothing(monkeypatch, l2s, shift):
     X, Ys = drawn(6, m=600)
     X = X + shift
     wide = xlogreg.fit_many(X, Ys, l2s=l2s, tol=1e-14)
-    monkeypatch.setattr("xlogreg.batches.NARROW_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.together.NARROW_WORK", 0.0)
     passes = []
     narrowed = InMemory.narrowed
     monkeypatch.setattr(InMemory, "narrowed", lambda source: passes.append(1) or narrowed(source))

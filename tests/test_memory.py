@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xlogreg.data import SMALL_BLOCK_BYTES
-from xlogreg.threads import workers
+from xlogreg.samples.memory import SMALL_BLOCK_BYTES
+from xlogreg.samples.threads import workers
 
 PROGRAM = """
 import sys

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.backends import dtype_name, name_of, place_on, to_host
+from xlogreg.arrays.place import dtype_name, name_of, place_on, to_host
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from reference import loop_descent, loop_gradients
 
 import xlogreg
 from xlogreg import graph, images
-from xlogreg.backends import to_host
-from xlogreg.demo import load_pictures
+from xlogreg.arrays.place import to_host
+from xlogreg.cli.demo import load_pictures
 from xlogreg.graph import Variable
 
 ROOT = Path(__file__).parent.parent

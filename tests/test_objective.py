@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from xlogreg.backends import HOST, to_host
-from xlogreg.certificate import certify
-from xlogreg.data import InMemory
-from xlogreg.derivatives import slope
-from xlogreg.losses import LOSSES
-from xlogreg.objective import Objective
-from xlogreg.preconditioners import Dense, Diagonal, eigen
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.graph.slopes import slope
+from xlogreg.math.losses import LOSSES
+from xlogreg.math.sums import pass_terms
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.threads import tree_sum
 from xlogreg.solvers import descent
+from xlogreg.solvers.certificate import certify
 from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.preconditioners import Dense, Diagonal, eigen
 from xlogreg.solvers.quasi_newton import QuasiNewton
-from xlogreg.terms import pass_terms
-from xlogreg.threads import tree_sum
 
 
 def make(X, Y, place=HOST, dtype="float64", *, weight=None, l2=(0.3,), bias=True, center=None, scale=None, **source):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import tables
 from xlogreg.cli import main
 from xlogreg.exceptions import expect_memory
+from xlogreg.inputs import tables
 
 X = np.random.default_rng(0).standard_normal((40, 2))
 Y = np.arange(40) % 2
@@ -60,7 +60,7 @@ def test_parts_are_not_said_to_be_damaged(fail, tmp_path, monkeypatch):
 
 
 def test_files_are_not_said_to_be_damaged(fail, tmp_path, monkeypatch, capsys):
-    datasets = pytest.importorskip("xlogreg.datasets")
+    datasets = pytest.importorskip("xlogreg.cli.table_files")
     table, model = tmp_path / "table.npy", tmp_path / "model"
     np.save(table, np.column_stack([X, Y]))
     assert main(["fit", str(table), "--target", "2", "-o", str(model)]) == 0
@@ -71,7 +71,7 @@ def test_files_are_not_said_to_be_damaged(fail, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.startswith(f"xlogreg fit: out of memory while reading {table}: ")
     assert SIZE in said
-    monkeypatch.setattr("xlogreg.files.json", types.SimpleNamespace(loads=fail))
+    monkeypatch.setattr("xlogreg.model.file.json", types.SimpleNamespace(loads=fail))
     with pytest.raises(MemoryError, match=rf"^out of memory while reading .*model: .*{SIZE}"):
         xlogreg.load(model)
 
@@ -80,7 +80,7 @@ def test_a_memory_error_without_a_word_is_one_too(monkeypatch, capsys):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("xlogreg.cli.available_backends", fail)
+    monkeypatch.setattr("xlogreg.cli.parser.available_backends", fail)
     assert main(["info"]) == 1
     assert capsys.readouterr().err == "xlogreg info: out of memory\n"
     with pytest.raises(MemoryError, match=r"^out of memory while reading$"):

@@ -9,10 +9,10 @@ import pytest
 
 import xlogreg
 from tests.conftest import cut
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 from xlogreg.cli import main
-from xlogreg.logistic import cost
-from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax
+from xlogreg.math.logistic import cost
+from xlogreg.math.losses import cross_entropy, log_loss, sigmoid, softmax
 
 INF = np.inf
 NODATA = {"float32": -3.4e38, "float64": -1.7976931348623157e308}

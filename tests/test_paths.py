@@ -6,7 +6,7 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 L2S = [1e-1, 1e-5, 1e-3, 10.0, 1e-2, 1e-4, 1.0]
 
@@ -14,7 +14,7 @@ L2S = [1e-1, 1e-5, 1e-3, 10.0, 1e-2, 1e-4, 1.0]
 @pytest.fixture
 def gradients_only(monkeypatch):
     """Small softmax models are fitted as large ones are."""
-    monkeypatch.setattr("xlogreg.problem.NEWTON_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.problem.NEWTON_WORK", 0.0)
 
 
 def drawn(K, n_x=6, m=500, seed=0):
@@ -83,8 +83,8 @@ def test_separated_classes_without_a_penalty_are_fitted_alone(gradients_only):
 
 
 def test_many_features_of_two_classes_are_fitted_along_the_penalties(monkeypatch):
-    monkeypatch.setattr("xlogreg.batches.EXPANSION_LIMIT", 10)
-    monkeypatch.setattr("xlogreg.problem.EXPANSION_LIMIT", 10)
+    monkeypatch.setattr("xlogreg.fitting.together.EXPANSION_LIMIT", 10)
+    monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 10)
     X, Y = drawn(2, n_x=40, m=1500)
     path = xlogreg.fit_path(X, Y, [1e-1, 1e-2, 1e-3], tol=1e-14)
     assert [model.fit_info.solver for model in path] == ["batch"] * 3

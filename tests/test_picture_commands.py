@@ -12,7 +12,8 @@ import pytest
 from test_commands import call, refused, run
 
 import xlogreg
-from xlogreg import images, picture_commands
+from xlogreg import images
+from xlogreg.cli import pictures as picture_commands
 
 Image = pytest.importorskip("PIL.Image")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "cut_photographs.py"
@@ -199,7 +200,7 @@ def test_a_missing_extra_is_named(folder, module, extra):
 
 
 def test_the_surest_mistakes_come_first_and_are_all_of_them(folder, model):
-    report = pytest.importorskip("xlogreg.picture_report")
+    report = pytest.importorskip("xlogreg.cli.picture_report")
     found, fitted = images.load_folder(folder / "colours", 6), xlogreg.load(model[0])
     swapped = np.where(found.Y == "red", "blue", "red")
     swapped[0, ::3] = found.Y[0, ::3]
@@ -216,7 +217,7 @@ def test_the_surest_mistakes_come_first_and_are_all_of_them(folder, model):
 
 @pytest.mark.slow
 def test_the_report_is_a_picture_whatever_the_names_are(folder, tmp_path):
-    report = pytest.importorskip("xlogreg.picture_report")
+    report = pytest.importorskip("xlogreg.cli.picture_report")
     found = images.load_folder(folder / "colours", 6)
     names = np.asarray(["$\\frac$", "日本 \u202e", "a name of many characters", "a name of many, too", "e", "f", "g"])
     Y = names[np.arange(40) % 7]

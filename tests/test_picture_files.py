@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xlogreg import picture_files
-from xlogreg.picture_files import Skipped, find_pictures, read_pictures
+from xlogreg.images import files as picture_files
+from xlogreg.images.files import Skipped, find_pictures, read_pictures
 
 Image = pytest.importorskip("PIL.Image")
 ImageFile = pytest.importorskip("PIL.ImageFile")

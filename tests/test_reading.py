@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import data, stored, threads
-from xlogreg.ahead import announce
-from xlogreg.stored import FileRange
+from xlogreg.arrays import stored
+from xlogreg.arrays.stored import FileRange
+from xlogreg.samples import memory as data
+from xlogreg.samples import threads
+from xlogreg.samples.ahead import announce
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from reference_data import DATA, cost_of, optimum
 
 import xlogreg
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 # relative errors of coefficients and cost, error of probabilities; L-BFGS stops by its own estimate of the gap
 TOLERANCE = {

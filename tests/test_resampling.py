@@ -5,7 +5,7 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 
 
 def drawn(K=2, m=300, n_x=3):
@@ -50,7 +50,7 @@ def test_replicates_spread_as_the_standard_errors_say():
 def test_many_replicates_are_drawn_in_portions(monkeypatch):
     X, Y = drawn()
     whole = xlogreg.bootstrap(X, Y, 7, l2=1e-2)
-    monkeypatch.setattr("xlogreg.resampling.COUNTS_BYTES", 900)
+    monkeypatch.setattr("xlogreg.fitting.bootstrap.COUNTS_BYTES", 900)
     np.testing.assert_allclose(xlogreg.bootstrap(X, Y, 7, l2=1e-2).w, whole.w, atol=1e-6)
 
 

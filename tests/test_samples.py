@@ -13,7 +13,7 @@ from test_commands import call, refused, run
 import xlogreg
 
 pl = pytest.importorskip("polars")
-samples = pytest.importorskip("xlogreg.samples")
+samples = pytest.importorskip("xlogreg.cli.data")
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 5)).astype(np.float32)
@@ -61,7 +61,7 @@ def test_samples_to_test_with_are_left_where_they_are(folder):
 
 
 def samples_apart():
-    from xlogreg.partition import split
+    from xlogreg.fitting.partition import split
 
     return split(Y, 0.25, np.random.default_rng(3))
 
@@ -109,17 +109,17 @@ def test_a_checkpoint_is_what_a_fit_goes_on_from(folder):
 
 
 def test_a_folder_for_checkpoints_that_is_not_there_is_said_before_the_work(folder, monkeypatch):
-    monkeypatch.setattr("xlogreg.commands.open_samples", None)
+    monkeypatch.setattr("xlogreg.cli.tables.open_samples", None)
     assert refused(*FIT, "--checkpoint", "no/c", "-o", "m", folder=folder) == "no: No such file or directory"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are interrupted in another way here")
 def test_control_c_in_a_fit_says_how_to_go_on(folder):
     program = (
-        "import functools, sys, xlogreg.cli, xlogreg.commands\n"
+        "import functools, sys, xlogreg.cli, xlogreg.cli.tables\n"
         "def ready(state): state.iteration == 3 and print('ready', flush=True)\n"
         "endless = {'solver': 'gd', 'max_iter': 10**9, 'callback': ready}\n"
-        "xlogreg.commands.fit = functools.partial(xlogreg.commands.fit, **endless)\n"
+        "xlogreg.cli.tables.fit = functools.partial(xlogreg.cli.tables.fit, **endless)\n"
         "sys.exit(xlogreg.cli.main())\n"
     )
     command = [sys.executable, "-c", program, *FIT, "--checkpoint", "half.model", "-o", "m"]
@@ -140,7 +140,7 @@ def test_an_interruption_without_a_checkpoint_says_no_more(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xlogreg.commands.fit", stop)
+    monkeypatch.setattr("xlogreg.cli.tables.fit", stop)
     for option in ((), ("--checkpoint", "older")):
         assert refused(*FIT, *option, "-o", "m", folder=folder) == "interrupted"
 

@@ -8,11 +8,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 
 import xlogreg
-from xlogreg.backends import HOST, to_host
-from xlogreg.data import InMemory
-from xlogreg.folds import split_folds
-from xlogreg.losses import LOSSES
-from xlogreg.terms import pass_terms
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.math.losses import LOSSES
+from xlogreg.math.sums import pass_terms
+from xlogreg.samples.folds import split_folds
+from xlogreg.samples.memory import InMemory
 
 L2S = [1.0, 1e-2, 1e-4]
 

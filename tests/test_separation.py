@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import problem as problem_module
+from xlogreg.fitting import problem as problem_module
 
 
 def separated_by_linear_programming(X, Y):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import problem as posing
-from xlogreg.kronecker import Basis, Kronecker
+from xlogreg.fitting import problem as posing
+from xlogreg.solvers.kronecker import Basis, Kronecker
 
 
 @pytest.fixture

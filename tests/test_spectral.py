@@ -5,16 +5,16 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg import spectral
-from xlogreg.spectral import _half_noise
+from xlogreg.solvers import spectral_lbfgs as spectral
+from xlogreg.solvers.spectral_lbfgs import _half_noise
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Few features count as many, so that small problems go the way of large ones."""
     monkeypatch.setattr(spectral, "WHOLE_LIMIT", 20)
-    monkeypatch.setattr("xlogreg.problem.EXPANSION_LIMIT", 20)
-    monkeypatch.setattr("xlogreg.answer.EXPANSION_LIMIT", 20)
+    monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 20)
+    monkeypatch.setattr("xlogreg.fitting.answer.EXPANSION_LIMIT", 20)
 
 
 def draw(m=3000, n_x=60, k=1, seed=0):
@@ -102,8 +102,8 @@ def test_subsets_are_gathered_or_fetched_block_by_block(request, monkeypatch, k,
     options = {"l2": 1e-2, "standardize": True, "samples": samples}
     X = X.T if samples == "rows" else X
     gathered = xlogreg.fit(X, Y, **options)
-    monkeypatch.setattr("xlogreg.data.GATHERED_BYTES", 0)
-    monkeypatch.setattr("xlogreg.data.SMALL_BLOCK_BYTES", 2**18)
+    monkeypatch.setattr("xlogreg.samples.memory.GATHERED_BYTES", 0)
+    monkeypatch.setattr("xlogreg.samples.memory.SMALL_BLOCK_BYTES", 2**18)
     fetched = xlogreg.fit(X, Y, **options)
     assert gathered.fit_info.solver == fetched.fit_info.solver
     np.testing.assert_allclose(fetched.predict_proba(X), gathered.predict_proba(X), atol=1e-6)

@@ -7,10 +7,10 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg.backends import HOST, to_host
-from xlogreg.coordinates import measure_spread, measure_spreads
-from xlogreg.data import InMemory
-from xlogreg.folds import split_folds
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.samples.folds import split_folds
+from xlogreg.samples.memory import InMemory
+from xlogreg.solvers.coordinates import measure_spread, measure_spreads
 
 TIGHT = {"float64": 1e-14, "float32": 1e-7}
 M = 400

@@ -8,10 +8,11 @@ import pytest
 from conftest import place_or_skip
 
 import xlogreg
-from xlogreg import assembly, data
-from xlogreg.backends import HOST, LIBRARIES, to_host
-from xlogreg.data import InMemory
-from xlogreg.stored import Chain, FileRange, Slices, Stored, stored
+from xlogreg.arrays.place import HOST, LIBRARIES, to_host
+from xlogreg.arrays.stored import Chain, FileRange, Slices, Stored, stored
+from xlogreg.samples import intake as assembly
+from xlogreg.samples import memory as data
+from xlogreg.samples.memory import InMemory
 
 
 @pytest.fixture(scope="module")

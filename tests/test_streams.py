@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg import sequential
-from xlogreg.sequential import Reservoir
-from xlogreg.streams import take_in
+from xlogreg.samples.files import sequential
+from xlogreg.samples.files.factory import take_in
+from xlogreg.samples.files.sequential import Reservoir
 
 M, N = 3000, 5
 

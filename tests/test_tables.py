@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.tables import open_table
+from xlogreg.inputs.tables import open_table
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))

@@ -11,9 +11,9 @@ import pytest
 
 import xlogreg
 from tests.conftest import cut
-from xlogreg.backends import HOST, to_host
-from xlogreg.data import InMemory
-from xlogreg.losses import LOSSES, PRECISE
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.math.losses import LOSSES, PRECISE
+from xlogreg.samples.memory import InMemory
 
 SHARE = 1e-18
 W = np.asarray([[1.0, -0.5], [0.3, 0.8]])  # of the rare classes against the others (classes, n_x)

@@ -5,12 +5,11 @@ import pytest
 from conftest import QUICK
 from reference import loop_gradients
 
-from xlogreg.backends import to_host
-from xlogreg.data import InMemory
-from xlogreg.losses import LOSSES
-from xlogreg.moves import proof_terms, recession_terms, restless_terms, tied_terms
-from xlogreg.scoring import class_numbers, report_terms
-from xlogreg.terms import (
+from xlogreg.arrays.place import to_host
+from xlogreg.math.losses import LOSSES
+from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tied_terms
+from xlogreg.math.scores import class_numbers, report_terms
+from xlogreg.math.sums import (
     Block,
     class_terms,
     correlation_terms,
@@ -21,7 +20,8 @@ from xlogreg.terms import (
     second_moment_terms,
     spread_terms,
 )
-from xlogreg.threads import tree_sum
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.threads import tree_sum
 
 N_X, M, G = 3, 12, 2
 RNG = np.random.default_rng(11)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from xlogreg import threads
-from xlogreg.assembly import at_work, settle
-from xlogreg.labels import Targets
+from xlogreg.inputs.labels import Targets
+from xlogreg.samples import threads
+from xlogreg.samples.intake import at_work, settle
 
 
 @pytest.fixture

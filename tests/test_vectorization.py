@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import STATUS
 
-from xlogreg.backends import HOST, place_on
+from xlogreg.arrays.place import HOST, place_on
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
-from xlogreg import problem as posing
-from xlogreg import spans
+from xlogreg.fitting import problem as posing
+from xlogreg.fitting import spans
 
 
 def draw(n_x=240, m=40, seed=0):

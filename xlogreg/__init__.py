@@ -3,8 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from xlogreg.backends import BackendStatus, available_backends
-from xlogreg.derivatives import GradientCheck, check_gradients, slope
+from xlogreg.arrays.place import BackendStatus, available_backends
 from xlogreg.exceptions import (
     BackendFallbackWarning,
     BackendUnavailableError,
@@ -19,24 +18,25 @@ from xlogreg.exceptions import (
     WorkersLostError,
     XlogregWarning,
 )
-from xlogreg.fitting import fit
-from xlogreg.folders import open_parts
-from xlogreg.logistic import cost, curvature, forward, gradients, update
-from xlogreg.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
-from xlogreg.many import fit_many
-from xlogreg.model import Model, load
-from xlogreg.paths import Path, fit_path
-from xlogreg.reports import FitInfo, Report, StandardErrors
-from xlogreg.resampling import Bootstrap, bootstrap
-from xlogreg.selection import Selection, fit_cv
+from xlogreg.fitting.bootstrap import Bootstrap, bootstrap
+from xlogreg.fitting.fit import fit
+from xlogreg.fitting.fit_cv import Selection, fit_cv
+from xlogreg.fitting.fit_many import fit_many
+from xlogreg.fitting.fit_path import Path, fit_path
+from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
+from xlogreg.math.logistic import cost, curvature, forward, gradients, update
+from xlogreg.math.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
+from xlogreg.model.model import Model, load
+from xlogreg.model.reports import FitInfo, Report, StandardErrors
+from xlogreg.samples.files.folder import open_parts
 from xlogreg.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from xlogreg import graph as graph
     from xlogreg import images as images
     from xlogreg import plots as plots
-    from xlogreg.estimators import LogisticRegression as LogisticRegression
-    from xlogreg.estimators_cv import LogisticRegressionCV as LogisticRegressionCV
+    from xlogreg.sklearn.logistic import LogisticRegression as LogisticRegression
+    from xlogreg.sklearn.logistic_cv import LogisticRegressionCV as LogisticRegressionCV
 
 __all__ = [
     "BackendFallbackWarning",
@@ -83,7 +83,7 @@ __all__ = [
 ]
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
-_ESTIMATORS = {"LogisticRegression": "xlogreg.estimators", "LogisticRegressionCV": "xlogreg.estimators_cv"}
+_ESTIMATORS = {"LogisticRegression": "xlogreg.sklearn.logistic", "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv"}
 _SUBMODULES = ("graph", "images", "plots")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.competitors.sklearn import SETTINGS
 from benchmarks.contest import Answer, Competitor, from_sklearn
 from benchmarks.problems import Problem
-from xlogreg.backends import place_on, to_host
+from xlogreg.arrays.place import place_on, to_host
 
 PLACES = {"torch": ("torch", "cpu"), "torch cuda": ("torch", "cuda"), "cupy": ("cupy", "")}
 

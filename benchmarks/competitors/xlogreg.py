@@ -9,7 +9,7 @@ import numpy as np
 import xlogreg
 from benchmarks.contest import Answer, Competitor
 from benchmarks.problems import Problem
-from xlogreg.backends import place_on, to_host
+from xlogreg.arrays.place import place_on, to_host
 
 # array-api-strict, NumPy in a wrapper that finds mistakes, is for tests
 PLACES = {"numpy": ("numpy", ""), "torch": ("torch", "cpu"), "jax": ("jax", "cpu"), "cupy": ("cupy", "")}

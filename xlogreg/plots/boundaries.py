@@ -5,11 +5,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.backends import to_host
-from xlogreg.labels import encode_known
-from xlogreg.matrices import as_matrix
+from xlogreg.arrays.place import to_host
+from xlogreg.inputs.labels import encode_known
+from xlogreg.inputs.matrices import as_matrix
+from xlogreg.inputs.tables import open_table
 from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of, plain
-from xlogreg.tables import open_table
 
 __all__ = ["DecisionBoundaryDisplay"]
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 from xlogreg.plots.display import Display, class_colours, label_of, plain
 
 __all__ = ["PathDisplay", "ScoresDisplay"]

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.backends import to_host
+from xlogreg.arrays.place import to_host
 from xlogreg.plots.display import RED_AND_BLUE, Display, plain, width_of
 
 __all__ = ["WeightsDisplay"]

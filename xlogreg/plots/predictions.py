@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from xlogreg.backends import to_host
-from xlogreg.labels import encode_known
+from xlogreg.arrays.place import to_host
+from xlogreg.inputs.labels import encode_known
 from xlogreg.plots.display import Display, plain, width_of
 
 __all__ = ["CalibrationDisplay", "ConfusionMatrixDisplay"]

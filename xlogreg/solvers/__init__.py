@@ -1,1 +1,1 @@
-"""Solvers: one file each, one function `minimize` each. They see an objective, never samples."""
+"""The cost as a function of the parameters, and the ways to its minimum. Solvers see an objective, never samples."""

@@ -9,9 +9,9 @@ import collections
 import math
 from typing import Protocol, Self
 
-from xlogreg.backends import Array, array_namespace
-from xlogreg.existence import recede
-from xlogreg.objective import Evaluation, Objective
+from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.solvers.existence import recede
+from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["Method", "decrement", "minimize"]

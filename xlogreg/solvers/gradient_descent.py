@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from xlogreg.backends import Array, array_namespace, to_host
-from xlogreg.logistic import update
-from xlogreg.objective import Objective
+from xlogreg.arrays.place import Array, array_namespace, to_host
+from xlogreg.math.logistic import update
+from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["minimize"]

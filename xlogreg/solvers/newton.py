@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from xlogreg.backends import Array
-from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Dense
+from xlogreg.arrays.place import Array
+from xlogreg.solvers.objective import Evaluation, Objective
+from xlogreg.solvers.preconditioners import Dense
 
 __all__ = ["Newton"]
 

@@ -4,10 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
-from xlogreg.backends import Array, array_namespace
-from xlogreg.kronecker import Kronecker
-from xlogreg.objective import Evaluation, Objective
-from xlogreg.preconditioners import Preconditioner, Shared
+from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.solvers.kronecker import Kronecker
+from xlogreg.solvers.objective import Evaluation, Objective
+from xlogreg.solvers.preconditioners import Preconditioner, Shared
 
 __all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xlogreg.backends import Array, array_namespace
-from xlogreg.objective import Evaluation
+from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.solvers.objective import Evaluation
 
 __all__ = ["Monitor", "Result"]
 

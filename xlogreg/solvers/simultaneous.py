@@ -10,9 +10,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from xlogreg.backends import Array, array_namespace
-from xlogreg.objective import Evaluation, Objective
+from xlogreg.arrays.place import Array, array_namespace
 from xlogreg.solvers.descent import TREND_STEPS, decrement
+from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs
 from xlogreg.solvers.result import Result
 

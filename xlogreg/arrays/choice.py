@@ -1,0 +1,96 @@
+"""Where a fit computes: what the user asked for, what works here, and the fallback that is never silent."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import LIBRARIES, Place, place_on, why_unusable
+from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
+from xlogreg.inputs.options import one_of, shown
+
+__all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
+
+# backend="auto" moves host data of at least this size to a GPU. A fit reads X some ten times, twice a
+# pass; one copy over the bus costs about as much as one reading by a CPU, so what has to be outweighed
+# is starting the device: a second or so, the time in which a laptop reads X of this size ten times.
+AUTO_BYTES = 256 * 2**20
+
+
+class Lack(NamedTuple):
+    """Why it is not where the user asked for; prints so."""
+
+    asked: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.asked}: {self.reason}"
+
+
+def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, str | None]:
+    """Where to compute, and the reason if that is not where the user asked for, of which it warns.
+
+    Parameters
+    ----------
+    data : Place
+        Where X lives.
+    nbytes : int
+        Size of X in bytes.
+    backend, device, fallback
+        As handed to `xlogreg.fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a backend that does not exist; lists those that work here.
+    BackendUnavailableError
+        For one that does not work here, if ``fallback`` is False.
+    """
+    place, lack = find_place(data, nbytes, backend, device, fallback)
+    if lack is not None:
+        warn_of(lack, "on this machine", str(data))
+    return place, None if lack is None else str(lack)
+
+
+def warn_of(lack: Lack, where: str, instead: str) -> None:
+    """That it is not usable there, and what computes instead."""
+    remedy = f"Computing with {instead} instead; fallback=False makes this an error"
+    warn(f"{lack.asked} is not usable {where}: {lack.reason}. {remedy}", BackendFallbackWarning)
+
+
+def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, Lack | None]:
+    """As `choose_place`, without a warning."""
+    if backend is not None and not isinstance(backend, str):
+        raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
+    if not isinstance(fallback, (bool, np.bool_)):
+        raise TypeError(f"fallback must be True or False, not {shown(fallback)}")
+    if backend == "auto":
+        moves = data.name == "numpy" and nbytes >= AUTO_BYTES and not why_unusable("cupy", device)
+        return (place_on("cupy", device) if moves else data), None
+    if backend is not None and backend not in LIBRARIES:
+        usable = ", ".join(repr(name) for name in LIBRARIES if not why_unusable(name))
+        raise ValueError(f"backend {backend!r} is unknown; usable on this machine: {usable}, 'auto', None")
+    name = data.name if backend is None else backend
+    if device is None and name == data.name:
+        return data, None
+    reason = why_unusable(name, device)
+    if not reason:
+        return place_on(name, device), None
+    asked = f"backend={name!r}" + ("" if device is None else f", device={device!r}")
+    if not fallback:
+        raise BackendUnavailableError(f"{asked} is not usable on this machine: {reason}")
+    return data, Lack(asked, reason)
+
+
+def usable_place(backend: Any, device: Any) -> Place:
+    """The place of that name, for what is to live there.
+
+    Raises
+    ------
+    ValueError, BackendUnavailableError
+        For a backend that does not exist, or does not work here.
+    """
+    one_of("backend", backend, tuple(LIBRARIES))
+    reason = why_unusable(backend, device)
+    if reason:
+        raise BackendUnavailableError(f"backend={backend!r} is not usable on this machine: {reason}")
+    return place_on(backend, device)

@@ -1,0 +1,325 @@
+"""Where arrays live: places and transfers; which backends work on this machine, and why not.
+
+The rest of the library sees a namespace (from an array) and a `Place` (a library on one of its devices),
+and never asks which library it has in hand; what differs between libraries is in `xlogreg.arrays.library`.
+"""
+
+import contextlib
+import functools
+import importlib
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.library import (
+    LIBRARIES,
+    array_namespace,
+    center_integers,
+    device_name,
+    device_of,
+    is_array,
+    move,
+    namespace_of,
+)
+from xlogreg.arrays.stored import Stored
+
+__all__ = [
+    "HOST",
+    "LIBRARIES",
+    "Array",
+    "BackendStatus",
+    "Place",
+    "array_namespace",
+    "available_backends",
+    "device_of",
+    "dtype_name",
+    "is_array",
+    "log1p",
+    "log1p_folds",
+    "place_of",
+    "place_on",
+    "squares",
+    "to_host",
+    "weighted_gram",
+]
+
+Array = Any  # an array of any library that follows the array API standard
+SHORT_RUN = 16  # of neighbours: shorter ones are gathered one by one
+PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
+_names: dict[type, str] = {}
+_dtype_names: dict[tuple[type, Any], str] = {}
+
+
+def dtype_name(array: Array) -> str:
+    """Name of an array's dtype, whatever the library and the byte order: "float32"."""
+    dtype = array.dtype
+    key = type(dtype), dtype  # those of one library are not to be compared with another's
+    if key not in _dtype_names:
+        _dtype_names[key] = getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]
+    return _dtype_names[key]
+
+
+def to_host(array: Array) -> np.ndarray:
+    """The array as a NumPy array: a view where the library allows one, else a copy; all of it where it is stored."""
+    return array.read(0, array.m) if isinstance(array, Stored) else LIBRARIES[name_of(array)].fetch(array)
+
+
+def name_of(array: Array) -> str:
+    """Backend name of an array's library."""
+    kind = type(array)
+    if kind in _names:
+        return _names[kind]
+    for name, library in LIBRARIES.items():
+        if library.owns(array):
+            _names[kind] = name
+            return name
+    raise TypeError(f"{type(array).__name__} is no array of {', '.join(LIBRARIES)}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where arrays live: a library and one of its devices."""
+
+    name: str
+    device: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By the names of both: neither modules nor all libraries' devices can be pickled."""
+        return place_on, (self.name, self.device_name)
+
+    @functools.cached_property
+    def xp(self) -> Any:
+        """The namespace of the library."""
+        return namespace_of(self.name)
+
+    @functools.cached_property
+    def small_blocks(self) -> bool:
+        """Whether blocks of the size of a CPU's cache pay here."""
+        return LIBRARIES[self.name].small_blocks(self.device)
+
+    def dtype(self, name: str) -> Any:
+        """The library's dtype of that name."""
+        return getattr(self.xp, name)
+
+    @functools.cached_property
+    def widest(self) -> str:
+        """The dtype that sums are accumulated in: float64 where the device has it, else float32."""
+        return "float64" if self.offers("float64") else "float32"
+
+    def offers(self, dtype: str) -> bool:
+        """Whether the device has that dtype."""
+        return dtype in self.xp.__array_namespace_info__().dtypes(device=self.device)
+
+    def put(self, array: Any, dtype: str | None = None) -> Array:
+        """The array on this place, converted to ``dtype`` when it is given; itself when nothing differs."""
+        wanted = None if dtype is None else self.dtype(dtype)
+        if is_array(array) and name_of(array) == self.name:
+            if wanted is not None and array.dtype != wanted:  # before it moves: not every device has every dtype
+                array = self.xp.astype(array, wanted)
+            if device_of(array) != self.device:
+                array = move(array, self.device)
+        else:
+            host = to_host(array) if is_array(array) else np.asarray(array)
+            if dtype is not None and host.dtype != dtype:
+                host = host.astype(dtype)
+            if self.name == "numpy":
+                return host
+            with self.computing():
+                array = self._copied(host)
+        return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
+
+    def _copied(self, host: np.ndarray) -> Array:
+        """The array here; to a device in pieces, so that no second full copy is made on the way there."""
+        if host.nbytes <= PIECE_BYTES or self.small_blocks or not LIBRARIES[self.name].fills or host.ndim != 2:
+            return self.xp.asarray(self._native(host), device=self.device)
+        sample = self._copied(host[:1, :1])
+        array = self.xp.empty(host.shape, dtype=sample.dtype, device=self.device)
+        axis = 0 if host.flags.c_contiguous else 1  # a piece is contiguous
+        step = max(1, PIECE_BYTES * host.shape[axis] // host.nbytes)
+        for start in range(0, host.shape[axis], step):
+            part = slice(start, min(start + step, host.shape[axis]))
+            at = (part, slice(None)) if axis == 0 else (slice(None), part)
+            array[at] = self.xp.asarray(self._native(host[at]), device=self.device)
+        return array
+
+    def _native(self, host: np.ndarray) -> np.ndarray:
+        """Without what other libraries refuse or warn of: foreign byte order, negative strides, read-only memory."""
+        native = np.require(host, host.dtype.newbyteorder("="), ["W"])
+        native = native if min(native.strides, default=0) >= 0 else native.copy()
+        narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
+        return native if narrow is None or self.offers(native.dtype.name) else native.astype(narrow)
+
+    def send(self, host: np.ndarray) -> Array:
+        """As `put`, of a block that arrives while others are computed with."""
+        send = LIBRARIES[self.name].send
+        if send is None or self.small_blocks:
+            return self.put(host)
+        return send(importlib.import_module(LIBRARIES[self.name].module), self._native(host), self.device)
+
+    @property
+    def free_bytes(self) -> int | None:
+        """Memory of the device that is left; None where it is not known."""
+        return LIBRARIES[self.name].free(importlib.import_module(LIBRARIES[self.name].module), self.device)
+
+    def take(self, X: Array, index: Array, axis: int) -> Array:
+        """The elements of X (two axes) at the indices along the axis."""
+        if not self.small_blocks:
+            return self.xp.take(X, index, axis=axis)
+        host = to_host(index)
+        cuts = [0, *(np.flatnonzero(np.diff(host) != 1) + 1).tolist(), host.shape[0]]
+        if isinstance(X, np.ndarray) and X.flags.forc and len(cuts) * SHORT_RUN > host.shape[0]:
+            # NumPy would copy all of X first where its last axis is not contiguous
+            return np.take(X, host, axis) if X.flags.c_contiguous else np.take(X.T, host, 1 - axis).T
+        runs = [slice(host[i], host[j - 1] + 1) for i, j in itertools.pairwise(cuts)]
+        return self.xp.concat([X[run, :] if axis == 0 else X[:, run] for run in runs], axis=axis)
+
+    def convert(self, X: Array, dtype: str, center: Array | None, exact: bool = False) -> Array:
+        """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
+        convert = center_integers if exact else LIBRARIES[self.name].convert  # integers that the dtype would round
+        return convert(self.xp, X, self.dtype(dtype), center)
+
+    def compiled(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """The function of a block and these arguments, compiled where the library can and it is worth it.
+
+        That is where it ends in a constant, the loss: those functions make dozens of small steps of each block.
+        """
+        compile = LIBRARIES[self.name].compile
+        return function if compile is None or is_array(arguments[-1]) else compile(function)
+
+    def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Small arrays of one other place and dtype, brought here in one transfer, in `widest`."""
+        origin = place_of(arrays[0])
+        if origin == self:
+            return arrays
+        flat = self.put(origin.xp.concat([origin.xp.reshape(array, (-1,)) for array in arrays]), self.widest)
+        stops = np.cumsum([math.prod(array.shape) for array in arrays]).tolist()
+        parts = [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+        return tuple(self.xp.reshape(part, array.shape) for part, array in zip(parts, arrays, strict=True))
+
+    def computing(self) -> contextlib.AbstractContextManager:
+        """Entered while arrays of this place are computed with.
+
+        Keeps NumPy's floating-point warnings out: values that are not finite are looked for, and named,
+        by us. Makes the device current, switches recording of gradients off and matrix products in less
+        than float32 as well, where a library has such things.
+        """
+        library, quiet = LIBRARIES[self.name], np.errstate(all="ignore")
+        if library.context is None:
+            return quiet
+        stack = contextlib.ExitStack()
+        stack.enter_context(quiet)
+        stack.enter_context(library.context(importlib.import_module(library.module), self.device))
+        return stack
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.device_name}"
+
+    @property
+    def device_name(self) -> str:
+        """The device as a user would name it."""
+        return device_name(self.name, self.device)
+
+
+HOST = Place("numpy", "cpu")
+
+
+def place_of(array: Array) -> Place:
+    """Where an array lives, or is read to."""
+    return HOST if type(array) is np.ndarray or isinstance(array, Stored) else Place(name_of(array), device_of(array))
+
+
+def place_on(name: str, device: Any = None) -> Place:
+    """The place of a backend and a device, both as the user names them; fails as the library fails."""
+    module = importlib.import_module(LIBRARIES[name].module)
+    return Place(name, LIBRARIES[name].device(module, device))
+
+
+def why_unusable(name: str, device: Any = None) -> str:
+    """Why a backend (on a device) does not work on this machine; "" where it does.
+
+    Computes something small on it, since a library that imports may still lack a driver or a compiler.
+    """
+    library = LIBRARIES[name]
+    try:
+        place = place_on(name, device)
+        with place.computing():
+            ones = place.put(np.ones((2, 2), dtype=np.float32))
+            total = to_host(place.xp.sum(place.xp.exp(ones - ones) @ ones))
+        return "" if float(total) == 8.0 else f"computed {float(total)} where 8 is right"
+    except ImportError as error:
+        return f"{error}. Remedy: {library.remedy}"
+    except Exception as error:  # each library has its own classes for a missing driver or device
+        reason = (str(error).strip().splitlines() or [""])[0]
+        return f"{type(error).__name__}: {reason}. Remedy: {library.remedy or 'name another device'}"
+
+
+class BackendStatus(NamedTuple):
+    """One backend on this machine."""
+
+    usable: bool
+    version: str
+    device: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.version or '-':12} {self.device or '-':24} {'usable' if self.usable else self.reason}"
+
+
+class BackendTable(dict[str, BackendStatus]):
+    """Backends by name; prints as a table."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:18}{status}" for name, status in self.items())
+
+
+def available_backends() -> Mapping[str, BackendStatus]:
+    """Which backends work on this machine, and why the others do not.
+
+    Each is asked to compute something small on its default device, so "usable" means just that. Imports
+    the libraries it asks.
+
+    Returns
+    -------
+    mapping of str to BackendStatus
+        By backend name: ``usable``, ``version``, ``device`` (the default one) and ``reason`` (what is
+        missing and how to mend it; "" where usable). Prints as a table.
+
+    Examples
+    --------
+    >>> available_backends()["numpy"].usable
+    True
+    """
+    return BackendTable({name: _status(name) for name in LIBRARIES})
+
+
+def _status(name: str) -> BackendStatus:
+    reason = why_unusable(name)
+    try:
+        version = str(importlib.import_module(LIBRARIES[name].module).__version__)
+    except Exception:  # not installed, or not importable: the reason says which
+        version = ""
+    return BackendStatus(not reason, version, "" if reason else place_on(name).device_name, reason)
+
+
+def squares(X: Array, weight: Array) -> Array:
+    """Sums (n_x, 1) of the squares of X (n_x, m), weighted by weight (1, m)."""
+    return LIBRARIES[name_of(X)].squares(X, weight)
+
+
+def weighted_gram(X: Array, C: Array) -> Array:
+    """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1) of X (n_x, m) and C (1, m), in C's dtype."""
+    return LIBRARIES[name_of(X)].gram(X, C)
+
+
+def log1p(E: Array) -> Array:
+    """log(1 + e) of e >= 0, element by element, to full relative accuracy."""
+    return LIBRARIES[name_of(E)].log1p(E)
+
+
+def log1p_folds(E: Array) -> int:
+    """How often factors 1 + e are worth multiplying in pairs before the logarithm of their product is taken."""
+    return LIBRARIES[name_of(E)].log1p_folds

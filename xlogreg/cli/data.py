@@ -1,0 +1,149 @@
+"""The samples that a command is given: a table, read whole; or an array or a folder of parts, read in blocks."""
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+import xlogreg
+from xlogreg.arrays.stored import Stored, stored
+from xlogreg.cli.table_files import read_table, without
+from xlogreg.inputs.tables import column_values
+from xlogreg.model.file import expect_file
+
+__all__ = ["Samples", "as_collection", "open_features", "open_samples", "workers_at"]
+
+COLLECTION_BYTES = 64 * 2**20  # of a block that a worker reads
+CONNECT_SECONDS = 10
+
+
+class Samples(NamedTuple):
+    """X, a table or what `fit` reads in blocks, whose rows are samples; and their labels (m,)."""
+
+    X: Any
+    Y: np.ndarray
+
+    def chosen(self, numbers: np.ndarray) -> dict[str, Any]:
+        """Some of the samples, as `fit` and `Model.evaluate` take them: cut out of a table, else told by weights."""
+        X, Y = self
+        if len(numbers) == len(Y):
+            return {"X": X, "Y": Y}
+        if isinstance(X, pl.DataFrame):
+            return {"X": X[numbers], "Y": Y[numbers]}
+        weight = np.zeros(len(Y), dtype=np.uint8)
+        weight[numbers] = 1
+        return {"X": X, "Y": Y, "sample_weight": weight}
+
+
+def open_samples(path: Path, target: str, ignored: list[str]) -> Samples:
+    """The samples of a table, an array or a folder of parts.
+
+    Parameters
+    ----------
+    path : Path
+    target : str
+        A column; or for an array, or a folder, the path of a .npy file (m,), or of a folder of such parts.
+    ignored : list of str
+        Columns of a table that are left out.
+    """
+    labels, apart = Path(target), target.lower().endswith(".npy") or Path(target).is_dir()
+    if not path.is_dir() and not (apart and _is_array(path)):
+        return _of_table(path, target, ignored)
+    if ignored:
+        raise ValueError(f"{path}: --ignore is for tables; all that an array or a folder of parts holds are features")
+    if not apart:
+        return Samples(*xlogreg.open_parts(path, target=target))
+    X, Y = _opened(path), xlogreg.open_parts(labels) if labels.is_dir() else _load(labels, None)
+    if tuple(Y.shape) != (X.shape[0],):
+        raise ValueError(f"{target} has the shape {Y.shape}; {path} holds {X.shape[0]} samples, with one label each")
+    return Samples(X, Y)
+
+
+def open_features(path: Path, ignored: list[str], named: bool) -> Any:
+    """The features of a table, an array or a folder of parts.
+
+    Parameters
+    ----------
+    path : Path
+    ignored : list of str
+        Columns that are left out.
+    named : bool
+        Whether they are matched by name, so that the columns of an array are called by their numbers.
+    """
+    if path.is_dir() and ignored:
+        if len(ignored) > 1:
+            raise ValueError(f"{path}: --ignore leaves out one of the columns of parts, not {len(ignored)}")
+        return xlogreg.open_parts(path, target=ignored[0])[0]
+    if path.is_dir() or (_is_array(path) and not named and not ignored):
+        return _opened(path)
+    return without(read_table(path), ignored, path)
+
+
+@contextlib.contextmanager
+def workers_at(address: str | None) -> Iterator[None]:
+    """Connected with the scheduler of a dask cluster, whose workers compute inside; nothing without an address."""
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client  # an extra
+    except ImportError as error:
+        raise ImportError("--dask needs dask.distributed", name="distributed") from error
+    try:
+        client = Client(address, set_as_default=True, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--dask {address}: no scheduler answers there within {CONNECT_SECONDS} s ({error})") from None
+    with client:
+        yield
+
+
+def as_collection(X: Any) -> Any:
+    """X as a dask array, whose blocks the workers read from the files themselves."""
+    X = stored(X, axis=0)
+    if not isinstance(X, Stored):
+        raise ValueError("--dask is for .npy arrays and folders of parts, which every worker can read for itself")
+    delayed = importlib.import_module("dask").delayed
+    arrays, blocks = importlib.import_module("dask.array"), []
+    for piece in X.pieces:
+        step = piece.m if piece.sequential else max(1, COLLECTION_BYTES // (piece.shape[1] * piece.dtype.itemsize))
+        for start in range(0, piece.m, step):
+            stop = min(start + step, piece.m)
+            read = delayed(piece.read, pure=False)(start, stop)
+            blocks.append(arrays.from_delayed(read, (stop - start, piece.shape[1]), dtype=piece.dtype))
+    return arrays.concatenate(blocks, axis=0)
+
+
+def _is_array(path: Path) -> bool:
+    return path.suffix.lower() == ".npy"
+
+
+def _opened(path: Path) -> Any:
+    if path.is_dir():
+        return xlogreg.open_parts(path)
+    X = _load(path, "r")
+    return X[:, None] if X.ndim == 1 else X
+
+
+def _load(path: Path, mode: Any) -> np.ndarray:
+    expect_file(path)
+    try:
+        return np.load(path, mmap_mode=mode, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} holds no array: {error}") from None
+
+
+def _of_table(path: Path, target: str, ignored: list[str]) -> Samples:
+    frame = read_table(path)
+    features = without(frame, [target, *ignored], path)
+    labels = frame[target]
+    if labels.dtype == pl.String:
+        labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes
+    try:
+        return Samples(features, np.asarray(column_values(labels, f"the column {target!r}")))
+    except ValueError as error:
+        row = labels.is_null().arg_max()
+        raise ValueError(f"{error}: the first is in row {row}, counted from 0") from None

@@ -1,0 +1,252 @@
+"""The command line: `xlogreg fit`, `predict`, `evaluate`, `images`, `demo`, `info`. A subcommand is one function."""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xlogreg.arrays.place import available_backends
+from xlogreg.exceptions import XlogregWarning, lacks_memory
+from xlogreg.model.reports import printable
+from xlogreg.version import __version__
+
+__all__ = ["main"]
+
+EXTRAS = {
+    "demo": "demo",
+    "images": "images",
+    "matplotlib": "plots",
+    "distributed": "dask",
+    "pyarrow": "parquet",
+}  # of what is missing, or of a command; else "cli"
+SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for an error (one line), 2 for wrong usage."""
+    arguments = _parser().parse_args(argv)
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", XlogregWarning)
+        warnings.showwarning = lambda message, category, *_: _say_once(f"{category.__name__}: {message}", said)
+        try:
+            arguments.run(arguments)
+            sys.stdout.flush()
+        except ImportError as error:
+            if lacks_memory(error):
+                print(f"xlogreg {arguments.command}: out of memory: {_line(error)}", file=sys.stderr)
+                return 1
+            extra = EXTRAS.get(str(error.name).partition(".")[0], EXTRAS.get(arguments.command, "cli"))
+            print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
+            return 1
+        except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except KeyboardInterrupt as interruption:
+            if argv is None:  # the process ends, and polars passes an interrupt on once more
+                try:
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+                except KeyboardInterrupt:
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+            print(f"xlogreg {arguments.command}: {str(interruption) or 'interrupted'}", file=sys.stderr)
+            return 1
+        except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+            print(f"xlogreg {arguments.command}: {_line(error)}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return printable(" ".join(f"{error.filename}: {error.strerror}".split()))
+    text = printable(" ".join(str(error).split()))
+    if isinstance(error, MemoryError) and not text.startswith("out of memory"):
+        return f"out of memory: {text}".removesuffix(": ")
+    return text or type(error).__name__
+
+
+def _say_once(text: str, said: set[str]) -> None:
+    if text not in said:
+        said.add(text)
+        print(text, file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="xlogreg", description="Logistic regression on any array library.")
+    parser.add_argument("--version", action="version", version=f"xlogreg {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add = _adder(commands)
+    demo = add("demo", _demo, "train and judge classifiers on real data: gradient descent beside the default solver")
+    demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    demo.add_argument("--save-dir", type=Path, metavar="DIR", help="write pictures of the cost curves there")
+    _add_tables(add)
+    text = "learn from a folder of pictures, one subfolder for each class"
+    pictures = commands.add_parser("images", help=text, description=text)
+    _add_pictures(_adder(pictures.add_subparsers(dest="action", required=True, metavar="COMMAND")))
+    add("info", _info, "versions, BLAS, threads, and which backends work on this machine")
+    return parser
+
+
+def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
+    table: dict[str, Any] = {
+        "type": Path,
+        "metavar": "TABLE",
+        "help": "a .csv, .parquet, .npy or .npz file, or a folder of .npy or .parquet parts; rows are samples",
+    }
+    target: dict[str, Any] = {
+        "required": True,
+        "metavar": "COLUMN",
+        "help": "the column that holds the class of each sample; for a .npy or a folder also a .npy file (m,) of them",
+    }
+    ignore: dict[str, Any] = {
+        "action": "append",
+        "default": [],
+        "metavar": "COLUMN",
+        "help": "leave this column out; may be repeated",
+    }
+    as_json: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
+
+    fit = add("fit", _on_tables("fit_table"), "fit a model to a table and write it to a file")
+    fit.add_argument("table", **table)
+    fit.add_argument("--target", **target)
+    fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
+    fit.add_argument("--ignore", **ignore)
+    fit.add_argument("--l2", type=float, default=0.0, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C")
+    fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")
+    fit.add_argument("--seed", type=int, default=0, help="of what is random: the samples to test with")
+    fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="end after so long, with the best so far")
+    fit.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="write the model there every 30 seconds, and when interrupted"
+    )
+    fit.add_argument("--dask", metavar="ADDRESS", help="let the workers of this dask scheduler read and compute")
+    fit.add_argument("--initial", type=Path, metavar="MODEL", help="start from this model, such as a checkpoint")
+    fit.add_argument("--json", **as_json)
+
+    predict = add("predict", _on_tables("predict_table"), "predict the class of each row of a table")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
+    predict.add_argument("table", **table)
+    predict.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="a .csv or .parquet; CSV on the screen without"
+    )
+    predict.add_argument("--ignore", **ignore)
+
+    evaluate = add("evaluate", _on_tables("evaluate_table"), "judge a model on a table whose classes are known")
+    evaluate.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
+    evaluate.add_argument("table", **table)
+    evaluate.add_argument("--target", **target)
+    evaluate.add_argument("--ignore", **ignore)
+    evaluate.add_argument("--json", **as_json)
+
+
+def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:
+    model: dict[str, Any] = {"type": Path, "metavar": "MODEL", "help": "a file that `xlogreg images fit` wrote"}
+    folder: dict[str, Any] = {"type": Path, "metavar": "DIR", "help": "one subfolder for each class, pictures in it"}
+    strict: dict[str, Any] = {"action": "store_true", "help": "stop at a file that cannot be used"}
+    as_json: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
+    report: dict[str, Any] = {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "draw the worst mistakes, the weights and the confusion matrix: .png, .pdf or .svg",
+    }
+
+    fit = add("fit", _on_pictures("fit_pictures"), "fit a model to a folder of pictures and write it to a file")
+    fit.add_argument("folder", **folder)
+    fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
+    fit.add_argument("--size", type=_size, default=64, help="scale pictures to so many pixels a side; 64 without")
+    fit.add_argument(
+        "--test-share", type=_share, default=0.2, metavar="SHARE", help="keep this share of each class; 0.2 without"
+    )
+    fit.add_argument("--l2", type=float, help="penalty on the mean loss; chosen by cross-validation without")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    fit.add_argument("--seed", type=int, default=0, help="of what is random: the pictures to test with, and the folds")
+    fit.add_argument("--strict", **strict)
+    fit.add_argument("--report", **report)
+    fit.add_argument("--json", **as_json)
+
+    predict = add("predict", _on_pictures("predict_pictures"), "the class of each picture, and its probability")
+    predict.add_argument("model", **model)
+    predict.add_argument(
+        "pictures", type=Path, nargs="+", metavar="PICTURE", help="a PNG, JPEG, BMP, GIF, WebP or TIFF"
+    )
+    predict.add_argument("--json", **as_json)
+
+    evaluate = add("evaluate", _on_pictures("evaluate_pictures"), "judge a model on a folder of pictures")
+    evaluate.add_argument("model", **model)
+    evaluate.add_argument("folder", **folder)
+    evaluate.add_argument("--strict", **strict)
+    evaluate.add_argument("--report", **report)
+    evaluate.add_argument("--json", **as_json)
+
+
+def _on_pictures(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(arguments: argparse.Namespace) -> None:
+        from xlogreg.cli import pictures  # loads what only pictures need
+
+        getattr(pictures, name)(arguments)
+
+    return run
+
+
+def _on_tables(name: str) -> Callable[[argparse.Namespace], None]:
+    def run(arguments: argparse.Namespace) -> None:
+        from xlogreg.cli import tables  # needs polars
+
+        getattr(tables, name)(arguments)
+
+    return run
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0.0 <= share < 1.0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more and less than 1, not {text}")
+    return share
+
+
+def _size(text: str) -> int:
+    if (size := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return size
+
+
+def _adder(commands: argparse._SubParsersAction) -> Callable[..., argparse.ArgumentParser]:
+    def add(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    return add
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from xlogreg.cli.demo import run_demo  # needs scikit-learn
+
+    run_demo(arguments.backend, arguments.save_dir)
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    import numpy as np
+    import threadpoolctl  # which takes its time to load
+
+    print(f"{'xlogreg':18}{__version__}")
+    print(f"{'python':18}{platform.python_version()} on {platform.platform()}, {os.cpu_count()} CPUs")
+    for name in SHOWN:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        print(f"{name:18}{version}")
+    np.ones((2, 2)) @ np.ones((2, 2))  # some libraries load their BLAS only now
+    for pool in threadpoolctl.threadpool_info():
+        build = " ".join(str(pool[key]) for key in ("internal_api", "version", "architecture") if pool.get(key))
+        print(f"{pool['user_api'].upper():18}{build}, {pool['num_threads']} threads")
+    print("\nbackends")
+    print(available_backends())

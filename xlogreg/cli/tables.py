@@ -1,0 +1,115 @@
+"""The commands on tables, arrays and folders of parts: `xlogreg fit`, `predict`, `evaluate`. Rows are samples."""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from xlogreg.cli.data import as_collection, open_features, open_samples, workers_at
+from xlogreg.cli.table_files import write_table
+from xlogreg.fitting.fit import fit
+from xlogreg.fitting.partition import split
+from xlogreg.model.file import expect_folder
+from xlogreg.model.model import Model, load
+from xlogreg.model.reports import as_json
+
+__all__ = ["evaluate_table", "fit_table", "predict_table"]
+
+
+def fit_table(arguments: argparse.Namespace) -> None:
+    """Fit a model to samples, write it, and report on it."""
+    for path in filter(None, (arguments.output, arguments.checkpoint)):
+        expect_folder(path)
+    initial = None if arguments.initial is None else load(arguments.initial)
+    samples = open_samples(arguments.table, arguments.target, arguments.ignore)
+    train, test = np.arange(len(samples.Y)), np.arange(0)
+    if arguments.test_share is not None:
+        train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
+    parts = {"train": train} | ({"test": test} if len(test) else {})
+    with workers_at(arguments.dask):
+        if arguments.dask is not None:
+            samples = samples._replace(X=as_collection(samples.X))
+        with _hinting(), _resumable(arguments.checkpoint):
+            model = fit(
+                **samples.chosen(train),
+                samples="rows",
+                l2=arguments.l2,
+                standardize=arguments.standardize,
+                backend=arguments.backend,
+                rng=arguments.seed,
+                initial=initial,
+                time_limit=arguments.time_limit,
+                checkpoint=arguments.checkpoint,
+            )
+        model.save(arguments.output)
+        reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
+    info, width = model.fit_info, model.w.shape[0]
+    if arguments.json:
+        said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}
+        print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
+        return
+    classes = ", ".join(map(str, model.classes.tolist()))
+    print(f"{arguments.table}: {len(train)} samples of {width} features, classes {classes}")
+    print(info.summary)
+    for name, report in reports.items():
+        print(f"\n{name}: {report}")
+    print(f"\nmodel written to {arguments.output}")
+
+
+def predict_table(arguments: argparse.Namespace) -> None:
+    """Write the most probable class and the probability of each, for every sample."""
+    if arguments.output is not None:
+        expect_folder(arguments.output)
+    model = _loaded(arguments)
+    with _hinting():
+        X = open_features(arguments.table, arguments.ignore, model.feature_names is not None)
+        labels, probabilities = model.predict(X), model.predict_proba(X)
+    columns = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
+    write_table({"prediction": labels, **columns}, arguments.output)
+
+
+def evaluate_table(arguments: argparse.Namespace) -> None:
+    """Accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
+    model = _loaded(arguments)
+    with _hinting():
+        report = model.evaluate(*open_samples(arguments.table, arguments.target, arguments.ignore))
+    print(json.dumps(as_json(report)) if arguments.json else report)
+
+
+def _loaded(arguments: argparse.Namespace) -> Model:
+    return dataclasses.replace(load(arguments.model), samples="rows")
+
+
+@contextlib.contextmanager
+def _hinting() -> Iterator[None]:
+    """Adds to an error what the command line can do about a column that is not wanted."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if "column" not in str(error):
+            raise
+        raise ValueError(f"{error} (--ignore COLUMN leaves one out)") from None
+
+
+@contextlib.contextmanager
+def _resumable(checkpoint: Path | None) -> Iterator[None]:
+    """Adds to an interruption how to go on, where a checkpoint was written."""
+    before = _state(checkpoint)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _state(checkpoint) == before:
+            raise
+        raise KeyboardInterrupt(f"interrupted; --initial {checkpoint} goes on from what was found so far") from None
+
+
+def _state(path: Path | None) -> tuple[int, ...] | None:
+    """What tells one file from the one that replaces it."""
+    if path is None or not path.exists():
+        return None
+    state = path.stat()
+    return state.st_mtime_ns, state.st_ino, state.st_size

@@ -1,0 +1,1 @@
+"""From (X, Y) to models: every public fit, and the road between."""

@@ -1,0 +1,201 @@
+"""`bootstrap`: how much the parameters would change with other samples of the same kind."""
+
+import dataclasses
+import numbers
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import Array, place_of
+from xlogreg.exceptions import ConvergenceWarning, warn
+from xlogreg.fitting.answer import answer_of
+from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.plans import Plan, Solved, solve_plan
+from xlogreg.inputs.options import Options, shown
+from xlogreg.model.model import Model
+from xlogreg.samples.intake import Received, receive
+
+__all__ = ["Bootstrap", "Interval", "bootstrap"]
+
+LOOSEST = 1e-8  # relative gap of a replicate, whatever is asked for: intervals want no more noise than the samples have
+COUNTS_BYTES = 2**28  # of how often each replicate draws each sample, at a time
+
+
+class Interval(NamedTuple):
+    """Lower and upper ends."""
+
+    w: tuple[np.ndarray, np.ndarray]  # (n_x, k) each
+    b: tuple[np.ndarray, np.ndarray]  # (k, 1) each
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bootstrap:
+    """Parameters of models fitted to samples drawn with replacement.
+
+    Attributes
+    ----------
+    w : ndarray (replicates, n_x, k)
+    b : ndarray (replicates, k, 1)
+        NaN where a replicate has no minimum: it drew no sample of a class, or separated classes.
+    model : Model
+        That of the samples themselves.
+    """
+
+    w: np.ndarray
+    b: np.ndarray
+    model: Model
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Which of the replicates have a minimum (replicates,)."""
+        return np.isfinite(self.b[:, 0, 0])
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Percentile intervals of the parameters, over the replicates that have a minimum.
+
+        Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 13.3. Without a minimum the parameters
+        are infinite: where that befell many replicates, the interval is too short.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        Interval
+            Lower and upper ends of ``w`` and of ``b``.
+        """
+        if not isinstance(level, numbers.Real) or not 0.0 < level < 1.0:
+            raise ValueError(f"level must lie between 0 and 1, not {shown(level)}")
+        ends = (0.5 - level / 2, 0.5 + level / 2)
+        low_w, high_w = np.quantile(self.w[self.valid], ends, axis=0)
+        low_b, high_b = np.quantile(self.b[self.valid], ends, axis=0)
+        return Interval((low_w, high_w), (low_b, high_b))
+
+    def __repr__(self) -> str:
+        return f"Bootstrap({len(self.w)} replicates, {np.sum(self.valid)} with a minimum, of {self.model!r})"
+
+
+def bootstrap(
+    X: Any,
+    Y: Any,
+    replicates: int = 200,
+    *,
+    l2: float = 0.0,
+    sample_weight: Any = None,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    bias: bool = True,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    rng: int | np.random.Generator = 0,
+) -> Bootstrap:
+    """Fit to replicates of the samples, drawn with replacement: standard errors and intervals without a formula.
+
+    The replicates are weights, whole numbers that count how often each sample was drawn; they are fitted together,
+    from the model of the samples themselves.
+
+    Parameters
+    ----------
+    X, Y
+        As for `fit`.
+    replicates : int
+    l2 : float
+    sample_weight : array (m,), optional
+        Multiplied by how often a sample was drawn.
+    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`; ``rng`` also draws.
+
+    Returns
+    -------
+    Bootstrap
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, if replicates have no minimum; and as `fit` does, for the model of the samples themselves.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((2, 500))
+    >>> found = xlogreg.bootstrap(X, X[0] + rng.logistic(size=500) > 0, 100)
+    >>> found.w.shape, int(found.valid.sum())
+    ((100, 2, 1), 100)
+    >>> low, high = found.interval(0.9).w
+    >>> bool(low[0, 0] > 0), bool(low[1, 0] < 0 < high[1, 0])
+    (True, True)
+    """
+    began = time.perf_counter()
+    if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
+        raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
+    option = Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0)
+    received = receive(
+        X,
+        Y,
+        sample_weight,
+        samples=samples,
+        targets=targets,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        fallback=fallback,
+    )
+    (model,) = build_models(Plan.of_one(received, [option]), began)
+    draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
+    portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
+    parameters, lost = [], 0
+    for first in range(0, int(replicates), portion):
+        count = min(portion, int(replicates) - first)
+        parameters += [_parameters(solved, option) for solved in _solve_replicates(received, option, count, draws)]
+    w, b = (np.stack(part) for part in zip(*parameters, strict=True))
+    found = Bootstrap(w, b, model)
+    lost = int(np.sum(~found.valid))
+    if lost:
+        warn(
+            f"no minimum was found for {lost} of {replicates} replicates, whose parameters are NaN: they drew no "
+            "sample of a class, or classes that a hyperplane separates (use l2 > 0), or max_iter is too small",
+            ConvergenceWarning,
+        )
+    return found
+
+
+def _solve_replicates(received: Received, option: Options, count: int, rng: np.random.Generator) -> list[Solved]:
+    setting, targets, weight = received
+    m = targets.Y.shape[1]
+    drawn = (np.bincount(rng.integers(m, size=m), minlength=m)[None, :] for _ in range(count))
+    weights: list[Array | None]
+    if weight is None:
+        weights = [counts.astype(np.uint8) for counts in drawn]  # each a Poisson variable of mean 1, as good as
+    else:
+        place = place_of(weight)
+        weights = [weight * place.put(counts, place.widest) for counts in drawn]
+    numbers = list(range(count))
+    option = dataclasses.replace(option, tol=None if option.tol is None else min(option.tol, LOOSEST))
+    return solve_plan(Plan(setting, [targets], weights, [0] * count, numbers, [option] * count))
+
+
+def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray]:
+    """w (n_x, k) and b (k, 1), NaN where there is no minimum, or none was found."""
+    problem, result, _ = solved
+    if result is not None and result.reason in ("converged", "precision", "separated"):
+        answer = answer_of(problem, result, problem.goal(option), "float64")
+        if answer.separation in ("none", ""):
+            w, b = answer.parameters.w, answer.parameters.b
+            return w, b
+    k = problem.start.shape[2]
+    return np.full((problem.inner.scale.shape[0], k), np.nan), np.full((k, 1), np.nan)

@@ -1,0 +1,185 @@
+"""`fit`: the road from (X, Y) to a Model. Reads like a table of contents; the work is done further down."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xlogreg.fitting.checkpoint import checkpoint_path, keeping
+from xlogreg.fitting.problem import pose
+from xlogreg.fitting.progress import State
+from xlogreg.inputs.options import Options
+from xlogreg.model.model import Model
+from xlogreg.samples.intake import Setting, at_work, concluded, erased_class, gather, model_of, receive, within_memory
+
+__all__ = ["fit"]
+
+
+def fit(
+    X: Any,
+    Y: Any = None,
+    *,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    solver: str = "auto",
+    loss: str = "log_loss",
+    l2: float = 0.0,
+    bias: bool = True,
+    sample_weight: Any = None,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    learning_rate: float | str = "auto",
+    max_iter: int | None = None,
+    tol: float | None = None,
+    initial: Any = None,
+    rng: int | np.random.Generator = 0,
+    callback: Callable[[State], Any] | None = None,
+    verbose: int = 0,
+    time_limit: float | None = None,
+    checkpoint: str | os.PathLike | None = None,
+) -> Model:
+    """Fit a logistic regression: two classes by sigmoid, more by softmax.
+
+    Minimises J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + (l2/2) ||w||^2, where s is the sum of the sample
+    weights s_i (m without) and the bias is never penalised (notes 1.3, 2.8).
+
+    Parameters
+    ----------
+    X : array (n_x, m)
+        Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
+        anything that NumPy makes an array of. Of any real dtype and layout; never changed. With samples="rows"
+        also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
+        What does not lie in memory is read block by block: a memory map, whatever has a shape, a dtype and slices
+        (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
+        iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
+        Arrays and frames of dask are fitted by the workers of its client, see docs/scaling.md, and Y and sample_weight
+        with them.
+    Y : array (1, m) or (m,), or (K, m)
+        Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
+        whatever X is. Left out where X is a factory.
+    samples : {"columns", "rows"}
+        "rows" takes X (m, n_x) as tables are, without a copy, and gives predictions for rows.
+    backend : {None, "auto", "numpy", "cupy", "torch", "jax", "array-api-strict"}
+        Where to compute. None: where X lives. "auto": CuPy if X is large host data and CuPy works here.
+        Parameters come back to where X lives in any case.
+    device : optional
+        A device of that backend, such as "cuda:0".
+    dtype : {None, "float32", "float64"}
+        What to compute in. None: float32 for float32 and for types of 8 and 16 bits, else float64.
+    fallback : bool
+        Whether to compute where X lives, with a `BackendFallbackWarning`, if the backend or the device does
+        not work on this machine. False: `BackendUnavailableError`.
+    solver : {"auto", "gd", "newton", "lbfgs"}
+        "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to 5,000
+        parameters), "lbfgs" gradients only. "auto" chooses among Newton's method and L-BFGS with the curvature of
+        a random subset: a handful of passes whatever the data, see docs/engine.md.
+    loss : {"log_loss", "squared_error"}
+        The squared error is for two classes and for "gd" only; its cost is not convex.
+    l2 : float
+        Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes l2 m.
+    bias : bool
+        Whether to fit b.
+    sample_weight : array (m,), optional
+        Not negative.
+    targets : {"labels", "probabilities"}
+        "probabilities": Y (1, m) in [0, 1], or (K, m) with columns that sum to one.
+    standardize : bool or float
+        True: fit on features of zero mean and unit variance. A number: on X divided by it (pictures: 255).
+        Done block by block; the penalty and the steps of "gd" are those of the standardised features, the
+        parameters that come back are for X as handed in. Of many models (`fit_many`, `fit_cv`, `bootstrap`) each has
+        the mean and variance of its own samples.
+    learning_rate : float or "auto"
+        For "gd". "auto" is 1/L, L the largest curvature of J that the data allow.
+    max_iter : int, optional
+        1000 for "gd", 100 for "newton", 2000 for the others.
+    tol : float, optional
+        Stop when the gap J - min J is at most ``tol * J``. 1e-12 in float64, 1e-9 in float32; "gd" makes
+        ``max_iter`` steps unless tol is given. Without a penalty a larger tol saves little: steps have to come
+        to rest before it is known that there is a minimum.
+    initial : Model or (w, b), optional
+        Where to start, for X as handed in. "gd" starts at zero otherwise.
+    rng : int or numpy.random.Generator
+        For what is random: the subsets of "auto", and the start of the power iteration behind
+        ``learning_rate="auto"``. The same number gives the same bits.
+    callback : callable, optional
+        Called with a `State` before each update; return True to stop.
+    verbose : int
+        1 shows a progress line.
+    time_limit : float, optional
+        Seconds after which the fit ends with the best parameters so far, the reason "time_limit" and what is known
+        of their gap. Looked at before each step, which is not begun if it would end too late, judged by the last.
+    checkpoint : str or path, optional
+        A file to write the model to, as `Model.save` does: every 30 seconds, when Ctrl-C or an error ends the fit,
+        and when it is done. ``initial=xlogreg.load(checkpoint)`` goes on from there. See docs/faults.md.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that is wrong: names the argument, what came and what is right.
+    FileNotFoundError
+        If the folder of the checkpoint is not there.
+    BackendUnavailableError
+        See ``fallback``.
+    BlockError
+        Where a block of X cannot be read, or is not what it was in the first pass.
+    WorkersLostError
+        When the workers that have X, or their scheduler, are gone for good.
+
+    Warns
+    -----
+    BackendFallbackWarning, CheckpointWarning, ConvergenceWarning, DivergenceWarning, PrecisionWarning,
+    SeparationWarning
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.asarray([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    >>> Y = np.asarray([[0, 0, 1, 0, 1, 1]])
+    >>> model = xlogreg.fit(X, Y)
+    >>> model.w.round(4), model.b.round(4)
+    (array([[1.214]]), array([[-4.2491]]))
+    >>> model.fit_info.converged
+    True
+    """
+    began = time.perf_counter()
+    options = Options(
+        solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose, time_limit
+    )
+    path = checkpoint_path(checkpoint)
+    setting, encoded, weight = receive(
+        X,
+        Y,
+        sample_weight,
+        samples=samples,
+        targets=targets,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        fallback=fallback,
+        apart=True,
+    )
+
+    def fitted(setting: Setting) -> Model:
+        source = gather(setting, encoded, weight)
+        erased = erased_class(source, encoded)
+        if erased is not None:
+            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
+        with at_work(setting, [encoded]):
+            problem = pose(source, encoded, initial, options)
+            with keeping(path, setting, encoded, problem, began) as kept:
+                problem, result, verdict = concluded(setting, problem, options, began, kept)
+                model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+                if kept is not None:
+                    kept.write(model)
+        return model
+
+    return within_memory(setting, fitted)

@@ -1,0 +1,262 @@
+"""`fit_cv`: the penalty that predicts best what a model has not seen."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.place import to_host
+from xlogreg.arrays.stored import Stored
+from xlogreg.fitting.absent import warn_of_lacking
+from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.held_out import fit_left_out
+from xlogreg.fitting.partition import lacking_classes, number_folds
+from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.options import one_of, options_of_models, shown
+from xlogreg.model.model import Model
+from xlogreg.model.to_sklearn import labelled
+from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.from_dask import bring
+from xlogreg.samples.intake import Received, Setting, receive
+
+__all__ = ["Selection", "fit_cv"]
+
+KNOWN = ("log_loss", "accuracy")
+RULES = ("best", "one standard error")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """The scores of a cross-validation, the penalty chosen by them, and the model fitted with it to all samples.
+
+    Attributes
+    ----------
+    l2 : ndarray (P,)
+    scores : dict of ndarray (F, P)
+        By name: fold by penalty, on the samples that the model had not seen, by weight. "log_loss" and "accuracy"
+        always, and the scoring asked for. Where a fold holds every sample of a class, its models give that class the
+        probability 0, which counts as eps in the log loss; where they saw one class only, they always predict that.
+    folds : ndarray (m,)
+        The fold of each sample, from 0 on.
+    scoring : str
+        The score that chose; of "log_loss" the smallest is the best, of all others the largest.
+    rule : str
+    chosen : int
+        The number of the chosen penalty.
+    model : Model
+    """
+
+    l2: np.ndarray
+    scores: dict[str, np.ndarray]
+    folds: np.ndarray
+    scoring: str
+    rule: str
+    chosen: int
+    model: Model
+
+    def __repr__(self) -> str:
+        return (
+            f"Selection(l2={self.l2[self.chosen]:.4g} of {len(self.l2)} by {self.scoring}, {self.rule}; {self.model!r})"
+        )
+
+    def __str__(self) -> str:
+        rows = [f"{'l2':>12}" + "".join(f"{name:>24}" for name in self.scores)]
+        for number, l2 in enumerate(self.l2.tolist()):
+            cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(self.summary, self.scores)]
+            mark = " *" if number == self.chosen else ""
+            rows.append(f"{l2:>12.4g}" + "".join(f"{cell:>24}" for cell in cells) + mark)
+        return "\n".join(rows)
+
+    def summary(self, scoring: str) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and its standard error over the folds, for each penalty: two arrays (P,).
+
+        Parameters
+        ----------
+        scoring : str
+            One of ``scores``.
+
+        Raises
+        ------
+        ValueError
+            For scores that there are not.
+        """
+        one_of("scoring", scoring, tuple(self.scores))
+        return _summary(self.scores[scoring])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the scores that chose over l2, with matplotlib; returns an `xlogreg.plots.ScoresDisplay`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure without.
+        """
+        from xlogreg.plots import ScoresDisplay  # an extra
+
+        return ScoresDisplay.from_selection(self, ax=ax)
+
+
+def fit_cv(
+    X: Any,
+    Y: Any,
+    l2s: Sequence[float] | np.ndarray,
+    *,
+    folds: Any = 5,
+    groups: Any = None,
+    scoring: Any = "log_loss",
+    rule: str = "best",
+    sample_weight: Any = None,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    bias: bool = True,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    rng: int | np.random.Generator = 0,
+) -> Selection:
+    """Choose the penalty by cross-validation, and fit with it to all samples.
+
+    The models of all penalties and folds are fitted together; a fold is a number for each sample, and what a model
+    leaves out is not computed.
+
+    Parameters
+    ----------
+    X, Y
+        As for `fit`.
+    l2s : sequence of float (P,)
+    folds : int, or array (m,)
+        How many, with the classes spread evenly over them; or the fold of each sample: any whole numbers or strings.
+        Samples of a negative fold are never held out: a validation set is 0, and -1 the others.
+    groups : array (m,), optional
+        Samples of one group (a patient, a speaker) stay in one fold.
+    scoring : "log_loss", "accuracy", or the name of a scorer of scikit-learn, or such a scorer
+        What chooses.
+    rule : {"best", "one standard error"}
+        The penalty with the best mean score; or the strongest whose mean is within one standard error of the best
+        (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984, section 3.4.3).
+    sample_weight : array (m,), optional
+        Counts in the fits and in the scores.
+    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`; ``rng`` also deals the samples to the folds.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does, and for folds that cannot be made, or all of which leave one class only to train on.
+
+    Warns
+    -----
+    MissingClassWarning
+        Once, where folds hold every sample of a class. And as `fit` does, each warning once a model.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.random.default_rng(0).standard_normal((3, 200))
+    >>> found = xlogreg.fit_cv(X, X[0] - X[1] > 0.5, l2s=[1.0, 0.1, 0.01, 0.001])
+    >>> float(found.l2[found.chosen]), found.scores["accuracy"].shape
+    (0.001, (5, 4))
+    """
+    began = time.perf_counter()
+    one_of("rule", rule, RULES)
+    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
+    received = receive(
+        X,
+        Y,
+        sample_weight,
+        samples=samples,
+        targets=targets,
+        backend=backend,
+        device=device,
+        dtype=dtype,
+        fallback=fallback,
+    )
+    scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
+    numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
+    lacking = lacking_classes(received.targets, received.weight, numbers)
+    warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)
+    left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), lacking, began)
+    scores = left.scores(received.weight)
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
+    if scorer is not None:
+        scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
+    table = {key: values.reshape(len(held), -1) for key, values in scores.items()}
+    penalties = np.asarray([option.l2 for option in options])
+    chosen = _choose(penalties, -table[name] if scorer is None and name == "log_loss" else table[name], rule)
+    (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
+    return Selection(penalties, table, numbers, name, rule, chosen, model)
+
+
+def _scorer(scoring: Any, hard: bool) -> Any:
+    """The scorer of scikit-learn."""
+    try:
+        from sklearn.metrics import get_scorer  # which takes its time to load
+    except ModuleNotFoundError as error:
+        raise ImportError(f"scoring={scoring!r} needs scikit-learn: pip install 'xlogreg[sklearn]'") from error
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(f"scoring must be a name, or a scorer of scikit-learn, not {shown(scoring)}")
+    if not hard:
+        raise ValueError(f"scoring={scoring!r} needs labels, not probabilities; use 'log_loss' or 'accuracy'")
+    return get_scorer(scoring)
+
+
+def _scored(
+    models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scorer: Any
+) -> np.ndarray:
+    """The scores (g,) by a scorer of scikit-learn, on the host."""
+    setting, targets, weight = received
+    if targets.Y.shape[0] == 1:
+        y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
+    else:
+        y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
+    scores, scorer = np.full(len(models), np.nan), labelled(scorer, targets.classes)
+    for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
+        test = numbers == fold
+        weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
+        exported = dataclasses.replace(model, feature_names=None).to_sklearn()
+        scores[number] = scorer(exported, _rows(setting, test), y[test], **weighted)
+    return scores
+
+
+def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
+    """Some of the samples (m,), on the host, as rows."""
+    rows = setting.samples == "rows"
+    if isinstance(setting.X, Parts):
+        return setting.X.rows(np.flatnonzero(chosen))
+    if isinstance(setting.X, Stored):
+        X = setting.X.take(np.flatnonzero(chosen))
+        return X if rows else X.T
+    X = to_host(setting.X)
+    return (X if rows else X.T)[chosen]
+
+
+def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and its standard error over the folds, of scores (F, P), for each penalty."""
+    known = scores[np.isfinite(scores[:, 0])]
+    if len(known) == 0:
+        raise ValueError("no fold has a score that is finite: there is nothing to compare; use fewer folds")
+    error = np.std(known, axis=0, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.full(known.shape[1], np.nan)
+    return np.mean(known, axis=0), error
+
+
+def _choose(l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
+    """The number of the penalty, by scores (F, P) of which the largest is the best."""
+    mean, error = _summary(scores)
+    best = int(np.argmax(mean))
+    if rule == "best":
+        return best
+    if np.isnan(error[best]):
+        raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
+    near = np.flatnonzero(mean >= mean[best] - error[best])
+    return int(near[np.argmax(l2[near])])

@@ -1,0 +1,212 @@
+"""`fit_many`: models that share X, fitted together."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xlogreg.exceptions import ConvergenceWarning, warn
+from xlogreg.fitting.outcome import Verdict
+from xlogreg.fitting.plans import Plan, named, solve_plan
+from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.spans import reduce_plan
+from xlogreg.inputs import labels
+from xlogreg.inputs.options import TARGETS, one_of, options_of_models, shown
+from xlogreg.inputs.tables import column_values, is_collection, split_table
+from xlogreg.model.model import Model
+from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.from_dask import bring, share_out
+from xlogreg.samples.intake import (
+    Setting,
+    at_work,
+    concluded,
+    model_of,
+    open_samples,
+    settle,
+    settle_parts,
+    within_memory,
+)
+from xlogreg.solvers.parameters import Parameters
+
+__all__ = ["build_models", "fit_many"]
+
+
+def fit_many(
+    X: Any,
+    Ys: Any,
+    *,
+    l2s: float | Sequence[float] | np.ndarray = 0.0,
+    sample_weights: Any = None,
+    initials: Any = None,
+    samples: str = "columns",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    bias: bool = True,
+    targets: str = "labels",
+    standardize: bool | float = False,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    rng: int | np.random.Generator = 0,
+) -> list[Model]:
+    """Fit g logistic regressions to the same X: as `fit` would one by one, but one pass over X serves all.
+
+    What they do not share they have of their own: targets, penalty, weights, start. Models are minimised together, and
+    those that have converged leave. Softmax models that differ in their penalty only are a path, see `fit_path`. A
+    model that needs more than that is fitted alone: where classes are separated without a penalty, say, or where the
+    models are so small that it is faster.
+
+    Parameters
+    ----------
+    X : array (n_x, m), or (m, n_x) for samples="rows"
+        As for `fit`.
+    Ys : array (g, m), or (m, g) for samples="rows"; a table of g columns; or a list of g targets as `fit` takes them
+        With one target only, all models share it. None where X is a factory: the columns of its Y.
+    l2s : float, or (g,)
+    sample_weights : array (m,) or (g, m), or a list of g of them, optional
+        For samples="rows", too, a row for each model. Zeros leave samples out: folds; whole numbers repeat them.
+    initials : Model or (w, b), or a list of g of them or None, optional
+        Where to start.
+    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`.
+
+    Returns
+    -------
+    list of Model
+        g of them. The gap of those that were minimised together is the solver's own estimate; their ``passes`` are
+        those that each took part in, and what prepared them all. A model whose weights leave a class without a sample
+        has parameters of NaN and the reason "one class".
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does, and where the lengths of Ys, l2s, sample_weights and initials do not agree.
+
+    Warns
+    -----
+    As `fit` does, each warning once a model.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.asarray([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
+    >>> weak, strong = xlogreg.fit_many(X, [[0, 0, 1, 0, 1, 1]], l2s=[0.01, 1.0])
+    >>> weak.w.round(3), strong.w.round(3)
+    (array([[1.159]]), array([[0.344]]))
+    """
+    began = time.perf_counter()
+    where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
+    if is_collection(X):
+        X = share_out(X, None, samples=samples, targets="none", **where)
+        Ys, sample_weights = bring(Ys), bring(sample_weights)
+    else:
+        factory = callable(X)
+        X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
+        Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
+    one_of("targets", targets, TARGETS)
+    encoded = [
+        named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
+        for number, Y in enumerate(_rows(Ys, samples))
+    ]
+    m = encoded[0].Y.shape[1]
+    weights = [None] if sample_weights is None else _weights(column_values(sample_weights, "sample_weights"), m)
+    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
+    given = _initials(initials)
+    lengths = {"Ys": len(encoded), "l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
+    g = max(lengths.values())
+    for name, length in lengths.items():
+        if length not in (1, g):
+            raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
+    setting = settle_parts(X) if isinstance(X, Parts) else settle(X, names, samples, **where)
+    target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
+    return build_models(
+        Plan(setting, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
+    )
+
+
+def build_models(plan: Plan, began: float) -> list[Model]:
+    """The models of the plan, judged."""
+
+    def built(setting: Setting) -> list[Model]:
+        with at_work(setting, plan.targets, len(plan.options)):
+            return _built(plan._replace(setting=setting), began)
+
+    return within_memory(plan.setting, built)
+
+
+def _built(plan: Plan, began: float) -> list[Model]:
+    models = []
+    plan, in_full = reduce_plan(plan)
+    for number, (problem, result, erased) in enumerate(solve_plan(plan)):
+        target = plan.target(number)
+        if result is None:
+            label = target.classes.tolist()[erased]
+            warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
+            costs, verdict = np.zeros(0), _unknown(problem)
+        else:
+            problem, result, verdict = concluded(plan.setting, problem, plan.options[number], result=result)
+            costs = result.costs
+        models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
+    return in_full(models)
+
+
+def _for_each(entries: Sequence[Any], g: int) -> list[Any]:
+    """One for each of g models, of as many or of a single one."""
+    return list(entries) * (g // len(entries))
+
+
+def _initials(initials: Any) -> list[Any]:
+    """Where each model starts; a Model or a pair (w, b) is for all."""
+    try:
+        given = [initials] if initials is None or isinstance(initials, (Model, tuple)) else list(initials)
+    except TypeError:
+        given = []
+    pairs = [start for start in given if not (start is None or isinstance(start, Model))]
+    if not given or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+        raise TypeError(f"initials must be a Model, a pair (w, b), or a list of them or None, not {shown(initials)}")
+    return given
+
+
+def _rows(Ys: Any, samples: str) -> list[Any]:
+    """The target of each model."""
+    if isinstance(Ys, (list, tuple)):
+        if not Ys:
+            raise ValueError("Ys is empty; it must hold the targets of at least one model")
+        return list(Ys)
+    columns = split_table(Ys)
+    if columns is not None:
+        return columns
+    if getattr(Ys, "ndim", 0) != 2:
+        raise ValueError("Ys must be a list of targets, a table of them, or an array (g, m), (m, g) for samples='rows'")
+    return (
+        [Ys[:, number] for number in range(Ys.shape[1])]
+        if samples == "rows"
+        else [Ys[number, :] for number in range(Ys.shape[0])]
+    )
+
+
+def _weights(sample_weights: Any, m: int) -> list[Any]:
+    """The weights of each model (1, m), or None."""
+    if isinstance(sample_weights, (list, tuple)) and sample_weights and not np.isscalar(sample_weights[0]):
+        given = list(sample_weights)
+    elif getattr(sample_weights, "ndim", 1) == 2:
+        given = [sample_weights[number, :] for number in range(sample_weights.shape[0])]
+    else:
+        given = [sample_weights]
+    return [named(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)]
+
+
+def _unknown(problem: Problem) -> Verdict:
+    """That of a model whose weights leave a class without a sample, and so without a minimum."""
+    unknown = dict.fromkeys(
+        ("cost", "gradient_norm", "gap", "parameter_error", "condition", "log_likelihood", "null_log_likelihood"),
+        math.nan,
+    )
+    outcome: dict[str, Any] = {"converged": False, "reason": "one class", "iterations": 0, "passes": 0.0}
+    outcome |= {"rank": None, "gap_known": "", "separation": ""} | unknown
+    k = problem.start.shape[2]
+    w, b = (np.full((rows, k), math.nan) for rows in (problem.inner.scale.shape[0], 1))
+    return Verdict(Parameters(w, b.T, None, None), outcome, "a class has no samples")

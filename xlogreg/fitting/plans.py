@@ -1,0 +1,199 @@
+"""Many models of one X: what they share, and their results, found together where that pays, else one by one."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import Array, dtype_name
+from xlogreg.fitting.problem import Problem, pose, start_of
+from xlogreg.fitting.solving import solve
+from xlogreg.fitting.together import minimize_together, pose_batch, sharing_pays
+from xlogreg.inputs import labels
+from xlogreg.inputs.options import Options
+from xlogreg.samples.cluster.distributed import Distributed
+from xlogreg.samples.cluster.worker import hold
+from xlogreg.samples.folds import Folds, split_folds, without_fold
+from xlogreg.samples.intake import Received, Setting, erased_class, gather
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Samples
+from xlogreg.solvers.result import Result
+from xlogreg.solvers.span import reduction_pays
+
+__all__ = ["Plan", "Solved", "named", "solve_plan"]
+
+
+ENOUGH = 10  # samples for each parameter, for the curvature of all to be about that of some of them
+
+
+class Plan(NamedTuple):
+    """g models of one X."""
+
+    setting: Setting
+    targets: list[labels.Targets]  # distinct ones
+    weights: list[Array | None]  # distinct ones, as from `labels.as_weight`
+    target_of: list[int]  # (g,) which of them each model has
+    weight_of: list[int]  # (g,)
+    options: list[Options]  # (g,)
+    initials: list[Any] | None = None  # (g,) where each starts, or None
+    folds: np.ndarray | None = None  # (m,) the fold of each sample
+    fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
+
+    @classmethod
+    def of_one(
+        cls,
+        received: Received,
+        options: list[Options],
+        folds: np.ndarray | None = None,
+        fold_of: list[int] | None = None,
+    ) -> "Plan":
+        """Of models of the same targets."""
+        setting, targets, weight = received
+        same = [0] * len(options)
+        return cls(setting, [targets], [weight], same, same, options, None, folds, fold_of)
+
+    def initial(self, model: int) -> Any:
+        return None if self.initials is None else self.initials[model]
+
+    def target(self, model: int) -> labels.Targets:
+        return self.targets[self.target_of[model]]
+
+    def lack(self, model: int) -> str:
+        """Why the model has no sample of a class, as the beginning of a sentence."""
+        if self.fold_of is not None:
+            return f"fold {self.fold_of[model]} holds every sample"
+        return f"sample_weights[{model}] is zero for every sample"
+
+    def kinds(self) -> list[list[int]]:
+        """The models, by number, with those together that have as many classes, in targets of one kind."""
+        kinds: dict[tuple[int, bool], list[int]] = {}
+        for model in range(len(self.options)):
+            target = self.target(model)
+            kinds.setdefault((len(target.classes), target.numbers), []).append(model)
+        return list(kinds.values())
+
+
+class Solved(NamedTuple):
+    """One of the models."""
+
+    problem: Problem
+    result: Result | None  # None where its weights leave a class without a sample
+    erased: int | None = None  # the number of that class
+
+
+def named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """function(*arguments), whose errors say which of many arguments they are about."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def solve_plan(plan: Plan) -> list[Solved]:
+    """What was found of each model."""
+    solved: dict[int, Solved] = {}
+    for models in plan.kinds():
+        if len(models) > 1:
+            solved |= _together(plan, models)
+    for model in range(len(plan.options)):
+        if model not in solved:
+            solved[model] = _alone(plan, model)
+    return [solved[model] for model in range(len(plan.options))]
+
+
+def _alone(plan: Plan, model: int) -> Solved:
+    target, options = plan.target(model), plan.options[model]
+    source = gather(plan.setting, target, plan.weights[plan.weight_of[model]])
+    if plan.folds is not None and plan.fold_of is not None:
+        source = without_fold(source, plan.folds, plan.fold_of[model])
+    erased = erased_class(source, target)
+    if erased is not None:
+        return Solved(pose(gather(plan.setting, target, None), target, None, options), None, erased)
+    problem = pose(source, target, plan.initial(model), options)
+    return Solved(problem, solve(problem, options))
+
+
+def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
+    """Those of the models that can be minimised together."""
+    middle = sorted(models, key=lambda model: plan.options[model].l2)[len(models) // 2]
+    target, options = plan.target(middle), plan.options[middle]
+    given = next((plan.initial(model) for model in models if plan.initial(model) is not None), None)
+    distinct = {plan.weight_of[model] for model in models}
+    own = plan.folds is not None or len(distinct) > 1  # samples
+    source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
+    scaled = own and options.standardize is True
+    if scaled and (not options.bias or reduction_pays(source, options.steps)):
+        return  # where a centre of their own moves scores, or one scale makes the coordinates of all
+    if erased_class(source, target) is not None:
+        return
+    problem = pose(source, target, given, options)
+    if not sharing_pays(problem) or (own and problem.source.m < ENOUGH * problem.start.size):
+        return
+    batch = pose_batch(
+        problem,
+        *_owned(plan, problem, models),
+        np.asarray([plan.options[model].l2 for model in models], dtype=np.float64),
+        np.asarray([plan.target(model).hard for model in models]),
+        scaled,
+    )
+    starts = {
+        position: start_of(problem, plan.initial(model))
+        for position, model in enumerate(models)
+        if plan.initial(model) is not None
+    }
+    for position, result in enumerate(minimize_together(batch, options, starts)):
+        if result is not None:
+            result = dataclasses.replace(result, costs=np.asarray(result.costs)[:, 0])
+            yield models[position], Solved(batch.single(position), result)
+
+
+def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
+    """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
+    if plan.folds is not None and plan.fold_of is not None:
+        assert isinstance(problem.source, (InMemory, Distributed))
+        fold_of = np.asarray([plan.fold_of[model] for model in models])
+        return split_folds(problem.source, plan.folds, fold_of), fold_of, True
+    columns: dict[str, Array] = {}
+    own: dict[str, Any] = {}
+    used, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
+    same = len(used) == 1
+    if not same:
+        columns["Y"], own["target_of"] = _put_targets(plan, used.tolist()), target_of
+    used, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
+    if len(used) > 1:
+        columns["weight"], own["weight_of"] = _put_weights(plan, used.tolist()), weight_of
+    tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
+    return _owning(problem.source, columns, own), tracks, same
+
+
+def _owning(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
+    """The samples with targets (t, k, m) and weights (t, 1, m), and which of them are those of each model."""
+    if not columns:
+        return source
+    if isinstance(source, Distributed):
+        return source.owning(hold, columns, **own)
+    assert isinstance(source, InMemory)
+    return dataclasses.replace(source, **columns, **own)
+
+
+def _put_targets(plan: Plan, numbers: list[int]) -> Array:
+    """(t, k, m)."""
+    targets, place = [plan.targets[number] for number in numbers], plan.setting.place
+    small = len(targets[0].classes) == 2 and all(target.hard for target in targets)
+    dtype = "int32" if targets[0].numbers else "int8" if small else plan.setting.dtype
+    with place.computing():
+        return place.xp.stack([place.put(target.Y, dtype) for target in targets])
+
+
+def _put_weights(plan: Plan, numbers: list[int]) -> Array:
+    """(t, 1, m)."""
+    weights, place, m = [plan.weights[number] for number in numbers], plan.setting.place, plan.targets[0].Y.shape[1]
+    small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
+    dtype = "uint8" if small else plan.setting.dtype  # small counts are converted block by block
+    with place.computing():
+        even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
+        put = [even if weight is None else place.put(weight, dtype) for weight in weights]
+        for number, weight in zip(numbers, put, strict=True):
+            named(f"sample_weights[{number}]", labels.total_of, weight, m)
+        return place.xp.stack(put)

@@ -1,0 +1,339 @@
+"""What a fit minimises: the objective, the coordinates that its solver works in, and where it starts."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import Array
+from xlogreg.inputs.labels import Targets
+from xlogreg.inputs.options import Options
+from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
+from xlogreg.model.model import Model
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Samples, host_center
+from xlogreg.solvers.certificate import EXPANSION_LIMIT
+from xlogreg.solvers.coordinates import (
+    Coordinates,
+    Spread,
+    as_host,
+    engine_coordinates,
+    measure_spread,
+    user_coordinates,
+)
+from xlogreg.solvers.objective import ROUNDING, Objective
+from xlogreg.solvers.sampled_newton import subset_pays
+from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
+
+__all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
+
+TOL = {"float64": 1e-12, "float32": 1e-9}
+NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
+# means, in standard deviations, up to which they may be subtracted from the score instead of from X
+FOLD = {"float64": 1e4, "float32": 2.0}
+HESSIAN_FOLD = 10.0  # where squares of means are subtracted from squares
+SHIFT = 1.0  # rounding error, in standard deviations, that a centre may be off where no bias makes up for it
+SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells all of the features
+TIGHTER = 1e-4  # than a gap that looked smaller than it is
+FAR_OUT = 1e5  # such deviations, from which on that is certain to matter
+RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
+TINY = np.finfo(float).tiny  # in the place of shares that are none next to those of other classes
+NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
+
+
+class Problem(NamedTuple):
+    """An objective for a theta on the host, in the engine's coordinates, and how to minimise it."""
+
+    source: Samples
+    objective: Objective
+    user: Coordinates  # those of the penalty, and of gradient descent
+    engine: Coordinates | Span
+    spread: Spread | None  # in the coordinates of X; None where it was not measured
+    start: np.ndarray  # (n_x + 1, 1, k)
+    warm: bool  # whether the start is the user's
+    solver: str
+    passes: int  # made so far
+    given: Samples  # as they came
+    inner: Coordinates  # the engine's, were they not those of a span
+    full: Objective  # that of all features there
+    columns: Samples  # its samples
+    tighten: float = 1.0  # what the gap to stop at is multiplied by
+
+    def unreduced(self, theta: np.ndarray) -> "Problem":
+        """The same with all features in place of the span of wide data, from a theta (n_x + 1, 1, k) of these on."""
+        source, objective, descends = self.columns, self.full, self.solver == "gd"
+        if not descends:
+            source, objective = _settled(source, objective)
+        asked = self.solver if self.solver in ("gd", "lbfgs") else "auto"
+        solver = choose_solver(source, theta.shape[2], asked, None)
+        changed: dict[str, Any] = {"engine": self.inner, "full": objective, "columns": source}
+        changed |= {"solver": solver, "warm": True}
+        start = np.zeros_like(theta) if descends else theta
+        return self._replace(source=source, objective=objective, start=start, **changed)
+
+    def tightened(self, theta: np.ndarray) -> "Problem":
+        """The same to a smaller gap, from a theta (n_x + 1, 1, k) on, by Newton's method."""
+        return self._replace(start=theta, warm=True, solver="newton", tighten=TIGHTER * self.tighten)
+
+    def widened(self, theta: np.ndarray) -> "Problem":
+        """The same computed in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
+        full = self.exact
+        changed: dict[str, Any] = {"objective": full, "full": full, "source": full.source, "columns": full.source}
+        return self._replace(start=theta, warm=True, **changed)
+
+    def recentered(self, theta: np.ndarray, hessian: np.ndarray) -> "Problem | None":
+        """The same in coordinates of the samples that count at theta, which may be few where others lie far out.
+
+        Their means and scales are weighted by the curvature of each sample, which is in the Hessian (p, p). None where
+        that changes nothing.
+        """
+        rows = theta.shape[0]
+        if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center) or theta.size > NEWTON_LIMIT:
+            return None
+        mean, scale = self._of_those_that_count(theta, hessian)
+        if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
+            return None
+        center = self.engine.center + self.engine.scale * mean[:, None]
+        source = self.given.centered(center)
+        scale = self.engine.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
+        inner = Coordinates(host_center(source), scale)
+        column = (rows - 1, 1, 1)
+        full = dataclasses.replace(
+            self.full,
+            source=source,
+            inverse_scale=np.reshape(1.0 / scale, column),
+            penalty=np.reshape((self.user.scale / scale) ** 2, column),
+            center=None,
+            folded=False,
+        )
+        w, v = self.engine.centered_parameters_of(theta)
+        v = v + w.T @ (inner.center - self.engine.center)
+        start = np.concatenate([w * scale, v.T])[:, None, :] * full.free
+        changed: dict[str, Any] = {"objective": full, "full": full, "source": source, "columns": source}
+        changed |= {"engine": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
+        return self._replace(start=start, **changed)
+
+    def lies_far(self, theta: np.ndarray, hessian: np.ndarray) -> bool:
+        """Whether some samples lie so far out that the coordinates hardly tell apart those that count at theta."""
+        if not isinstance(self.engine, Coordinates) or not self.engine.center.any():
+            return False
+        mean, scale = self._of_those_that_count(theta, hessian)
+        distance = np.abs(mean) * self.objective.free[:-1, 0, 0]
+        near = distance <= FAR_OUT * scale  # not where the scale is NaN, lost in rounding errors
+        return bool((~near & (distance > 0.0) & (distance < np.inf)).any())
+
+    def _of_those_that_count(self, theta: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN where it hides them."""
+        rows, k = theta.shape[0], theta.shape[2]
+        S = hessian - self.objective.shift(k)[0]
+        S = S if k == 1 else np.trace(S.reshape(rows, k, rows, k), axis1=1, axis2=3)
+        with np.errstate(all="ignore"):
+            mean = S[:-1, -1] / S[-1, -1]
+            return mean, np.sqrt(S.diagonal()[:-1] / S[-1, -1] - mean * mean)
+
+    @property
+    def exact(self) -> Objective:
+        """The objective of all features, in the widest float of the place: of X itself, not as a block rounds it."""
+        place = self.given.place
+        if self.source.dtype == place.widest and self.full is self.objective:
+            return self.full
+        source, folded = self.given.widened(), _far(self.inner) < HESSIAN_FOLD
+        if np.any(self.inner.center != 0.0):
+            source = source.centered(self.inner.center)
+        center = np.reshape(self.inner.center, (-1, 1, 1)) if folded and source.center is not None else None
+        return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
+
+    def goal(self, options: Options) -> float:
+        """The relative gap that is asked for."""
+        return self.default_tolerance if options.tol is None else float(options.tol)
+
+    def tolerance(self, options: Options) -> float:
+        """The relative gap to stop at; in the span of wide data, where steps cost little, a small one in any case."""
+        tol = self.tighten * self.goal(options)
+        return min(tol, SPAN_TOL) if isinstance(self.engine, Span) and self.solver != "gd" else tol
+
+    @property
+    def default_tolerance(self) -> float:
+        """Of the dtype that computes."""
+        return TOL[self.source.dtype]
+
+    def gradient_norm(self, gradient: Array) -> float:
+        """Of dJ/dw and dJ/db together, in the user's coordinates."""
+        return float(np.linalg.norm(self.engine.gradient_of(as_host(gradient), self.user)))
+
+
+def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None) -> str:
+    """The one place that decides what "auto" means: a key of `solving.SOLVERS`."""
+    parameters = (source.n_x + 1) * outputs
+    if asked == "newton" and parameters > NEWTON_LIMIT:
+        raise ValueError(
+            f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
+            f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
+        )
+    if asked != "auto":
+        return asked
+    if spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
+        return "sampled-newton"
+    # Newton's method takes m p^2 operations a step, a gradient 4 m p
+    if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
+        return "spectral-lbfgs"
+    return "newton"
+
+
+def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> Problem:
+    """The problem of fitting ``targets`` to ``source``; measures the spread of the features where that helps."""
+    k = 1 if len(targets.classes) == 2 else len(targets.classes)
+    if k > 1 and options.loss == "squared_error":
+        raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
+    loss = LOSSES["cross_entropy" if k > 1 else options.loss]
+    given = None if initial is None else _parameters(initial, source.n_x, k)
+    exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
+    spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
+    if spread is not None and not np.all(np.isfinite(spread.variance)):
+        raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
+    if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
+        loss = PRECISE.get(loss.name, loss)
+    passes, whole = 0 if spread is None else spread.passes, source
+    user = user_coordinates(source.n_x, options.standardize, spread)
+    ridge = options.l2 / loss.bound
+    inner = user  # gradient descent: exactly the notes' iterates
+    if options.solver != "gd" and spread is not None:
+        inner = engine_coordinates(user, spread, ridge, options.bias)
+    if np.any(inner.center != 0.0):
+        source, inner = _centered(source, inner, options.bias)
+    moving = np.ones(source.n_x)
+    if spread is not None:  # a feature that is constant has the weight zero, to the bit
+        shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
+        moving = (spread.variance + shifted > 0)[:, 0].astype(float)
+    separable = targets.hard and options.l2 == 0 and loss.curvature is not None
+    far = _far(inner)
+    folds = source.center is not None and far < FOLD[source.dtype]
+    full = _objective(
+        source,
+        loss,
+        options,
+        inner.scale,
+        (user.scale / inner.scale) ** 2,
+        moving,
+        separable,
+        center=inner.center[:, :, None] if folds else None,
+        folded=folds and far < HESSIAN_FOLD,
+    )
+    columns, objective = source, full
+    engine: Coordinates | Span = inner
+    wide = given is None and reduction_pays(source, options.steps)
+    if wide and is_even((spread or measure_spread(whole)).variance, user):
+        assert isinstance(source, InMemory)
+        unit = user._replace(center=inner.center)
+        reduced, basis, spectrum, means = reduce_wide(source, unit, options.solver != "gd" and options.bias)
+        passes += 2  # one to leave it
+        if len(spectrum):  # none of features that are all constant
+            scale = np.ones_like(spectrum)
+            if options.solver != "gd":
+                scale = np.sqrt(spectrum / source.total_weight + ridge)
+            lying = (source.uncentered() if full.center is not None else source).widened()
+            engine, source = Span(lying, basis, scale[:, None], unit, means), reduced
+            still = np.ones(source.n_x)
+            objective = _objective(source, loss, options, engine.scale, scale[:, None] ** -2, still, separable)
+    solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
+    start = np.zeros((source.n_x + 1, 1, k))
+    if solver != "gd" and spread is not None and options.bias:
+        start[-1, 0, :] = log_odds(spread.shares)
+    if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
+        source, objective = _settled(source, objective)
+    if engine is inner:
+        full, columns = objective, source
+    warm = given is not None
+    if given is not None:
+        plain, start = start, inner.theta_of(*given)
+        if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
+            costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
+            warm, passes = costs[0] <= costs[1], passes + 2
+            start = start if warm else plain
+    start = start * objective.free
+    return Problem(source, objective, user, engine, spread, start, warm, solver, passes, whole, inner, full, columns)
+
+
+def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples, Coordinates]:
+    """The samples less the centre of the coordinates, and these with the centre as the dtype rounds it.
+
+    Without a bias nothing makes up for that rounding: where it would show, they are computed with in float64.
+    """
+    source = source.centered(inner.center)
+    center = host_center(source)
+    if not bias and np.max(np.abs(center - inner.center) / inner.scale) > SHIFT * ROUNDING[source.dtype]:
+        source = source.widened().centered(inner.center)
+        center = host_center(source)
+    return source, inner._replace(center=center)
+
+
+def _objective(
+    source: Samples,
+    loss: Loss,
+    options: Options,
+    scale: np.ndarray,
+    penalty: np.ndarray,
+    moving: np.ndarray,
+    separable: bool,
+    **folding: Any,
+) -> Objective:
+    """The objective of one model, in coordinates of that scale; all of (n_x, 1) but ``moving`` (n_x,)."""
+    column = (source.n_x, 1, 1)
+    return Objective(
+        source,
+        loss,
+        l2=np.full((1, 1, 1), float(options.l2)),
+        inverse_scale=np.reshape(1.0 / scale, column),
+        penalty=np.reshape(penalty, column),
+        free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
+        separable=separable,
+        **folding,
+    )
+
+
+def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:
+    """Both with samples that are converted once: not centred where that would round them, for float32 hides a lot."""
+    if objective.folded and source.dtype == "float32":
+        settled = source.uncentered().settled()
+        settled = settled if source.center is None else settled.centered(source.center)
+        return settled, dataclasses.replace(objective, source=settled)
+    settled = source.settled()
+    if settled.center is None:
+        objective = dataclasses.replace(objective, center=None, folded=False)
+    return settled, dataclasses.replace(objective, source=settled)
+
+
+def _far(inner: Coordinates) -> float:
+    """The largest mean, in the scales of the features."""
+    return float(np.max(np.abs(inner.center) / inner.scale))
+
+
+def start_of(problem: Problem, initial: Any) -> np.ndarray:
+    """theta (n_x + 1, 1, k) where the user wants to start."""
+    assert isinstance(problem.engine, Coordinates), "a problem posed with a start is not reduced"
+    w, b = _parameters(initial, problem.engine.scale.shape[0], problem.start.shape[2])
+    return problem.engine.theta_of(w, b) * problem.objective.free
+
+
+def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    pair = (initial.w, initial.b) if isinstance(initial, Model) else initial
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"initial must be a Model or a pair (w, b), not {type(initial).__name__}")
+    try:
+        w, b = (np.asarray(as_host(part), dtype=np.float64) for part in pair)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError("initial must hold w and b as arrays of numbers") from None
+    if w.shape != (n_x, k) or b.shape != (k, 1):
+        raise ValueError(f"initial must hold w {(n_x, k)} and b {(k, 1)}; got {w.shape} and {b.shape}")
+    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
+        raise ValueError("initial holds values that are not finite (NaN or infinity)")
+    if isinstance(initial, Model) and initial.center is not None:  # where b is rounded
+        b = as_host(initial.centered_b) - w.T @ as_host(initial.center)
+    return w, b
+
+
+def log_odds(shares: np.ndarray) -> np.ndarray:
+    """The biases (..., k) that are the best for weights of zero, of shares of the classes (..., K), or the second's."""
+    shares = np.concatenate([1.0 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
+    logs = np.log(np.maximum(shares, TINY))
+    return logs[..., 1:] - logs[..., :1] if logs.shape[-1] == 2 else logs - np.mean(logs, axis=-1, keepdims=True)

@@ -1,0 +1,191 @@
+"""Running the solver of a problem, and judging what it found."""
+
+import contextlib
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.place import Array
+from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.progress import Clock, ProgressLine
+from xlogreg.fitting.watching import Watch
+from xlogreg.inputs.options import Options
+from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.solvers import descent, gradient_descent, sampled_newton, spectral_lbfgs
+from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
+from xlogreg.solvers.coordinates import Coordinates, as_host
+from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.preconditioners import Diagonal
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = ["centered", "largest_curvature", "solve"]
+
+POWER_STEPS = 30
+PROOFS = 5  # of convergence by gradients that are tried
+
+
+def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Monitor | None = None) -> Result:
+    """Minimise; theta and the costs of the result are on the host.
+
+    ``began``: when the time limit began to count, by `time.perf_counter`. ``checkpoint``: looks on, too.
+    """
+    line = ProgressLine(options.steps) if options.verbose else None
+    clock = None if options.time_limit is None else Clock(began + options.time_limit)
+    watch = Watch.of(problem, options.callback, line, checkpoint, clock)
+    with contextlib.nullcontext() if line is None else contextlib.closing(line), problem.source.place.computing():
+        result = SOLVERS[problem.solver](problem, options, watch)
+        if line is not None:
+            line.finish(result.iterations)
+    theta, at = (as_host(theta) * problem.objective.free for theta in (result.theta, result.at))
+    return dataclasses.replace(result, theta=theta, at=at, costs=as_host(result.costs)[:, 0])
+
+
+def _gd(problem: Problem, options: Options, watch: Watch) -> Result:
+    objective, place = problem.objective, problem.source.place
+    rate, passes = options.learning_rate, 0
+    if isinstance(rate, str):
+        curvature, passes = largest_curvature(objective, np.random.default_rng(options.rng), watch.clock)
+        if not math.isfinite(curvature):
+            refuse_nonfinite(problem.source)
+            raise ValueError("X is too large for learning_rate='auto': its squares overflow; use standardize=True")
+        rate = 1.0 / curvature
+
+    def enough(theta: Array) -> bool:
+        nonlocal passes
+        proof = certify(objective, as_host(theta))
+        passes += proof.passes
+        return proof.gap is not None and float(proof.gap[0]) <= problem.tolerance(options) * float(proof.here.value[0])
+
+    result = gradient_descent.minimize(
+        objective.on(place),  # theta stays on the device, where nothing has to wait for it
+        place.put(problem.start, place.widest),
+        learning_rate=float(rate),
+        max_iter=options.steps,
+        enough=None if options.tol is None else enough,
+        monitor=watch.monitor,
+    )
+    return dataclasses.replace(result, passes=result.passes + passes)
+
+
+def _newton(problem: Problem, options: Options, watch: Watch) -> Result:
+    return _second_order(problem, options, watch, Newton.of(problem.objective))
+
+
+def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
+    assert problem.spread is not None
+    assert isinstance(problem.engine, Coordinates)
+    tol = problem.tolerance(options)
+    if problem.objective.separable:  # steps that come to rest show that there is a minimum: sooner than Newton's would
+        tol = min(tol, problem.default_tolerance)
+    return sampled_newton.minimize(
+        problem.objective,
+        problem.source,
+        problem.start,
+        spread=problem.spread,
+        engine=problem.engine,
+        warm=problem.warm,
+        rng=np.random.default_rng(options.rng),
+        tol=tol,
+        max_iter=options.steps,
+        monitor=watch.monitor,
+        clock=watch.clock,
+    )
+
+
+def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
+    assert problem.spread is not None
+    result = spectral_lbfgs.minimize(
+        problem.objective,
+        problem.source,
+        problem.start,
+        spread=problem.spread,
+        engine=problem.engine,
+        rng=np.random.default_rng(options.rng),
+        tol=problem.tolerance(options),
+        max_iter=options.steps,
+        monitor=watch.monitor,
+    )
+    return centered(result)
+
+
+def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
+    objective, tol, max_iter = problem.objective, problem.tolerance(options), options.steps
+    # in the engine's coordinates no feature is curved by more than the loss allows
+    method = QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)))
+    result = _second_order(problem, options, watch, method)
+    # what the pairs know of the curvature is no proof: go on until the Hessian of all samples says so, too
+    for _ in range(PROOFS):
+        if (
+            result.reason != "converged"
+            or result.gap is None
+            or result.theta.size > EXPANSION_LIMIT
+            or result.iterations >= max_iter
+        ):
+            break
+        proof = certify(objective, result.theta)
+        relative = float(proof.gap[0] / proof.here.value[0]) if proof.gap is not None else 0.0
+        result = dataclasses.replace(result, passes=result.passes + 1)
+        if not relative > tol:
+            break
+        last = float(as_host(result.gap)[0] / result.last.value[0])
+        further = descent.minimize(
+            objective,
+            result.theta,
+            method=result.method,
+            tol=0.1 * last * tol / relative,
+            max_iter=max_iter - result.iterations,
+            monitor=watch.monitor,
+        )
+        result = result.followed_by(further)
+    return centered(result)
+
+
+def _second_order(problem: Problem, options: Options, watch: Watch, method: Any) -> Result:
+    result = descent.minimize(
+        problem.objective,
+        problem.start,
+        method=method,
+        tol=problem.tolerance(options),
+        max_iter=options.steps,
+        monitor=watch.monitor,
+    )
+    return centered(result)
+
+
+def centered(result: Result) -> Result:
+    """The result of a softmax with scores that sum to zero: of all with the same probabilities the shortest."""
+    if result.theta.shape[2] == 1:
+        return result
+    return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
+
+
+SOLVERS = {
+    "gd": _gd,
+    "newton": _newton,
+    "lbfgs": _lbfgs,
+    "sampled-newton": _sampled_newton,
+    "spectral-lbfgs": _spectral,
+}
+
+
+def largest_curvature(objective: Objective, rng: np.random.Generator, clock: Clock | None = None) -> tuple[float, int]:
+    """L, the largest eigenvalue that the Hessian of J can have, and the passes that it took.
+
+    The bound of the loss's curvature times the largest eigenvalue of [X; 1] [X; 1]' / s, plus l2; the
+    eigenvalue by power iteration, from below to about one part in a thousand: gradient descent decreases
+    J for any rate under 2/L, so 1/L leaves room for that. Broken off when the clock says that no step will follow.
+    """
+    V = rng.standard_normal((objective.inverse_scale.shape[0] + 1, 1, 1))
+    largest, passes = 0.0, 0
+    while passes < POWER_STEPS:
+        V = objective.second_moment_times(V / np.linalg.norm(V))
+        previous, largest, passes = largest, float(np.linalg.norm(V)), passes + 1
+        known = not largest > 0.0 or abs(largest - previous) <= 1e-3 * largest
+        if known or (clock is not None and clock.late):
+            break
+    curvature = objective.loss.bound * largest + float(objective.l2[0, 0, 0])
+    return (curvature if curvature != 0.0 else 1.0), passes

@@ -1,0 +1,19 @@
+"""The computation graph of the notes, for any expression.
+
+The names are imported when they are asked for: derivatives by slopes, which `import xlogreg` offers, need no graph.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xlogreg.graph.variable import Variable, exp, log, maximum, sigmoid
+
+__all__ = ["Variable", "exp", "log", "maximum", "sigmoid"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the graph when one of its names is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'xlogreg.graph' has no attribute {name!r}")
+    return getattr(importlib.import_module("xlogreg.graph.variable"), name)

@@ -1,0 +1,254 @@
+"""Numerical derivatives: the slope dy/dx = Δy / Δx of the notes (1.5), and gradients checked by it.
+
+A derivative is the slope of a function: how much y changes for a small change of x, divided by that change. Taken from
+x - h to x + h it is off by h^2 f'''/6, so that a small h is good, and by rounding, some eps |y| / h, so that a large
+one is. The step h = eps^(1/3) max(1, |x|) balances the two (Dennis & Schnabel, *Numerical Methods for Unconstrained
+Optimization*, 1983, 5.6); eps is the precision of the dtype, and two thirds of its digits are right.
+"""
+
+import math
+import numbers
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import HOST, Array, array_namespace, device_of, dtype_name, is_array, place_of, to_host
+
+__all__ = ["Coordinate", "GradientCheck", "as_real", "check_gradients", "slope"]
+
+
+def slope(f: Callable[[Any], Any], x: float | Array, step: float | None = None) -> Any:
+    """Slope dy/dx = Δy / Δx of y = f(x), from x - step to x + step (notes 1.5).
+
+    Parameters
+    ----------
+    f : callable
+        Gets x as a float or as a new array like x, and gives a number or an array. Of an array x each y may depend on
+        the x in its own place only.
+    x : float or array of real numbers
+    step : float, optional
+        eps^(1/3) max(1, abs x) by default, eps that of the dtype of x: 6e-6 in float64. Where f computes in less than
+        the dtype of x has, or changes within less than that, say which.
+
+    Returns
+    -------
+    float or array
+        Where f puts its own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no real number, or the step not positive.
+
+    Examples
+    --------
+    The derivative of ln(a) is 1/a (notes 1.6):
+
+    >>> import math
+    >>> round(slope(math.log, 2.0), 9)
+    0.5
+    """
+    x = as_real(x, "x")
+    step = _step(x, _epsilon(x), step)
+    up, down = x + step, x - step
+    return (f(up) - f(down)) / (up - down)
+
+
+class Coordinate(NamedTuple):
+    """One number that the function depends on, and both its derivatives."""
+
+    argument: int  # which of those after `gradient`
+    position: tuple[int, ...]  # where in it
+    derivative: float  # as the gradient has it
+    slope: float  # as differences have it
+    error: float
+
+
+@dataclass(frozen=True, repr=False)
+class GradientCheck:
+    """How far a gradient is from the slopes of its function; true where it agrees, prints as a sentence.
+
+    Attributes
+    ----------
+    errors : tuple of float or array
+        Relative error of each coordinate, shaped as the arguments are and where they live.
+    worst : Coordinate
+        That of the largest error: ``argument``, ``position``, ``derivative``, ``slope``, ``error``.
+    tolerance : float
+    """
+
+    errors: tuple[Any, ...]
+    worst: Coordinate
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether no error exceeds the tolerance, or is NaN."""
+        return self.worst.error <= self.tolerance
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        argument, position, derivative, slope, error = self.worst
+        place = f"argument {argument}{list(position) if position else ''}"
+        return (
+            f"gradient {'agrees' if self.passed else 'DISAGREES'} with the slopes: largest relative error {error:.1e} "
+            f"(tolerance {self.tolerance:.1e}), at {place}: derivative {derivative:.6g}, slope {slope:.6g}"
+        )
+
+
+def check_gradients(
+    function: Callable[..., Any],
+    gradient: Callable[..., Any],
+    *at: Any,
+    tolerance: float | None = None,
+    step: float | None = None,
+) -> GradientCheck:
+    """Compare an analytic gradient with slopes of its function, coordinate by coordinate.
+
+    The error of a coordinate x with derivative g and slope s is abs(g - s) / max(abs g, abs s, d), d = eps^(1/3)
+    max(1, abs J) / max(1, abs x). A derivative smaller than d is too small to tell: the rounding of J alone puts some
+    eps^(1/3) d into s, so that it is measured by d; one of 0 is no special case. 1 stands for the usual size of x and
+    of J, as in Dennis & Schnabel 1983, 7.2: scale what is much smaller.
+
+    Parameters
+    ----------
+    function : callable
+        ``J = function(*at)``, a number or an array of one element.
+    gradient : callable
+        ``gradient(*at)``: the derivative shaped as ``at``; for several arguments a tuple of them, in their order.
+    *at : float or array of real numbers
+        Where: w, or W, b, ... None of them is written into; each coordinate takes two calls of the function.
+    tolerance : float, optional
+        The largest error of a gradient that passes; 10 eps^(1/3) by default, 6e-5 in float64 and 5e-2 in float32. eps
+        is the coarsest of the arguments and of J.
+    step : float, optional
+        eps^(1/3) max(1, abs x) by default, for each coordinate.
+
+    Returns
+    -------
+    GradientCheck
+        True or false as it passes, so that ``assert check_gradients(...)`` is a test; the errors of all coordinates.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no real number, J no scalar, or the gradient not shaped as the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xlogreg
+    >>> X, Y = np.asarray([[-2.0, -1.0, 1.0, 2.0]]), np.asarray([[0.0, 1.0, 0.0, 1.0]])
+    >>> def cost(W, b):
+    ...     return xlogreg.cost(W.T @ X + b, Y)
+    >>> def gradients(W, b):
+    ...     return xlogreg.gradients(X, xlogreg.sigmoid(W.T @ X + b), Y)
+    >>> bool(check_gradients(cost, gradients, np.asarray([[0.3]]), np.asarray([[0.1]])))
+    True
+    >>> check_gradients(lambda w: w**2, lambda w: 3 * w, 1.0)
+    gradient DISAGREES with the slopes: largest relative error 3.3e-01 (tolerance 6.1e-05), at argument 0: derivative 3,
+    slope 2
+    """
+    arguments = tuple(as_real(x, f"argument {argument}") for argument, x in enumerate(at))
+    if not sum(math.prod(_shape(x)) for x in arguments):
+        raise TypeError("check_gradients(function, gradient, w, ...) needs at least one number to differentiate by")
+    value, derivatives = function(*arguments), gradient(*arguments)
+    derivatives = derivatives if isinstance(derivatives, tuple) else (derivatives,)
+    if [_shape(g) for g in derivatives] != [_shape(x) for x in arguments]:
+        came, right = ((", ".join(str(_shape(one)) for one in those)) for those in (derivatives, arguments))
+        raise ValueError(f"gradient must give a derivative for each argument, of shape {right}; it gave {came}")
+    epsilon = max(_epsilon(x) for x in (value if isinstance(value, np.floating) else as_real(value, "J"), *arguments))
+    unit = epsilon ** (1 / 3)
+    tolerance = 10 * unit if tolerance is None else _positive(tolerance, "tolerance")
+    errors, coordinates = [], []
+    for argument, x in enumerate(arguments):
+        place = HOST if isinstance(x, float) else place_of(x)
+        s = _slopes(function, arguments, argument, _step(x, epsilon, step))
+        with place.computing():
+            x, g, s = (place.put(array) for array in (x, derivatives[argument], s))
+            smallest = unit * max(1.0, abs(_scalar(value))) / _at_least_one(x)
+            xp = place.xp
+            errors.append(xp.abs(g - s) / xp.maximum(xp.maximum(xp.abs(g), xp.abs(s)), smallest))
+        coordinates += _worst(argument, *(to_host(array) for array in (g, s, errors[-1])))
+    worst = max(coordinates, key=lambda coordinate: math.inf if math.isnan(coordinate.error) else coordinate.error)
+    return GradientCheck(tuple(errors), worst, tolerance)
+
+
+def _slopes(function: Callable[..., Any], at: tuple[Any, ...], argument: int, step: Any) -> Any:
+    """Slopes of J by each coordinate of one argument, shaped as it."""
+
+    def along(x: Any) -> float:
+        return _scalar(function(*at[:argument], x, *at[argument + 1 :]))
+
+    x = at[argument]
+    up, down = x + step, x - step
+    if isinstance(x, float):
+        return (along(up) - along(down)) / (up - down)
+    xp, device = array_namespace(x), device_of(x)
+    number = xp.reshape(xp.arange(math.prod(x.shape), device=device), x.shape)
+    changes = [
+        along(xp.where(number == i, up, x)) - along(xp.where(number == i, down, x)) for i in range(math.prod(x.shape))
+    ]
+    return xp.reshape(xp.asarray(changes, dtype=x.dtype, device=device), x.shape) / (up - down)
+
+
+def _worst(argument: int, g: np.ndarray, s: np.ndarray, error: np.ndarray) -> list[Coordinate]:
+    """The coordinate of the largest error in one argument; none where it is empty."""
+    if not error.size:
+        return []
+    index = np.unravel_index(np.argmax(error), error.shape)  # that of the first NaN, if there is one
+    return [Coordinate(argument, tuple(int(i) for i in index), *(float(array[index]) for array in (g, s, error)))]
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, "shape", ()))
+
+
+def _scalar(value: Any) -> float:
+    if math.prod(_shape(value)) != 1:
+        raise ValueError(f"function must give one number, not an array of shape {_shape(value)}")
+    return float(value if isinstance(value, numbers.Real) else to_host(value).item())
+
+
+def _epsilon(value: Any) -> float:
+    """Distance from 1 to the next larger number of that dtype."""
+    return sys.float_info.epsilon if type(value) is float else float(array_namespace(value).finfo(value.dtype).eps)
+
+
+def _step(x: Any, epsilon: float, step: float | None) -> Any:
+    if step is not None:
+        return _positive(step, "step")
+    return epsilon ** (1 / 3) * _at_least_one(x)
+
+
+def _at_least_one(x: Any) -> Any:
+    """max(1, |x|), the size that x is measured by."""
+    if isinstance(x, float):
+        return max(1.0, abs(x))
+    xp = array_namespace(x)
+    return xp.maximum(xp.abs(x), xp.ones_like(x))
+
+
+def _positive(value: Any, name: str) -> float:
+    if not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} must be a positive number, not {value!r}")
+    return float(value)
+
+
+def as_real(value: Any, name: str) -> Any:
+    """A number as a float, an array of real floats as it is, one of whole numbers or of bool as one of floats."""
+    if isinstance(value, numbers.Real):
+        return float(value)
+    kind = dtype_name(value) if is_array(value) else ""
+    if kind and not isinstance(value, (np.matrix, np.ma.MaskedArray)):
+        if kind.startswith(("float", "bfloat")):
+            return value
+        if kind.startswith(("int", "uint", "bool")):
+            return place_of(value).put(value, place_of(value).widest)
+    came = type(value).__name__ + (f" of {kind}" if kind else "")
+    raise TypeError(f"{name} must be a real number or an array of real numbers, not {came}")

@@ -1,0 +1,283 @@
+"""A computation graph: derivatives of any expression by the chain rule, backwards (notes 1.7 to 1.9).
+
+An expression of variables is a graph: J = 3(a + bc) is made of u = bc, v = a + u and J = 3v. The forward pass computes
+the values, from the inputs to the output, each as it is written. The backward pass goes from J back to the inputs:
+dJ/dv = 3, dJ/du = dJ/dv dv/du = 3, dJ/db = dJ/du du/db = 3c. Each of its steps needs the derivative of one operation
+only: `xlogreg.graph.operations` has them, as a table. As in the notes, the derivative of the output with respect to
+``var`` is called ``dvar``.
+
+Nothing in a fit depends on this: for logistic regression `xlogreg.gradients` has the result, written out by hand.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from xlogreg.arrays.place import HOST, place_of, to_host
+from xlogreg.graph.drawing import Box, as_svg, as_text, text_of
+from xlogreg.graph.operations import OPERATIONS, Operation, reduction
+from xlogreg.graph.slopes import as_real
+
+__all__ = ["Variable", "exp", "log", "maximum", "sigmoid"]
+
+SHOWN = 200  # nodes in a picture
+
+
+def _binary(symbol: str) -> tuple[Callable[..., "Variable"], Callable[..., "Variable"]]:
+    """An operator with a variable on its left, and with one on its right only."""
+    operation = OPERATIONS[symbol]
+    return lambda self, other: _apply(operation, self, other), lambda self, other: _apply(operation, other, self)
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Variable:
+    """A node of a computation graph: a value, and how it was computed (notes 1.7, 1.8).
+
+    Variables, numbers and arrays make new variables: by ``+ - * / ** @``, by the functions `exp`, `log`, `maximum` and
+    `sigmoid` of this module, element by element, with broadcasting, and by the methods `sum`, `mean` and ``T``. Prints
+    as a table of the forward and the backward pass; in a notebook it draws itself.
+
+    Parameters
+    ----------
+    value : float or array of real numbers
+        Of any library; numbers become floats. It is not copied: leave it as it is while the graph is in use.
+    name : str, optional
+        `backward` gives the derivatives with respect to variables with a name. One without is a constant, just as
+        numbers and arrays in an expression are.
+
+    Attributes
+    ----------
+    value, name
+    shape : tuple of int
+        That of the value; () for numbers.
+    operation, inputs
+        The step that made it, and of which variables; None and () for what was given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the value or the name is of another kind; from operators, if shapes do not fit, or arrays live in
+        different places.
+
+    Notes
+    -----
+    The left operand may be an array of NumPy, CuPy, PyTorch or JAX. An array of array-api-strict at the left refuses
+    all that it does not know: there write ``Variable(array) + v``. Where the operands of `maximum` are equal, each
+    has the slope 1/2, which is what a two-sided difference gives.
+
+    Examples
+    --------
+    J = 3(a + bc) of section 1.8:
+
+    >>> a, b, c = Variable(5.0, "a"), Variable(3.0, "b"), Variable(2.0, "c")
+    >>> J = 3 * (a + b * c)
+    >>> J.value
+    33.0
+    >>> J.backward()
+    {'da': 3.0, 'db': 6.0, 'dc': 9.0}
+
+    Steps that have names show all of it:
+
+    >>> u = (b * c).named("u")
+    >>> v = (a + u).named("v")
+    >>> (3 * v).named("J")
+    forward, downwards  value  backward, upwards
+    a                   5      da = 3
+    b                   3      db = 6
+    c                   2      dc = 9
+    u = b * c           6      du = 3
+    v = a + u           11     dv = 3
+    J = 3 * v           33     dJ = 1
+    """
+
+    value: Any
+    name: str | None = None
+    operation: Operation | None = field(default=None, kw_only=True)
+    inputs: tuple["Variable", ...] = field(default=(), kw_only=True)
+    number: int = field(default_factory=itertools.count().__next__, init=False)  # in the order of creation
+    varies: bool = field(default=False, init=False)  # whether anything with a name is in it
+
+    __array_ufunc__ = None  # NumPy and CuPy leave the operators to us
+
+    def __post_init__(self) -> None:
+        if self.operation is None:
+            object.__setattr__(self, "value", as_real(self.value, "value"))
+        if not (self.name is None or isinstance(self.name, str)):
+            raise TypeError(f"name must be a string, not {type(self.name).__name__}")
+        if self.name is not None and not (self.name and self.name.isprintable()):
+            raise ValueError(f"name must be printable text, not {self.name!r}")
+        object.__setattr__(self, "varies", self.name is not None or any(one.varies for one in self.inputs))
+
+    __add__, __radd__ = _binary("+")
+    __sub__, __rsub__ = _binary("-")
+    __mul__, __rmul__ = _binary("*")
+    __truediv__, __rtruediv__ = _binary("/")
+    __pow__, __rpow__ = _binary("**")
+    __matmul__, __rmatmul__ = _binary("@")
+
+    def __neg__(self) -> "Variable":
+        return _apply(OPERATIONS["negative"], self)
+
+    @property
+    def T(self) -> "Variable":
+        """Rows and columns, the last two axes, exchanged."""
+        return _apply(OPERATIONS["T"], self)
+
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+        """Sum over an axis, or several, or all."""
+        return _apply(reduction("sum", self.shape, axis, keepdims), self)
+
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+        """Mean over an axis, or several, or all."""
+        return _apply(reduction("mean", self.shape, axis, keepdims), self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the value; () for numbers."""
+        return tuple(getattr(self.value, "shape", ()))
+
+    def named(self, name: str) -> "Variable":
+        """The same step with a name: go on with what this returns."""
+        return replace(self, name=name)
+
+    def backward(self) -> dict[str, Any]:
+        """Derivatives of this variable, a single number, by all with a name that it was computed from, and by itself.
+
+        Returns
+        -------
+        dict of str to float or array
+            "dvar" for each ``var``, in the order of their creation: floats for numbers, arrays like its value for
+            arrays, new ones. Nothing is kept in the graph, so calling it again gives the same.
+
+        Raises
+        ------
+        ValueError
+            If this is not a single number, if nothing has a name, or two variables have the same.
+        """
+        if math.prod(self.shape) != 1:
+            raise ValueError(f"backward needs a single number, not shape {self.shape}: take its sum or its mean first")
+        nodes = _forward(self)
+        names = [node.name for node in nodes if node.name is not None]
+        if not names:
+            raise ValueError(
+                "backward finds no variable with a name: give those to differentiate by, Variable(5.0, 'a')"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"two variables are named {max(names, key=names.count)!r}: each needs a name of its own")
+        derivatives = dict(_backward(nodes))
+        return {f"d{node.name}": derivatives[node] for node in nodes if node.name is not None}
+
+    def __repr__(self) -> str:
+        return as_text(*_boxes(self))
+
+    def _repr_svg_(self) -> str:
+        return as_svg(*_boxes(self))
+
+
+def exp(v: Any) -> Variable:
+    """e^v, element by element."""
+    return _apply(OPERATIONS["exp"], v)
+
+
+def log(v: Any) -> Variable:
+    """Natural logarithm, element by element."""
+    return _apply(OPERATIONS["log"], v)
+
+
+def maximum(u: Any, v: Any) -> Variable:
+    """The larger of each two."""
+    return _apply(OPERATIONS["maximum"], u, v)
+
+
+def sigmoid(z: Any) -> Variable:
+    """Logistic function 1 / (1 + exp(-z)), element by element."""
+    return _apply(OPERATIONS["sigmoid"], z)
+
+
+def _apply(operation: Operation, *operands: Any) -> Variable:
+    """One step of the forward pass."""
+    inputs = tuple(one if isinstance(one, Variable) else Variable(one) for one in operands)
+    operation.fits(*(one.shape for one in inputs))
+    value = _compute(operation.value, *(one.value for one in inputs))
+    return Variable(value, operation=operation, inputs=inputs)
+
+
+def _compute(function: Callable[..., Any], *values: Any) -> Any:
+    """function(xp, *values) where the arrays live, numbers taken along; a float of floats alone."""
+    arrays = [value for value in values if type(value) is not float]
+    place = place_of(arrays[0]) if arrays else HOST
+    for other in map(place_of, arrays[1:]):
+        if other != place:
+            raise TypeError(f"the arrays of an expression must live in one place, not {place} and {other}: move one")
+    dtype = place.xp.result_type(*(array.dtype for array in arrays)) if arrays else place.xp.float64
+    with place.computing():
+        together = (
+            place.xp.asarray(value, dtype=dtype, device=place.device) if type(value) is float else value
+            for value in values
+        )
+        result = function(place.xp, *together)
+    return result if arrays else float(result)
+
+
+def _forward(output: Variable) -> list[Variable]:
+    """The nodes that an output depends on, constants left out, each after its inputs: as they were computed."""
+    found, waiting = {output}, [output]
+    while waiting:  # no recursion: graphs may be deep
+        new = {one for one in waiting.pop().inputs if one.varies} - found
+        found |= new
+        waiting += new
+    return sorted(found, key=lambda node: node.number)
+
+
+def _backward(nodes: list[Variable]) -> Iterator[tuple[Variable, Any]]:
+    """Each node, the last of them first, with the derivative of the last by it: the chain rule."""
+    output = nodes[-1].value
+    totals = {nodes[-1]: _compute(lambda xp, y: xp.ones_like(y), output)}
+    for node in reversed(nodes):
+        dy = totals.pop(node)  # complete, since all that use the node came before
+        yield node, dy
+        if node.operation is None:
+            continue
+        values = [one.value for one in node.inputs]
+        for one, rule in zip(node.inputs, (node.operation.du, node.operation.dv), strict=False):
+            if rule is not None and one.varies:
+                share = _like(one.value, _compute(rule, dy, node.value, *values))
+                totals[one] = share if one not in totals else _compute(OPERATIONS["+"].value, totals[one], share)
+
+
+def _like(value: Any, derivative: Any) -> Any:
+    """Summed where broadcasting repeated the value: a float, or a new array of its shape and dtype."""
+    if type(derivative) is float:
+        return derivative
+    place, shape = place_of(derivative), () if type(value) is float else value.shape
+    added = derivative.ndim - len(shape)
+    axes = (*range(added), *(i for i, n in enumerate(shape, added) if n == 1 != derivative.shape[i]))
+    with place.computing():
+        total = place.xp.reshape(place.xp.sum(derivative, axis=axes), shape) if axes else derivative
+        return float(to_host(total)) if type(value) is float else place.xp.astype(total, value.dtype)
+
+
+def _boxes(output: Variable) -> tuple[list[Box], int]:
+    """What a picture shows of a graph: the nodes next to the output, and how many were left out."""
+    nodes = _forward(output)
+    shown = nodes[-SHOWN:]
+    scalar = math.prod(output.shape) == 1
+    derivatives = dict(itertools.islice(_backward(nodes), len(shown))) if scalar else {}
+    numbers = {node: i for i, node in enumerate(shown)}
+    first = len(nodes) - len(shown) + 1
+    names = {node: node.name or f"#{first + i}" for node, i in numbers.items()}
+    boxes = []
+    for node in shown:
+        operands = [names.get(one, "..." if one.varies else text_of(one.value)) for one in node.inputs]
+        boxes.append(
+            Box(
+                names[node],
+                "" if node.operation is None else node.operation.text.format(*operands),
+                text_of(node.value),
+                text_of(derivatives[node]) if scalar else "",
+                tuple(dict.fromkeys(numbers[one] for one in node.inputs if one in numbers)),
+            )
+        )
+    return boxes, len(nodes) - len(shown)

@@ -1,0 +1,1 @@
+"""What the user hands in, checked once and nowhere below."""

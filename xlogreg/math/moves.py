@@ -1,0 +1,171 @@
+"""What one block of samples adds to the sums that tell what a step does to the scores: see `xlogreg.solvers.existence`.
+
+As in `xlogreg.math.sums`: theta and steps are (n_x + 1, g, k), sums have their dtype.
+"""
+
+from collections.abc import Callable
+
+from xlogreg.arrays.place import Array, array_namespace, device_of, weighted_gram
+from xlogreg.math import sums
+from xlogreg.math.logistic import backward
+from xlogreg.math.losses import Loss, share_and_curvature
+from xlogreg.math.sums import Block, bordered_grams, model_scores
+
+__all__ = ["INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
+
+INSIDE = (
+    0.1  # of a probability, which a step must leave to prove that there is a minimum: rounding does not reach so far
+)
+STILL = 0.1  # moves of the scores, below which they are held to have come to rest
+TIED = 0.5  # moves of the scores, half of those that a step of Newton's method makes of samples that it separates
+
+
+def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
+    """What a step proves of the minimum: see `xlogreg.solvers.existence`.
+
+    Parameters
+    ----------
+    block : Block
+    points : array (2 (n_x + 1), g, k)
+        theta, and below it the step.
+    loss : Loss
+
+    Returns
+    -------
+    divergence : array (g,)
+        Sum of the weighted divergences KL(alpha || a), alpha = a (1 + v - a'v), v the moves of the scores; a
+        little too large, the less the smaller they are.
+    outside : array (g,)
+        Number of samples of which some alpha is not safely above zero.
+    """
+    rows, g = points.shape[0] // 2, points.shape[1]
+    xp, weight = array_namespace(points), block.weight
+    both = model_scores(block.X, xp.concat([points[:rows, :, :], points[rows:, :, :]], axis=1))
+    Z, V = both[:g, :, :], both[g:, :, :]
+    if points.shape[2] == 1:
+        divergence, lost = _divergence_of_two(Z, V)
+    else:
+        A = loss.link(Z)
+        E = V - xp.sum(A * V, axis=-2, keepdims=True)
+        lost = xp.max(-E, axis=-2, keepdims=True)
+        divergence = 0.5 * xp.sum(A * E * E * _growth(xp.maximum(-E, 0.0)), axis=-2, keepdims=True)
+    outside = lost > 1.0 - INSIDE
+    if weight is not None:
+        outside, divergence = xp.logical_and(outside, weight > 0), weight * divergence
+    dtype = points.dtype
+    return tuple(xp.sum(xp.astype(part, dtype, copy=False), axis=(-2, -1)) for part in (divergence, outside))
+
+
+def _growth(N: Array) -> Array:
+    """(1 + e) log(1 + e) - e in units of e^2 / 2, at most, for n = max(-e, 0) <= 0.9: no logarithm, nothing cancels."""
+    N = array_namespace(N).minimum(N, 1.0 - INSIDE)
+    return 1.0 + N * (1.0 / 3.0 + 0.45 * N)
+
+
+def _divergence_of_two(Z: Array, V: Array) -> tuple[Array, Array]:
+    """Divergence of alpha from a for two classes, and the share of its a that the one that falls behind loses."""
+    xp = array_namespace(Z)
+    rising, curvature = share_and_curvature(xp.where(V < 0.0, -Z, Z))  # of the class that comes forward
+    lost = xp.abs(V) * rising  # -e of the other
+    return 0.5 * curvature * V * V * (1.0 + rising * (_growth(lost) - 1.0)), lost
+
+
+def _of_targets(Y: Array) -> Array:
+    """Targets of all classes (..., K, m), both of two."""
+    return array_namespace(Y).concat([1.0 - Y, Y], axis=-2) if Y.shape[-2] == 1 else Y
+
+
+def _lead(block: Block, step: Array) -> tuple[Array, Array, Array]:
+    """Moves D of the scores (1, k, m), the targets (K, m), and how much each class falls behind a sample's own (K, m).
+
+    Of a sample with targets y that is sum_j y_j d_j - d. A step can be repeated for ever if it is negative nowhere.
+    """
+    xp = array_namespace(block.X)
+    D = model_scores(block.X, step)[0, :, :]
+    moves = xp.concat([0.0 * D, D], axis=0) if D.shape[0] == 1 else D
+    Y = _of_targets(block.Y)
+    Y = Y / xp.sum(Y, axis=0, keepdims=True)  # rounding of probabilities is no move
+    return D, Y, xp.sum(Y * moves, axis=0, keepdims=True) - moves
+
+
+def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
+    """How a step of one model moves the samples: numbers of samples (1,), without those of weight zero.
+
+    Parameters
+    ----------
+    block : Block
+    points : array (2 (n_x + 1), 1, k)
+        The step, and below it its absolute value.
+
+    Returns
+    -------
+    wrong : array (1,)
+        Those that some class gains on, by more than the rounding errors of their own products: no outlier elsewhere
+        makes that more.
+    moved : array (1,)
+        Those that leave some class behind, by far more than that.
+    tied : array (1,)
+        Those that do not leave every class but their own behind.
+    """
+    X, _, weight, _ = block
+    xp, rows = array_namespace(X), points.shape[0] // 2
+    D, Y, lead = _lead(block, points[:rows, :, :])
+    size = xp.max(model_scores(xp.abs(X), points[rows:, :, :])[0, :, :], axis=0, keepdims=True)
+    rounding = xp.finfo(D.dtype).eps * (8.0 + 2.0 * X.shape[0] ** 0.5) * size
+    wrong = xp.min(lead, axis=0, keepdims=True) < -rounding
+    moved = xp.max(lead, axis=0, keepdims=True) > 1e4 * rounding
+    tied = xp.min(xp.where(Y == 1, xp.full_like(lead, xp.inf), lead), axis=0, keepdims=True) <= 1e4 * rounding
+    present = xp.ones_like(wrong) if weight is None else weight > 0
+    parts = (xp.logical_and(part, present) for part in (wrong, moved, tied))
+    return tuple(xp.reshape(xp.sum(xp.astype(part, points.dtype)), (1,)) for part in parts)
+
+
+def restless_terms(block: Block, step: Array) -> tuple[Array]:
+    """Number of samples (g,) of each model whose scores a step moves by `STILL` or more."""
+    xp, weight = array_namespace(block.X), block.weight
+    D = model_scores(block.X, step)
+    moved = xp.max(xp.abs(D), axis=-2, keepdims=True) >= STILL
+    moved = moved if weight is None else xp.logical_and(moved, weight > 0)
+    return (xp.sum(xp.astype(moved, step.dtype), axis=(-2, -1)),)
+
+
+def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
+    """The samples that a direction of recession must not move, and how another one moves them.
+
+    Parameters
+    ----------
+    block : Block
+    points : array (2 (n_x + 1), 1, k)
+        A step, which tells what is tied: a class that falls behind by less than half of what Newton's step makes of
+        samples that it separates. And below it a direction.
+
+    Returns
+    -------
+    H : array (1, (n_x + 1) k, (n_x + 1) k)
+        Sum of [x; 1] [x; 1]' (x) sum_j (e_j - y)(e_j - y)' over the tied classes j of each sample.
+    pull : array (n_x + 1, 1, k)
+        H times the direction, summed sample by sample.
+    """
+    rows, k = points.shape[0] // 2, points.shape[2]
+    X, weight = block.X, block.weight
+    xp, dtype = array_namespace(X), points.dtype
+    _, Y, lead = _lead(block, points[:rows, :, :])
+    tied = xp.astype(xp.logical_or(Y > 0, lead < TIED), X.dtype)
+    tied = tied if weight is None else tied * xp.astype(weight > 0, X.dtype)
+    if k == 1:
+        C = (tied[:1, :] * Y[1:, :] ** 2 + tied[1:, :] * Y[:1, :] ** 2)[None, :, :]
+    else:
+        across = xp.expand_dims(tied, axis=1) * xp.expand_dims(Y, axis=0)
+        C = xp.expand_dims(xp.sum(tied, axis=0), axis=0) * xp.expand_dims(Y, axis=1) * xp.expand_dims(Y, axis=0)
+        identity = xp.eye(k, dtype=X.dtype, device=device_of(X))[:, :, None]
+        C = C + identity * xp.expand_dims(tied, axis=1) - across - xp.permute_dims(across, (1, 0, 2))
+    D = model_scores(X, points[rows:, :, :])
+    R = xp.sum(C * D, axis=1) if k > 1 else C[0, :, :] * D[0, :, :]
+    dW, db = backward(X, R, dtype)
+    pull = xp.concat([xp.astype(dW, dtype, copy=False), db.T], axis=0)
+    H = weighted_gram(X, xp.astype(C[0, :, :], dtype)) if k == 1 else bordered_grams(xp.astype(X, dtype), C)
+    return H[None, ...], xp.reshape(pull, (rows, 1, k))
+
+
+# of all functions of a block
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = sums.TEMPORARIES | {tied_terms: 4, recession_terms: 2}

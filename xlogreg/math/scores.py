@@ -1,0 +1,71 @@
+"""What one block of samples adds to the scores that models are judged by; sums, as in `xlogreg.math.sums`."""
+
+from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.math.logistic import scores
+from xlogreg.math.losses import Loss
+from xlogreg.math.sums import Block, model_scores, split
+
+__all__ = ["class_numbers", "clipped_terms", "report_terms", "reported", "score_terms"]
+
+
+def class_numbers(Z: Array) -> Array:
+    """Number of the most probable class (..., 1, m), int32, of scores (..., k, m); the first of those that tie."""
+    xp, k = array_namespace(Z), Z.shape[-2]
+    if k == 1:
+        return xp.astype(Z > 0, xp.int32)
+    # not argmax, whose 64-bit integers some devices do not have
+    numbers = xp.reshape(xp.arange(k, dtype=xp.int32, device=device_of(Z)), (-1, 1))
+    return xp.min(xp.where(xp.max(Z, axis=-2, keepdims=True) == Z, numbers, k), axis=-2, keepdims=True)
+
+
+def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
+    """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
+    X = block.X
+    Z = scores(X, *split(array_namespace(X).astype(theta, X.dtype, copy=False)))
+    return reported(block, Z, loss.finite(Z, block.Y), theta)
+
+
+def reported(block: Block, Z: Array, losses: Array, theta: Array) -> tuple[Array, Array]:
+    """`report_terms` of the scores Z (k, m) and their losses (1, m)."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
+    predicted = class_numbers(Z)
+    numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
+    predicted = xp.astype(predicted == numbers, theta.dtype)
+    Y = xp.astype(Y, theta.dtype, copy=False)
+    if weight is not None:
+        losses, Y = _weighted(losses, weight), xp.astype(weight, theta.dtype, copy=False) * Y
+    return xp.reshape(xp.sum(losses, dtype=theta.dtype), (1,)), Y @ predicted.T
+
+
+def _weighted(losses: Array, weight: Array) -> Array:
+    """Losses times weights: nothing where the weight is zero, be the loss infinite."""
+    return array_namespace(losses).where(weight > 0, weight * losses, 0.0)
+
+
+def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """Sums (g,) of the weighted losses, of the weights of samples whose class is predicted, and of all weights."""
+    Z = model_scores(block.X, theta)
+    return _score_sums(block, theta, Z, loss.value(Z, block.Y))
+
+
+def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """`score_terms` with no probability below the dtype's eps, as `sklearn.metrics.log_loss` has them."""
+    xp, Y = array_namespace(block.X), block.Y
+    Z = model_scores(block.X, theta)
+    A = loss.link(Z)
+    if Z.shape[-2] == 1:
+        A, Y = (xp.concat([1.0 - part, part], axis=-2) for part in (A, Y))
+    losses = -xp.sum(Y * xp.log(xp.maximum(A, xp.finfo(A.dtype).eps)), axis=-2, keepdims=True)
+    return _score_sums(block, theta, Z, losses)
+
+
+def _score_sums(block: Block, theta: Array, Z: Array, losses: Array) -> tuple[Array, Array, Array]:
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
+    right = weight * xp.astype(predicted == own, weight.dtype)
+    sums = _weighted(losses, weight), right, weight + xp.zeros_like(right)
+    return tuple(xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in sums)

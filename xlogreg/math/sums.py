@@ -1,0 +1,280 @@
+"""What one block of samples adds to the sums that the fit needs; built from `xlogreg.math.logistic`.
+
+theta (n_x + 1, g, k) holds the parameters of g models with k outputs each, the bias in the last row; X
+never gets a row of ones. Sums, not means, so that blocks add up. They are accumulated in the dtype of
+theta, which may be wider than that of X: float32 samples, float64 sums. Capitals stand for matrices.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xlogreg.arrays.place import Array, array_namespace, device_of, squares, weighted_gram
+from xlogreg.math.logistic import backward, scores
+from xlogreg.math.losses import Loss, sum_losses
+
+__all__ = [
+    "TEMPORARIES",
+    "Block",
+    "bordered_grams",
+    "class_terms",
+    "combine_terms",
+    "correlation_terms",
+    "diagonal_terms",
+    "expansion_terms",
+    "gradient_terms",
+    "hessian_terms",
+    "model_scores",
+    "moment_terms",
+    "pass_terms",
+    "second_moment_terms",
+    "size_terms",
+    "split",
+    "spread_terms",
+    "spreads_terms",
+    "target_terms",
+]
+
+
+class Block(NamedTuple):
+    """Some of the samples, on the computing device and in the computing dtype."""
+
+    X: Array  # (n_x, samples)
+    Y: Array  # (k, samples)
+    weight: Array | None  # (1, samples)
+    start: int  # number of the first sample
+
+
+def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
+    """What one block adds to cost and gradient: forward, loss, backward.
+
+    Parameters
+    ----------
+    block : Block
+    theta : array (n_x + 1, g, k)
+        Parameters of g models, bias in the last row; or (n_x + 1, 1, k), the same for the targets and weights of all.
+        The sums have its dtype, which may be wider than X's.
+    loss : Loss
+
+    Returns
+    -------
+    losses : array (g,)
+        Sum of the weighted losses.
+    dTheta : array (n_x + 1, g, k)
+        Sum of the weighted gradients.
+    """
+    return _first_sums(block, theta, *loss.first(model_scores(block.X, theta), block.Y))
+
+
+def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """`gradient_terms`, and a proof of separation.
+
+    Returns
+    -------
+    losses, dTheta : as from `gradient_terms`
+    unsettled : array (g,)
+        1 if the loss of any sample is not below log 2, else 0. With hard labels 0 proves that theta separates the
+        classes: every sample is strictly on its own side.
+    """
+    excess, tail, dZ = loss.first(model_scores(block.X, theta), block.Y)
+    return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, excess, tail))
+
+
+def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
+    """Sums of losses excess + log1p(tail) (g, 1, m), and of gradients dZ (g, k, m)."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    dZ = dZ if weight is None else weight * dZ
+    g, k, m = dZ.shape
+    dW, db = backward(X, xp.reshape(dZ, (g * k, m)), theta.dtype)
+    dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
+    return sum_losses(excess, tail, weight, theta.dtype), xp.reshape(dTheta, (theta.shape[0], g, k))
+
+
+def _unsettled(block: Block, theta: Array, excess: Array, tail: Array) -> Array:
+    """Of hard labels the excess is 0 on their own side, where the tail is below 1 if the loss is below log 2."""
+    xp, worst = array_namespace(excess), (excess, tail)
+    if block.weight is not None:
+        present = xp.astype(block.weight > 0, excess.dtype)
+        worst = present * excess, present * tail
+    wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
+    return xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype)
+
+
+def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """`pass_terms`, and the sum of the weighted Hessians.
+
+    Returns
+    -------
+    losses, dTheta, unsettled : as from `pass_terms`
+    H : array (g, (n_x + 1) k, (n_x + 1) k)
+        The order of rows is that of ``theta[:, j, :]`` flattened.
+    """
+    losses, dTheta, H, excess, tail = _second_sums(block, theta, loss)
+    return losses, dTheta, _unsettled(block, theta, excess, tail), H
+
+
+def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """Losses, dTheta and H as from `expansion_terms`, without the proof of separation."""
+    return _second_sums(block, theta, loss)[:3]
+
+
+def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
+    """Sums of losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p), and of each sample excess and tail."""
+    X, Y, _, _ = block
+    xp = array_namespace(X)
+    excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
+    C = _weighted(C, block, theta)
+    # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
+    if theta.shape[2] == 1:
+        H = [weighted_gram(X, C[model, 0, :, :]) for model in range(theta.shape[1])]
+    else:
+        X = xp.astype(X, theta.dtype, copy=False)
+        H = [bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
+    sums = _first_sums(block, theta, excess, tail, dZ)
+    return (*sums, H[0][None, ...] if len(H) == 1 else xp.stack(H), excess, tail)
+
+
+def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, Array]]:
+    assert loss.second is not None, "only a convex cost is expanded"
+    return loss.second
+
+
+def model_scores(X: Array, theta: Array) -> Array:
+    """Z (g, k, m) of g models in one matrix product."""
+    xp = array_namespace(X)
+    rows, g, k = theta.shape
+    W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g * k)))
+    return xp.reshape(scores(X, W, b), (g, k, X.shape[1]))
+
+
+def _weighted(C: Array, block: Block, theta: Array) -> Array:
+    """Curvature (g, k, k, m) with the weights of the samples, in theta's dtype."""
+    xp = array_namespace(C)
+    C = xp.astype(C if block.weight is None else block.weight * C, theta.dtype, copy=False)
+    if C.shape[-2] == 1:
+        return C
+    # the constant over the classes is no direction: to the rounding of theta's dtype, not of X's
+    identity = xp.eye(C.shape[-2], dtype=C.dtype, device=device_of(C))
+    return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
+
+
+def bordered_grams(X: Array, C: Array) -> Array:
+    """The sum of [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), for C (k, k, m)."""
+    xp = array_namespace(X)
+    k, rows = C.shape[0], X.shape[0] + 1
+    bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
+    H = []
+    for output in range(k):
+        part = xp.reshape(xp.expand_dims(C[output, :, :], axis=1) * bordered, (k * rows, X.shape[1]))
+        H.append(xp.reshape(part @ bordered.T, (k, rows, rows)))
+    return xp.reshape(xp.permute_dims(xp.stack(H), (2, 0, 3, 1)), (rows * k, rows * k))
+
+
+def split(theta: Array) -> tuple[Array, Array]:
+    """W (n_x, k) and b (k, 1) of theta (n_x + 1, k)."""
+    return theta[:-1, :], theta[-1:, :].T
+
+
+def moment_terms(block: Block, V: Array) -> tuple[Array]:
+    """[X; 1] diag(weight) [X; 1]' V (n_x + 1, 1), for V (n_x + 1, 1): the Hessian of a unit curvature, times V."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    Z = scores(X, *split(xp.astype(V, X.dtype, copy=False)))
+    dW, db = backward(X, Z if weight is None else weight * Z, V.dtype)
+    return (xp.concat([xp.astype(dW, V.dtype, copy=False), db], axis=0),)
+
+
+def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
+    """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    sums = X @ weight.T, squares(X, weight), Y @ weight.T
+    return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
+
+
+def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Weighted sums of X and of its square (n_x, g, 1) of each of g models; origin (n_x, g, 1) says how many."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    weight = xp.matrix_transpose(xp.reshape(weight, (-1, X.shape[1])))
+    sums = (xp.astype(xp.expand_dims(part @ weight, axis=-1), origin.dtype, copy=False) for part in (X, X * X))
+    return tuple(xp.broadcast_to(part, origin.shape) for part in sums)
+
+
+def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Sums of the weights (g, 1) and of the weighted targets (g, k) of each of g models; origin (..., g, k)."""
+    _, Y, weight, _ = block
+    xp = array_namespace(Y)
+    weight = xp.ones_like(Y[..., :1, :]) if weight is None else weight
+    sums = weight + xp.zeros_like(Y[..., :1, :]), weight * Y
+    return tuple(
+        xp.broadcast_to(xp.sum(part, axis=-1, dtype=origin.dtype), (origin.shape[-2], part.shape[-2])) for part in sums
+    )
+
+
+def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
+    """Weighted sums of the squares and of the fourth powers of X * inverse_scale (n_x, 1), in inverse_scale's dtype."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    S = X * xp.astype(inverse_scale, X.dtype, copy=False)
+    S = S * S
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in (S @ weight.T, squares(S, weight)))
+
+
+def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
+    """[X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
+    X, _, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    return (xp.astype(weighted_gram(X, weight), origin.dtype, copy=False),)
+
+
+def class_terms(block: Block, origin: Array) -> tuple[Array]:
+    """The sum of the curvatures diag(p) - p p' (k, k), for a block whose Y are the probabilities p of a model."""
+    _, P, weight, _ = block
+    xp = array_namespace(P)
+    weighted = P if weight is None else P * weight
+    diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
+    return (xp.astype(diagonal - weighted @ P.T, origin.dtype, copy=False),)
+
+
+def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
+    """The diagonal (r, k) of the Hessian in the coordinates of a block's features X (r, m) and of the classes' right.
+
+    Of sample x it is x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y are the probabilities p of a model.
+    """
+    X, P, weight, _ = block
+    xp = array_namespace(X)
+    Q = xp.astype(right, X.dtype, copy=False)
+    F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # a variance, of which rounding may leave less than 0
+    F = F if weight is None else F * weight
+    return (xp.astype((X * X) @ F.T, right.dtype, copy=False),)
+
+
+def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Weighted sums of x (n_x, 1) and of x y' (n_x, k), in origin's dtype."""
+    X, Y, weight, _ = block
+    xp = array_namespace(X)
+    weight = xp.ones_like(Y[:1, :]) if weight is None else weight
+    sums = X @ weight.T, X @ (weight * Y).T
+    return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
+
+
+def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
+    """X alpha (n_x, k): the samples of the block, weighted by their rows of alpha (m, k)."""
+    xp = array_namespace(block.X)
+    part = alpha[block.start : block.start + block.X.shape[1], :]
+    return (xp.astype(block.X, alpha.dtype, copy=False) @ part,)
+
+
+# functions that make so many temporaries of the size of a block, some of them in twice the precision
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
+    expansion_terms: 4,
+    hessian_terms: 4,
+    second_moment_terms: 2,
+    size_terms: 2,
+    spreads_terms: 2,
+}

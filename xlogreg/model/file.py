@@ -1,0 +1,289 @@
+"""Model files: a .npz archive of plain arrays and a JSON header. No pickle, and nothing in them is trusted.
+
+Written aside, flushed to disk, then moved over what was there, so that a file is whole or as it was before. Read
+with every name, type and size checked against the size of the file before anything is allocated.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import io
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import stat
+import types
+import typing
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from xlogreg.exceptions import ModelFileError, expect_memory
+from xlogreg.math.losses import LOSSES
+from xlogreg.model.reports import FitInfo
+
+__all__ = ["expect_file", "expect_folder", "open_at_once", "read_model", "write_atomically", "write_model"]
+
+FORMAT = "xlogreg model"
+VERSION = 1
+HEADER = "header.json"
+LABEL_CHARACTERS = 2**24  # of all classes, each as long as the longest
+HEADER_BYTES = 16 * 2**20  # which may take 50 times as much while it is read
+PARAMETERS = ("w", "b", "center", "centered_b")
+ARRAYS = (*PARAMETERS, "costs", "covariance")
+KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
+NOT_FINITE = ("nan", "inf", "-inf")  # of which JSON has only the names
+WORDS = {  # of fit_info, whose other texts are free
+    "reason": ("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
+    "gap_known": ("decrement", "bound", "estimate", "separated", ""),
+    "separation": ("none", "complete", "quasi-complete", "undecided", ""),
+}
+OPTIONAL = {"covariance", "center", "centered_b"}
+DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5})")
+
+
+def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
+    """Write the fields of a model, its arrays on the host.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written; what was there before is still there.
+    ValueError
+        For parameters that are not finite: no such file would be read.
+    """
+    for name in PARAMETERS:
+        if fields[name] is not None and not np.all(np.isfinite(fields[name])):
+            reason = fields["fit_info"].reason
+            raise ValueError(f"the model cannot be saved: {name} is not finite (its fit ended with {reason!r})")
+    classes = _storable(fields["classes"])
+    text = np.char.decode(classes, "latin-1") if classes.dtype.kind == "S" else classes
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "classes": {"dtype": classes.dtype.str, "values": text.tolist()},
+        "feature_names": fields["feature_names"],
+        "samples": fields["samples"],
+        "loss": fields["loss"],
+        "covariance": fields["covariance"] if isinstance(fields["covariance"], str) else None,
+        "fit_info": {name: _as_json(value) for name, value in dataclasses.asdict(fields["fit_info"]).items()},
+    }
+    with write_atomically(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps(header, indent=1, allow_nan=False))
+        for name in ARRAYS:
+            if isinstance(fields[name], np.ndarray):
+                member = io.BytesIO()
+                npy.write_array(member, np.ascontiguousarray(fields[name]), allow_pickle=False)
+                archive.writestr(
+                    zipfile.ZipInfo(f"{name}.npy"), member.getvalue()
+                )  # dated 1980: same model, same bytes
+
+
+def _storable(classes: np.ndarray) -> np.ndarray:
+    """Of a dtype, and of a length, that `read_model` takes."""
+    if classes.dtype.kind in "US":
+        classes = classes.astype(classes.dtype.kind)  # as long as the longest
+        if math.prod(classes.shape) * int(classes.dtype.str[2:]) > LABEL_CHARACTERS:
+            raise ValueError("the labels of the model are too long for a file")
+    elif classes.dtype.kind == "f" and classes.dtype.itemsize > 8:
+        classes = classes.astype(np.float64)  # whole numbers
+    if DTYPE.fullmatch(classes.dtype.str) is None:
+        raise TypeError(f"labels of {classes.dtype} cannot be written; fit labels of another type")
+    return classes
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """A file beside ``path`` to write into, which takes its place once it is whole and on disk, or vanishes."""
+    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
+    if target.is_dir() or not target.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", os.fsdecode(path))
+    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # 255 bytes at the most
+    try:
+        with open(aside, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, aside)
+        os.replace(aside, target)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the new name is on disk once its folder is, which may be one that nobody may read
+        with contextlib.suppress(OSError):
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def expect_folder(path: Path) -> None:
+    """That there is a folder to write the file into: before the work is done, not after."""
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+def read_model(path: str | os.PathLike) -> dict[str, Any]:
+    """The fields of the model in a file.
+
+    Raises
+    ------
+    ModelFileError
+        For anything that `write_model` does not write.
+    OSError
+        Where there is no file to read.
+    """
+    with open(path, "rb", opener=open_at_once) as file:
+        try:
+            _expect(stat.S_ISREG(os.fstat(file.fileno()).st_mode), "it is no regular file")
+            with zipfile.ZipFile(file) as archive:
+                members = _members(archive, os.fstat(file.fileno()).st_size)
+                _expect(members[HEADER].file_size <= HEADER_BYTES, "its header is too long")
+                header = json.loads(archive.read(members[HEADER]))
+                _expect(isinstance(header, dict) and header.get("format") == FORMAT, "it is no model of xlogreg")
+                version = header.get("version")
+                _expect(type(version) is int and version >= 1, "its format has no version")
+                _expect(version <= VERSION, f"its format is version {version}, newer than {VERSION}: update xlogreg")
+                _expect(header.keys() == KEYS, "its header has other fields")
+                names = [name for name in ARRAYS if f"{name}.npy" in members]
+                arrays = {name: _array(name, archive.read(members[f"{name}.npy"])) for name in names}
+            return _fields(header, arrays)
+        except ModelFileError as error:
+            raise ModelFileError(f"{os.fspath(path)} is not a model file that can be read: {error}") from None
+        except Exception as error:  # of zipfile, json and NumPy, which strangers' bytes can make raise anything
+            expect_memory(error, f"reading {os.fspath(path)}")
+            said = f"{type(error).__name__}: {error}"
+            raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
+
+
+def expect_file(path: str | os.PathLike) -> None:
+    """Refuse to read what is no regular file: a pipe would be waited for, and a device be read for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)} is no regular file; pipes and standard input are not supported yet")
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Without waiting for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _expect(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ModelFileError(otherwise)
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """By name; each stored as it is, so that none can be larger than the file."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    allowed = {HEADER, *(f"{name}.npy" for name in ARRAYS)}
+    for info in archive.infolist():
+        _expect(info.filename in allowed, f"it holds {info.filename[:60]!r}, which no model has")
+        _expect(info.filename not in members, f"it holds {info.filename!r} twice")
+        plain = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+        _expect(plain, f"{info.filename!r} is compressed or encrypted")
+        _expect(0 <= info.file_size == info.compress_size <= size, f"{info.filename!r} declares more than the file has")
+        members[info.filename] = info
+    missing = allowed - members.keys() - {f"{name}.npy" for name in OPTIONAL}
+    _expect(not missing, f"it lacks {', '.join(sorted(missing))}")
+    return members
+
+
+def _array(name: str, data: bytes) -> np.ndarray:
+    """An array of floats, whose declared shape and type are exactly as large as its bytes."""
+    stream = io.BytesIO(data)
+    _expect(npy.read_magic(stream) == (1, 0), f"{name!r} is of an unknown array format")
+    shape, fortran, dtype = npy.read_array_header_1_0(stream)
+    _expect(dtype.kind == "f" and dtype.itemsize in (2, 4, 8), f"{name!r} is of {dtype}, not of floats")
+    _expect(len(shape) <= 2 and all(type(n) is int and n >= 0 for n in shape), f"{name!r} has the shape {shape}")
+    rest = len(data) - stream.tell()
+    _expect(math.prod(shape) * dtype.itemsize == rest, f"{name!r} declares {shape} of {dtype}, but has {rest} bytes")
+    array = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+    return array.astype(dtype.newbyteorder("="), order="C")
+
+
+def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a model, which fit together."""
+    w, b, costs = arrays["w"], arrays["b"], arrays["costs"]
+    n_classes = len(header["classes"]["values"])
+    k = 1 if n_classes == 2 else n_classes
+    _expect(w.ndim == 2 and w.shape[0] > 0, f"w has the shape {w.shape}")
+    _expect(w.shape[1] == k, f"w has the shape {w.shape}, with {n_classes} classes")
+    _expect(b.shape == (k, 1), f"b has the shape {b.shape}, with {n_classes} classes")
+    _expect(costs.ndim == 1, f"costs has the shape {costs.shape}")
+    _expect(("center" in arrays) == ("centered_b" in arrays), "center and centered_b go together")
+    parameters = (w.shape[0] + 1) * k
+    for name, shape in (("center", (w.shape[0], 1)), ("centered_b", (k, 1)), ("covariance", (parameters, parameters))):
+        _expect(name not in arrays or arrays[name].shape == shape, f"{name} is not of the shape {shape}")
+    for name in PARAMETERS:
+        _expect(name not in arrays or bool(np.all(np.isfinite(arrays[name]))), f"{name} is not finite")
+    _expect(header["samples"] in ("columns", "rows"), f"samples is {header['samples']!r}")
+    _expect(header["loss"] in LOSSES, f"the loss {header['loss']!r} is unknown")
+    _expect((header["loss"] == "cross_entropy") == (k > 1), f"the loss is {header['loss']!r}, with {k} outputs")
+    _expect(("covariance" in arrays) != isinstance(header["covariance"], str), "it has no covariance, or two")
+    names = header["feature_names"]
+    if names is not None:
+        fit = isinstance(names, list) and len(names) == w.shape[0] and all(isinstance(name, str) for name in names)
+        _expect(fit and len(set(names)) == len(names), f"feature_names are not {w.shape[0]} different names")
+    return {
+        "covariance": header["covariance"],
+        **arrays,
+        "classes": _classes(header["classes"]),
+        "samples": header["samples"],
+        "loss": header["loss"],
+        "fit_info": _fit_info(header["fit_info"]),
+        "feature_names": None if names is None else tuple(names),
+    }
+
+
+def _classes(stored: Any) -> np.ndarray:
+    dtype, values = stored["dtype"], stored["values"]
+    _expect(isinstance(dtype, str) and DTYPE.fullmatch(dtype) is not None, f"classes are of {str(dtype)[:20]!r}")
+    _expect(isinstance(values, list) and len(values) >= 2, "there are fewer than two classes")
+    kind = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float), "U": (str,), "S": (str,)}[dtype[1]]
+    _expect(all(type(value) in kind for value in values), f"classes are not all of {dtype}")
+    _expect(len(set(values)) == len(values), "two classes are the same")
+    if dtype[1] in "US":
+        longest = max(len(value) for value in values)
+        _expect(longest <= int(dtype[2:]), f"classes are longer than {dtype}")
+        _expect(longest * len(values) <= LABEL_CHARACTERS, "its classes are too long")
+        dtype = dtype[:2] + str(max(longest, 1))  # not the declared length, which may ask for any amount of memory
+        values = [value.encode("latin-1") for value in values] if dtype[1] == "S" else values
+    with np.errstate(over="ignore"):
+        classes = np.asarray(values, dtype=dtype)
+    _expect(classes.tolist() == values, f"classes are not of {dtype}")
+    _expect(bool(np.all(classes[1:] > classes[:-1])), "classes are not in order")
+    return classes.astype(classes.dtype.newbyteorder("="))
+
+
+def _as_json(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fit_info(stored: Any) -> FitInfo:
+    """With the types that its fields declare."""
+    hints = typing.get_type_hints(FitInfo)
+    _expect(isinstance(stored, dict) and stored.keys() == hints.keys(), "fit_info has other fields")
+    values: dict[str, Any] = {}
+    for name, hint in hints.items():
+        allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        allowed = (*allowed, int) if float in allowed else allowed  # a whole number of passes
+        value = float(stored[name]) if hint is float and stored[name] in NOT_FINITE else stored[name]
+        _expect(type(value) in allowed, f"fit_info.{name} is {str(value)[:20]!r}")
+        _expect(type(value) is not int or abs(value) < 2**63, f"fit_info.{name} is too large")
+        _expect(value in WORDS.get(name, (value,)), f"fit_info.{name} is {str(value)[:20]!r}")
+        values[name] = value
+    return FitInfo(**values)

@@ -1,0 +1,311 @@
+"""The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.choice import usable_place
+from xlogreg.arrays.place import Array, dtype_name, name_of, place_of, to_host
+from xlogreg.inputs.labels import as_weight, encode_truth, total_of
+from xlogreg.inputs.matrices import as_matrix, computing_dtype
+from xlogreg.inputs.tables import is_collection, open_table
+from xlogreg.math.losses import LOSSES, both_classes
+from xlogreg.math.scores import class_numbers
+from xlogreg.model import to_sklearn
+from xlogreg.model.file import read_model, write_model
+from xlogreg.model.on_cluster import labelled, lazily
+from xlogreg.model.overflow import report_sums, score_samples
+from xlogreg.model.reports import FitInfo, Report, StandardErrors, abridged
+from xlogreg.samples.memory import InMemory, map_samples
+
+__all__ = ["Model", "load"]
+
+SCORES_BYTES = 2**19  # of a block of scores whose temporaries stay in a core's cache
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Model:
+    """A fitted logistic regression.
+
+    Attributes
+    ----------
+    w : array (n_x, k)
+        k = 1 for two classes, K for more. With the library, the device and the dtype of X as it was handed
+        in (the computing dtype if X is not of float32 or float64).
+    b : array (k, 1)
+    classes : ndarray (K,)
+        The user's labels, in order. For two classes, a score above 0 means the second.
+    samples : {"columns", "rows"}
+        How `fit` took its samples; predictions take and give them likewise.
+    loss : str
+    costs : ndarray (iterations,)
+        J before each update.
+    fit_info : FitInfo
+    covariance : ndarray ((n_x + 1) k, (n_x + 1) k), or str
+        Of the parameters, feature by feature and the bias last, from the Fisher information; or why there is none.
+    center, centered_b : array (n_x, 1), (k, 1), or None
+        Kept where rounding of b would show: predictions are then made of W'(X - center) + centered_b.
+    feature_names : tuple of str, or None
+        Of the columns of the table that was fitted; a table to predict on may have them in another order.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.asarray([[-2.0, -1.0, 1.0, 2.0]])
+    >>> model = xlogreg.fit(X, ["no", "yes", "no", "yes"])
+    >>> model
+    Model(n_x=1, classes=['no', 'yes'], numpy, converged: cost 0.641953)
+    >>> model.predict(np.asarray([[-3.0, 3.0]]))
+    array([['no', 'yes']], dtype='<U3')
+    """
+
+    w: Array
+    b: Array
+    classes: np.ndarray
+    samples: str
+    loss: str
+    costs: np.ndarray
+    fit_info: FitInfo
+    covariance: np.ndarray | str = "it was not computed"
+    center: Array | None = None
+    centered_b: Array | None = None
+    feature_names: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:
+        info, about = self.fit_info, f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}, {name_of(self.w)}"
+        return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
+
+    @lazily
+    def decision_function(self, X: Any) -> Array:
+        """Scores Z = W'X + b.
+
+        Parameters
+        ----------
+        X : array (n_x, m), or (m, n_x) for a model of rows
+            Of any library; of a dask collection a dask array, computed when it is asked for.
+
+        Returns
+        -------
+        array (k, m), or for a model of rows (m,) with two classes, else (m, K)
+            Lives where X lives. Infinite where a score is too large for its dtype.
+
+        Raises
+        ------
+        ValueError
+            For another number of features, or values that are not finite.
+        """
+        Z = self._scores(X)
+        if self.samples == "columns":
+            return Z
+        return Z[0, :] if Z.shape[0] == 1 else place_of(Z).xp.matrix_transpose(Z)
+
+    @lazily
+    def predict_proba(self, X: Any) -> Array:
+        """Probability of each class, in the order of `classes`.
+
+        Parameters
+        ----------
+        X : array (n_x, m), or (m, n_x) for a model of rows
+
+        Returns
+        -------
+        array (K, m), or (m, K) for a model of rows
+            K = 2 for two classes: 1 - a and a. Limits where scores are infinite: 1 for the class of the largest.
+
+        Examples
+        --------
+        >>> import numpy as np, xlogreg
+        >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1])
+        >>> model.predict_proba(np.asarray([[0.0]]))
+        array([[0.5],
+               [0.5]])
+        """
+        link = LOSSES[self.loss].link
+        return self._per_class(X, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
+
+    @lazily
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithm of `predict_proba`, accurate where a probability is too small for its dtype."""
+        loss = LOSSES["log_loss" if self.loss == "squared_error" else self.loss]
+
+        def log_probability(Z: Array) -> Array:
+            # -log of the probability of class j is the loss of a sample labelled j
+            xp = place_of(Z).xp
+            if Z.shape[0] == 1:
+                return -xp.concat([loss.value(Z, xp.zeros_like(Z)), loss.value(Z, xp.ones_like(Z))], axis=0)
+            top = xp.max(Z, axis=0, keepdims=True)
+            return Z - top - xp.log(xp.sum(xp.exp(Z - top), axis=0, keepdims=True))
+
+        return self._per_class(X, log_probability)
+
+    @lazily
+    def predict(self, X: Any) -> Array:
+        """The most probable label of each sample, in the user's own values.
+
+        Parameters
+        ----------
+        X : array (n_x, m), or (m, n_x) for a model of rows
+
+        Returns
+        -------
+        array (1, m), or (m,) for a model of rows
+            Where X lives; in NumPy labels that the library has not: strings, or numbers too large for it.
+        """
+        Z = self._scores(X, relative=True)
+        place = place_of(Z)
+        numbers = class_numbers(Z)[0, :]
+        known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
+        if known is None or not np.array_equal(to_host(known), self.classes):
+            labels = self.classes[to_host(numbers)]
+        else:
+            labels = place.xp.take(known, numbers, axis=0)
+        return labels if self.samples == "rows" else labels[None, :]
+
+    def evaluate(self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels") -> Report:
+        """Accuracy, mean loss and confusion matrix on samples whose labels, or their probabilities, are known.
+
+        Parameters
+        ----------
+        X : array (n_x, m), or (m, n_x) for a model of rows
+            A dask collection is evaluated by the workers of the client that was started last.
+        Y : array (m,), (1, m) or one-hot (K, m)
+            Labels; all must be among `classes`. Or probabilities, as ``targets`` says: as `fit` takes both.
+        sample_weight : array (m,), optional
+        """
+        given = X, Y, sample_weight, targets
+        samples = labelled(self, *given) if is_collection(X) else self._labelled(*given)
+        losses, confusion = report_sums(samples, self._theta(), LOSSES[self.loss])
+        total = float(samples.total_weight)
+        return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Logarithm of the probability of the training labels, sum_i s_i log p(y_i | x_i) (notes 2.8)."""
+        return self.fit_info.log_likelihood
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood: for hard labels the distance to a model that is sure and right of each sample."""
+        return -2.0 * self.fit_info.log_likelihood
+
+    @property
+    def null_deviance(self) -> float:
+        """Deviance of the model without features."""
+        return -2.0 * self.fit_info.null_log_likelihood
+
+    def standard_errors(self) -> StandardErrors:
+        """Standard errors of w (n_x, k) and b (k, 1), in NumPy, from the inverse of the Fisher information.
+
+        Raises
+        ------
+        ValueError
+            Where they would mean nothing, or were not computed: says why.
+
+        Examples
+        --------
+        >>> import numpy as np, xlogreg
+        >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1])
+        >>> model.standard_errors().w.round(4)
+        array([[0.6798]])
+        """
+        if isinstance(self.covariance, str):
+            raise ValueError(f"no standard errors: {self.covariance}")
+        errors = np.sqrt(np.diag(self.covariance)).reshape(-1, self.w.shape[1])
+        return StandardErrors(errors[:-1], errors[-1:].T)
+
+    def to(self, backend: str, device: Any = None) -> "Model":
+        """The same model with its parameters on another backend, and a device of it, both as `fit` takes them.
+
+        Raises
+        ------
+        ValueError, BackendUnavailableError
+            For a backend that does not exist, or does not work here.
+        """
+        place = usable_place(backend, device)
+        names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
+        return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
+
+    to_sklearn = to_sklearn.to_sklearn
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
+
+        It is written aside and then moved to ``path``: whatever goes wrong, a model that was there stays whole.
+
+        Parameters
+        ----------
+        path : str or path
+            The name of the file as it is; nothing is appended.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be written.
+        ValueError
+            For parameters that are not finite.
+
+        Examples
+        --------
+        >>> import os, tempfile, numpy as np, xlogreg
+        >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), [0, 1, 0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.npz"))
+        ...     again = xlogreg.load(os.path.join(folder, "model.npz"))
+        >>> bool(again.w == model.w)
+        True
+        """
+        write_model(path, {field.name: getattr(self.to("numpy"), field.name) for field in dataclasses.fields(self)})
+
+    @property
+    def _b(self) -> Array:
+        """The bias for X - center."""
+        return self.b if self.centered_b is None else self.centered_b
+
+    def _theta(self) -> np.ndarray:
+        return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
+
+    def _source(self, X: Any) -> InMemory:
+        X = as_matrix(open_table(X, self.samples, self.feature_names)[0], self.samples, self.w.shape[0])
+        source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, self.samples == "rows")
+        return source if self.center is None else source.centered(self.center)
+
+    def _labelled(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
+        source = self._source(X)
+        weight, place = as_weight(sample_weight, source.m), source.place
+        with place.computing():
+            weight = None if weight is None else place.put(weight, source.dtype)
+        changed: dict[str, Any] = {"weight": weight, "total_weight": total_of(weight, source.m)}
+        truth = encode_truth(Y, source.X.shape, self.samples, self.classes, kind)
+        changed["Y"] = place.put(truth.Y, None if kind == "labels" else source.dtype)
+        return dataclasses.replace(source, n_classes=len(self.classes) if truth.numbers else None, **changed)
+
+    def _scores(self, X: Any, relative: bool = False) -> Array:
+        source = self._source(X)
+        w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
+        return score_samples(source, w, b, relative)
+
+    def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:
+        """function of the scores Z (k, samples), block by block."""
+        Z = self._scores(X, relative=True)
+        place = place_of(Z)
+        A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
+        return A.T if self.samples == "rows" else A
+
+
+def load(path: str | os.PathLike) -> Model:
+    """The model in a file that `Model.save` wrote, with its parameters in NumPy; `Model.to` moves them.
+
+    Nothing in the file is executed, and nothing allocated that the file is not large enough for: see SECURITY.md.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is no model, is damaged, or is of a newer version.
+    OSError
+        Where there is no file to read.
+    """
+    return Model(**read_model(path))

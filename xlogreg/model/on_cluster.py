@@ -1,0 +1,76 @@
+"""What a model does with collections of dask: predictions are collections again, evaluation is left to the workers."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xlogreg.arrays.place import place_of, to_host
+from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.tables import is_collection, open_table
+from xlogreg.samples.cluster.distributed import Distributed
+from xlogreg.samples.cluster.from_dask import share_out
+
+__all__ = ["labelled", "lazily"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+# how many values methods of a model give for each sample; 0 for its label
+VALUES: dict[str, Callable[[Any], int]] = {
+    "predict": lambda model: 0,
+    "decision_function": lambda model: model.w.shape[1],
+    "predict_proba": lambda model: len(model.classes),
+    "predict_log_proba": lambda model: len(model.classes),
+}
+
+
+def lazily(method: Method) -> Method:
+    """The method of a model, which takes collections, too, and gives one whose blocks are predicted when asked for."""
+
+    @functools.wraps(method)
+    def of_any(self: Any, X: Any) -> Any:
+        return _mapped(self, method.__name__, X) if is_collection(X) else method(self, X)
+
+    return of_any  # type: ignore[return-value]  # of the same signature
+
+
+def _mapped(model: Any, name: str, X: Any) -> Any:
+    """The method of that name of every block of X; nothing is computed."""
+    predict, values, rows = getattr(model, name), VALUES[name](model), model.samples == "rows"
+    flat = rows and values < 2
+    axis = 0 if rows else 1
+    if hasattr(X, "columns"):
+        like, _ = open_table(X._meta, model.samples, model.feature_names)
+        return X.map_partitions(predict, meta=_empty((0,) if flat else (0, values), like, model.classes, values))
+    _refuse_other(model, X)
+    X, meta = X.rechunk({1 - axis: -1}), _empty((0,) if flat else (0, 0), X._meta, model.classes, values)
+    if flat:
+        return X.map_blocks(predict, drop_axis=1, dtype=meta.dtype, meta=meta)
+    chunks = [(max(values, 1),), (max(values, 1),)]
+    chunks[axis] = X.chunks[axis]
+    return X.map_blocks(predict, chunks=tuple(chunks), dtype=meta.dtype, meta=meta)
+
+
+def _refuse_other(model: Any, X: Any) -> None:
+    n_x, rows = model.w.shape[0], model.samples == "rows"
+    if X.ndim != 2 or X.shape[1 if rows else 0] != n_x:
+        expected = f"(m, {n_x})" if rows else f"({n_x}, m)"
+        raise ValueError(f"X must have the shape {expected}; got a dask array of the shape {X.shape}")
+
+
+def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) -> Any:
+    """What comes back of no samples: where the blocks live, but for labels that only NumPy has."""
+    empty = np.empty(shape, computing_dtype(like) if values else classes.dtype)
+    return empty if empty.dtype.kind in "US" else place_of(like).put(empty)
+
+
+def labelled(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
+    """Samples of a collection with labels that the model knows, on the workers, centred as its own were."""
+    if not hasattr(X, "columns"):
+        _refuse_other(model, X)
+    elif model.feature_names is not None:
+        open_table(X._meta, model.samples, model.feature_names)
+        X = X[list(model.feature_names)]
+    parts = share_out(X, Y, sample_weight, samples=model.samples, targets=targets, classes=model.classes)
+    return parts.source() if model.center is None else parts.source().centered(to_host(model.center))

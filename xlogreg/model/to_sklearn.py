@@ -1,0 +1,78 @@
+"""Models as other libraries know them: on the host, in float64, for X as it is handed in."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.place import to_host
+
+__all__ = ["bias_at", "folded", "labelled", "to_sklearn"]
+
+
+def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """W (n_x, k) and b (k,) of a model with its centre folded into b, without the rounding errors of its dtype."""
+    w, b = to_host(model.w).astype(np.float64), to_host(model.b).astype(np.float64)
+    if model.center is not None:
+        b = to_host(model.centered_b).astype(np.float64) - w.T @ to_host(model.center).astype(np.float64)
+    return w, b[:, 0]
+
+
+def bias_at(model: Any, center: np.ndarray) -> np.ndarray:
+    """The bias (k, 1) of a model for X - center, center (n_x, 1): without the detour over that for X."""
+    own = (model.b, 0.0) if model.center is None else (model.centered_b, to_host(model.center))
+    return to_host(own[0]).astype(np.float64) + to_host(model.w).astype(np.float64).T @ (center - own[1])
+
+
+def to_sklearn(model: Any) -> Any:
+    """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops.
+
+    On the host, in float64; its samples are rows, whatever those of the model are.
+
+    Raises
+    ------
+    ImportError
+        Without scikit-learn.
+    ValueError
+        For a model whose parameters are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> model = xlogreg.fit(np.asarray([[-2.0, -1.0, 1.0, 2.0]]), ["no", "yes", "no", "yes"])
+    >>> model.to_sklearn().predict([[-3.0], [3.0]])
+    array(['no', 'yes'], dtype='<U3')
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError as error:
+        raise ImportError('to_sklearn needs scikit-learn: pip install "xlogreg[sklearn]"') from error
+    w, b = folded(model)
+    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
+        raise ValueError("the model has no parameters to export: they are not finite")
+    estimator = LogisticRegression()
+    estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
+    estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
+    # the parameters of an estimator may have been set, and not fitted
+    estimator.n_iter_ = np.asarray([0 if model.fit_info is None else model.fit_info.iterations], dtype=np.int32)
+    if model.feature_names is not None:
+        estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
+    return estimator
+
+
+def labelled(scorer: Any, classes: np.ndarray) -> Any:
+    """The scorer of scikit-learn that is told all classes where it asks for them, since a fold may lack some.
+
+    As in scikit-learn's own `LogisticRegressionCV`.
+    """
+    function = getattr(scorer, "_score_func", None)
+    asked = {} if function is None else inspect.signature(function).parameters
+    if "labels" not in asked or not hasattr(scorer, "_response_method"):
+        return scorer
+    from sklearn.metrics import make_scorer
+
+    positive = {"pos_label": classes[-1]} if len(classes) == 2 and "pos_label" in asked else {}
+    options = {"labels": classes} | positive | scorer._kwargs
+    return make_scorer(
+        function, response_method=scorer._response_method, greater_is_better=scorer._sign == 1, **options
+    )

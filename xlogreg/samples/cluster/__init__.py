@@ -1,0 +1,1 @@
+"""Training samples that the workers of a dask cluster hold."""

@@ -1,0 +1,301 @@
+"""Samples that live with the workers of a dask cluster, as a `Source`: theta travels out, sums travel back.
+
+The blocks of a collection become parts, each an `InMemory` where dask put it. Parts are the results of tasks that dask
+can run again, so what is lost with a worker is made anew; nothing is scattered. A pass is one task for each part; their
+sums are added in the order of the parts, in a fixed tree, so that the answer does not depend on which came first.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import HOST, Array, Place
+from xlogreg.inputs.labels import Targets
+from xlogreg.samples.cluster.tasks import Workers
+from xlogreg.samples.cluster.worker import (
+    Mass,
+    Order,
+    View,
+    contents,
+    fetch,
+    merge_masses,
+    narrow,
+    ordered,
+    own,
+    scale,
+    viewed,
+    weigh,
+    weigh_models,
+)
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.subsets import draw_subsets
+from xlogreg.samples.threads import tree_sum
+
+__all__ = ["Distributed", "Parts", "Piece"]
+
+
+class Piece(NamedTuple):
+    """One of the parts."""
+
+    future: Any  # of an `InMemory`
+    start: int  # number of its first sample
+    stop: int
+    name: str  # of the block that it was made of: "block 7 (samples 70000 to 79999)"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a collection was made into.
+
+    Attributes
+    ----------
+    workers : Workers
+    pieces : tuple of Piece
+        In the order of the samples; empty blocks are left out.
+    n_x : int
+    samples : {"columns", "rows"}
+    names : tuple of str, or None
+        Of the features.
+    stored, dtype : str
+        The dtype of X, and the one computed in.
+    targets : Targets
+        The labels of all blocks. Y itself is with the parts; here, too, `with_targets`.
+    mass : Mass
+        The weights of all samples.
+    backend, device : str
+        What computes.
+    fallback : str or None
+    weight : ndarray (1, m), or None
+        Theirs, `with_targets`.
+    """
+
+    workers: Workers
+    pieces: tuple[Piece, ...]
+    n_x: int
+    samples: str
+    names: tuple[str, ...] | None
+    stored: str
+    dtype: str
+    targets: Targets
+    mass: Mass
+    backend: str
+    device: str
+    fallback: str | None
+    weight: np.ndarray | None = None
+
+    @property
+    def m(self) -> int:
+        return self.pieces[-1].stop
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of X."""
+        return (self.m, self.n_x) if self.samples == "rows" else (self.n_x, self.m)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The user's labels (m,), of parts `with_targets`."""
+        return self.targets.classes[self.targets.Y[0].astype(np.intp)]
+
+    def source(self) -> "Distributed":
+        """The samples."""
+        return Distributed(self, self.dtype, self.mass.total, self.mass)
+
+    def with_targets(self) -> "Parts":
+        """The same, with their targets and weights in the memory of the client, too."""
+        small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
+        Y, weights = zip(*self.source().each(contents, small), strict=True)
+        weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
+        return dataclasses.replace(self, targets=self.targets._replace(Y=np.concatenate(Y, axis=1)), weight=weight)
+
+    def scaled(self, factors: np.ndarray) -> "Parts":
+        """The same with weights times the factors (K,) of the samples' classes."""
+        count = len(self.pieces)
+        made = self.workers.send(scale, [piece.future for piece in self.pieces], [factors] * count)
+        pieces = tuple(piece._replace(future=future) for piece, future in zip(self.pieces, made, strict=True))
+        scaled = dataclasses.replace(self, pieces=pieces)
+        return dataclasses.replace(scaled, mass=merge_masses(scaled.source().each(weigh)))
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """X (samples, n_x) of some of the samples, by number in ascending order, in the memory of the client."""
+        found = self.source().take(index)
+        return np.asarray(found.raw(0, found.m)).T
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """The samples of all parts, in a view.
+
+    Attributes
+    ----------
+    parts : Parts
+    dtype : str
+        What is computed in.
+    total_weight : float, or ndarray (g,) of the models
+    known : Mass or None
+        The weights of all samples, where somebody asked for them.
+    center : ndarray (n_x, 1), or None
+        What X is shifted by.
+    view : tuple
+        Methods of `InMemory` with their arguments, which every part goes through before it is passed over.
+    owned : tuple, or None
+        Futures of what models have of their own, beside each of the parts.
+    chosen : tuple
+        The method of `InMemory` that chooses among the models, as in ``view``.
+    whole : Distributed or None
+        Of some of the models, that of all.
+    """
+
+    parts: Parts
+    dtype: str
+    total_weight: Any
+    known: Mass | None
+    center: np.ndarray | None = None
+    view: View = ()
+    owned: tuple[Any, ...] | None = None
+    chosen: View = ()
+    whole: "Distributed | None" = None
+    drawable: None = None  # a subset may be of any of the samples
+
+    @property
+    def n_x(self) -> int:
+        return self.parts.n_x
+
+    @property
+    def m(self) -> int:
+        return self.parts.m
+
+    @property
+    def rows(self) -> bool:
+        return self.parts.samples == "rows"
+
+    @property
+    def place(self) -> Place:
+        """Where theta and sums are: the host of the client."""
+        return HOST
+
+    @functools.cached_property
+    def mass(self) -> Mass:
+        """The weights of all samples, of one model."""
+        if self.known is not None:
+            return self.known
+        if self.whole is None:
+            return merge_masses(self.each(weigh))
+        masses, number = self.whole.masses, self.chosen[0][1][0]
+        return masses[number if len(masses) > 1 else 0]
+
+    @functools.cached_property
+    def masses(self) -> list[Mass]:
+        """Those of each model that owns targets or weights, asked for together; one where they share what is owned."""
+        return [merge_masses(of_parts) for of_parts in zip(*self.each(weigh_models), strict=True)]
+
+    @property
+    def effective_samples(self) -> float:
+        """(sum s)^2 / sum s^2 of the weights s; m without."""
+        return self.mass.effective
+
+    def shares(self) -> np.ndarray:
+        """Share of every class (K,), both of two, by weight."""
+        return self.mass.classes / self.mass.total
+
+    def centered(self, center: Array) -> "Distributed":
+        """The same samples, as X - center."""
+        return self._viewed("centered", center, center=HOST.put(center, self.dtype))
+
+    def uncentered(self) -> "Distributed":
+        """The same samples, as X."""
+        return self if self.center is None else self._viewed("uncentered", center=None)
+
+    def widened(self) -> "Distributed":
+        """The same samples, computed with in float64."""
+        return self._viewed("widened", dtype="float64")
+
+    def narrowed(self) -> "Distributed":
+        """The same samples, computed with in float32; converted once, up to a size of each part."""
+        narrowed = self.owning(narrow, {})
+        return dataclasses.replace(narrowed, view=(), dtype="float32", known=self.known, whole=self.whole)
+
+    def _viewed(self, name: str, *arguments: Any, **changed: Any) -> "Distributed":
+        return dataclasses.replace(self, view=(*self.view, (name, arguments)), **changed)
+
+    def settled(self) -> "Distributed":
+        """Themselves: what is converted anew in each pass takes less time than asking for it."""
+        return self
+
+    def owning(self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any) -> "Distributed":
+        """The same samples with targets or weights of models, fields of `InMemory` that are made where the parts live.
+
+        By make(part, **columns, **options), where of the columns (..., m) each part is given those of its samples.
+        """
+        assert not self.chosen or make is narrow, "what models own is numbered as they all are"
+        pieces, view = self.parts.pieces, (*self.chosen, *self.view)
+        cut = [{name: values[..., piece.start : piece.stop] for name, values in columns.items()} for piece in pieces]
+        orders = [Order(view, functools.partial(make, **part, **options), ()) for part in cut]
+        return dataclasses.replace(self, owned=tuple(self._send(own, pieces, orders)), known=None, whole=None)
+
+    def keep(self, models: np.ndarray) -> "Distributed":
+        """The same samples for some of the models only, by number."""
+        if self.owned is None:  # all have the same targets and weights
+            return self
+        total = self.total_weight[models] if np.ndim(self.total_weight) else self.total_weight
+        chosen, whole = (("keep", (self._numbers(models),)),), self.whole or self
+        return dataclasses.replace(self, chosen=chosen, total_weight=total, whole=whole)
+
+    def alone(self, model: int) -> "Distributed":
+        """The same samples with the targets and weights of one of the models."""
+        if self.owned is None:
+            return self
+        total = float(self.total_weight[model]) if np.ndim(self.total_weight) else self.total_weight
+        chosen, whole = (("alone", (int(self._numbers(np.asarray(model))),)),), self.whole or self
+        return dataclasses.replace(self, chosen=chosen, total_weight=total, known=None, whole=whole)
+
+    def _numbers(self, models: np.ndarray) -> np.ndarray:
+        """Of models that were chosen, as all are numbered."""
+        return self.chosen[0][1][0][models] if self.chosen else models
+
+    def each(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """function(part, *arguments) of every part, in order, where they live."""
+        pieces = self.parts.pieces
+        order = Order((*self.chosen, *self.view), function, arguments)
+        return self._collect(pieces, self._send(ordered, pieces, [order] * len(pieces)))
+
+    def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
+        """One pass, see `Source.sum`; arrays among the arguments are on the host, and so are the sums."""
+        return tree_sum(self.each(InMemory.sum, function, *arguments))
+
+    def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[InMemory]:
+        """Disjoint random subsets in the memory of the client, see `draw_subsets`."""
+        return draw_subsets(self, counts, shares, rng)
+
+    def take(self, index: np.ndarray) -> InMemory:
+        """Some of the samples, by number in ascending order, in the memory of the client."""
+        local = list(self._split(index))
+        pieces = tuple(piece for piece, _ in local)
+        orders = [Order(self.chosen, fetch, (numbers,)) for _, numbers in local]
+        found = self._collect(pieces, self._send(ordered, pieces, orders))
+        columns = [[part[number] for part in found] for number in (0, 1, 2)]
+        X, Y, weight = (None if values[0] is None else np.concatenate(values, axis=1) for values in columns)
+        total = float(len(index) if weight is None else np.sum(weight, dtype=np.float64))
+        return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=found[0][3]), self.view)
+
+    def _split(self, index: np.ndarray) -> Iterator[tuple[Piece, np.ndarray]]:
+        """The parts that hold any of the samples, with their numbers there."""
+        for piece in self.parts.pieces:
+            first, last = np.searchsorted(index, (piece.start, piece.stop)).tolist()
+            if last > first:
+                yield piece, index[first:last] - piece.start
+
+    def _send(self, task: Callable[..., Any], pieces: tuple[Piece, ...], orders: list[Any]) -> list[Any]:
+        """Futures of task(part, order) of those parts, with an order of each, and what models own there."""
+        each: list[list[Any]] = [[piece.future for piece in pieces], orders]
+        if self.owned is not None:
+            futures = dict(zip(self.parts.pieces, self.owned, strict=True))
+            each.append([futures[piece] for piece in pieces])
+        return self.parts.workers.send(task, *each)
+
+    def _collect(self, pieces: tuple[Piece, ...], tasks: list[Any]) -> list[Any]:
+        return self.parts.workers.collect(tasks, [piece.name for piece in pieces])

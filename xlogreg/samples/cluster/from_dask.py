@@ -1,0 +1,294 @@
+"""From collections of dask to parts that live with the workers: blocks looked at, labels united, parts made.
+
+Two rounds of small answers, then one of parts. The first says what each block holds; the labels of all are the classes,
+so that one which occurs in the last block only counts as any other. X itself never comes to the client.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.choice import warn_of
+from xlogreg.arrays.place import to_host
+from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
+from xlogreg.inputs.options import SAMPLES, dtype_option, one_of
+from xlogreg.inputs.tables import is_collection
+from xlogreg.samples.cluster.distributed import Parts, Piece
+from xlogreg.samples.cluster.tasks import Workers
+from xlogreg.samples.cluster.worker import (
+    AXES,
+    Intake,
+    Refusal,
+    Survey,
+    count_samples,
+    join_samples,
+    make_part,
+    merge_masses,
+    survey,
+    weigh,
+)
+
+__all__ = ["bring", "share_out"]
+
+SHAPES = {"columns": "(n_x, m), one sample a column", "rows": "(m, n_x), one sample a row"}
+
+
+def share_out(
+    X: Any,
+    Y: Any,
+    sample_weight: Any = None,
+    *,
+    samples: str,
+    targets: str = "labels",
+    backend: str | None = None,
+    device: Any = None,
+    dtype: Any = None,
+    fallback: bool = True,
+    classes: np.ndarray | None = None,
+) -> Parts:
+    """The samples of a dask collection, as parts on the workers of the client that was started last.
+
+    Parameters
+    ----------
+    X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
+    Y, sample_weight
+        As `xlogreg.fit` takes them, or collections of as many samples.
+    samples, targets, backend, device, dtype, fallback
+        As `xlogreg.fit` takes them; or "none" as targets, for parts without Y.
+    classes : ndarray (K,), optional
+        Of a model, whatever labels occur.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For input that is wrong: names the block.
+    WorkersLostError, RuntimeError
+        See `Workers.collect`.
+    """
+    workers, asked = Workers.current(), dtype_option(dtype)
+    one_of("samples", samples, SAMPLES)
+    first_column = _blocks(X, samples)
+    others = {"Y": Y, "sample_weight": sample_weight}
+    columns = [first_column]
+    columns += [_aligned(value, name, samples, first_column.counts) for name, value in others.items()]
+    futures = iter(workers.load([block for column in columns for block in column.blocks]))
+    columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
+    blocks, counts = _matched(columns, workers)
+    intake = Intake(samples, targets, backend, device, fallback, known=classes)
+    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [intake] * len(counts)), _names(counts)))
+    pieces, blocks = _cut(surveys, blocks)
+    surveys = [block for block in surveys if block.m]
+    first, m = surveys[0], pieces[-1].stop
+    if Y is None and targets == "none":
+        united = Targets(None, np.arange(0), False, True)
+    elif is_collection(Y):
+        united = _united(surveys, targets, classes)
+    else:
+        united, intake = _encoded(Y, m, first.n_x, intake), intake._replace(targets="encoded")
+        blocks[1] = [united.Y[:, piece.start : piece.stop] for piece in pieces]
+    if sample_weight is not None and not is_collection(sample_weight):
+        weight = to_host(as_weight(sample_weight, m))
+        blocks[2] = [weight[:, piece.start : piece.stop] for piece in pieces]
+    computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
+    options = [intake._replace(names=first.names), computed, united.classes, n_classes]
+    made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
+    mass = merge_masses(workers.collect(workers.send(weigh, made), [piece.name for piece in pieces]))
+    if not mass.largest:
+        raise ValueError("sample_weight is zero for every sample")
+    total_of(np.asarray([[mass.total]]), 1)
+    if classes is None and not np.all(mass.classes > 0):
+        lacking = "Y has no sample" if sample_weight is None else "sample_weight is zero for every sample"
+        raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(mass.classes))]!r}")
+    return Parts(
+        workers,
+        tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
+        first.n_x,
+        samples,
+        first.names,
+        first.stored,
+        computed,
+        united._replace(Y=None),
+        mass,
+        ", ".join(sorted({block.place[0] for block in surveys})),
+        f"dask, {workers.count} workers",
+        _warned(surveys),
+    )
+
+
+def bring(values: Any) -> Any:
+    """What is small, in the memory of the client: a collection, or a list in which there are some."""
+    if isinstance(values, (list, tuple)):
+        return [bring(entry) if is_collection(entry) else entry for entry in values]
+    if not is_collection(values):
+        return values
+    workers = Workers.current()
+    (value,) = workers.collect(workers.load([values]), [type(values).__name__])
+    return value
+
+
+def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
+    """Targets of all samples on the host, in as few bytes as hold them, of a Y that lies there."""
+    shape = (m, n_x) if intake.samples == "rows" else (n_x, m)
+    if intake.known is not None:
+        targets = encode_truth(Y, shape, intake.samples, intake.known, intake.targets)
+    else:
+        targets = encode_targets(Y, shape, intake.samples, intake.targets)
+    encoded = to_host(targets.Y)
+    small = encoded.astype(np.min_scalar_type(len(targets.classes))) if targets.numbers else encoded
+    return targets._replace(Y=small)
+
+
+class Column(NamedTuple):
+    """X, Y or the weights in blocks."""
+
+    name: str
+    blocks: list[Any]  # in the order of the samples; none where it is no collection
+    axis: int  # of the samples
+    counts: tuple[float, ...]  # how many samples each block holds, NaN where dask does not know
+
+
+def _blocks(X: Any, samples: str) -> Column:
+    if hasattr(X, "columns"):
+        if samples != "rows":
+            raise ValueError("X is a dask DataFrame, whose samples are its rows: use samples='rows'")
+        return _unmeasured("X", X)
+    if getattr(X, "ndim", 0) != 2:
+        shape = getattr(X, "shape", "none")
+        raise ValueError(f"X must have the shape {SHAPES[samples]}; got a dask {type(X).__name__} of the shape {shape}")
+    axis = AXES[samples]
+    if len(X.chunks[1 - axis]) > 1:
+        X = X.rechunk({1 - axis: -1})
+    return Column("X", X.to_delayed().ravel().tolist(), axis, X.chunks[axis])
+
+
+def _unmeasured(name: str, frame: Any) -> Column:
+    """A frame or one of its columns; how many blocks it comes in is known only once dask has planned its reading."""
+    blocks = list(frame.to_delayed())
+    return Column(name, blocks, 0, (math.nan,) * len(blocks))
+
+
+def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> Column:
+    """Y or the weights, with the samples of the blocks of X where dask knows these."""
+    if not is_collection(values):
+        return Column(name, [], 0, ())
+    if not hasattr(values, "chunks"):
+        return _unmeasured(name, values)
+    axis = 1 if values.ndim == 2 and (samples == "columns" or values.shape[0] == 1) else 0
+    own = values.chunks[axis]
+    if own != counts and not math.isnan(sum(own) + sum(counts)):
+        _expect_as_many(name, own, counts)
+        own, values = counts, values.rechunk({axis: counts})
+    if values.ndim == 2 and len(values.chunks[1 - axis]) > 1:
+        values = values.rechunk({1 - axis: -1})
+    return Column(name, np.ravel(np.asarray(values.to_delayed(), dtype=object)).tolist(), axis, own)
+
+
+def _expect_as_many(name: str, own: tuple[float, ...], counts: tuple[float, ...]) -> None:
+    if sum(own) != sum(counts):
+        raise ValueError(f"{name} has {sum(own)} samples, X has {sum(counts)}")
+
+
+def _matched(columns: list[Column], workers: Workers) -> tuple[list[list[Any]], tuple[float, ...]]:
+    """The blocks of X, Y and the weights, of the same samples, None for those of no collection; and X's counts.
+
+    dask plans the reading of each collection alone: one column of a table comes in fewer blocks than the others. What
+    it does not know is counted in the blocks that the workers have, and those of Y and of the weights are cut anew.
+    """
+    given = [column for column in columns if column.blocks]
+    if len(given) > 1 and math.isnan(sum(sum(column.counts) for column in given)):
+        tasks = [workers.send(count_samples, column.blocks, [column.axis] * len(column.blocks)) for column in given]
+        names = [f"{name} of {column.name}" for column in given for name in _names(column.counts)]
+        found = iter(workers.collect([task for some in tasks for task in some], names))
+        measured = {column.name: column._replace(counts=tuple(next(found) for _ in column.blocks)) for column in given}
+        columns = [measured.get(column.name, column) for column in columns]
+    counts = columns[0].counts
+    blocks = [columns[0].blocks]
+    for column in columns[1:]:
+        if column.blocks and column.counts != counts:
+            _expect_as_many(column.name, column.counts, counts)
+            blocks.append(_cut_anew(column, counts, workers))
+        else:
+            blocks.append(column.blocks or [None] * len(counts))
+    return blocks, counts
+
+
+def _cut_anew(column: Column, counts: tuple[float, ...], workers: Workers) -> list[Any]:
+    """Blocks of so many samples."""
+    stops = np.cumsum(column.counts).astype(int).tolist()
+    starts = [0, *stops[:-1]]
+    parts: list[list[Any]] = []
+    spans: list[list[tuple[int, int]]] = []
+    for begin, end in itertools.pairwise(np.cumsum([0, *counts]).astype(int).tolist()):
+        used = [n for n in range(len(stops)) if starts[n] < end and stops[n] > begin] or [0]
+        parts.append([column.blocks[n] for n in used])
+        spans.append([(max(begin - starts[n], 0), max(min(end, stops[n]) - starts[n], 0)) for n in used])
+    return workers.send(join_samples, parts, spans, [column.axis] * len(counts))
+
+
+def _names(counts: Sequence[float]) -> list[str]:
+    """What blocks of so many samples are called."""
+    names = []
+    for number, (count, stop) in enumerate(zip(counts, np.cumsum(counts).tolist(), strict=True)):
+        known = count > 0 and not math.isnan(stop)
+        names.append(f"block {number}" + (f" (samples {stop - count:.0f} to {stop - 1:.0f})" if known else ""))
+    return names
+
+
+# what blocks of X have to have in common
+ALIKE: tuple[Callable[[Survey], str], ...] = (
+    lambda block: f"{block.n_x} features",
+    lambda block: f"the dtype {block.stored}",
+    lambda block: f"the columns {', '.join(sorted(block.names or ()))}",
+)
+
+
+def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
+    """The surveys, where there is nothing to refuse in any block, nor in one of them against the first."""
+    surveys: list[Survey] = []
+    for number, block in enumerate(found):
+        if isinstance(block, Refusal):
+            raise block.kind(f"block {number}: {block.message}")
+        surveys.append(block)
+    first = next((number for number, block in enumerate(surveys) if block.m), None)
+    if first is None:
+        raise ValueError("X is empty: none of its blocks holds a sample")
+    for number, block in enumerate(surveys):
+        for said in ALIKE if block.m else ():
+            own, other = said(block), said(surveys[first])
+            if own != other:
+                own, other = (shorten(text, 200) for text in (own, other))
+                raise ValueError(f"block {number} of X has {own}, block {first} has {other}; they must agree")
+    return surveys
+
+
+def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Piece], list[list[Any]]]:
+    """The parts to be made, without a future yet, and the blocks, of those that are not empty."""
+    named, stops = _names([block.m for block in surveys]), np.cumsum([block.m for block in surveys]).tolist()
+    kept = [number for number, block in enumerate(surveys) if block.m]
+    pieces = [Piece(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]
+    return pieces, [[column[n] for n in kept] for column in blocks]
+
+
+def _united(surveys: list[Survey], kind: str, known: np.ndarray | None) -> Targets:
+    """The targets of all blocks, without Y."""
+    found = [block.classes for block in surveys if block.classes is not None]
+    if len({classes.dtype.kind in "US" for classes in found}) > 1:
+        raise ValueError("Y holds strings in some of its blocks and numbers in others")
+    classes = np.unique(np.concatenate(found)) if known is None else known
+    if len(classes) < 2:
+        raise ValueError(f"Y holds one class only ({classes.tolist()[0]!r}); there must be two or more")
+    return Targets(None, classes, kind == "labels" and len(classes) > 2, all(block.hard for block in surveys))
+
+
+def _warned(surveys: list[Survey]) -> str | None:
+    """Why some blocks are not computed where that was asked for: one warning for all of them."""
+    lacks = [(block.lack, " on ".join(block.place)) for block in surveys if block.lack is not None]
+    if not lacks:
+        return None
+    lack, instead = lacks[0]
+    warn_of(lack, f"by the workers of {len(lacks)} of {len(surveys)} blocks", instead)
+    return str(lack)

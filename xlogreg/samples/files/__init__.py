@@ -1,0 +1,1 @@
+"""Training samples that are read from files or from an iterator, block by block."""

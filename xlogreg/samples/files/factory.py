@@ -1,0 +1,159 @@
+"""Samples from a factory: a function that gives an iterator of blocks (X, Y), called anew for every pass."""
+
+import itertools
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import to_host
+from xlogreg.arrays.stored import cut
+from xlogreg.exceptions import BlockError, expect_memory
+from xlogreg.inputs import labels
+from xlogreg.inputs.matrices import as_matrix
+from xlogreg.inputs.tables import open_table
+from xlogreg.samples.files.sequential import Reservoir, Sequential
+
+__all__ = ["Intake", "Streamed", "take_in"]
+
+
+class Piece(NamedTuple):
+    """A block of samples on the host."""
+
+    number: int
+    X: np.ndarray  # in the orientation of the user's samples
+    Y: np.ndarray  # (k, samples), as the user gave it
+    weight: np.ndarray | None  # (1, samples)
+    names: tuple[str, ...] | None
+
+    @property
+    def mark(self) -> "Mark":
+        """What has to be the same at every pass."""
+        check = zlib.crc32(self.Y.tobytes(), 0 if self.weight is None else zlib.crc32(self.weight.tobytes()))
+        return Mark(self.number, self.Y.shape[1], check)
+
+
+class Mark(NamedTuple):
+    """What a block is known by: its number, how many samples it holds, a checksum of their targets and weights."""
+
+    number: int
+    length: int
+    check: int
+
+
+class Intake(NamedTuple):
+    """What the first pass over a factory's blocks finds."""
+
+    X: "Streamed"
+    Y: np.ndarray  # (k, m), as the user gave it
+    weight: np.ndarray | None  # (1, m)
+
+
+class Streamed(Sequential):
+    """The blocks of a factory, held against what the first pass saw."""
+
+    def __init__(self, factory: Callable[[], Any], samples: str, first: Piece, marks: list[Mark]) -> None:
+        axis = 0 if samples == "rows" else 1
+        m, n_x = sum(mark.length for mark in marks), first.X.shape[1 - axis]
+        super().__init__((m, n_x) if axis == 0 else (n_x, m), first.X.dtype, axis, first.names)
+        self.factory, self.samples, self.first, self.marks = factory, samples, first, marks
+        self.stops = np.cumsum([mark.length for mark in marks])
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        # one piece more than there were may come: who reads finds that out by the number of samples
+        for piece, mark in itertools.zip_longest(_pieces(self.factory, self.samples, self.first), self.marks):
+            if piece is None:
+                return
+            if mark is not None and piece.mark != mark:
+                what = "has other targets or weights than"
+                if piece.mark[:2] != mark[:2]:
+                    what = f"holds {piece.mark.length} samples; they were {mark.length}, of block {mark.number},"
+                raise BlockError(f"block {piece.number} of the factory {what} when the fit began")
+            yield piece.X
+
+    def name(self, sample: int) -> str:
+        number = int(np.searchsorted(self.stops, sample, side="right"))
+        mark = self.marks[number]
+        return f"block {mark.number} of the factory, sample {sample - int(self.stops[number]) + mark.length} of it"
+
+
+def take_in(factory: Callable[[], Any], samples: str) -> Intake:
+    """Call the factory for the first time, and look at every block: one pass.
+
+    Raises
+    ------
+    ValueError, TypeError, BlockError
+        Naming the block that is not what it should be.
+    """
+    pieces = _pieces(factory, samples, None)
+    first = next(pieces, None)
+    if first is None:
+        raise ValueError("X is a factory that gives no samples; it must return an iterator of blocks (X, Y)")
+    reservoir = Reservoir(0 if samples == "rows" else 1)
+    Ys: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    marks: list[Mark] = []
+    begin = 0
+    piece: Piece | None = first
+    first = first._replace(X=cut(first.X, 0, 1, reservoir.axis).copy())  # what the others are held against
+    while piece is not None:
+        reservoir.add(begin, piece.X)
+        marks.append(piece.mark)
+        begin += marks[-1].length
+        Ys.append(np.array(piece.Y))
+        if piece.weight is not None:
+            weights.append(np.array(piece.weight))
+        piece = next(pieces, None)
+    X = Streamed(factory, samples, first, marks)
+    X.keep(reservoir)
+    return Intake(X, np.concatenate(Ys, axis=1), np.concatenate(weights, axis=1) if weights else None)
+
+
+def _pieces(factory: Callable[[], Any], samples: str, first: Piece | None) -> Iterator[Piece]:
+    """The blocks that hold samples, each like the first."""
+    axis, number = 0 if samples == "rows" else 1, -1
+    for number, item in enumerate(_items(factory)):
+        try:
+            if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+                raise TypeError(f"must be a pair (X, Y) or a triple (X, Y, weight), not {type(item).__name__}")
+            X, names = open_table(item[0], samples, None if first is None else first.names)
+            if getattr(X, "ndim", 0) == 2 and X.shape[axis] == 0:
+                continue
+            piece = _piece(number, X, names, samples, *item[1:])
+            first = first or piece
+            _expect_like(piece, first, axis)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"block {number} of the factory: {error}") from None
+        yield piece
+
+
+def _items(factory: Callable[[], Any]) -> Iterator[Any]:
+    number = 0
+    try:
+        for item in factory():
+            yield item
+            number += 1
+    except Exception as error:  # the user's own code, which may fail with anything
+        expect_memory(error, f"the factory made block {number}")
+        raise BlockError(f"the factory failed at block {number}: {type(error).__name__}: {error}") from error
+
+
+def _piece(number: int, X: Any, names: tuple[str, ...] | None, samples: str, Y: Any, weight: Any = None) -> Piece:
+    X = to_host(as_matrix(X, samples))
+    m = X.shape[0 if samples == "rows" else 1]
+    weight = None if weight is None else to_host(labels.as_row(weight, m))
+    return Piece(number, X, to_host(labels.as_targets(Y, m, samples)), weight, names)
+
+
+def _expect_like(piece: Piece, first: Piece, axis: int) -> None:
+    wanted, found = first.X.shape[1 - axis], piece.X.shape[1 - axis]
+    if found != wanted:
+        raise ValueError(f"X has {found} features, the blocks before have {wanted}")
+    if piece.X.dtype != first.X.dtype:
+        raise ValueError(f"X is of {piece.X.dtype}, the blocks before are of {first.X.dtype}")
+    if (piece.weight is None) != (first.weight is None):
+        raise ValueError("has weights where the blocks before have none, or none where they have some")
+    kinds = [f"{part.Y.shape[0]} {'strings' if part.Y.dtype.kind in 'US' else 'numbers'}" for part in (piece, first)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"Y holds {kinds[0]} for each sample, in the blocks before {kinds[1]}")

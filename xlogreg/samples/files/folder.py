@@ -1,0 +1,172 @@
+"""X in several files of a folder: .npy parts, read where they lie, and .parquet parts, decoded anew for each pass."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from xlogreg.arrays.stored import Chain, FileRange, Stored, state_of
+from xlogreg.exceptions import BlockError, expect_memory
+from xlogreg.inputs.options import SAMPLES, one_of
+from xlogreg.inputs.tables import column_values, open_table
+from xlogreg.samples.files.sequential import Sequential
+
+__all__ = ["open_parts"]
+
+BATCH_BYTES = 16 * 2**20  # of a table that is decoded at a time
+READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples: str = "rows") -> Any:
+    """The parts of X in a folder as one, for `fit` and the predictions of a model to read block by block.
+
+    Parameters
+    ----------
+    folder : str or path
+        Holds files .npy, or .parquet (which needs pyarrow), in the order of their names; other files are no parts.
+        Arrays (m_i, n_x), or (n_x, m_i) for samples="columns"; or of labels (m_i,). Tables have one column for each
+        feature. Parts without samples are left out.
+    target : str, optional
+        Of tables the column that holds the labels.
+    samples : {"rows", "columns"}
+        As `fit` is told.
+
+    Returns
+    -------
+    X, or (X, Y) with a target, or Y where the parts are labels
+        X with ``shape`` and ``dtype``, the common one of the parts; it holds no samples. Y is an array (m,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a folder without parts, or parts that do not fit together: names the file.
+    OSError
+        Where there is nothing to read.
+
+    Examples
+    --------
+    >>> import os, tempfile, numpy as np, xlogreg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(os.path.join(folder, "0.npy"), np.asarray([[1.0], [2.0], [3.0]]))
+    ...     np.save(os.path.join(folder, "1.npy"), np.asarray([[4.0], [5.0], [6.0]]))
+    ...     X = xlogreg.open_parts(folder)
+    ...     model = xlogreg.fit(X, [0, 0, 1, 0, 1, 1], samples="rows")
+    >>> X.shape, model.w.round(4)
+    ((6, 1), array([[1.214]]))
+    """
+    one_of("samples", samples, SAMPLES)
+    paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in OPENERS and path.is_file())
+    if not paths:
+        raise ValueError(f"{os.fspath(folder)} holds no parts: no file there ends in {' or '.join(OPENERS)}")
+    kinds = {path.suffix.lower() for path in paths}
+    if len(kinds) > 1:
+        raise ValueError(f"{os.fspath(folder)} holds parts of several kinds: {', '.join(sorted(kinds))}")
+    return OPENERS[kinds.pop()](paths, target, samples)
+
+
+def _open_arrays(paths: list[Path], target: str | None, samples: str) -> Any:
+    if target is not None:
+        raise ValueError(f"target={target!r} names a column of tables; labels of .npy parts are a folder of their own")
+    axis = 0 if samples == "rows" else 1
+    parts = [_array(path, axis) for path in paths]
+    for part in parts:
+        if part.ndim != parts[0].ndim or (part.ndim == 2 and part.shape[1 - axis] != parts[0].shape[1 - axis]):
+            raise ValueError(
+                f"{part.path} has the shape {part.shape}, the first part {parts[0].shape}: they do not fit"
+            )
+    if parts[0].ndim == 1:
+        return np.concatenate([np.load(path) for path in paths])
+    kept: list[Stored] = [part for part in parts if part.m > 0]
+    if not kept:
+        raise ValueError(f"{paths[0].parent} holds no samples: every part is empty")
+    return Chain(kept)
+
+
+def _array(path: Path, axis: int) -> FileRange:
+    """What is in a .npy file, by its header."""
+    with path.open("rb") as file:
+        try:
+            shape, fortran, dtype = READERS[npy.read_magic(file)](file)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} holds no array that can be read: {error}") from None
+        if len(shape) not in (1, 2) or dtype.kind not in ("biuf" if len(shape) == 2 else "biufU"):
+            raise ValueError(f"{path} holds {dtype} of the shape {shape}; parts are numbers of two axes, labels of one")
+        part = FileRange(str(path), file.tell(), shape, dtype, "F" if fortran else "C", axis)
+        if os.fstat(file.fileno()).st_size < file.tell() + int(np.prod(shape)) * dtype.itemsize:
+            raise ValueError(f"{path} is shorter than its header says")
+    return part
+
+
+def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
+    if samples != "rows":
+        raise ValueError("the samples of tables are their rows: use samples='rows'")
+    import pyarrow.parquet  # an extra
+
+    opened = pyarrow.parquet.ParquetFile
+    columns = [opened(path).schema_arrow.names for path in paths]
+    names = [name for name in columns[0] if name != target]
+    for path, found in zip(paths, columns, strict=True):
+        wanted = {*names, target} - {None}
+        if set(found) != wanted:
+            raise ValueError(f"{path} has the columns {found}; expected {sorted(map(str, wanted))}")
+    X = Tables(paths, names, opened)
+    if target is None:
+        return X
+
+    def labels(path: Path) -> np.ndarray:
+        try:
+            column = pyarrow.parquet.read_table(path, columns=[target]).column(target)
+        except Exception as error:
+            expect_memory(error, f"reading {path}")
+            raise
+        return np.asarray(column_values(column, f"the column {target!r}"))
+
+    return X, np.concatenate([labels(path) for path in X.paths])
+
+
+class Tables(Sequential):
+    """Tables in files of columns."""
+
+    def __init__(self, paths: list[Path], names: list[str], opened: Callable[[Path], Any]) -> None:
+        self.opened = opened
+        tables = {path: table for path in paths if (table := opened(path)).metadata.num_rows}
+        if not tables:
+            raise ValueError(f"{paths[0].parent} holds no samples: every part is empty")
+        self.paths, self.states = list(tables), [state_of(path) for path in tables]
+        self.stops = np.cumsum([table.metadata.num_rows for table in tables.values()])
+        empty = [table.schema_arrow.empty_table().select(names) for table in tables.values()]
+        dtype = np.result_type(*(open_table(table, "rows", tuple(names))[0].dtype for table in empty))
+        super().__init__((int(self.stops[-1]), len(names)), dtype, 0, tuple(names))
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        size = max(1, BATCH_BYTES // (8 * self.shape[1]))
+        for path, state in zip(self.paths, self.states, strict=True):
+            try:
+                if state_of(path) != state:
+                    raise BlockError(f"{path} changed while it was read")
+                with self.opened(path) as table:
+                    for batch in table.iter_batches(batch_size=size, columns=list(self.names or ())):
+                        yield open_table(batch, "rows", self.names)[0].astype(self.dtype, copy=False)
+            except OSError as error:  # as those of pyarrow are
+                expect_memory(error, f"reading {path}")
+                raise BlockError(f"{path} cannot be read: {error}") from error
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
+            except Exception as error:
+                expect_memory(error, f"reading {path}")
+                raise
+
+    @property
+    def pieces(self) -> list[Stored]:
+        return [Tables([path], list(self.names or ()), self.opened) for path in self.paths]
+
+    def name(self, sample: int) -> str:
+        number = int(np.searchsorted(self.stops, sample, side="right"))
+        begin = int(np.append(0, self.stops)[number])
+        return f"part {number}, {self.paths[number].name}, row {sample - begin} of it"
+
+
+OPENERS: dict[str, Callable[[list[Path], str | None, str], Any]] = {".npy": _open_arrays, ".parquet": _open_tables}

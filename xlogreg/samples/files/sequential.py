@@ -1,0 +1,145 @@
+"""X that comes one block after the other, so that reading a few samples means reading all before them.
+
+A subset of it is therefore drawn while all samples pass by for the first time: a reservoir of short runs.
+"""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.stored import Stored, cut
+from xlogreg.exceptions import BlockError
+
+__all__ = ["Reservoir", "Sequential"]
+
+RUN = 8  # neighbouring samples in the reservoir: few, since data are often sorted by label
+KEPT_BYTES = 128 * 2**20  # of the reservoir; twice that while it is filled
+
+
+class Reservoir:
+    """Runs of neighbouring samples drawn at random from blocks that pass by once: those with the smallest keys.
+
+    Each run gets a random key; the smallest of all keys belong to a random subset (Vitter, ACM TOMS 1985, has the
+    same for single items).
+    """
+
+    def __init__(self, axis: int) -> None:
+        self.axis, self.rng, self.limit = axis, np.random.default_rng(0), 1.0
+        self.keys: list[float] = []
+        self.runs: list[tuple[int, np.ndarray]] = []
+
+    def add(self, begin: int, block: np.ndarray) -> None:
+        """Let the block pass by, whose first sample has the number ``begin``."""
+        m = block.shape[self.axis]
+        keys = self.rng.random(-(-m // RUN))
+        for number in np.flatnonzero(keys < self.limit).tolist():
+            start = number * RUN
+            run = cut(block, start, min(start + RUN, m), self.axis)
+            self.keys.append(float(keys[number]))
+            self.runs.append((begin + start, run.copy()))
+        most = max(KEPT_BYTES // max(block.nbytes // m * RUN, 1), 1)
+        if len(self.runs) > 2 * most:
+            self._thin(most)
+
+    def _thin(self, most: int) -> None:
+        kept = np.argsort(self.keys, kind="stable")[:most].tolist()
+        self.keys, self.runs = [self.keys[i] for i in kept], [self.runs[i] for i in kept]
+        self.limit = self.keys[-1]
+
+    def drawn(self) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the samples (n,), in order, and the samples."""
+        runs = sorted(self.runs, key=lambda run: run[0])
+        index = np.concatenate([np.arange(start, start + run.shape[self.axis]) for start, run in runs])
+        return index, np.concatenate([run for _, run in runs], axis=self.axis)
+
+
+class Sequential(Stored):
+    """Samples in blocks that are made anew for every pass; `blocks` says how.
+
+    The shape has to be known. One thread at a time moves on; who wants earlier samples begins anew.
+    """
+
+    sequential = True
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype, axis: int, names: tuple[str, ...] | None) -> None:
+        self.shape, self.dtype, self.axis, self.names = shape, dtype, axis, names
+        self._unread()
+
+    def _unread(self) -> None:
+        self._lock = threading.RLock()
+        self._iterator: Iterator[np.ndarray] = iter(())
+        self._block, self._begin, self._end = np.empty((0, 0)), 0, -1
+        self._reservoir: Reservoir | None = None
+        self._kept, self.drawable = np.empty((0, 0)), None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is of; not how far it was read."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "drawable"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._unread()
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All samples, in the orientation of ``shape``."""
+        raise NotImplementedError  # abstract: files and factories make their blocks each in their own way
+
+    def keep(self, reservoir: Reservoir) -> None:
+        """Let subsets be drawn of what the reservoir holds."""
+        self.drawable, self._kept = reservoir.drawn()
+
+    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
+        with self._lock:
+            if start < self._begin or self._end < 0:
+                self._begin_anew()
+            try:
+                part = self._through(start, stop)
+            except BaseException:
+                self._end = -1  # an iterator that has failed is at its end
+                raise
+        return part[:, features] if self.axis == 0 else part[features, :]
+
+    def _through(self, start: int, stop: int) -> np.ndarray:
+        found = []
+        while start < stop:
+            if start >= self._end:
+                self._move_on()
+                continue
+            end = min(stop, self._end)
+            # copied: who makes the blocks may make the next in the same memory
+            found.append(cut(self._block, start - self._begin, end - self._begin, self.axis).copy())
+            start = end
+        if stop == self.m:
+            self._finish()
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
+
+    def _begin_anew(self) -> None:
+        self._iterator = iter(self.blocks())
+        self._begin = self._end = 0
+        self._reservoir = Reservoir(self.axis) if self.drawable is None else None
+
+    def _move_on(self) -> None:
+        block = next(self._iterator, None)
+        if block is None:
+            raise BlockError(f"X ended after {self._end} samples; it held {self.m} when the fit began")
+        self._block, self._begin = block, self._end
+        self._end += block.shape[self.axis]
+        if self._reservoir is not None:
+            self._reservoir.add(self._begin, block)
+
+    def _finish(self) -> None:
+        if next(self._iterator, None) is not None:
+            raise BlockError(f"X goes on after {self.m} samples, which were all when the fit began")
+        if self._reservoir is not None:
+            self.keep(self._reservoir)
+            self._reservoir = None
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        if self.drawable is not None:
+            at = np.minimum(np.searchsorted(self.drawable, index), len(self.drawable) - 1)
+            if np.array_equal(self.drawable[at], index):
+                return np.take(self._kept, at, axis=self.axis)
+        with self._lock:
+            return super().take(index)

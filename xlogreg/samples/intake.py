@@ -1,0 +1,351 @@
+"""What lies around every fit: samples on the place that computes, and a Model of what was found there."""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from xlogreg.arrays.choice import choose_place
+from xlogreg.arrays.devices import is_out_of_memory
+from xlogreg.arrays.place import HOST, Array, Place, dtype_name, place_of, to_host
+from xlogreg.arrays.stored import Slices, Stored
+from xlogreg.exceptions import PrecisionWarning, warn
+from xlogreg.fitting.outcome import Verdict, judge
+from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.solving import solve
+from xlogreg.inputs import labels
+from xlogreg.inputs.matrices import as_matrix, computing_dtype
+from xlogreg.inputs.options import SAMPLES, Options, dtype_option, one_of
+from xlogreg.inputs.tables import is_collection, listed, open_table
+from xlogreg.model.model import Model
+from xlogreg.model.reports import FitInfo
+from xlogreg.samples.cluster.distributed import Distributed, Parts
+from xlogreg.samples.cluster.from_dask import share_out
+from xlogreg.samples.cluster.worker import hold
+from xlogreg.samples.files.factory import take_in
+from xlogreg.samples.memory import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.threads import hold_workers
+from xlogreg.solvers.objective import ROUNDING
+from xlogreg.solvers.parameters import Parameters
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = [
+    "Setting",
+    "at_work",
+    "concluded",
+    "erased_class",
+    "gather",
+    "model_of",
+    "open_samples",
+    "parameters_at",
+    "receive",
+    "reorder",
+    "reordered",
+    "settle",
+    "settle_parts",
+    "within_memory",
+]
+
+
+FEW_FEATURES = (64, 128)  # whose algebra takes next to no time, against the passes of one model and of many
+COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
+HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
+ROOM = 0.8  # of the memory that a device has left, which X may take
+Answer = TypeVar("Answer")
+
+
+class Setting(NamedTuple):
+    """Where a fit takes place, and with which X."""
+
+    X: Any  # an array on the place that computes; `Stored`, to be read; or `Parts` with the workers of a cluster
+    samples: str
+    names: tuple[str, ...] | None
+    home: Place  # where X came from, and parameters go to
+    stored: str  # the dtype of parameters there
+    place: Place
+    dtype: str  # computed in
+    fallback: str | None
+    given: np.ndarray | None = None  # X on the host, where it was copied to a device
+
+    @property
+    def computed_by(self) -> tuple[str, str]:
+        """Backend and device, by name."""
+        X, place = self.X, self.place
+        return (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
+
+
+class Received(NamedTuple):
+    """What a fit is handed, checked."""
+
+    setting: Setting
+    targets: labels.Targets
+    weight: Array | None  # (1, m)
+
+
+def receive(
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    *,
+    samples: str,
+    targets: str,
+    backend: Any,
+    device: Any,
+    dtype: Any,
+    fallback: bool,
+    apart: bool = False,
+) -> Received:
+    """Check what the user handed in, and bring X to the place that computes.
+
+    X may be a dask collection, which the workers compute with; ``apart`` says that Y and the weights are not needed
+    here either. Or `Parts`, with their targets, and with weights that take the place of their own.
+    """
+    if is_collection(X):
+        where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
+        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
+        parts = parts if apart else parts.with_targets()
+        return Received(settle_parts(parts), parts.targets, parts.weight)
+    if isinstance(X, Parts):
+        weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
+        return Received(settle_parts(X), X.targets, weight)
+    X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
+    encoded = labels.encode_targets(Y, X.shape, samples, targets)
+    weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
+    return Received(settle(X, names, samples, backend, device, dtype, fallback), encoded, weight)
+
+
+def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Array, Any, Any, tuple[str, ...] | None]:
+    """X as numbers, and the names of its features; with Y and weights, which a factory brings along."""
+    one_of("samples", samples, SAMPLES)
+    if callable(X):
+        if Y is not None or sample_weight is not None:
+            raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
+        X, Y, sample_weight = take_in(X, samples)
+        return X, Y.T if samples == "rows" and Y.shape[0] > 1 else Y, sample_weight, X.names
+    X, names = open_table(X, samples)
+    X = as_matrix(X, samples)
+    return X, Y, sample_weight, X.names if isinstance(X, Stored) else names
+
+
+def reorder(received: Received, order: np.ndarray) -> Received:
+    """The same samples in another order (m,), copied."""
+    setting, targets, weight = received
+    place, axis = setting.place, 0 if setting.samples == "rows" else 1
+    with place.computing():
+        X = place.take(setting.X, place.put(order), axis)
+    Y, weight = (None if part is None else reordered(part, order) for part in (targets.Y, weight))
+    return Received(setting._replace(X=X), targets._replace(Y=Y), weight)
+
+
+def reordered(part: Array, order: np.ndarray) -> Array:
+    """The columns of targets or weights in another order."""
+    place = place_of(part)
+    with place.computing():
+        return place.xp.take(part, place.put(order), axis=1)
+
+
+def settle(
+    X: Array, names: tuple[str, ...] | None, samples: str, backend: Any, device: Any, dtype: Any, fallback: bool
+) -> Setting:
+    """Choose where to compute and in what, and bring X there."""
+    home = place_of(X)
+    nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
+    place, reason = choose_place(home, nbytes, backend, device, fallback)
+    free = place.free_bytes if isinstance(X, np.ndarray) else None
+    if free is not None and nbytes > ROOM * free:
+        X, reason = _stay(X, samples, f"{place} has {free / 2**30:.3g} GiB of memory left")
+    computed = _computing_dtype(X, dtype, place)
+    stored = _stored(dtype_name(X), computed)
+    setting = Setting(X, samples, names, home, stored, place, computed, reason)
+    if isinstance(X, Stored) or home == place:
+        return setting
+    moving = setting._replace(given=X if isinstance(X, np.ndarray) else None)
+    return within_memory(
+        moving, lambda setting: setting if isinstance(setting.X, Stored) else setting._replace(X=place.put(X))
+    )
+
+
+def settle_parts(parts: Parts) -> Setting:
+    """The workers compute; theta, sums and models are on the host of the client."""
+    stored = _stored(parts.stored, parts.dtype)
+    return Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
+
+
+def at_work(
+    setting: Setting, targets: list[labels.Targets], models: int = 1
+) -> contextlib.AbstractContextManager[None]:
+    """For all passes of a fit: inside, the workers of the host are its own, where they are what takes its time.
+
+    With many features, and many classes, that is the algebra between the passes, for which BLAS wants its threads.
+    Measured: up to a third of the time, of one model and of many.
+    """
+    m, n_x = setting.X.shape if setting.samples == "rows" else setting.X.shape[::-1]
+    scores = models * SCORES_SHARE if models > 1 else 0
+    large = m * max(n_x, scores) * 8 >= LEAST_BLOCKS * SMALL_BLOCK_BYTES
+    few = n_x <= FEW_FEATURES[models > 1] and all(len(target.classes) == 2 for target in targets)
+    there = setting.place == HOST and not isinstance(setting.X, Parts)
+    return hold_workers() if large and few and there else contextlib.nullcontext()
+
+
+def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
+    """What comes of the work; where the memory of the device does not suffice, once more with X left on the host."""
+    try:
+        return work(setting)
+    except Exception as error:
+        if setting.given is None or not is_out_of_memory(error):
+            raise
+    X, reason = _stay(setting.given, setting.samples, f"{setting.place} ran out of memory")
+    return work(setting._replace(X=X, fallback=reason, given=None))
+
+
+def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
+    """X as it is read from the host block by block, and the reason."""
+    size = f"X of {X.nbytes / 2**30:.3g} GiB stays on the host, and is copied block by block in each pass"
+    return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
+
+
+def _stored(dtype: str, computed: str) -> str:
+    """The dtype of parameters, of that of X."""
+    return dtype if dtype in ROUNDING else computed
+
+
+def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
+    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
+    if isinstance(setting.X, Parts):
+        return _held(setting.X, encoded, weight)
+    # probabilities keep their digits: rounded ones would have another cost
+    dtype = "int32" if encoded.numbers else setting.dtype if encoded.hard else setting.place.widest
+    Y = setting.place.put(encoded.Y, dtype)
+    with setting.place.computing():
+        weight = None if weight is None else setting.place.put(weight, setting.dtype)
+    total = labels.total_of(weight, encoded.Y.shape[1])
+    n_classes = len(encoded.classes) if encoded.numbers else None
+    return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
+
+
+def _held(parts: Parts, encoded: labels.Targets, weight: Array | None) -> Distributed:
+    """The samples of parts, which are sent what they do not have."""
+    own: dict[str, Any] = {} if encoded.Y is parts.targets.Y else {"Y": to_host(encoded.Y)}
+    if not own and weight is parts.weight:
+        return parts.source()
+    fields: dict[str, Any] = {"n_classes": len(encoded.classes) if encoded.numbers else None}
+    if weight is None:
+        fields["weight"] = None
+    else:
+        own["weight"] = to_host(weight)
+    held = parts.source().owning(hold, own, **fields)
+    return dataclasses.replace(held, total_weight=labels.total_of(weight, parts.m))
+
+
+def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
+    """Number of a class whose samples all have the weight zero."""
+    if isinstance(source, Distributed):
+        lost = np.flatnonzero(source.mass.classes == 0)
+        return int(lost[0]) if lost.size else None
+    if source.weight is None:
+        return None
+    with source.place.computing():
+        return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
+
+
+def concluded(
+    setting: Setting,
+    problem: Problem,
+    options: Options,
+    began: float = 0.0,
+    checkpoint: Monitor | None = None,
+    result: Result | None = None,
+) -> tuple[Problem, Result, Verdict]:
+    """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
+    result = solve(problem, options, began, checkpoint) if result is None else result
+    verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
+    for final in (False, False, True):
+        if verdict.again is None:
+            break
+        before, known = (problem, result), verdict
+        problem = verdict.again
+        result = solve(problem, options, began, checkpoint)
+        if problem.solver == "gd":  # which began anew
+            result = dataclasses.replace(result, passes=before[1].passes + result.passes)
+        else:
+            result = before[1].followed_by(result)
+        verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
+        cost = verdict.outcome["cost"]
+        if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
+            (problem, result), verdict = before, known
+            break
+    if verdict.said is not None:
+        warn(*verdict.said)
+    return problem, result, verdict
+
+
+def model_of(
+    setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
+) -> Model:
+    """The model, with its parameters where X came from."""
+    _warn_of_rounding(setting, problem)
+    backend, device = setting.computed_by
+    info = FitInfo(
+        solver=problem.solver,
+        backend=backend,
+        device=device,
+        dtype=setting.dtype,
+        fallback=setting.fallback,
+        seconds=seconds,
+        **verdict.outcome,
+    )
+    return Model(
+        classes=encoded.classes,
+        samples=setting.samples,
+        loss=problem.objective.loss.name,
+        costs=costs,
+        fit_info=info,
+        covariance=verdict.covariance,
+        feature_names=setting.names,
+        **parameters_at(setting, verdict.parameters),
+    )
+
+
+def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
+    """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
+    X, spread = setting.X, problem.spread
+    coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
+    if spread is None:
+        return
+    step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
+    if step.max() < 1.0:
+        return
+    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
+    if "int" in stored and np.any(problem.engine.center != 0.0):
+        return
+    deviation = np.sqrt(spread.variance[:, 0])
+    lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
+    if lost:
+        names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]
+        warn(
+            f"{coarser} rounds large values of X by up to {float(np.max(step[lost] / deviation[lost])):.1g} standard "
+            f"deviations in the features {listed(names)}: subtract a number from these before they become floats, or "
+            "hand in an X of integers alone, with a bias",
+            PrecisionWarning,
+        )
+
+
+def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
+    """Parameters of a Model where X came from."""
+    there = {name: value for name, value in parameters._asdict().items() if value is not None}
+    return {name: setting.home.put(value, setting.stored) for name, value in there.items()}
+
+
+def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
+    asked, natural = dtype_option(dtype), computing_dtype(X)
+    if (asked or natural) == "float32" or place.widest == "float64":
+        return asked or natural
+    remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""
+    if asked:
+        raise ValueError(f"dtype='float64' is not available on {place}{remedy}")
+    if dtype_name(X) == "float64":
+        warn(f"X is float64, but {place} has no float64: computing in float32{remedy}", PrecisionWarning)
+    return "float32"

@@ -1,0 +1,323 @@
+"""Samples in memory, in blocks: the only file that knows rows from columns, block sizes and devices."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xlogreg.arrays.host import lies_ready
+from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
+from xlogreg.arrays.stored import Stored
+from xlogreg.math.moves import TEMPORARIES
+from xlogreg.math.sums import Block
+from xlogreg.samples.ahead import announce, read_ahead
+from xlogreg.samples.subsets import draw_subsets
+from xlogreg.samples.threads import holding_workers, map_blocks, tree_sum
+
+__all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
+
+SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
+LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
+ARRIVING_BYTES = 64 * 2**20  # of a block that is copied to a device while others are computed with
+GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
+READ_BYTES = 256 * 2**20  # of one that is read once, unless from a file that the system has at hand the next time
+NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
+SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
+LEAST_BLOCKS = 4  # that are worth the threads
+
+Answer = TypeVar("Answer")
+Span = tuple[int, int]  # start and stop of a block
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Samples that lie in one array, on the place that computes.
+
+    Attributes
+    ----------
+    X : array (n_x, m), or (m, n_x) when ``rows``
+        Any real dtype, any layout; converted block by block, never written into. Or `Stored`: its blocks are read when
+        they are computed with, and brought to the place.
+    Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
+        With an axis in front, (t, k, m) or (t, 1, m), where models that share X have their own. None only where
+        nothing but X is looked at.
+    weight : array (1, m), or (t, 1, m), or None
+    place, dtype : Place, str
+        Where and in what the blocks are computed.
+    total_weight : float, or ndarray (g,) of the models
+        Sum of the weights; m without.
+    rows : bool
+        Whether the samples are the rows of X.
+    n_classes : int or None
+        Number of classes that the class numbers in Y stand for; they become one-hot columns by block.
+    center : array (n_x, 1), or None
+        Subtracted from every block of X before anything is computed with it.
+    target_of, weight_of : ndarray (g,), or None
+        Which of the targets, and of the weights, belong to each of g models, where there are several.
+    index : array (m,), or None
+        Which samples of X are meant; they are fetched block by block. Y and weight hold no others.
+    """
+
+    X: Array
+    Y: Array
+    weight: Array | None
+    place: Place
+    dtype: str
+    total_weight: float | np.ndarray
+    rows: bool = False
+    n_classes: int | None = None
+    center: Array | None = None
+    block_bytes: int | None = None
+    index: Array | None = None
+    target_of: np.ndarray | None = None
+    weight_of: np.ndarray | None = None
+
+    @property
+    def n_x(self) -> int:
+        return self.X.shape[1] if self.rows else self.X.shape[0]
+
+    @property
+    def m(self) -> int:
+        return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays: by them dask decides what to move between workers, and what to write to the disk."""
+        arrays = [array for array in (self.X, self.Y, self.weight) if array is not None]
+        return sum(math.prod(array.shape) * getattr(array.dtype, "itemsize", 8) for array in arrays)
+
+    @property
+    def converts(self) -> bool:
+        """Whether blocks are made of X, not cut out of it."""
+        return self.stored or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
+
+    @property
+    def stored(self) -> bool:
+        """Whether X is read block by block."""
+        return isinstance(self.X, Stored)
+
+    @functools.cached_property
+    def exact(self) -> bool:
+        """Whether X holds integers that have to be centred before they become floats, which do not tell them apart."""
+        wide = self.center is not None and dtype_name(self.X).endswith(("int32", "int64"))
+        return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
+
+    def centered(self, center: Array) -> "InMemory":
+        """The same samples, as X - center."""
+        return dataclasses.replace(self, center=self.place.put(center, self.dtype))
+
+    def uncentered(self) -> "InMemory":
+        """The same samples, as X."""
+        return self if self.center is None else self._uncentered
+
+    @functools.cached_property
+    def _uncentered(self) -> "InMemory":
+        return dataclasses.replace(self, center=None)  # once, with what it keeps at hand
+
+    def keep(self, models: np.ndarray) -> "InMemory":
+        """The same samples for some of the models only, by number."""
+        total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
+        chosen = {
+            name: getattr(self, name)[models] for name in ("target_of", "weight_of") if getattr(self, name) is not None
+        }
+        return dataclasses.replace(self, total_weight=total, **chosen)
+
+    def alone(self, model: int) -> "InMemory":
+        """The same samples with the targets and weights of one of the models."""
+        chosen = self.keep(np.asarray([model]))
+        Y = self.Y if chosen.target_of is None else self.Y[int(chosen.target_of[0]), :, :]
+        weight = self.weight
+        if weight is not None and chosen.weight_of is not None:
+            weight = weight[int(chosen.weight_of[0]), :, :]
+        total = float(np.ravel(chosen.total_weight)[0])
+        return dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, target_of=None, weight_of=None)
+
+    def widened(self) -> "InMemory":
+        """The same samples, computed with in the widest float of the place."""
+        return dataclasses.replace(self, dtype=self.place.widest)  # in which each block gets its weights, too
+
+    @property
+    def drawable(self) -> np.ndarray | None:
+        """The samples (n,), by number, that a subset may be of; None for all."""
+        return self.X.drawable if isinstance(self.X, Stored) and self.index is None else None
+
+    def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
+        """Disjoint random subsets of about so many samples each, see `draw_subsets`."""
+        return draw_subsets(self, counts, shares, rng)
+
+    def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
+        """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
+        xp, place = self.place.xp, self.place
+        with place.computing():
+            Y, weight = (None if a is None else xp.take(a, index, axis=1) for a in (self.Y, self.weight))
+            widest = place.dtype(place.widest)
+            total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
+            part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
+            once = self.stored and gathered and not (self.X.concurrent and place == HOST)
+            held = part.m * part.n_x * 8 <= (READ_BYTES if once else gathered)
+            return dataclasses.replace(part, X=self._fetched(index), index=None) if held else part
+
+    def _fetched(self, index: Array) -> Array:
+        """Samples of X, by number, in the orientation that they lie in."""
+        if isinstance(self.X, Stored):
+            return self.place.put(self.X.take(to_host(index)))
+        return self.place.take(self.X, index, axis=0 if self.rows else 1)
+
+    @functools.cached_property
+    def effective_samples(self) -> float:
+        """(sum s)^2 / sum s^2 of the weights s; m without (Kish, Survey Sampling, 1965)."""
+        if self.weight is None:
+            return float(self.m)
+        with self.place.computing():
+            scaled = self.weight * (self.m / self.total_weight)  # whose squares neither overflow nor vanish
+            return self.m**2 / float(self.place.xp.sum(scaled * scaled))
+
+    def settled(self) -> "InMemory":
+        """The same samples as they are computed with, where one block holds them: converted once, not in each pass."""
+        return self if not self.converts or len(self.spans()) > 1 else self._converted()
+
+    def narrowed(self) -> "InMemory":
+        """The same samples, computed with in float32; converted once, up to a size."""
+        narrow = dataclasses.replace(self, dtype="float32")
+        return narrow._converted() if self.m * self.n_x * 4 <= NARROWED_BYTES else narrow
+
+    def _converted(self) -> "InMemory":
+        with self.place.computing():
+            X = self.place.xp.asarray(self.computed(0, self.m), copy=True)
+        return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
+
+    def targets(self, start: int, stop: int) -> Array:
+        """Y (k, stop - start) of these samples, in the computing dtype."""
+        xp, Y = self.place.xp, self._cut(self.Y, self.target_of, start, stop)
+        if self.n_classes is not None:
+            Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
+        return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
+
+    def shares(self) -> np.ndarray:
+        """Share of every class (K,), both of two, by weight; without a look at X."""
+        xp = self.place.xp
+        with self.place.computing():
+            widest = self.place.dtype(self.place.widest)
+            weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
+            weight = weight if self.weight is None else xp.astype(self.weight, widest)
+            mass = tree_sum((self._hot(*span) @ weight[:, span[0] : span[1]].T,) for span in self.spans())[0]
+        return to_host(mass)[:, 0].astype(np.float64) / self.total_weight
+
+    def _hot(self, start: int, stop: int) -> Array:
+        """Targets (K, stop - start) of all classes, both of two, in the widest float."""
+        Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
+        return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
+
+    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Span]:
+        """Start and stop of each block, for a function that makes so many temporaries of its size.
+
+        ``outputs``: scores of a sample, where many models make more of them than a block should hold.
+        """
+        itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
+        temporaries += self.index is not None  # and what is fetched is one
+        large = ARRIVING_BYTES if self.stored else LARGE_BLOCK_BYTES
+        limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
+        count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
+        if not self.place.small_blocks and not self.converts:
+            count = 1  # slices are copies there, and nothing is to be converted
+        count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
+        size = math.ceil(self.m / max(1, min(count, self.m)))
+        return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
+
+    def raw(self, start: int, stop: int) -> Array:
+        """X (n_x, stop - start) of these samples, in X's own dtype."""
+        if self.index is not None:
+            X = self._fetched(self.index[start:stop])
+        elif isinstance(self.X, Stored):
+            X = self.place.send(self.X.read(start, stop))
+        elif self.rows:  # cut before it is transposed: some libraries copy what they transpose
+            X = self.X[start:stop, :]
+        else:
+            X = self.X if stop - start == self.m else self.X[:, start:stop]
+        return X.T if self.rows else X
+
+    def features(self, part: slice) -> Array:
+        """X (n, m) of some of the features, in X's own dtype."""
+        if isinstance(self.X, Stored):
+            X = self.place.put(self.X.read(0, self.X.m, part))
+        else:
+            X = self.X[:, part] if self.rows else self.X[part, :]
+        X = X.T if self.rows else X
+        return X if self.index is None else self.place.take(X, self.index, axis=1)
+
+    @functools.cached_property
+    def _at_hand(self) -> Block | None:
+        """All samples, where they are one small block that is used as it lies there: many passes over little data."""
+        small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
+        if not small or self.converts or self.index is not None or self.block_bytes is not None:
+            return None
+        return self.block(0, self.m)
+
+    def block(self, start: int, stop: int, raw: Array | None = None) -> Block:
+        """These samples, of ``raw`` where that was fetched; X may be overwritten by the next block of the thread."""
+        weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
+        if weight is not None and dtype_name(weight) != self.dtype:  # counts, and folds
+            weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
+        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start)
+
+    def computed(self, start: int, stop: int, raw: Array | None = None) -> Array:
+        """X (n_x, stop - start) of these samples as it is computed with, see `block`."""
+        raw = self.raw(start, stop) if raw is None else raw
+        return self.place.convert(raw, self.dtype, self.center, self.exact)
+
+    def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
+        """Targets or weights of these samples; with an axis in front for models that have their own."""
+        part = values if stop - start == self.m else values[..., start:stop]
+        return part if of is None else self.place.xp.take(part, self.place.put(of), axis=0)
+
+    def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
+        """One pass, see `Source.sum`."""
+        theta = arguments[0]
+        owned = self.target_of if self.weight_of is None else self.weight_of
+        g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
+        outputs = g * theta.shape[2] if g > 1 else 0  # of many models
+        if self.place == HOST and not outputs and type(theta) is np.ndarray and self._at_hand is not None:
+            with HOST.computing():
+                return function(self._at_hand, *arguments)
+        home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
+        spans = self.spans(TEMPORARIES.get(function, 1), outputs)
+        with self.place.computing():
+            sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
+            function = self.place.compiled(function, arguments)
+            if len(spans) == 1:
+                return home.bring(function(self.block(*spans[0]), *sent))
+            # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one softmax model
+            busy = self.converts or outputs > 0 or holding_workers() > 0
+            return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
+
+    def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:
+        """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
+        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
+        fetched: Iterable[tuple[Span, Array | None]] = ((span, None) for span in spans)
+        alone = self.stored and in_threads and self.X.concurrent
+        if alone and self.index is None:
+            fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
+        elif self.stored and not alone:
+            fetched = read_ahead(self._arrived, spans)
+
+        def answer(item: tuple[Span, Array | None]) -> Answer:
+            with self.place.computing():  # which a thread does not inherit
+                return function(*item[0], item[1])
+
+        return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
+
+    def _arrived(self, span: Span) -> Array:
+        with self.place.computing():
+            return self.raw(*span)
+
+
+def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
+    """function(X of a block) (k, samples) of every block, side by side (k, m)."""
+    parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
+    if len(parts) == 1:
+        return parts[0]
+    with source.place.computing():
+        return source.place.xp.concat(parts, axis=-1)

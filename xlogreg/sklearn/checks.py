@@ -1,0 +1,180 @@
+"""What estimators are handed, as scikit-learn understands it: samples in rows, labels, weights, parameters.
+
+Arrays are taken as they are, after a look at their shape: the fit finds out by itself where X is not finite.
+Everything else goes through scikit-learn's own checks, and so fails with its words.
+"""
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from xlogreg.arrays.library import is_sparse
+from xlogreg.arrays.place import Array, Place, is_array, to_host
+from xlogreg.arrays.stored import Stored, stored
+from xlogreg.inputs.labels import as_weight, encode_targets
+from xlogreg.inputs.matrices import as_matrix
+from xlogreg.inputs.options import shown
+from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of
+from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.from_dask import share_out
+
+__all__ = [
+    "class_factors",
+    "is_foreign",
+    "refuse_flags",
+    "refuse_l1",
+    "refuse_number",
+    "refuse_state",
+    "take_collection",
+    "take_features",
+    "take_labels",
+    "take_truth",
+    "take_weight",
+]
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether it is an array of a library other than NumPy."""
+    return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
+
+
+def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Parts:
+    """Samples of dask collections with their labels and weights, on the workers; the estimator gets their features."""
+    where = {"backend": estimator.backend, "device": estimator.device}
+    parts = share_out(X, y, sample_weight, samples="rows", **where)
+    estimator.n_features_in_ = parts.n_x
+    estimator.__dict__.pop("feature_names_in_", None)
+    if parts.names is not None:
+        estimator.feature_names_in_ = np.asarray(parts.names, dtype=object)
+    return parts
+
+
+def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
+    """X (m, n_x) as an array of numbers, itself where it is one; or `Stored`, where it is read in blocks.
+
+    The number of features and their names become the estimator's with ``reset``, else are compared with them.
+    """
+    if callable(X):
+        raise TypeError("X is a function: factories of blocks are for xlogreg.fit, which wants no y beside them")
+    if is_collection(X):  # looked at when its blocks are predicted
+        return X
+    odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
+    if odd or isinstance(stored(X, axis=0), Stored):
+        X = as_matrix(X, "rows")
+    elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
+        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
+    if reset:
+        estimator.n_features_in_ = X.shape[1]
+        estimator.__dict__.pop("feature_names_in_", None)
+    elif hasattr(estimator, "feature_names_in_") or X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
+        validate_data(estimator, X, reset=False, skip_check_array=True)  # which warns, or fails
+    return X
+
+
+def take_labels(estimator: Any, y: Any, m: int) -> Array:
+    """The labels of m samples (m,), of any library."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    if is_nullable(y):  # which scikit-learn makes floats of, and so one label of several large ones
+        y = column_values(y, "y")
+    if is_foreign(y):
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    elif not (type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"):
+        y = column_or_1d(y, warn=True)
+        y = _plain(y)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+    if y.ndim != 1 or y.shape[0] != m:
+        raise ValueError(f"X holds {m} samples, so y must have the shape ({m},); got {tuple(y.shape)}")
+    return y
+
+
+def take_truth(y: Any) -> Any:
+    """Labels to judge by, as scikit-learn's metrics take them."""
+    return to_host(y) if is_foreign(y) else _plain(y)
+
+
+def _plain(y: Any) -> Any:
+    """Labels that came as objects, in the dtype of what they are: scikit-learn knows no such type of label."""
+    found = numbers_of(np.asarray(y)) if getattr(getattr(y, "dtype", None), "kind", "") == "O" else None
+    return y if found is None else found
+
+
+def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -> Array | None:
+    """The weights of the samples times those of their classes (1, m), on the place; None for ones."""
+    m, xp = y.shape[0], place.xp
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(m, sample_weight)
+    weight = as_weight(sample_weight, m)
+    with place.computing():
+        weight = None if weight is None else place.put(weight, place.widest)
+    if class_weight is None:
+        return weight
+    encoded = encode_targets(y, (m, 0), "rows", "labels")
+    labels, K = place.put(encoded.Y, "int32"), len(encoded.classes)
+    if weight is None:
+        weight = xp.ones((1, m), dtype=place.dtype(place.widest), device=place.device)
+
+    def masses() -> np.ndarray:
+        return np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
+
+    factors = class_factors(class_weight, encoded.classes, masses)
+    return weight * xp.take(place.put(factors, place.widest), xp.reshape(labels, (-1,)), axis=0)
+
+
+def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], np.ndarray]) -> np.ndarray:
+    """What the weights of each class (K,) are multiplied by; ``weights`` gives their sums."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        masses = weights()
+        return np.sum(masses) / (len(classes) * np.where(masses > 0, masses, 1.0))
+    factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not np.all(np.isfinite(factors) & (factors >= 0)):
+        raise ValueError(f"class_weight must be finite and not negative; got {factors.tolist()} for {classes.tolist()}")
+    if not np.all(factors):
+        label = classes.tolist()[int(np.argmin(factors))]
+        raise ValueError(f"class_weight is 0 for the class {label!r}, which would be fitted to no sample; leave it out")
+    return factors
+
+
+def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
+    """Refuse penalties that are not offered, by the name of the parameter."""
+    if not (penalty is None or (isinstance(penalty, str) and penalty in ("deprecated", "l2"))):
+        raise ValueError(
+            f"penalty={shown(penalty)} is not supported, only 'l2' and None: there is no L1 or elastic net yet"
+        )
+    if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):
+        raise ValueError(f"{name}={shown(l1_ratio)} is not supported, only 0 (L2): there is no L1 or elastic net yet")
+
+
+def refuse_number(name: str, value: Any, zero: bool = False) -> None:
+    """Refuse what is no number above 0, or 0 or more; infinity is one."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer that no float holds
+        number = math.nan
+    if not (number > 0 or (zero and number == 0)):
+        raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, as a float, not {shown(value)}")
+
+
+def refuse_flags(estimator: Any) -> None:
+    """Refuse what is neither True nor False where an estimator has such a parameter."""
+    for name in ("fit_intercept", "warm_start", "refit"):
+        value = getattr(estimator, name, False)
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def refuse_state(state: Any) -> None:
+    """Refuse a random_state that scikit-learn would refuse."""
+    whole = isinstance(state, numbers.Integral) and int(state) >= 0
+    if not (whole or state is None or isinstance(state, np.random.RandomState)):
+        raise ValueError(f"random_state must be a whole number >= 0, a RandomState or None, not {shown(state)}")

@@ -1,0 +1,278 @@
+"""`LogisticRegressionCV` as scikit-learn will have it: all folds at all C fitted together."""
+
+import copy
+import numbers
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn import get_config
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch, metadata_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.validation import _check_method_params
+
+from xlogreg.arrays.place import HOST, Array, place_of, to_host
+from xlogreg.arrays.stored import Stored
+from xlogreg.inputs.labels import as_weight, total_of
+from xlogreg.inputs.options import shown
+from xlogreg.inputs.tables import is_collection
+from xlogreg.model.model import Model
+from xlogreg.model.to_sklearn import folded, labelled
+from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.sklearn.checks import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
+from xlogreg.sklearn.grid import fit_folds
+from xlogreg.sklearn.logistic import LogisticRegression, classes_of
+
+__all__ = ["LogisticRegressionCV"]
+
+
+class Known(NamedTuple):
+    """A score that one pass over the test samples gives, wherever they live."""
+
+    name: str  # of `Report`, and of `LeftOut.scores`
+    sign: float
+
+
+SCORES = {"neg_log_loss": Known("log_loss", -1.0), "accuracy": Known("accuracy", 1.0)}
+
+
+class LogisticRegressionCV(LogisticRegression):
+    """`LogisticRegression` whose C is chosen by cross-validation, as `sklearn.linear_model.LogisticRegressionCV` does.
+
+    Where scikit-learn 1.9 announces a change, the new meaning holds: ``scoring`` is the log loss by default, and the
+    attributes are those of ``use_legacy_attributes=False``.
+
+    Parameters
+    ----------
+    Cs : int or list of float
+        Inverse penalties; a number stands for so many from 1e-4 to 1e4. s in l2 = 1 / (C s) is the sum of the
+        weights of a fold's training part.
+    cv : int, splitter or iterable of (train, test), optional
+        None: five stratified folds.
+    scoring : str, callable or None
+        None is the accuracy. "neg_log_loss" and "accuracy" are computed where X lives, others on the host.
+    refit : bool
+        Whether to fit all samples at the C whose mean score is best. If not, parameters and C are the means of those
+        that are best in each fold.
+    l1_ratios : (0.0,) or None
+    use_legacy_attributes : False
+    fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
+        As for `LogisticRegression`; ``penalty`` is "l2".
+    backend, device : optional
+        As for `LogisticRegression`.
+
+    Attributes
+    ----------
+    coef_, intercept_, classes_, n_features_in_, feature_names_in_
+        As for `LogisticRegression`. These and the arrays below live where X lived.
+    Cs_ : array (n_cs,)
+    C_, l1_ratio_ : float
+    scores_ : array (n_folds, 1, n_cs)
+    coefs_paths_ : array (n_folds, 1, n_cs, 1 or n_classes, n_features + 1)
+        Without the last column for fit_intercept=False. A class that the training part lacks has the weights 0, and an
+        intercept so low that its probability is below eps.
+    n_iter_ : array (n_folds, 1, n_cs)
+    l1_ratios_ : array (1,)
+    fit_info_ : FitInfo
+        Of the fit to all samples; with ``refit`` only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from xlogreg import LogisticRegressionCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0, 100.0]).fit(X, y)
+    >>> classifier.C_, classifier.scores_.shape
+    (100.0, (5, 1, 4))
+    """
+
+    __metadata_request__score = {"sample_weight": metadata_routing.UNUSED}  # noqa: RUF012  the scorer asks for it
+
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        l1_ratios: Any = (0.0,),
+        fit_intercept: bool = True,
+        cv: Any = None,
+        dual: bool = False,
+        penalty: Any = "deprecated",
+        scoring: Any = "neg_log_loss",
+        solver: str = "lbfgs",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        class_weight: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        refit: bool = True,
+        intercept_scaling: float = 1.0,
+        random_state: Any = None,
+        use_legacy_attributes: bool = False,
+        backend: str | None = None,
+        device: Any = None,
+    ) -> None:
+        self.Cs = Cs
+        self.l1_ratios = l1_ratios
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.dual = dual
+        self.penalty = penalty
+        self.scoring = scoring
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.refit = refit
+        self.intercept_scaling = intercept_scaling
+        self.random_state = random_state
+        self.use_legacy_attributes = use_legacy_attributes
+        self.backend = backend
+        self.device = device
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+        """Choose C on folds of the samples X (m, n_features) with the labels y (m,), and fit.
+
+        Parameters
+        ----------
+        X : array or frame (m, n_features)
+            Of dask, too: fitted by the workers of the client that was started last.
+        y : array (m,)
+        sample_weight : array (m,), optional
+            Of the fits, and of the scores of the folds.
+        **params
+            For the splitter and the scorer, as metadata routing says.
+        """
+        refuse_l1(self.penalty, "l1_ratios", self.l1_ratios)
+        if self.penalty is None:
+            raise ValueError("penalty=None is not supported: there is no C to choose; use Cs=[numpy.inf]")
+        if self.use_legacy_attributes:
+            raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
+        Cs = self._grid()
+        if is_collection(X):
+            X = take_collection(self, X, y, sample_weight).with_targets()
+            y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
+        else:
+            X = take_features(self, X, reset=True)
+            y, home = take_labels(self, y, X.shape[0]), place_of(X)
+        labels = to_host(y)
+        if sample_weight is not None:
+            params = {"sample_weight": sample_weight} | params
+        routed = self._routed("fit", _on_host(params))
+        seen = labels if isinstance(X, (Parts, Stored)) else X  # of which splitters want the length
+        folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
+        weight = take_weight(sample_weight, self.class_weight, y, home)
+        flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
+        models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
+        self.classes_ = classes_of(flat[0], y)
+        self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
+        known = self._known(routed.scorer.score)
+        if left is not None and known is not None:
+            by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
+            scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
+        else:
+            known = None if np.any(lacking) else known  # whose probabilities are not clipped
+            rows = zip(folds, models, strict=True)
+            scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score, known) for (_, test), row in rows])
+        found = [[folded(model) for model in row] for row in models]
+        paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in found])
+        self.scores_ = home.put(scores[:, None])
+        self.coefs_paths_ = home.put(paths[:, None])
+        if self.refit:
+            self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
+            self._fit_all(X, y, weight, self.C_, total_of(weight, X.shape[0]))
+        else:
+            best = np.argmax(scores, axis=1)
+            self.C_ = float(np.mean(Cs[best]))
+            self._adopt([row[number] for row, number in zip(models, best, strict=True)])
+            if not self.fit_intercept:  # a class that a fold lacks has a bias all the same
+                self.intercept_ = self.intercept_ * 0.0
+            self.__dict__.pop("fit_info_", None)  # of a fit before this one
+        steps = [[model.fit_info.iterations for model in row] for row in models]
+        self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
+        return self
+
+    def _grid(self) -> np.ndarray:
+        try:
+            count = isinstance(self.Cs, numbers.Integral)
+            Cs = np.logspace(-4, 4, max(self.Cs, 0)) if count else np.asarray(self.Cs, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            Cs = np.zeros(0)
+        if Cs.ndim != 1 or Cs.shape[0] == 0 or not np.all(Cs > 0):
+            raise ValueError(f"Cs must be a list of numbers above 0, or how many of them to try, not {shown(self.Cs)}")
+        return Cs
+
+    def _scores(
+        self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any], known: "Known | None"
+    ) -> list[float]:
+        """Of models, on the test samples of a fold."""
+        test = np.arange(X.shape[0])[test]
+        params = _check_method_params(X, params, indices=test)
+        X, y = (_rows(value, test) for value in (X, y))
+        fold, scored = copy.copy(self), []
+        fold.__dict__.pop("feature_names_in_", None)  # X has none any more
+        for model in models:
+            fold._adopt([model])
+            scored.append(fold._score(X, y, params, known, labelled(self._scorer(), self.classes_)))
+        return scored
+
+    def _score(self, X: Any, y: Any, params: dict[str, Any], known: "Known | None", scorer: Any) -> float:
+        """By what is known of ``scoring``, or by its scorer, with what is passed on to it."""
+        if known is not None:
+            return known.sign * getattr(self._take(X, "score")[0].evaluate(X, y, **params), known.name)
+        if is_foreign(X):
+            return scorer(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
+        return scorer(self, X, y, **params)
+
+    def score(  # type: ignore[override]  # as scikit-learn's does
+        self, X: Any, y: Any, *, sample_weight: Any = None, **score_params: Any
+    ) -> float:
+        """The score that ``scoring`` names, of samples X (m, n_features) with the labels y (m,)."""
+        if sample_weight is not None:
+            score_params["sample_weight"] = sample_weight
+        params = self._routed("score", _on_host(score_params)).scorer.score
+        if (
+            self.scoring is None or self._known({}) is SCORES["accuracy"]
+        ):  # also of labels that were not there to be fitted
+            return super().score(X, y, **params)
+        return self._score(X, y, params, self._known(params), self._scorer())
+
+    def _known(self, params: dict[str, Any]) -> "Known | None":
+        """The score, where it is one that needs no scorer of scikit-learn."""
+        name = "accuracy" if self.scoring is None else self.scoring
+        return SCORES.get(name) if isinstance(name, str) and params.keys() <= {"sample_weight"} else None
+
+    def _scorer(self) -> Any:
+        return get_scorer("accuracy" if self.scoring is None else self.scoring)
+
+    def _routed(self, method: str, params: dict[str, Any]) -> Bunch:
+        """Which of the parameters of fit or score are for the splitter, and which for the scorer."""
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, method, **params)
+        if params.keys() - {"sample_weight"}:
+            raise ValueError(f"{', '.join(params)} need sklearn.set_config(enable_metadata_routing=True)")
+        return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=params))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """What fit and score ask for and pass on, as scikit-learn's metadata routing wants to know."""
+        scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
+            .add(scorer=self._scorer(), method_mapping=scoring)
+        )
+
+
+def _rows(values: Array | Parts | Stored, indices: np.ndarray) -> Array:
+    if isinstance(values, (Parts, Stored)):
+        ascending, back = np.unique(indices, return_inverse=True)
+        return (values.rows(ascending) if isinstance(values, Parts) else values.take(ascending))[back]
+    place = place_of(values)
+    return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
+
+
+def _on_host(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: to_host(value) if is_foreign(value) else value for name, value in params.items()}

@@ -1,0 +1,77 @@
+"""What is proved of an answer: its cost, its gradient, and how far from the minimum it is at most.
+
+The gap J - min J is known in one of two ways:
+
+- "decrement": half the squared Newton decrement g' H^-1 g / 2, from the Hessian of all samples;
+- "bound": a proof, by duality. For any probabilities alpha of the samples whose means are those of the targets,
+  min J >= mean H(alpha) - sum_j V_j^2 / (2 l2 T_j^2), H the entropy, V = X (alpha - Y)' / s (Yu, Huang & Lin, Dual
+  coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum A is nearly such an alpha:
+  mixed with one constant distribution c it is one exactly, alpha = (1 - tau) A + tau c.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import Array
+from xlogreg.solvers.descent import decrement
+from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.objective import Evaluation, Objective
+
+__all__ = ["EXPANSION_LIMIT", "Certificate", "certify"]
+
+EXPANSION_LIMIT = 1000  # parameters up to which a Hessian of all samples is worth its m p^2 operations
+
+
+class Certificate(NamedTuple):
+    """The objective at theta, of g models, and the gap."""
+
+    here: Evaluation
+    gap: Array | None  # (g,); None where it is not known
+    known: str  # "decrement", "bound" or ""
+    passes: int
+
+
+def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMIT) -> Certificate:
+    """Certificate of theta (n_x + 1, g, k) on the host: one pass, or two for the bound.
+
+    ``limit``: parameters up to which it is by the Hessian.
+    """
+    rows, _, k = theta.shape
+    if objective.loss.curvature is None:
+        return Certificate(objective.evaluate(theta), None, "", 1)
+    if rows * k <= limit:
+        newton = Newton.of(objective)
+        here = newton.evaluate(objective, theta)
+        return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)
+    here = objective.evaluate(theta)
+    if not np.all(objective.l2 > 0):
+        return Certificate(here, None, "", 1)
+    return Certificate(here, _bound(objective, theta, here), "bound", 2)
+
+
+def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndarray:
+    """Upper bounds (g,) of J - min J: one pass, for the means of x and of x y'."""
+    ridge = objective.ridge
+    data = here.gradient - ridge * theta  # of the losses alone: X (A - Y)' / s, and mean A - mean Y
+    slopes = np.sum(data * theta, axis=(0, 2))
+    entropy = here.loss - slopes  # mean H(A), since L(z, y) = H(a) + (a - y)'z
+    V, constant = data[:-1], np.zeros_like(entropy)
+    if objective.free[-1, 0, 0] > 0:
+        means = objective.source.shares()[None, :]  # of the targets, of all classes (1, K)
+        e = data[-1]
+        e = np.concatenate([-e, e], axis=1) if e.shape[1] == 1 else e
+        rho = np.max(e / means, axis=1)  # the least that leaves c without negative entries
+        tau = rho / (1.0 + rho)
+        c = np.maximum(means - e / np.where(rho > 0, rho, 1.0)[:, None], 0.0)
+        constant = tau * -np.sum(c * np.log(np.where(c > 0, c, 1.0)), axis=1)
+        entropy = (1.0 - tau) * entropy
+        x, xy = objective.correlations()
+        kept = c if data.shape[2] > 1 else c[:, 1:]
+        V = (1.0 - tau[:, None]) * V + tau[:, None] * (x * kept - xy)
+    needed = ridge[:-1] > 0  # a feature that may not move has neither penalty nor slope
+    lower = (
+        entropy + constant - np.sum(np.where(needed, V * V / (2.0 * np.where(needed, ridge[:-1], 1.0)), 0.0), (0, 2))
+    )
+    rounding = 8.0 * objective.noise * (np.abs(here.value) + np.sum(np.abs(data * theta), axis=(0, 2)))
+    return here.value - lower + rounding

@@ -1,0 +1,192 @@
+"""Coordinates of the parameters: X~ = (X - center) / scale, and the way there and back.
+
+The score is one number in any of them: z = w'x + b = u'x~ + v with w = u / scale, b = v - w'center.
+All on the host in float64.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import HOST, Array
+from xlogreg.math.losses import RARE
+from xlogreg.math.sums import size_terms, spread_terms, spreads_terms
+from xlogreg.samples.folds import Folds
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.source import Samples, host_center
+
+__all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread", "measure_spreads"]
+
+
+DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
+ROUNDED = 1e-10  # of the second moment, up to which a variance is rounding
+LACKING = 0.1  # of the second moment
+SEEN = 100  # samples that make up the second moment of a feature, at the least, for its curvature to be known
+
+
+class Coordinates(NamedTuple):
+    """X~ = (X - center) / scale; both (n_x, 1)."""
+
+    center: np.ndarray
+    scale: np.ndarray
+
+    def theta_of(self, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """theta (n_x + 1, 1, k) of parameters w (n_x, k), b (k, 1) for X."""
+        return np.concatenate([w * self.scale, (b + w.T @ self.center).T])[:, None, :]
+
+    def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """w (n_x, k) and b (k, 1) for X, of theta (n_x + 1, 1, k)."""
+        w = theta[:-1, 0, :] / self.scale
+        return w, theta[-1:, 0, :].T - w.T @ self.center
+
+    def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """w (n_x, k) and v (k, 1) for X - center, of theta (n_x + 1, 1, k)."""
+        return theta[:-1, 0, :] / self.scale, theta[-1:, 0, :].T
+
+    def covariance_of(self, covariance: np.ndarray) -> np.ndarray:
+        """Covariance of (w, b) for X, of that of theta ((n_x + 1) k, (n_x + 1) k)."""
+        n_x = self.scale.shape[0]
+        k = covariance.shape[0] // (n_x + 1)
+        jacobian = np.diag(np.append(1.0 / self.scale[:, 0], 1.0))
+        jacobian[-1, :-1] = -self.center[:, 0] / self.scale[:, 0]
+        jacobian = np.kron(jacobian, np.eye(k)) if k > 1 else jacobian
+        return jacobian @ covariance @ jacobian.T
+
+    def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
+        """The gradient dTheta (n_x + 1, 1, k) in the ``other`` coordinates."""
+        dU, dv = dTheta[:-1, 0, :], dTheta[-1:, 0, :]
+        shift = (self.center - other.center) / other.scale
+        return np.concatenate([dU * self.scale / other.scale + shift * dv, dv])[:, None, :]
+
+
+class Spread(NamedTuple):
+    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and the passes that took.
+
+    ``opposite`` is the share of the first of two classes, where one less that of the second has lost its digits.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    targets: np.ndarray
+    passes: int
+    opposite: float | None = None
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of every class (K,), both of two, by weight."""
+        shares = self.targets[:, 0]
+        if shares.shape[0] > 1:
+            return shares
+        return np.concatenate([1.0 - shares if self.opposite is None else [self.opposite], shares])
+
+
+def measure_spread(source: Samples, exact: bool = False) -> Spread:
+    """From all samples, in one pass, or in two where a mean drowns the variance, or a square overflows or vanishes.
+
+    NaN or infinite where X holds values that are not finite, or whose squares are not. The first pass may be off by a
+    tenth in float32, which is as good as any for a scale that only the engine sees; ``exact`` wants the second.
+    """
+    spread = _spread_about(source, np.zeros((source.n_x, 1)))
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(spread.variance)
+        told = finite & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
+    if not finite.all():
+        refuse_nonfinite(source)  # as it is computed with; if it is finite, its squares are not
+    if exact or not told.all():
+        wide = source.widened()  # rounding would pass for variance
+        wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
+        spread = _spread_about(wide, host_center(wide))._replace(passes=2)
+    if spread.targets.shape[0] == 1 and spread.targets[0, 0] > 1.0 - RARE[source.dtype]:
+        spread = spread._replace(opposite=float(source.shares()[0]))
+    return spread
+
+
+def _spread_about(source: Samples, origin: np.ndarray) -> Spread:
+    D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
+    return Spread(origin + D, _variance(D, D2), Y, 1)
+
+
+def _variance(D: np.ndarray, D2: np.ndarray) -> np.ndarray:
+    """Of what has the mean D and the second moment D2; 0 where that is rounding."""
+    with np.errstate(all="ignore"):
+        variance = D2 - D * D
+        return np.where((variance <= ROUNDED * D2) & np.isfinite(D2), 0.0, variance)
+
+
+def measure_spreads(source: Samples | Folds, targets: np.ndarray) -> Spread:
+    """That of each of g models, of its own samples: mean, less what the source is centred by, and variance (n_x, g).
+
+    ``targets`` (k, g) are their means, by weight. One pass about the centre; two more for a model whose mean is so far
+    from there that it drowns a variance: a feature that is constant in its samples alone, say.
+    """
+    wide = source.widened()
+    origin = np.zeros((wide.n_x, targets.shape[1], 1))
+    with np.errstate(all="ignore"):
+        D, D2 = (np.asarray(total)[:, :, 0] / source.total_weight for total in wide.sum(spreads_terms, origin))
+        variance, passes = _variance(D, D2), 1
+        drowned = np.any(DROWNING[wide.dtype] * variance < D**2, axis=0)
+    for model in np.flatnonzero(drowned).tolist():
+        own = source.alone(model)
+        spread = measure_spread(own.uncentered(), exact=True)
+        D[:, [model]], variance[:, [model]] = spread.mean - host_center(own), spread.variance
+        passes += spread.passes
+    return Spread(D, variance, targets, passes)
+
+
+def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:
+    """Those in which the user wants the penalty, and the iterates of gradient descent.
+
+    ``standardize=True`` needs the spread.
+    """
+    if standardize is True and spread is not None:
+        return Coordinates(spread.mean, np.where(spread.variance > 0, np.sqrt(spread.variance), 1.0))
+    return Coordinates(np.zeros((n_x, 1)), np.full((n_x, 1), float(standardize or 1.0)))
+
+
+def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bool) -> Coordinates:
+    """Those in which every feature has the mean zero and about the same curvature.
+
+    Without a bias the score may not be shifted, so the centre stays the user's. ``ridge`` is l2 over the
+    bound of the loss's curvature: a feature that hardly varies is curved by its penalty alone.
+    """
+    center = spread.mean if bias else user.center
+    curvature = spread.variance + (spread.mean - center) ** 2 + ridge * user.scale**2
+    return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
+
+
+class Moments(NamedTuple):
+    """What a subset knows of each feature (n_x,), in engine coordinates, where its second moment is about one."""
+
+    samples: int  # of the subset
+    second: np.ndarray  # moment of the subset
+    whole: np.ndarray  # of all samples
+    size: np.ndarray  # sum x^4 / sum x^2: the square of x where it matters. 3 if normal, m / n if not zero in n of m
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """Features of which the subset has next to nothing, or too few samples that matter: rare, or heavy-tailed."""
+        return (self.second < LACKING * self.whole) | (SEEN * self.size > self.samples)
+
+    def raised(self, H: np.ndarray, curvature: float) -> np.ndarray:
+        """H (n_x + 1, n_x + 1) with what all samples have on the diagonal of unseen features, where that is more.
+
+        In a subset such a feature may be constant, or so far out that the loss is flat. Of the others nothing is
+        raised: what chance adds would hide the small eigenvalues of correlated features.
+        """
+        floor = np.where(self.unseen, curvature * self.whole, 0.0)
+        return H + np.diag(np.append(np.maximum(floor - np.diagonal(H)[:-1], 0.0), 0.0))
+
+
+def measure_moments(subset: InMemory, spread: Spread, engine: Coordinates) -> Moments:
+    """In one pass over the subset."""
+    totals = subset.sum(size_terms, HOST.put(1.0 / engine.scale))
+    second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
+    whole = ((spread.variance + (spread.mean - engine.center) ** 2) / engine.scale**2)[:, 0]
+    return Moments(subset.m, second, whole, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0))
+
+
+def as_host(array: Array) -> np.ndarray:
+    """A small array as float64 on the host."""
+    ready = type(array) is np.ndarray and array.dtype == np.float64
+    return array if ready else HOST.put(array, "float64")

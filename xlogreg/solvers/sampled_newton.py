@@ -1,0 +1,201 @@
+"""The default way to the minimum: curvature from a few samples, gradients from all.
+
+1. Newton's method on a random subset, then on a larger one: a start within its sampling error, and a
+   Hessian there, for the price of a fraction of a pass.
+   Of many features, whose Hessians are dear, L-BFGS on one subset, and a Hessian where that is not enough.
+2. L-BFGS on all samples with that Hessian as its initial one: each pass divides the gap by about m' / p, m'
+   the samples of the Hessian and p its parameters.
+3. Where that is slow, the Hessian of all samples: Newton's method.
+
+Sub-sampled Newton as a preconditioner: Frangella, Rathore, Zhao & Udell, PROMISE (JMLR 2024). Small data, rare
+classes and start values of the user go to Newton's method at once.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.place import Array
+from xlogreg.fitting.progress import Clock
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Samples
+from xlogreg.solvers import descent
+from xlogreg.solvers.coordinates import Coordinates, Spread, measure_moments
+from xlogreg.solvers.newton import Newton
+from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.preconditioners import Diagonal, Inverse
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+
+__all__ = ["minimize", "subset_pays"]
+
+LITTLE = (200_000, 20)  # numbers of X, counted as of so many features at least, that need no subsets
+START_SAMPLES = 30  # for each parameter, in the subset that gives the start
+DEAR = 300  # parameters from which a Hessian of that subset takes longer than a gradient of all samples
+LEAST_SAMPLES = 12  # for each of so many parameters, there: more would cost more than the passes that they save
+HESSIAN_SAMPLES = (300, 2000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
+HESSIAN_WORK, READ_WORK = 2e6, 2e7  # samples times parameters that it is worth, and where X has to be read in each pass
+HESSIAN_SHARE = 32  # and no more than this share of all samples, for each parameter: the time of a gradient or two
+RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
+SUBSET_STEPS = 20
+NEAR = 0.1  # gap, in costs, of which the last step of Newton's method leaves little
+RIDGE = 0.1  # penalty, in samples of the usual size of a feature: far below what its sampling error amounts to
+SLOW, DEAR_SLOW = 3.0, 1.5  # what three steps have to divide the gap by each, or more is needed of the Hessian
+QUICK = (3.0, 1e-2)  # what L-BFGS without a Hessian divides it by on a subset, and how far, to be left without
+
+
+def subset_pays(source: Samples, spread: Spread, parameters: int) -> bool:
+    """Whether the samples are many enough, of every class, for a subset to stand for them and to save time.
+
+    Measured: up to twice the time of Newton's method where X has 100,000 numbers, and a third where it has millions.
+    """
+    if source.m * max(source.n_x, LITTLE[1]) <= LITTLE[0]:
+        return False
+    rarest = float(np.min(spread.shares)) * source.effective_samples
+    return source.effective_samples >= 2 * _least(parameters) * parameters and rarest >= RARE * parameters
+
+
+def minimize(
+    objective: Objective,
+    source: Samples,
+    start: np.ndarray,
+    *,
+    spread: Spread,
+    engine: Coordinates,
+    warm: bool,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+    clock: Clock | None = None,
+) -> Result:
+    """Minimise, from subsets to all samples; theta on the host, one model of one output.
+
+    Parameters
+    ----------
+    objective : Objective
+    source : Samples
+        Its samples.
+    start : ndarray (n_x + 1, 1, 1)
+    spread : Spread
+        Of all samples, in the coordinates of X.
+    engine : Coordinates
+        Those of theta.
+    warm : bool
+        Whether the start is better than a subset's answer: then only a Hessian is taken from one.
+    rng : numpy.random.Generator
+    tol, max_iter, monitor
+        As for `descent.minimize`.
+    clock : Clock, optional
+        Looks at the steps on subsets, and whether there is time for Newton's method.
+
+    Returns
+    -------
+    Result
+        ``passes`` counts work on subsets as its share.
+    """
+    parameters, newton = start.shape[0], Newton.of(objective)
+    read = isinstance(source, InMemory) and source.stored
+    large = _hessian_samples(source.m, parameters, READ_WORK if read else HESSIAN_WORK)
+    small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
+    dear = parameters >= DEAR
+    counts = [large] if warm or dear or large <= 1.5 * small else [small, large]
+    theta, passes, hessian, known, method = start, 0.0, None, None, None
+    for count in counts:
+        (subset,) = source.samples((count,), spread.shares, rng)
+        moments = measure_moments(subset, spread, engine)
+        ridge = RIDGE * moments.size / subset.m
+        part = _part(objective, subset, ridge)
+        rough = math.inf if warm else parameters / count
+        if dear and not warm:
+            found = _by_gradients(part, theta, rough, unique=bool(objective.l2[0, 0, 0] > 0), clock=clock)
+        else:
+            found = _by_newton(part, theta, known, rough, clock)
+        passes += found.passes * subset.m / source.m
+        if found.reason not in ("converged", "max_iter", "time_limit"):
+            theta, hessian = start, None
+            break
+        theta = theta if warm else found.theta
+        if found.last.hessian is None:  # L-BFGS goes on with the pairs of the subset
+            method = dataclasses.replace(found.method, patience=2)
+            continue
+        H = np.asarray(found.last.hessian)[0]
+        # where a feature is unseen, a step with it into a subset that sees more would go too far
+        known = None if np.any(moments.unseen) else H[None, ...]
+        hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
+        if found.reason == "time_limit":  # what is left of the time belongs to all samples
+            break
+    run: dict[str, Any] = {"tol": tol, "monitor": monitor}
+    before = None
+    final: descent.Method = newton
+    if hessian is not None:
+        method = _stepping(objective, hessian)
+    if method is not None:
+        slow = DEAR_SLOW if dear else SLOW
+        before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=slow, **run)
+        before = dataclasses.replace(before, passes=before.passes + passes)
+        if before.reason != "slow":
+            return before
+        theta, max_iter = before.theta, max_iter - before.iterations
+        if clock is not None and not clock.allows(parameters / HESSIAN_SHARE):
+            final = before.method
+    rest = descent.minimize(objective, theta, method=final, max_iter=max_iter, **run)
+    return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
+
+
+def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objective:
+    """The objective of a subset, with a penalty (n_x,) against features of which it happens to see too little."""
+    penalty = objective.l2 * objective.penalty + ridge[:, None, None]
+    return dataclasses.replace(
+        objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
+    )
+
+
+def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: float, clock: Clock | None) -> Result:
+    """Newton's method on a subset.
+
+    From the Hessian of a smaller subset, one step with that: the one taken here is better taken at the minimum.
+    """
+    newton: dict[str, Any] = {"method": Newton.of(part), "max_iter": SUBSET_STEPS, "monitor": clock}
+    if hessian is None:
+        return descent.minimize(part, theta, tol=tol, **newton)
+    nearer = descent.minimize(part, theta, method=_stepping(part, hessian), tol=math.inf, max_iter=1)
+    return nearer.followed_by(descent.minimize(part, nearer.theta, tol=NEAR, **newton))
+
+
+def _by_gradients(part: Objective, theta: np.ndarray, tol: float, unique: bool, clock: Clock | None) -> Result:
+    """L-BFGS on a subset; where that is not quick, with the Hessian of the subset where it slowed down.
+
+    There is no Hessian in the result where none was needed: features that hardly correlate, and a minimum that is
+    unique. Of several, only a Hessian tells which of them has the minimum norm.
+    """
+    slow, further = QUICK
+    run: dict[str, Any] = {"max_iter": SUBSET_STEPS, "monitor": clock}
+    found = descent.minimize(part, theta, method=_stepping(part, None), tol=further * tol, slow=slow, **run)
+    if found.reason not in ("converged", "slow", "max_iter") or (unique and found.reason == "converged"):
+        return found
+    last = part.expand(found.theta)
+    if found.reason != "converged":
+        method = _stepping(part, last.hessian)
+        found = found.followed_by(descent.minimize(part, found.theta, method=method, tol=tol, **run))
+    return dataclasses.replace(found, passes=found.passes + 1, last=last)
+
+
+def _stepping(objective: Objective, hessian: Array | None) -> QuasiNewton:
+    """L-BFGS from a Hessian, or from none: in the engine's coordinates all features have about the same curvature."""
+    if hessian is None:
+        return QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)), patience=1)
+    return QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
+
+
+def _least(parameters: int) -> int:
+    """Samples of a subset for each parameter, at the least."""
+    return START_SAMPLES if parameters < DEAR else LEAST_SAMPLES
+
+
+def _hessian_samples(m: int, parameters: int, work: float) -> int:
+    """As many as cost about the time of a gradient or two of all samples, within reason."""
+    most = int(np.clip(work / parameters**2, *HESSIAN_SAMPLES)) * parameters
+    return min(max(_least(parameters) * parameters, HESSIAN_SHARE * m // parameters), most, m // 2)

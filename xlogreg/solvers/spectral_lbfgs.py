@@ -1,0 +1,226 @@
+"""The default way for softmax models and for many features: gradients of all samples, curvature along a fixed basis.
+
+L-BFGS on all samples. Its initial Hessian is diagonal in directions u_i (x) q_j: the u_i are the principal axes of the
+features, from a random subset, once; the q_j those of the mean curvature of the classes, taken anew as the gap falls,
+and with them the diagonal. Up to WHOLE_LIMIT features the axes are all of them and the diagonal is the true one, from
+a second subset, which the first has not adapted to; beyond, they are the span of the subset, and what is outside of it
+gets the curvature at which the subset's own is half noise.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from xlogreg.arrays.place import to_host
+from xlogreg.math.logistic import scores
+from xlogreg.math.sums import class_terms, diagonal_terms
+from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.source import Samples, Source
+from xlogreg.solvers import descent
+from xlogreg.solvers.coordinates import Coordinates, Spread, as_host, measure_moments
+from xlogreg.solvers.descent import decrement
+from xlogreg.solvers.kronecker import Basis, Kronecker
+from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.preconditioners import eigen
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.span import combine_features, multiply_samples
+
+__all__ = ["RENEWALS", "Axes", "axes_pay", "minimize", "pairs_that_fit", "principal_axes", "renew"]
+
+WHOLE_LIMIT = 2500  # features whose second moment is held and decomposed
+RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
+AXES_SAMPLES = 10  # for each feature, in the subset of the axes
+DIAGONAL_SAMPLES = 2000  # at least, in the subset of the diagonal
+SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset whose span stands for many features
+SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
+BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
+MEMORY, LEAST_MEMORY = 100, 20  # pairs at most, and where they take more memory than X
+PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
+SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
+WORTH, AT_LAST = 4, 250  # n_x^2 / (m k) up to which all axes are taken at once, and where steps are slow
+
+
+def minimize(
+    objective: Objective,
+    source: Samples,
+    start: np.ndarray,
+    *,
+    spread: Spread,
+    engine: object,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+) -> Result:
+    """Minimise; theta on the host, one model of k outputs.
+
+    Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k); the coordinates of theta may be of
+    another kind than `Coordinates`. The passes of the result count work on subsets as its share.
+    """
+    k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
+    memory = pairs_that_fit(source, start.size)
+    found = principal_axes if axes_pay(source, k) else _span
+    axes = found(objective, source, spread, engine, rng)
+    passes = axes.passes
+    whole: Result | None = None
+    theta, pairs = start, ()
+    proofs: list[np.ndarray] = []
+    targets = [*(gap for gap in RENEWALS if gap > tol), tol]
+    while targets:
+        target = targets[0]
+        basis, preconditioner = axes.basis, renew(objective, axes, theta)
+        method = QuasiNewton(preconditioner, pairs, memory, rescaling=0.5, patience=2 if target <= tol else 1)
+        result = descent.minimize(
+            objective,
+            theta,
+            method=method,
+            tol=target,
+            max_iter=max_iter - (0 if whole is None else whole.iterations),
+            slow=0.0 if basis.whole or not axes_pay(source, k, AT_LAST) else SLOW,
+            monitor=monitor,
+        )
+        theta, pairs = result.theta, result.method.pairs
+        passes += axes.subset.m / source.m
+        whole = result if whole is None else whole.followed_by(result)
+        if result.reason == "converged":
+            targets.pop(0)
+            if not targets and not basis.whole and l2 > 0:
+                # outside of the span the preconditioner may hold more curvature than there is: judge by the penalty
+                cautious = decrement(result.last.gradient, -preconditioner.cautious(l2).solve(result.last.gradient))
+                whole = dataclasses.replace(whole, gap=cautious)
+                if cautious[0] > tol * result.last.value[0] and len(proofs) < PROOFS:
+                    proofs.append(cautious)
+                    targets.append(0.5 * target * float(tol * result.last.value[0] / cautious[0]))
+        if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
+            break
+        if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then
+            axes = principal_axes(objective, source, spread, engine, rng)
+            passes += axes.passes
+    assert whole is not None
+    reason = "max_iter" if targets and result.reason in ("converged", "slow") else result.reason
+    return dataclasses.replace(whole, reason=reason, passes=whole.passes + passes)
+
+
+def pairs_that_fit(source: Source, numbers: int) -> int:
+    """How many pairs of so many numbers L-BFGS may hold: as take the memory of X."""
+    return min(max(source.m * source.n_x // (2 * numbers), LEAST_MEMORY), MEMORY)
+
+
+def axes_pay(source: Samples, k: int, worth: float = WORTH) -> bool:
+    """Whether all axes cost no more time than some gradients of all samples: measured, one for n_x^2 = 4 m k."""
+    return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= worth * source.effective_samples * k
+
+
+def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
+    """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
+    first = AXES_SAMPLES * (source.n_x + 1)
+    second = max(DIAGONAL_SAMPLES, first // 2)
+    if first + second > source.effective_samples:
+        whole = source if isinstance(source, InMemory) else source.take(np.arange(source.m))
+        return whole, whole
+    axes, diagonal = source.samples((first, second), shares, rng)
+    return axes, diagonal
+
+
+def _units(objective: Objective, l2: float) -> np.ndarray:
+    """T (n_x + 1, 1): the square roots of the penalties, which only have to be right where they count."""
+    penalty = objective.penalty[:, :, 0] if l2 > 0 else np.ones_like(objective.penalty[:, :, 0])
+    least = 1e-12 / l2 if l2 > 0 else 0.0
+    return np.sqrt(np.concatenate([np.maximum(penalty, least), [[BIAS_PENALTY]]]))
+
+
+class Axes(NamedTuple):
+    """A basis, the subset that tells the curvature of the classes, that subset in the basis, and the passes it took."""
+
+    basis: Basis
+    subset: InMemory
+    rotated: InMemory | None
+    passes: float
+
+
+def principal_axes(
+    objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator
+) -> Axes:
+    """All principal axes, of the second moment of a subset."""
+    first, second = _subsets(source, spread.shares, rng)
+    T = _units(objective, float(objective.l2[0, 0, 0]))
+    S = dataclasses.replace(objective, source=first, center=None).second_moment()
+    if isinstance(engine, Coordinates):
+        S = measure_moments(first, spread, engine).raised(S, 1.0)
+    values, U = eigen(S / T / T.T)
+    left = (U / T) * objective.rows[:, 0, :]
+    return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
+
+
+def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemory:
+    """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
+    W, b = source.place.put(basis, source.dtype), source.place.put(bias, source.dtype)
+    X = map_samples(source, lambda X: scores(X, W, b.T))
+    return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
+
+
+def _span(objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
+    """The span of a subset, of as many samples as the data have directions that count against the penalty."""
+    l2 = float(objective.l2[0, 0, 0])
+    T = _units(objective, l2)
+    scale = objective.rows[:-1, 0, :] / T[:-1]
+    effective = source.effective_samples
+    least, most = (
+        max(1, min(int(factor * math.sqrt(effective)), int(effective) // 8, source.n_x // 2)) for factor in SPAN_SAMPLES
+    )
+    count, chosen = least, 0
+    while count > chosen:
+        chosen = count
+        (subset,) = source.samples((count,), spread.shares, rng)
+        root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
+        G = as_host(multiply_samples(subset, scale, subset.dtype)) * root * root.T
+        values, V = eigen(G)
+        values = np.maximum(values, 0.0)
+        tail = _half_noise(values)
+        # the curvature of a loss is at most its bound, so these are all that the gradient can tell from the penalty
+        directions = float(np.sum(values / (values + max(l2 / objective.loss.bound, tail))))
+        if chosen == least and SPAN_DIRECTIONS * directions > 1.5 * least:
+            count = min(int(SPAN_DIRECTIONS * directions), most)
+    kept = values > 1e-6 * values[-1]
+    U = combine_features(subset, root * V[:, kept] / np.sqrt(values[kept]), scale)
+    bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
+    bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
+    return Axes(
+        Basis(T, bordered, np.append(values[kept], 1.0 / BIAS_PENALTY), tail), subset, None, subset.m / source.m
+    )
+
+
+def _half_noise(values: np.ndarray) -> float:
+    """t with sum s / (s + t) = half of their number: what a subset's principal axes are worth, in the mean."""
+    low, high = 1e-12 * float(values[-1]), float(values[-1])
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if np.sum(values / (values + middle)) > len(values) / 2 else (low, middle)
+    return high
+
+
+def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
+    """The preconditioner for the curvature of the classes of each model at theta (n_x + 1, g, k)."""
+    parameters, l2s = theta * objective.rows, objective.l2[0, :, 0].tolist()
+    return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
+
+
+def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: float) -> Kronecker:
+    basis, subset, rotated, _ = axes
+    place, total = subset.place, subset.total_weight
+    W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
+    P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
+    (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, parameters)
+    k = A.shape[0]
+    center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
+    a, Q = eigen(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
+    if rotated is None:
+        diagonal = basis.values[:, None] * np.maximum(a, 0.0)
+    else:
+        (D,) = dataclasses.replace(rotated, Y=P, n_classes=None).sum(diagonal_terms, Q)
+        diagonal = to_host(D) / total
+    precision = max(objective.precision, objective.noise / basis.values.shape[0])
+    return Kronecker.of(basis, a, Q, diagonal, l2, precision)
