@@ -140,7 +140,7 @@ def test_an_interruption_while_the_answer_is_judged_is_none_too_late(problem, tm
     def stop(*_, final):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xlogreg.samples.intake.judge", stop)
+    monkeypatch.setattr("xlogreg.fitting.outcome.judge", stop)
     with pytest.raises(KeyboardInterrupt):
         xlogreg.fit(*problem, checkpoint=tmp_path / "half")
     assert xlogreg.load(tmp_path / "half").fit_info.gap < 1e-6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.fitting import progress
+from xlogreg.solvers import result
 from xlogreg.solvers.objective import Objective
 
 SOLVERS = ("auto", "newton", "lbfgs", "gd")
@@ -20,7 +20,7 @@ def look_at(monkeypatch):
 
     def install(seconds):
         began, looks = time.perf_counter(), iter(seconds)
-        monkeypatch.setattr(progress, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
+        monkeypatch.setattr(result, "time", types.SimpleNamespace(perf_counter=lambda: began + next(looks)))
 
     return install
 

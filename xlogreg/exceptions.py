@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 __all__ = [
     "BackendFallbackWarning",
@@ -22,6 +23,8 @@ __all__ = [
     "XlogregWarning",
     "expect_memory",
     "lacks_memory",
+    "one_of",
+    "shown",
     "unconverged",
     "warn",
 ]
@@ -33,6 +36,7 @@ LACKING = (
     "failed to map segment",
     "Cannot allocate memory",
 )
+SHOWN = 80  # characters of a value in an error
 _messages: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 
@@ -117,3 +121,20 @@ def warn(message: str, category: type[XlogregWarning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "xlogreg":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is none of the names."""
+    if not isinstance(value, str) or value not in allowed:
+        names = [repr(name) for name in allowed]
+        wanted = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
+        raise ValueError(f"{name} must be {wanted}, not {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it: in one line, and a short one."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of thousands of digits
+        text = f"{type(value).__name__} of thousands of digits"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({type(value).__name__})"

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import LIBRARIES, Place, place_on, why_unusable
-from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, warn
-from xlogreg.inputs.options import one_of, shown
+from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, one_of, shown, warn
 
 __all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
 

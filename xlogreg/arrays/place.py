@@ -30,6 +30,7 @@ from xlogreg.arrays.stored import Stored
 __all__ = [
     "HOST",
     "LIBRARIES",
+    "ROUNDING",
     "Array",
     "BackendStatus",
     "Place",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 Array = Any  # an array of any library that follows the array API standard
+ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}  # relative error of one operation
 SHORT_RUN = 16  # of neighbours: shorter ones are gathered one by one
 PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
 _names: dict[type, str] = {}

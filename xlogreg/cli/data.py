@@ -12,8 +12,8 @@ import polars as pl
 import xlogreg
 from xlogreg.arrays.stored import Stored, stored
 from xlogreg.cli.table_files import read_table, without
+from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.tables import column_values
-from xlogreg.model.file import expect_file
 
 __all__ = ["Samples", "as_collection", "open_features", "open_samples", "workers_at"]
 

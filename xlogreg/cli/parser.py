@@ -13,7 +13,7 @@ from typing import Any
 
 from xlogreg.arrays.place import available_backends
 from xlogreg.exceptions import XlogregWarning, lacks_memory
-from xlogreg.model.reports import printable
+from xlogreg.inputs.files import printable
 from xlogreg.version import __version__
 
 __all__ = ["main"]

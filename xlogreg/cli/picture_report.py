@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from xlogreg.images.pictures import Pictures, unflatten
+from xlogreg.inputs.files import printable, write_atomically
 from xlogreg.inputs.labels import encode_known
-from xlogreg.model.file import write_atomically
 from xlogreg.model.model import Model
-from xlogreg.model.reports import Report, printable
+from xlogreg.model.reports import Report
 from xlogreg.plots import ConfusionMatrixDisplay, WeightsDisplay
 from xlogreg.plots.display import plain
 

@@ -16,9 +16,9 @@ from xlogreg.fitting.fit_cv import Selection, fit_cv
 from xlogreg.fitting.partition import split
 from xlogreg.images.files import Skipped, read_pictures
 from xlogreg.images.pictures import Pictures, flatten, load_folder
-from xlogreg.model.file import expect_folder
+from xlogreg.inputs.files import expect_folder, printable
 from xlogreg.model.model import Model, load
-from xlogreg.model.reports import as_json, printable
+from xlogreg.model.reports import as_json
 
 __all__ = ["evaluate_pictures", "fit_pictures", "predict_pictures"]
 

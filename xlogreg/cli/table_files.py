@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from xlogreg.exceptions import expect_memory
-from xlogreg.model.file import expect_file, write_atomically
+from xlogreg.inputs.files import expect_file, write_atomically
 
 __all__ = ["read_table", "without", "write_table"]
 

@@ -13,7 +13,7 @@ from xlogreg.cli.data import as_collection, open_features, open_samples, workers
 from xlogreg.cli.table_files import write_table
 from xlogreg.fitting.fit import fit
 from xlogreg.fitting.partition import split
-from xlogreg.model.file import expect_folder
+from xlogreg.inputs.files import expect_folder
 from xlogreg.model.model import Model, load
 from xlogreg.model.reports import as_json
 

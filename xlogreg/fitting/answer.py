@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.arrays.place import ROUNDING
 from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
-from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import Coordinates, as_host
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.existence import RANK, SLOPE, Existence, decide
-from xlogreg.solvers.objective import ROUNDING, Evaluation, Objective
+from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.parameters import Parameters, as_stored
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.result import Result
@@ -83,7 +83,7 @@ def answer_of(problem: Problem, result: Result, tol: float, dtype: str) -> Answe
 
 def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
     found = _known(problem, result, tol)
-    unseen = SEEN * max(float(found.here.value[0]), -1e-3 * null_log_likelihood(problem))  # changes of the cost
+    unseen = SEEN * max(float(found.here.value[0]), -1e-3 * problem.null)  # changes of the cost
     thetas, passes = _finished(problem, found, unseen)
     for number, theta in enumerate(thetas, start=1):
         plain = problem.engine.centered_parameters_of(theta)
@@ -285,7 +285,7 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:
     """Whether the decrement may mislead, as where samples lie far out: then the step has to prove the gap."""
     loose = tol > LOOSE or result.reason not in ("converged", "time_limit")
-    loose = loose or float(here.value[0]) < -FLAT * null_log_likelihood(problem)
+    loose = loose or float(here.value[0]) < -FLAT * problem.null
     return loose or inverse.conditioning[0].condition > DOUBTFUL or problem.source.dtype == "float32"
 
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array, place_of
-from xlogreg.exceptions import ConvergenceWarning, warn
+from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
-from xlogreg.inputs.options import Options, shown
+from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, receive
 
@@ -143,7 +143,7 @@ def bootstrap(
     began = time.perf_counter()
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
         raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
-    option = Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0)
+    option = Options(l2=l2, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng)
     received = receive(
         X,
         Y,

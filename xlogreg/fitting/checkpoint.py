@@ -13,12 +13,12 @@ import numpy as np
 
 from xlogreg.arrays.place import Array
 from xlogreg.exceptions import CheckpointWarning, warn
-from xlogreg.fitting.outcome import Verdict, described
+from xlogreg.fitting.outcome import Verdict, described, model_of
 from xlogreg.fitting.problem import Problem
+from xlogreg.inputs.files import expect_folder
 from xlogreg.inputs.labels import Targets
-from xlogreg.model.file import expect_folder
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Setting, model_of
+from xlogreg.samples.intake import Setting
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.parameters import as_stored

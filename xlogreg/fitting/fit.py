@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
+from xlogreg.fitting.outcome import concluded, model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Setting, at_work, concluded, erased_class, gather, model_of, receive, within_memory
+from xlogreg.samples.intake import Setting, at_work, erased_class, gather, receive, within_memory
 
 __all__ = ["fit"]
 
@@ -152,7 +153,18 @@ def fit(
     """
     began = time.perf_counter()
     options = Options(
-        solver, loss, l2, bias, standardize, learning_rate, max_iter, tol, rng, callback, verbose, time_limit
+        solver=solver,
+        loss=loss,
+        l2=l2,
+        bias=bias,
+        standardize=standardize,
+        learning_rate=learning_rate,
+        max_iter=max_iter,
+        tol=tol,
+        rng=rng,
+        callback=callback,
+        verbose=verbose,
+        time_limit=time_limit,
     )
     path = checkpoint_path(checkpoint)
     setting, encoded, weight = receive(

@@ -7,27 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.exceptions import ConvergenceWarning, warn
-from xlogreg.fitting.outcome import Verdict
+from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
+from xlogreg.fitting.outcome import Verdict, concluded, model_of
 from xlogreg.fitting.plans import Plan, named, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.spans import reduce_plan
 from xlogreg.inputs import labels
-from xlogreg.inputs.options import TARGETS, one_of, options_of_models, shown
+from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
 from xlogreg.samples.cluster.distributed import Parts
 from xlogreg.samples.cluster.from_dask import bring, share_out
-from xlogreg.samples.intake import (
-    Setting,
-    at_work,
-    concluded,
-    model_of,
-    open_samples,
-    settle,
-    settle_parts,
-    within_memory,
-)
+from xlogreg.samples.intake import Setting, at_work, open_samples, settle, settle_parts, within_memory
 from xlogreg.solvers.parameters import Parameters
 
 __all__ = ["build_models", "fit_many"]

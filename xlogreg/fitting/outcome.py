@@ -1,26 +1,44 @@
 """Judging what a solver found: the certificate, the statistics, the warnings."""
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.exceptions import ConvergenceWarning, DivergenceWarning, SeparationWarning, XlogregWarning
+from xlogreg.arrays.place import ROUNDING, Array, dtype_name
+from xlogreg.exceptions import (
+    ConvergenceWarning,
+    DivergenceWarning,
+    PrecisionWarning,
+    SeparationWarning,
+    XlogregWarning,
+    warn,
+)
 from xlogreg.fitting.answer import Answer, answer_of
 from xlogreg.fitting.problem import Problem
-from xlogreg.inference.covariance import covariance, null_log_likelihood
+from xlogreg.fitting.solving import solve
+from xlogreg.inference.covariance import covariance
+from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
+from xlogreg.inputs.tables import listed
+from xlogreg.model.model import Model
+from xlogreg.model.reports import FitInfo
+from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.intake import Setting
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers.coordinates import Coordinates, as_host
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.parameters import Parameters
 from xlogreg.solvers.preconditioners import Conditioning, Inverse
-from xlogreg.solvers.result import Result
+from xlogreg.solvers.result import Monitor, Result
 from xlogreg.solvers.span import Span
 
-__all__ = ["Verdict", "described", "judge"]
+__all__ = ["Verdict", "concluded", "described", "judge", "model_of", "parameters_at"]
 
 
+COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
+HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
 NAMED = 1e-2  # of the largest part in a direction, which a feature needs to be named
 Said = tuple[str, type[XlogregWarning]]  # a warning
 
@@ -70,7 +88,12 @@ def judge(
         "condition": math.nan if conditioning is None else conditioning.condition,
         "separation": separation,
     }
-    verdict = Verdict(answer.parameters, outcome, covariance(problem, answer.inverse, converged), again)
+    verdict = Verdict(
+        answer.parameters,
+        outcome,
+        covariance(problem.objective, problem.engine, answer.inverse, problem.start.shape[2], converged),
+        again,
+    )
     return verdict._replace(
         said=_warning(problem, result, options, verdict, _strongest(problem, answer.direction, names))
     )
@@ -96,7 +119,7 @@ def described(problem: Problem, here: Evaluation, norm: float, gap: float, known
         "gap_known": known if math.isfinite(gap) else "",
         "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
         "log_likelihood": -source.total_weight * float(as_host(here.loss)[0]) if likelihood else math.nan,
-        "null_log_likelihood": source.total_weight * null_log_likelihood(problem),
+        "null_log_likelihood": source.total_weight * problem.null,
     }
 
 
@@ -186,3 +209,91 @@ def _wider(problem: Problem, stored: str) -> str:
 
 def _other_solver(problem: Problem) -> str:
     return ", or solver='auto'" if problem.solver == "gd" and problem.objective.loss.curvature else ""
+
+
+def concluded(
+    setting: Setting,
+    problem: Problem,
+    options: Options,
+    began: float = 0.0,
+    checkpoint: Monitor | None = None,
+    result: Result | None = None,
+) -> tuple[Problem, Result, Verdict]:
+    """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
+    result = solve(problem, options, began, checkpoint) if result is None else result
+    verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
+    for final in (False, False, True):
+        if verdict.again is None:
+            break
+        before, known = (problem, result), verdict
+        problem = verdict.again
+        result = solve(problem, options, began, checkpoint)
+        if problem.solver == "gd":  # which began anew
+            result = dataclasses.replace(result, passes=before[1].passes + result.passes)
+        else:
+            result = before[1].followed_by(result)
+        verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
+        cost = verdict.outcome["cost"]
+        if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
+            (problem, result), verdict = before, known
+            break
+    if verdict.said is not None:
+        warn(*verdict.said)
+    return problem, result, verdict
+
+
+def model_of(
+    setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
+) -> Model:
+    """The model, with its parameters where X came from."""
+    _warn_of_rounding(setting, problem)
+    backend, device = setting.computed_by
+    info = FitInfo(
+        solver=problem.solver,
+        backend=backend,
+        device=device,
+        dtype=setting.dtype,
+        fallback=setting.fallback,
+        seconds=seconds,
+        **verdict.outcome,
+    )
+    return Model(
+        classes=encoded.classes,
+        samples=setting.samples,
+        loss=problem.objective.loss.name,
+        costs=costs,
+        fit_info=info,
+        covariance=verdict.covariance,
+        feature_names=setting.names,
+        **parameters_at(setting, verdict.parameters),
+    )
+
+
+def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
+    """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
+    X, spread = setting.X, problem.spread
+    coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
+    if spread is None:
+        return
+    step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
+    if step.max() < 1.0:
+        return
+    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
+    if "int" in stored and np.any(problem.engine.center != 0.0):
+        return
+    deviation = np.sqrt(spread.variance[:, 0])
+    lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
+    if lost:
+        names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]
+        warn(
+            f"{coarser} rounds large values of X by up to {float(np.max(step[lost] / deviation[lost])):.1g} standard "
+            f"deviations in the features {listed(names)}: subtract a number from these before they become floats, or "
+            "hand in an X of integers alone, with a bias",
+            PrecisionWarning,
+        )
+
+
+def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
+    """Parameters of a Model where X came from."""
+    there = {name: value for name, value in parameters._asdict().items() if value is not None}
+    return {name: setting.home.put(value, setting.stored) for name, value in there.items()}

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
+from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.matrices import as_array
-from xlogreg.inputs.options import shown
 
 __all__ = ["lacking_classes", "number_folds", "split"]
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import Array
+from xlogreg.arrays.place import ROUNDING, Array
+from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
@@ -21,7 +22,7 @@ from xlogreg.solvers.coordinates import (
     measure_spread,
     user_coordinates,
 )
-from xlogreg.solvers.objective import ROUNDING, Objective
+from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 
@@ -37,7 +38,7 @@ SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells 
 TIGHTER = 1e-4  # than a gap that looked smaller than it is
 FAR_OUT = 1e5  # such deviations, from which on that is certain to matter
 RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
-TINY = np.finfo(float).tiny  # in the place of shares that are none next to those of other classes
+TINY = float(np.finfo(float).tiny)  # in the place of shares that are none next to those of other classes
 NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
 
 
@@ -143,6 +144,12 @@ class Problem(NamedTuple):
         center = np.reshape(self.inner.center, (-1, 1, 1)) if folded and source.center is not None else None
         return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
 
+    @property
+    def null(self) -> float:
+        """Mean log-likelihood of the model without features."""
+        shares = self.source.shares() if self.spread is None else self.spread.shares
+        return null_log_likelihood(shares, bool(self.objective.free[-1, 0, 0]))
+
     def goal(self, options: Options) -> float:
         """The relative gap that is asked for."""
         return self.default_tolerance if options.tol is None else float(options.tol)
@@ -185,73 +192,105 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     k = 1 if len(targets.classes) == 2 else len(targets.classes)
     if k > 1 and options.loss == "squared_error":
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
-    loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     given = None if initial is None else _parameters(initial, source.n_x, k)
+    problem = _of_all_features(source, targets, k, options)
+    if given is None and reduction_pays(problem.source, options.steps):
+        problem = _of_their_span(problem, options)
+    in_full = problem.engine is problem.inner
+    solver = choose_solver(problem.source, k, options.solver, problem.spread if in_full else None)
+    if problem.spread is not None and options.bias and solver != "gd":
+        problem.start[-1, 0, :] = log_odds(problem.spread.shares)
+    if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
+        source, objective = _settled(problem.source, problem.objective)
+        problem = problem._replace(source=source, objective=objective)
+        problem = problem._replace(full=objective, columns=source) if in_full else problem
+    return _started(problem._replace(solver=solver), given)
+
+
+def _of_all_features(source: Samples, targets: Targets, k: int, options: Options) -> Problem:
+    """Pose the problem in coordinates in which all features are alike, without a solver and from zero."""
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.all(np.isfinite(spread.variance)):
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
+    loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
         loss = PRECISE.get(loss.name, loss)
-    passes, whole = 0 if spread is None else spread.passes, source
     user = user_coordinates(source.n_x, options.standardize, spread)
-    ridge = options.l2 / loss.bound
-    inner = user  # gradient descent: exactly the notes' iterates
+    given, inner = source, user  # gradient descent: exactly the notes' iterates
     if options.solver != "gd" and spread is not None:
-        inner = engine_coordinates(user, spread, ridge, options.bias)
+        inner = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias)
     if np.any(inner.center != 0.0):
         source, inner = _centered(source, inner, options.bias)
     moving = np.ones(source.n_x)
     if spread is not None:  # a feature that is constant has the weight zero, to the bit
         shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
         moving = (spread.variance + shifted > 0)[:, 0].astype(float)
-    separable = targets.hard and options.l2 == 0 and loss.curvature is not None
     far = _far(inner)
     folds = source.center is not None and far < FOLD[source.dtype]
-    full = _objective(
+    objective = _objective(
         source,
         loss,
         options,
         inner.scale,
         (user.scale / inner.scale) ** 2,
         moving,
-        separable,
+        separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
         center=inner.center[:, :, None] if folds else None,
         folded=folds and far < HESSIAN_FOLD,
     )
-    columns, objective = source, full
-    engine: Coordinates | Span = inner
-    wide = given is None and reduction_pays(source, options.steps)
-    if wide and is_even((spread or measure_spread(whole)).variance, user):
-        assert isinstance(source, InMemory)
-        unit = user._replace(center=inner.center)
-        reduced, basis, spectrum, means = reduce_wide(source, unit, options.solver != "gd" and options.bias)
-        passes += 2  # one to leave it
-        if len(spectrum):  # none of features that are all constant
-            scale = np.ones_like(spectrum)
-            if options.solver != "gd":
-                scale = np.sqrt(spectrum / source.total_weight + ridge)
-            lying = (source.uncentered() if full.center is not None else source).widened()
-            engine, source = Span(lying, basis, scale[:, None], unit, means), reduced
-            still = np.ones(source.n_x)
-            objective = _objective(source, loss, options, engine.scale, scale[:, None] ** -2, still, separable)
-    solver = choose_solver(source, k, options.solver, spread if engine is inner else None)
-    start = np.zeros((source.n_x + 1, 1, k))
-    if solver != "gd" and spread is not None and options.bias:
-        start[-1, 0, :] = log_odds(spread.shares)
-    if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
-        source, objective = _settled(source, objective)
-    if engine is inner:
-        full, columns = objective, source
-    warm = given is not None
+    return Problem(
+        source=source,
+        objective=objective,
+        user=user,
+        engine=inner,
+        spread=spread,
+        start=np.zeros((source.n_x + 1, 1, k)),
+        warm=False,
+        solver="",
+        passes=0 if spread is None else spread.passes,
+        given=given,
+        inner=inner,
+        full=objective,
+        columns=source,
+    )
+
+
+def _of_their_span(problem: Problem, options: Options) -> Problem:
+    """Pose the problem in the span of the samples of wide data, unless one feature dwarfs the others there."""
+    source, inner = problem.source, problem.inner
+    if not is_even((problem.spread or measure_spread(problem.given)).variance, problem.user):
+        return problem
+    assert isinstance(source, InMemory)
+    descends = options.solver == "gd"
+    unit = problem.user._replace(center=inner.center)
+    reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias)
+    passes = problem.passes + 2  # one to leave it
+    if not len(spectrum):  # none of features that are all constant
+        return problem._replace(passes=passes)
+    loss, scale = problem.objective.loss, np.ones_like(spectrum)
+    if not descends:
+        scale = np.sqrt(spectrum / source.total_weight + options.l2 / loss.bound)
+    lying = (source.uncentered() if problem.full.center is not None else source).widened()
+    span = Span(lying, basis, scale[:, None], unit, means)
+    still, separable = np.ones(reduced.n_x), problem.objective.separable
+    objective = _objective(reduced, loss, options, span.scale, scale[:, None] ** -2, still, separable)
+    start = np.zeros((reduced.n_x + 1, 1, problem.start.shape[2]))
+    return problem._replace(source=reduced, objective=objective, engine=span, start=start, passes=passes)
+
+
+def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> Problem:
+    """Let the problem start at the user's parameters, unless the constant model has a lower cost."""
+    objective, plain, start = problem.objective, problem.start, problem.start
+    warm, passes = given is not None, problem.passes
     if given is not None:
-        plain, start = start, inner.theta_of(*given)
-        if solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
+        assert isinstance(problem.engine, Coordinates)
+        start = problem.engine.theta_of(*given)
+        if problem.solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             warm, passes = costs[0] <= costs[1], passes + 2
             start = start if warm else plain
-    start = start * objective.free
-    return Problem(source, objective, user, engine, spread, start, warm, solver, passes, whole, inner, full, columns)
+    return problem._replace(start=start * objective.free, warm=warm, passes=passes)
 
 
 def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples, Coordinates]:

@@ -3,17 +3,14 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable
 
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.solvers.objective import Evaluation
 
-__all__ = ["Clock", "ProgressLine", "State", "counting"]
-
-Item = TypeVar("Item")
+__all__ = ["ProgressLine", "State"]
 
 SECONDS_BETWEEN = 0.1
 
@@ -65,37 +62,6 @@ class State:
         return self._parameters(self._theta)[1]
 
 
-class Clock:
-    """A monitor that says "time_limit" when the time is up, or would be before the end of one more step.
-
-    A step is taken to last as long as the one before; the first of a stage is never judged so.
-
-    Parameters
-    ----------
-    end : float
-        When the time is up, by `time.perf_counter`.
-    """
-
-    def __init__(self, end: float) -> None:
-        self.end, self.last, self.took = end, -math.inf, 0.0
-
-    @property
-    def late(self) -> bool:
-        """Whether the time is up."""
-        return time.perf_counter() >= self.end
-
-    def allows(self, steps: float) -> bool:
-        """Whether there is time for so many steps as long as the last."""
-        return time.perf_counter() + steps * self.took < self.end
-
-    def __call__(self, iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-        to_host(here.value)  # waits for the device, where steps would only be queued
-        now = time.perf_counter()
-        self.took = now - self.last if iteration > 0 else 0.0
-        self.last = now
-        return "time_limit" if now + self.took >= self.end else ""
-
-
 class ProgressLine:
     """One line on standard error, redrawn at most ten times a second: tqdm's where it is installed."""
 
@@ -130,25 +96,3 @@ class ProgressLine:
             sys.stderr.write("\n")
         else:
             self.bar.close()
-
-
-def counting(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-    """The items, counted in one line on standard error: tqdm's where it is installed."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        yield from _counted(items, total, title)
-    else:
-        yield from tqdm(items, total=total, desc=title, file=sys.stderr)
-
-
-def _counted(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-    shown = 0.0
-    for number, item in enumerate(items, 1):
-        yield item
-        now = time.perf_counter()
-        if number == total or now - shown >= SECONDS_BETWEEN:
-            shown = now
-            sys.stderr.write(f"\r{title}: {number} of {total}")
-            sys.stderr.flush()
-    sys.stderr.write("\n")

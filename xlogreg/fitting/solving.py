@@ -9,7 +9,7 @@ import numpy as np
 
 from xlogreg.arrays.place import Array
 from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.progress import Clock, ProgressLine
+from xlogreg.fitting.progress import ProgressLine
 from xlogreg.fitting.watching import Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
@@ -20,7 +20,7 @@ from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Diagonal
 from xlogreg.solvers.quasi_newton import QuasiNewton
-from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["centered", "largest_curvature", "solve"]
 

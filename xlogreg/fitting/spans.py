@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from xlogreg.arrays.place import to_host
+from xlogreg.fitting.outcome import parameters_at
 from xlogreg.fitting.plans import Plan
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Setting, gather, parameters_at
+from xlogreg.samples.intake import Setting, gather
 from xlogreg.samples.source import host_center
 from xlogreg.solvers.coordinates import measure_spread, user_coordinates
 from xlogreg.solvers.parameters import as_stored

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from xlogreg.arrays.place import Array
 from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.progress import Clock, ProgressLine, State
+from xlogreg.fitting.progress import ProgressLine, State
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
-from xlogreg.solvers.result import Monitor
+from xlogreg.solvers.result import Clock, Monitor
 
 __all__ = ["Watch"]
 

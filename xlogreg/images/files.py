@@ -6,18 +6,17 @@ Needs Pillow (the extra "images"), of which only the decoders of `FORMATS` are a
 import io
 import os
 import re
-import stat
+import sys
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from xlogreg.fitting.progress import counting
-from xlogreg.model.file import open_at_once
-from xlogreg.model.reports import printable
+from xlogreg.inputs.files import open_regular, printable
 
 __all__ = ["Skipped", "find_pictures", "need_pillow", "read_pictures"]
 
@@ -42,6 +41,9 @@ TURNS = {  # EXIF 2.32, section 4.6.4: what makes a picture upright
 MARKER = re.compile(rb"\xff+([\x02-\xcf\xd9-\xfe])")
 END, SCAN = b"\xd9", b"\xda"
 IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, beside hidden files
+
+Item = TypeVar("Item")
+SECONDS_BETWEEN = 0.1  # of two states of the line of progress
 
 
 class Skipped(NamedTuple):
@@ -161,13 +163,11 @@ def read_pictures(files: Sequence[Path], size: int, progress: bool = False) -> t
 
 def _content(path: Path) -> bytes:
     """Of a regular file, without waiting for somebody to write into a pipe."""
-    with open(path, "rb", opener=open_at_once) as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("no regular file")
-        if status.st_size > MOST_BYTES:
-            raise ValueError(f"{status.st_size} bytes, more than {MOST_BYTES}")
-        data = file.read(status.st_size)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES:
+            raise ValueError(f"{size} bytes, more than {MOST_BYTES}")
+        data = file.read(size)
     if not data:
         raise ValueError("empty")
     return data
@@ -229,3 +229,25 @@ def _count_scans(data: bytes) -> int:
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(" ".join(text.split())[:200]) or type(error).__name__
+
+
+def counting(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    """The items, counted in one line on standard error: tqdm's where it is installed."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        yield from _counted(items, total, title)
+    else:
+        yield from tqdm(items, total=total, desc=title, file=sys.stderr)
+
+
+def _counted(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    shown = 0.0
+    for number, item in enumerate(items, 1):
+        yield item
+        now = time.perf_counter()
+        if number == total or now - shown >= SECONDS_BETWEEN:
+            shown = now
+            sys.stderr.write(f"\r{title}: {number} of {total}")
+            sys.stderr.flush()
+    sys.stderr.write("\n")

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import numbers
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,7 @@ import numpy as np
 from xlogreg.arrays.place import Array, array_namespace, is_array
 from xlogreg.exceptions import expect_memory
 from xlogreg.images.files import Skipped, find_pictures, read_pictures
-from xlogreg.model.file import open_at_once
-from xlogreg.model.reports import printable
+from xlogreg.inputs.files import open_regular, printable
 
 __all__ = ["Pictures", "Skipped", "flatten", "load_folder", "load_h5", "unflatten"]
 
@@ -202,10 +200,12 @@ def load_h5(path: str | os.PathLike) -> Pictures:
         import h5py
     except ModuleNotFoundError as error:
         raise ImportError("HDF5 files need h5py: pip install 'xlogreg[h5]'", name="h5py") from error
-    with open(path, "rb", opener=open_at_once) as file:
+    try:
+        file = open_regular(path)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)!r} is no file of pictures as the course has them: it is {error}") from None
+    with file:
         try:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("it is no regular file")
             with h5py.File(file, "r") as content:
                 pictures, numbers_of, classes = _sets(content)
         except Exception as error:  # of h5py, which a damaged file can make raise anything

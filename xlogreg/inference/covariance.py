@@ -1,27 +1,30 @@
 """Statistics of a fit: the Fisher information, and the model without features."""
 
 import math
+import sys
 
 import numpy as np
 
-from xlogreg.fitting.problem import TINY, Problem
 from xlogreg.solvers.coordinates import Coordinates
+from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Inverse
+from xlogreg.solvers.span import Span
 
 __all__ = ["covariance", "null_log_likelihood"]
 
 
-def null_log_likelihood(problem: Problem) -> float:
-    """Mean log-likelihood of the model without features: of the classes' shares, or of equal ones without a bias."""
-    shares = (problem.source.shares() if problem.spread is None else problem.spread.shares).tolist()
-    if not problem.objective.free[-1, 0, 0]:
+def null_log_likelihood(shares: np.ndarray, bias: bool) -> float:
+    """Mean log-likelihood of a model without features: the shares (K,) of the classes, or equal ones without a bias."""
+    if not bias:
         return -math.log(len(shares))
-    *others, most = sorted(shares)
+    *others, most = sorted(shares.tolist())
     log = math.log1p(-sum(others)) if most > 0.5 else math.log(most)
-    return most * log + sum(share * math.log(max(share, TINY)) for share in others)
+    return most * log + sum(share * math.log(max(share, sys.float_info.min)) for share in others)
 
 
-def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np.ndarray | str:
+def covariance(
+    objective: Objective, coordinates: Coordinates | Span, inverse: Inverse | None, outputs: int, converged: bool
+) -> np.ndarray | str:
     """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or why there is none.
 
     The inverse of the Fisher information s H, H the Hessian of the mean log loss (McCullagh & Nelder 1989,
@@ -29,22 +32,25 @@ def covariance(problem: Problem, inverse: Inverse | None, converged: bool) -> np
 
     Parameters
     ----------
-    problem : Problem
+    objective : Objective
+    coordinates : Coordinates or Span
+        Those of its parameters.
     inverse : Inverse or None
         Of the Hessian of all samples at the optimum.
+    outputs : int
+        k, of each sample.
     converged : bool
     """
-    objective, k = problem.objective, problem.start.shape[2]
     if np.any(objective.l2 > 0):
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:
         return "the fit did not converge"
-    if inverse is None or not isinstance(problem.engine, Coordinates):
+    if inverse is None or not isinstance(coordinates, Coordinates):
         return "the fit made no Hessian of all samples; use fit with solver='newton'"
-    free = np.repeat(objective.free[:, 0, 0], k)
-    full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, k - 1)
+    free = np.repeat(objective.free[:, 0, 0], outputs)
+    full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, outputs - 1)
     rank = inverse.conditioning[0].rank
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
     information = inverse.inverse[0] * free * free[:, None]
-    return problem.engine.covariance_of(information / problem.source.total_weight)
+    return coordinates.covariance_of(information / objective.source.total_weight)

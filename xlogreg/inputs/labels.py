@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array, array_namespace, device_of, dtype_name, place_of, to_host
+from xlogreg.exceptions import one_of
 from xlogreg.inputs.matrices import as_array, other_way
-from xlogreg.inputs.options import TARGETS, one_of
+from xlogreg.inputs.options import TARGETS
 from xlogreg.math.scores import class_numbers
 
 __all__ = [

@@ -11,7 +11,8 @@ import numpy as np
 from xlogreg.arrays.library import is_sparse, is_traced
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
 from xlogreg.arrays.stored import Stored, stored
-from xlogreg.inputs.options import SAMPLES, one_of
+from xlogreg.exceptions import one_of
+from xlogreg.inputs.options import SAMPLES
 from xlogreg.inputs.tables import column_values, numbers_of
 
 __all__ = ["as_array", "as_matrix", "computing_dtype", "other_way"]

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["SAMPLES", "SOLVERS", "TARGETS", "Options", "dtype_option", "one_of", "options_of_models", "shown"]
+from xlogreg.exceptions import one_of, shown
+
+__all__ = ["SAMPLES", "SOLVERS", "TARGETS", "Options", "dtype_option", "options_of_models"]
 
 SOLVERS = ("auto", "gd", "newton", "lbfgs")
 MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
 LOSSES = ("log_loss", "squared_error")
 SAMPLES = ("columns", "rows")
 TARGETS = ("labels", "probabilities")
-SHOWN = 80  # characters of a value in an error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """Options as handed to `xlogreg.fit`; creating one checks them.
 
@@ -28,17 +29,17 @@ class Options:
         Naming the option, what came and what is right.
     """
 
-    solver: str
-    loss: str
+    solver: str = "auto"
+    loss: str = "log_loss"
     l2: float
     bias: bool
     standardize: bool | float
-    learning_rate: float | str
+    learning_rate: float | str = "auto"
     max_iter: int | None
     tol: float | None
     rng: int | np.random.Generator
-    callback: Callable[[Any], Any] | None
-    verbose: int
+    callback: Callable[[Any], Any] | None = None
+    verbose: int = 0
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
@@ -100,7 +101,8 @@ def options_of_models(
         raise ValueError("l2s is empty; it must hold the penalty of at least one model")
     for number, l2 in enumerate(penalties):
         _number(f"l2s[{number}]", l2, zero=True)
-    return [Options("auto", "log_loss", l2, bias, standardize, "auto", max_iter, tol, rng, None, 0) for l2 in penalties]
+    same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    return [Options(l2=l2, **same) for l2 in penalties]
 
 
 def dtype_option(dtype: Any) -> str | None:
@@ -113,23 +115,6 @@ def dtype_option(dtype: Any) -> str | None:
     if name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', the types that are computed in, not {shown(dtype)}")
     return name
-
-
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the names."""
-    if not isinstance(value, str) or value not in allowed:
-        names = [repr(name) for name in allowed]
-        wanted = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
-        raise ValueError(f"{name} must be {wanted}, not {shown(value)}")
-
-
-def shown(value: Any) -> str:
-    """A value as errors show it: in one line, and a short one."""
-    try:
-        text = " ".join(repr(value).split())
-    except ValueError:  # Python writes no integer of thousands of digits
-        text = f"{type(value).__name__} of thousands of digits"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({type(value).__name__})"
 
 
 def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str = "") -> None:

@@ -4,32 +4,26 @@ Written aside, flushed to disk, then moved over what was there, so that a file i
 with every name, type and size checked against the size of the file before anything is allocated.
 """
 
-import contextlib
 import dataclasses
-import errno
 import io
 import json
 import math
 import os
 import re
-import secrets
-import shutil
-import stat
 import types
 import typing
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.exceptions import ModelFileError, expect_memory
+from xlogreg.inputs.files import open_regular, write_atomically
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.reports import FitInfo
 
-__all__ = ["expect_file", "expect_folder", "open_at_once", "read_model", "write_atomically", "write_model"]
+__all__ = ["read_model", "write_model"]
 
 FORMAT = "xlogreg model"
 VERSION = 1
@@ -99,43 +93,6 @@ def _storable(classes: np.ndarray) -> np.ndarray:
     return classes
 
 
-@contextlib.contextmanager
-def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """A file beside ``path`` to write into, which takes its place once it is whole and on disk, or vanishes."""
-    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
-    if target.is_dir() or not target.name:
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", os.fsdecode(path))
-    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # 255 bytes at the most
-    try:
-        with open(aside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, aside)
-        os.replace(aside, target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the new name is on disk once its folder is, which may be one that nobody may read
-        with contextlib.suppress(OSError):
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-def expect_folder(path: Path) -> None:
-    """That there is a folder to write the file into: before the work is done, not after."""
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-
-
 def read_model(path: str | os.PathLike) -> dict[str, Any]:
     """The fields of the model in a file.
 
@@ -146,9 +103,12 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
     OSError
         Where there is no file to read.
     """
-    with open(path, "rb", opener=open_at_once) as file:
+    try:
+        file = open_regular(path)
+    except ValueError as error:
+        raise ModelFileError(f"{os.fspath(path)} is not a model file that can be read: it is {error}") from None
+    with file:
         try:
-            _expect(stat.S_ISREG(os.fstat(file.fileno()).st_mode), "it is no regular file")
             with zipfile.ZipFile(file) as archive:
                 members = _members(archive, os.fstat(file.fileno()).st_size)
                 _expect(members[HEADER].file_size <= HEADER_BYTES, "its header is too long")
@@ -167,17 +127,6 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             expect_memory(error, f"reading {os.fspath(path)}")
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
-
-
-def expect_file(path: str | os.PathLike) -> None:
-    """Refuse to read what is no regular file: a pipe would be waited for, and a device be read for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is no regular file; pipes and standard input are not supported yet")
-
-
-def open_at_once(path: str, flags: int) -> int:
-    """Without waiting for somebody to write into a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _expect(condition: bool, otherwise: str) -> None:

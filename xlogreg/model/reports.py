@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FitInfo", "Report", "StandardErrors", "abridged", "as_json", "printable"]
+from xlogreg.inputs.files import printable
+
+__all__ = ["FitInfo", "Report", "StandardErrors", "abridged", "as_json"]
 
 
 @dataclass(frozen=True)
@@ -132,17 +134,6 @@ def as_json(value: Any) -> dict[str, Any]:
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     fields = {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in fields.items()}
     return {name: None if isinstance(part, float) and not np.isfinite(part) else part for name, part in fields.items()}
-
-
-def printable(text: str) -> str:
-    """In one line, and without what a terminal acts on: characters that are not printable are escaped.
-
-    Examples
-    --------
-    >>> print(printable("a\\x1b[31m\\ncat"))
-    a\\x1b[31m\\ncat
-    """
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def abridged(classes: np.ndarray) -> str:

@@ -10,37 +10,26 @@ import numpy as np
 
 from xlogreg.arrays.choice import choose_place
 from xlogreg.arrays.devices import is_out_of_memory
-from xlogreg.arrays.place import HOST, Array, Place, dtype_name, place_of, to_host
+from xlogreg.arrays.place import HOST, ROUNDING, Array, Place, dtype_name, place_of, to_host
 from xlogreg.arrays.stored import Slices, Stored
-from xlogreg.exceptions import PrecisionWarning, warn
-from xlogreg.fitting.outcome import Verdict, judge
-from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.solving import solve
+from xlogreg.exceptions import PrecisionWarning, one_of, warn
 from xlogreg.inputs import labels
 from xlogreg.inputs.matrices import as_matrix, computing_dtype
-from xlogreg.inputs.options import SAMPLES, Options, dtype_option, one_of
-from xlogreg.inputs.tables import is_collection, listed, open_table
-from xlogreg.model.model import Model
-from xlogreg.model.reports import FitInfo
+from xlogreg.inputs.options import SAMPLES, dtype_option
+from xlogreg.inputs.tables import is_collection, open_table
 from xlogreg.samples.cluster.distributed import Distributed, Parts
 from xlogreg.samples.cluster.from_dask import share_out
 from xlogreg.samples.cluster.worker import hold
 from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.samples.threads import hold_workers
-from xlogreg.solvers.objective import ROUNDING
-from xlogreg.solvers.parameters import Parameters
-from xlogreg.solvers.result import Monitor, Result
 
 __all__ = [
     "Setting",
     "at_work",
-    "concluded",
     "erased_class",
     "gather",
-    "model_of",
     "open_samples",
-    "parameters_at",
     "receive",
     "reorder",
     "reordered",
@@ -51,8 +40,6 @@ __all__ = [
 
 
 FEW_FEATURES = (64, 128)  # whose algebra takes next to no time, against the passes of one model and of many
-COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
-HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
 ROOM = 0.8  # of the memory that a device has left, which X may take
 Answer = TypeVar("Answer")
 
@@ -249,94 +236,6 @@ def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int
         return None
     with source.place.computing():
         return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
-
-
-def concluded(
-    setting: Setting,
-    problem: Problem,
-    options: Options,
-    began: float = 0.0,
-    checkpoint: Monitor | None = None,
-    result: Result | None = None,
-) -> tuple[Problem, Result, Verdict]:
-    """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
-    result = solve(problem, options, began, checkpoint) if result is None else result
-    verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
-    for final in (False, False, True):
-        if verdict.again is None:
-            break
-        before, known = (problem, result), verdict
-        problem = verdict.again
-        result = solve(problem, options, began, checkpoint)
-        if problem.solver == "gd":  # which began anew
-            result = dataclasses.replace(result, passes=before[1].passes + result.passes)
-        else:
-            result = before[1].followed_by(result)
-        verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
-        cost = verdict.outcome["cost"]
-        if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
-            (problem, result), verdict = before, known
-            break
-    if verdict.said is not None:
-        warn(*verdict.said)
-    return problem, result, verdict
-
-
-def model_of(
-    setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
-) -> Model:
-    """The model, with its parameters where X came from."""
-    _warn_of_rounding(setting, problem)
-    backend, device = setting.computed_by
-    info = FitInfo(
-        solver=problem.solver,
-        backend=backend,
-        device=device,
-        dtype=setting.dtype,
-        fallback=setting.fallback,
-        seconds=seconds,
-        **verdict.outcome,
-    )
-    return Model(
-        classes=encoded.classes,
-        samples=setting.samples,
-        loss=problem.objective.loss.name,
-        costs=costs,
-        fit_info=info,
-        covariance=verdict.covariance,
-        feature_names=setting.names,
-        **parameters_at(setting, verdict.parameters),
-    )
-
-
-def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
-    """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
-    X, spread = setting.X, problem.spread
-    coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
-    if spread is None:
-        return
-    step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
-    if step.max() < 1.0:
-        return
-    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
-    if "int" in stored and np.any(problem.engine.center != 0.0):
-        return
-    deviation = np.sqrt(spread.variance[:, 0])
-    lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
-    if lost:
-        names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]
-        warn(
-            f"{coarser} rounds large values of X by up to {float(np.max(step[lost] / deviation[lost])):.1g} standard "
-            f"deviations in the features {listed(names)}: subtract a number from these before they become floats, or "
-            "hand in an X of integers alone, with a bias",
-            PrecisionWarning,
-        )
-
-
-def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
-    """Parameters of a Model where X came from."""
-    there = {name: value for name, value in parameters._asdict().items() if value is not None}
-    return {name: setting.home.put(value, setting.stored) for name, value in there.items()}
 
 
 def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:

@@ -18,9 +18,9 @@ from sklearn.utils.validation import validate_data
 from xlogreg.arrays.library import is_sparse
 from xlogreg.arrays.place import Array, Place, is_array, to_host
 from xlogreg.arrays.stored import Stored, stored
+from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.options import shown
 from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of
 from xlogreg.samples.cluster.distributed import Parts
 from xlogreg.samples.cluster.from_dask import share_out

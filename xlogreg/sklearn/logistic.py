@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from xlogreg.arrays.choice import usable_place
 from xlogreg.arrays.library import is_sparse
 from xlogreg.arrays.place import Array, dtype_name, is_array, place_of, to_host
+from xlogreg.exceptions import one_of
 from xlogreg.fitting.fit import fit
 from xlogreg.inputs.labels import encode_targets, total_of
-from xlogreg.inputs.options import one_of
 from xlogreg.inputs.tables import column_values, is_collection, is_nullable
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import bias_at, folded

@@ -14,8 +14,8 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.arrays.place import HOST, Array, place_of, to_host
 from xlogreg.arrays.stored import Stored
+from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, total_of
-from xlogreg.inputs.options import shown
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import folded, labelled

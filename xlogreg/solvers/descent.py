@@ -16,13 +16,16 @@ from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["Method", "decrement", "minimize"]
 
-ARMIJO = 1e-4
+ARMIJO = 1e-4  # share of the decrease that a step promises, which it has to make
 SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that are tried
-LONGER, LONGEST = 3.0, 1.5  # by how much a step of Newton's method is longer than one, for gaps in costs, and at most
-LAZY_STEPS = 3
-STEADY_STEPS = 2
-LOOK_AGAIN = 4  # steady steps after a look for a direction of recession that found none
-TREND_STEPS = 2
+LONGER = 3.0  # by which a step of Newton's method is made longer than one, for each gap in costs
+LONGEST = 1.5  # by which it is made longer at most
+LAZY_STEPS = 3  # in a row that gain too little, after which a method is given up
+STEADY_FALL = (0.2, 0.55)  # shares of the gap that the steps of separated classes leave: it ends up falling by e
+STEADY_STEPS = 2  # in a row that leave such a share, after which a direction of recession is looked for
+LOOK_AGAIN = 4  # such steps after a look that found none
+TREND_STEPS = 2  # of which the trend of theta is made
+NOISE = 8.0  # rounding errors of a value, below which no difference of two is trusted
 
 
 class Method(Protocol):
@@ -88,13 +91,12 @@ def minimize(
         "diverged" (the cost is not finite), "max_iter", "slow", or what the monitor says.
     """
     xp = array_namespace(start)
-    theta, reason, gap = start, "max_iter", None
-    here, at, passes = method.evaluate(objective, theta), theta, 1
+    patience, slowness, rounding = Patience(tol, method.patience), Slowness(slow), Rounding(objective, method.endurance)
+    separation, stride = Separation(objective), Stride(objective)
+    theta, at, gap, passes, reason = start, start, None, 1, "max_iter"
+    here = method.evaluate(objective, theta)
     costs: list[Array] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
-    lazy, steady, total, length = 0, 0, math.inf, 1.0
-    eager = True  # to take longer steps than Newton's
-    small, idle, halved = 0, 0, math.inf  # gaps in a row that are small; steps since the gap was last halved
     for iteration in range(max_iter):
         value = float(xp.sum(here.value))
         if not math.isfinite(value):
@@ -102,81 +104,130 @@ def minimize(
             break
         step = method.step(here)
         gap = decrement(here.gradient, step)
-        previous, total = total, float(xp.sum(gap))
-        lazy = lazy + 1 if total * slow > previous else 0
-        if lazy >= LAZY_STEPS:
-            reason = "slow"
-            break
-        said = None if monitor is None else monitor(iteration, theta, here, gap)
+        total = float(xp.sum(gap))
+        said = slowness.sees(total) or ("" if monitor is None else monitor(iteration, theta, here, gap))
         if said := said or _dead_end(objective, here, total):
             reason = said
             break
         costs.append(here.value)
         path.append(theta)
-        small = small + 1 if tol > 0 and bool(xp.all(gap <= tol * here.value)) else 0
-        if small >= method.patience:
-            theta, reason = theta + step, "converged"
+        if said := patience.sees(gap, here) or separation.sees(total, here, step, stride.length):
+            theta, reason = theta + step, said
             break
-        # where rounding of the value hides what is left to gain, only the gap can still be trusted
-        slack = 8.0 * objective.noise * value
-        # where separated classes let the cost fall for ever, Newton's decrement ends up falling by e at each full step
-        steady = steady + 1 if 0.2 * previous <= total <= 0.55 * previous and length == 1.0 else 0
-        if steady >= STEADY_STEPS and objective.separable and here.hessian is not None:
-            recession, more = recede(objective.widened(), step)
-            passes, steady = passes + more, steady - LOOK_AGAIN
-            if recession is not None:
-                theta, reason = theta + step, "separated"
-                break
-        blind = total <= slack
-        idle, halved = (0, total) if total <= 0.5 * halved else (idle + 1, halved)
-        if blind and idle >= method.endurance:
-            reason = "precision"
+        if said := rounding.sees(total, value):
+            reason = said
             break
-        reach = 1.0
-        if eager and here.hessian is not None and not objective.separable:
-            # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
-            reach += min(LONGER * total / value, LONGEST) if value > 0.0 else 0.0
-        slope = 2.0 * ARMIJO * total
-        length, there, more = _searched(objective, method, (theta, here, step), reach, slope, slack if blind else 0.0)
+        there, more = stride.along(method, theta, here, step, (total, value, rounding.slack))
         passes += more
         if there is None:
             reason = "precision"
             break
-        eager = eager and length == reach  # a step that was too long cost a Hessian
-        trial = theta + length * step
-        method = method.learn(trial - theta, there.gradient - here.gradient)
-        theta, at, here = trial, trial, there
+        further = theta + stride.length * step
+        method = method.learn(further - theta, there.gradient - here.gradient)  # as rounding lets theta move
+        theta, at, here = further, further, there
     else:
         gap = decrement(here.gradient, method.step(here)) if bool(xp.all(xp.isfinite(here.value))) else gap
-    trend = theta - path[0] if path else None
-    history = xp.stack([*costs, here.value])[:-1, :]
-    return Result(theta, reason, len(costs), passes, history, here, at, gap, method, trend)
+    return Result(
+        theta=theta,
+        reason=reason,
+        iterations=len(costs),
+        passes=passes + separation.passes,
+        costs=xp.stack([*costs, here.value])[:-1, :],
+        last=here,
+        at=at,
+        gap=gap,
+        method=method,
+        trend=theta - path[0] if path else None,
+    )
 
 
 def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
-    """Why there is no step worth taking: a hyperplane separates the classes, or the method has none; or ""."""
+    """Say why there is no step worth taking: a hyperplane separates the classes, or the method has none; or ""."""
     if objective.separable and bool(array_namespace(here.value).all(here.separated)):
         return "separated"
     return "" if math.isfinite(gap) else "precision"
 
 
-def _searched(
-    objective: Objective,
-    method: Method,
-    line: tuple[Array, Evaluation, Array],
-    reach: float,
-    slope: float,
-    slack: float,
-) -> tuple[float, Evaluation | None, int]:
-    """The length of a step that lowers the cost enough, what is known there (None: no length does), and the passes.
+class Patience:
+    """Ends a run once the gaps of all models have been small so many times in a row."""
 
-    ``line``: theta, what is known there, and the step; ``reach``: the length to try first; ``slope``: decrease that is
-    asked for, for each unit of length; ``slack``: what rounding may hide of it.
-    """
-    theta, here, step = line
-    lengths = SHORTER if reach == 1.0 else (reach, *SHORTER)
-    for passes, length in enumerate(lengths, start=1):
-        there = method.evaluate(objective, theta + length * step)
-        if float(array_namespace(theta).sum(here.value - there.value)) >= slope * length - slack:
-            return length, there, passes
-    return 0.0, None, len(lengths)
+    def __init__(self, tol: float, times: int) -> None:
+        self.tol, self.times, self.small = tol, times, 0
+
+    def sees(self, gap: Array, here: Evaluation) -> str:
+        small = self.tol > 0 and bool(array_namespace(gap).all(gap <= self.tol * here.value))
+        self.small = self.small + 1 if small else 0
+        return "converged" if self.small >= self.times else ""
+
+
+class Slowness:
+    """Gives up a method whose steps do not divide the gap by the factor, several times in a row."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor, self.before, self.lazy = factor, math.inf, 0
+
+    def sees(self, gap: float) -> str:
+        self.lazy = self.lazy + 1 if gap * self.factor > self.before else 0
+        self.before = gap
+        return "slow" if self.lazy >= LAZY_STEPS else ""
+
+
+class Rounding:
+    """Ends a run where rounding of the value hides what is left to gain, once the gap falls no more either."""
+
+    def __init__(self, objective: Objective, endurance: int) -> None:
+        self.noise, self.endurance = NOISE * objective.noise, endurance
+        self.idle, self.halved = 0, math.inf  # steps since the gap was last halved, and what it was then
+        self.slack = 0.0  # by which a value may rise, for only the gap can be trusted
+
+    def sees(self, gap: float, value: float) -> str:
+        blind = gap <= self.noise * value
+        self.slack = self.noise * value if blind else 0.0
+        self.idle, self.halved = (0, gap) if gap <= 0.5 * self.halved else (self.idle + 1, self.halved)
+        return "precision" if blind and self.idle >= self.endurance else ""
+
+
+class Separation:
+    """Ends a run along a direction of recession: there the gap of Newton's method falls by e at each full step."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective, self.before, self.steady, self.passes = objective, math.inf, 0, 0
+
+    def sees(self, gap: float, here: Evaluation, step: Array, length: float) -> str:
+        least, most = STEADY_FALL
+        steady = least * self.before <= gap <= most * self.before and length == 1.0
+        self.before, self.steady = gap, self.steady + 1 if steady else 0
+        if self.steady < STEADY_STEPS or not self.objective.separable or here.hessian is None:
+            return ""
+        recession, passes = recede(self.objective.widened(), step)
+        self.passes, self.steady = self.passes + passes, self.steady - LOOK_AGAIN
+        return "" if recession is None else "separated"
+
+
+class Stride:
+    """Finds out how far along a step the cost falls enough."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective, self.length = objective, 1.0
+        self.eager = not objective.separable  # to take longer steps than Newton's
+
+    def along(
+        self, method: Method, theta: Array, here: Evaluation, step: Array, known: tuple[float, float, float]
+    ) -> tuple[Evaluation | None, int]:
+        """Evaluate the objective after the step, or a part of it; None where no part lowers the cost. And the passes.
+
+        ``known``: the gap, the value, and by how much rounding may have that rise.
+        """
+        gap, value, slack = known
+        reach = 1.0
+        if self.eager and here.hessian is not None and value > 0.0:
+            # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
+            reach += min(LONGER * gap / value, LONGEST)
+        for passes, length in enumerate(SHORTER if reach == 1.0 else (reach, *SHORTER), start=1):
+            there = method.evaluate(self.objective, theta + length * step)
+            gained = float(array_namespace(theta).sum(here.value - there.value))
+            if gained >= 2.0 * ARMIJO * gap * length - slack:
+                self.length = length
+                self.eager = self.eager and length == reach  # a step that was too long cost a Hessian
+                return there, passes
+        return None, passes

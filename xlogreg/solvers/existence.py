@@ -11,13 +11,14 @@ ever less. Without what is left of the latter a step is a direction of recession
 more than the rounding errors of its own product.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
 from xlogreg.math.moves import INSIDE
 from xlogreg.solvers.objective import DUST, Evaluation, Objective
-from xlogreg.solvers.preconditioners import Curved, Inverse, curved_directions
+from xlogreg.solvers.preconditioners import Inverse, curved_directions
 
 __all__ = ["Existence", "Recession", "decide", "recede"]
 
@@ -87,72 +88,134 @@ def decide(
         Relative gap at which a proved minimum is near enough.
     steps : int
     """
-    number, k, rank = 0, theta.shape[2], max(RANK, RANK_NOISE * objective.precision)
-    design: np.ndarray | None = None
-    at, passes = (objective.expand(theta), 1) if here is None else (here, 0)
+    search = _Search(objective, theta, here)
+    for number in itertools.count():
+        if not search.looks():
+            return search.found("complete" if search.separated else "undecided")
+        near, last = search.divergence <= tol * float(search.here.value[0]), number >= steps
+        if search.proved and (near or last):
+            return search.found("none")
+        if not search.proved and _worth_a_look(number) and (separation := search.refutes()):
+            return search.found(separation)
+        stuck = not search.proved and search.outside == 0 and near
+        if last or stuck or not search.goes_on():
+            return search.found("none" if search.proved else "undecided")
+    raise AssertionError("a count ends")
 
-    def found(separation: str, gap: float = np.nan, direction: np.ndarray | None = None) -> Existence:
-        H, inverse = at.hessian, None
-        if H is not None and np.all(np.isfinite(H)):
-            inverse = (
-                solver if k == 1 and solver is not None else Inverse.of(H, objective.precision, objective.shift(k))
-            )
-        return Existence(separation, theta, at, step, gap, inverse, design, direction, passes)
 
-    while True:
-        assert at.hessian is not None
-        step, solver = np.zeros_like(theta), None
-        if bool(at.separated[0]):
-            return found("complete", direction=theta)
-        if not np.isfinite(at.hessian).all() or not np.isfinite(at.gradient).all():
-            return found("undecided")
-        kept, H, given = _contrasts(at.hessian[0], k), at.hessian, objective.shift(k)
+class _Search:
+    """A run of Newton's method for a minimum, or a direction of recession, and what is known where it is."""
+
+    def __init__(self, objective: Objective, theta: np.ndarray, here: Evaluation | None) -> None:
+        self.objective, self.theta, self.k = objective, theta, theta.shape[2]
+        self.here, self.passes = (objective.expand(theta), 1) if here is None else (here, 0)
+        self.rank = max(RANK, RANK_NOISE * objective.precision)
+        self.step = np.zeros_like(theta)
+        self.solver: Inverse | None = None  # of the Hessian, of a softmax without the class that is left out
+        self.kept = np.arange(0)  # the parameters that it is of
+        self.flat: np.ndarray | None = None  # directions in which the Hessian has no curvature
+        self.design: np.ndarray | None = None
+        self.direction: np.ndarray | None = None
+        self.proved, self.divergence, self.outside = False, np.nan, 0.0
+
+    @property
+    def separated(self) -> bool:
+        """Whether theta separates the classes."""
+        return bool(self.here.separated[0])
+
+    def looks(self) -> bool:
+        """Find the step, and what it proves; whether there is one."""
+        objective, here, theta, k = self.objective, self.here, self.theta, self.k
+        assert here.hessian is not None
+        self.step, self.solver, self.flat = np.zeros_like(theta), None, None
+        if self.separated:
+            self.direction = theta
+        if self.separated or not np.isfinite(here.hessian).all() or not np.isfinite(here.gradient).all():
+            return False
+        kept, H, given = _contrasts(here.hessian[0], k), here.hessian, objective.shift(k)
         if k > 1:
             H, given = (matrix[:, kept, :][:, :, kept] for matrix in (H, given))
-        solver = Inverse.of(H, objective.precision, given)
-        slopes = at.gradient.reshape(-1)[kept].reshape(len(theta), 1, -1)
-        step = _in_full(-solver.solve(slopes).reshape(-1), kept, theta) * objective.free
-        if not np.all(np.isfinite(step)):
-            step = np.zeros_like(theta)
-            return found("undecided")
-        divergence, outside = (float(part[0]) for part in objective.proof(theta, step))
-        passes += 1
-        full = int(np.sum(objective.free)) * max(1, k - 1)
-        regular, flat = solver.conditioning[0].rank == full and solver.conditioning[0].condition * rank < 1.0, None
-        if not regular:
-            curved = curved_directions((H - given)[0], rank)
-            flat = curved.flat
-            if outside == 0:
-                if design is None:
-                    design, passes = objective.second_moment(), passes + 1
-                regular = _is_regular(objective, at, step, curved, curved_directions(design, rank), design)
-        if outside == 0 and regular:
-            blur = _blur(objective, at, H[0], solver, kept)
-            if blur is not None:
-                outside, passes = _outside(objective, theta, step, _in_full(blur, kept, theta)), passes + 1
-        proved = outside == 0 and regular
-        if proved and (divergence <= tol * float(at.value[0]) or number >= steps):
-            return found("none", divergence)
-        if not proved and _worth_a_look(number):
-            for candidate in _candidates(theta, step if outside else None, kept, flat):
-                recession, more = recede(objective, candidate)
-                passes += more
-                if recession is None:
-                    continue
-                # those that it does not move may be separable, too
-                further, beyond, more = _beyond(objective, theta, recession.direction)
-                passes += more
-                if bool(beyond.separated[0]):
-                    theta, at = further, beyond
-                complete = recession.complete or bool(at.separated[0])
-                return found("complete" if complete else "quasi-complete", direction=recession.direction)
-        if number >= steps or (not proved and outside == 0 and divergence <= tol * float(at.value[0])):
-            return found("none" if proved else "undecided", divergence if proved else np.nan)
-        there, length, more = _further(objective, theta, at, step)
-        passes, number = passes + more, number + 1
-        if there is None:
-            return found("none" if proved else "undecided", divergence if proved else np.nan)
-        theta, at = theta + length * step, there
+        self.kept, self.solver = kept, Inverse.of(H, objective.precision, given)
+        slopes = here.gradient.reshape(-1)[kept].reshape(len(theta), 1, -1)
+        step = _in_full(-self.solver.solve(slopes).reshape(-1), kept, theta) * objective.free
+        if not np.isfinite(step).all():
+            return False
+        self.step = step
+        self.divergence, self.outside = (float(part[0]) for part in objective.proof(theta, step))
+        self.passes += 1
+        self.proved = self._is_regular((H - given)[0]) and self.outside == 0
+        blur = _blur(objective, here, H[0], self.solver, kept) if self.proved else None
+        if blur is not None:
+            self.outside = _outside(objective, theta, step, _in_full(blur, kept, theta))
+            self.passes, self.proved = self.passes + 1, self.outside == 0
+        return True
+
+    def _is_regular(self, H: np.ndarray) -> bool:
+        """Whether the Hessian is curved in all directions that the features have, and no slope is left in others."""
+        assert self.solver is not None
+        full = int(np.sum(self.objective.free)) * max(1, self.k - 1)
+        rank, condition, _ = self.solver.conditioning[0]
+        if rank == full and condition * self.rank < 1.0:
+            return True
+        curved = curved_directions(H, self.rank)
+        self.flat = curved.flat
+        if self.outside:
+            return False
+        if self.design is None:
+            self.design, self.passes = self.objective.second_moment(), self.passes + 1
+        moving = curved_directions(self.design, self.rank)
+        return curved.rank == max(1, self.k - 1) * moving.rank and self._is_level()
+
+    def _is_level(self) -> bool:
+        """Whether the step leaves no slope but rounding errors."""
+        assert self.here.hessian is not None
+        assert self.design is not None
+        size = np.sqrt(self.design.diagonal())[:, None]
+        slope = self.here.hessian[0] @ self.step.reshape(-1)
+        left = np.abs(self.here.gradient[:, 0, :] + slope.reshape(-1, self.k)) * self.objective.free[:, 0, :]
+        return bool((left <= SLOPE * self.objective.noise * size).all())
+
+    def refutes(self) -> str:
+        """Look for a direction of recession next to the step: "complete", "quasi-complete", or "" for none."""
+        for candidate in _candidates(self.theta, self.step if self.outside else None, self.kept, self.flat):
+            recession, passes = recede(self.objective, candidate)
+            self.passes += passes
+            if recession is None:
+                continue
+            self.direction = recession.direction
+            # those that it does not move may be separable, too
+            further, beyond, passes = _beyond(self.objective, self.theta, recession.direction)
+            self.passes += passes
+            if bool(beyond.separated[0]):
+                self.theta, self.here = further, beyond
+            return "complete" if recession.complete or self.separated else "quasi-complete"
+        return ""
+
+    def goes_on(self) -> bool:
+        """Take the step, or the part of it that lowers the cost; whether there is one."""
+        there, length, passes = _further(self.objective, self.theta, self.here, self.step)
+        self.passes += passes
+        if there is not None:
+            self.theta, self.here = self.theta + length * self.step, there
+        return there is not None
+
+    def found(self, separation: str) -> Existence:
+        H, inverse = self.here.hessian, None
+        if H is not None and np.isfinite(H).all():
+            whole = self.k == 1 and self.solver is not None
+            shift = self.objective.shift(self.k)
+            inverse = self.solver if whole else Inverse.of(H, self.objective.precision, shift)
+        return Existence(
+            separation=separation,
+            theta=self.theta,
+            here=self.here,
+            step=self.step,
+            gap=self.divergence if separation == "none" else np.nan,
+            inverse=inverse,
+            design=self.design,
+            direction=self.direction,
+            passes=self.passes,
+        )
 
 
 def _blur(
@@ -189,17 +252,6 @@ def _in_full(part: np.ndarray, kept: np.ndarray, theta: np.ndarray) -> np.ndarra
     whole = np.zeros(theta.size)
     whole[kept] = part
     return whole.reshape(theta.shape)
-
-
-def _is_regular(
-    objective: Objective, here: Evaluation, step: np.ndarray, curved: Curved, moving: Curved, design: np.ndarray
-) -> bool:
-    """Whether the Hessian is curved in all directions that the features have, and no slope is left in others."""
-    k, size = step.shape[2], np.sqrt(np.diagonal(design))[:, None]
-    assert here.hessian is not None
-    left = np.abs(here.gradient[:, 0, :] + (here.hessian[0] @ step.reshape(-1)).reshape(-1, k))
-    even = bool(np.all(left * objective.free[:, 0, :] <= SLOPE * objective.noise * size))
-    return even and curved.rank == max(1, k - 1) * moving.rank
 
 
 def _beyond(objective: Objective, theta: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, Evaluation, int]:

@@ -59,7 +59,16 @@ def minimize(
                 reason = "converged"
                 break
     passes = len(costs) + (said != "")
-    return Result(theta, reason, len(costs), passes, xp.stack([*costs, here.value])[:-1, :], here, at, None)
+    return Result(
+        theta=theta,
+        reason=reason,
+        iterations=len(costs),
+        passes=passes,
+        costs=xp.stack([*costs, here.value])[:-1, :],
+        last=here,
+        at=at,
+        gap=None,
+    )
 
 
 def _runs_away(window: Array, first: Array, last: bool) -> bool:

@@ -12,7 +12,7 @@ import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xlogreg.arrays.place import Array, Place, array_namespace, device_of
+from xlogreg.arrays.place import ROUNDING, Array, Place, array_namespace, device_of
 from xlogreg.math.losses import Loss
 from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tied_terms
 from xlogreg.math.sums import (
@@ -26,10 +26,9 @@ from xlogreg.math.sums import (
 )
 from xlogreg.samples.source import Source
 
-__all__ = ["DUST", "ROUNDING", "Evaluation", "Objective"]
+__all__ = ["DUST", "Evaluation", "Objective"]
 
 DUST = 1e-13  # of the terms of a sum, what rounding leaves of nothing
-ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
 class Evaluation(NamedTuple):

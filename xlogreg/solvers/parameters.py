@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg.arrays.place import ROUNDING
 from xlogreg.solvers.coordinates import Coordinates
-from xlogreg.solvers.objective import ROUNDING
 
 __all__ = ["Parameters", "as_stored"]
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.place import Array
-from xlogreg.fitting.progress import Clock
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent
@@ -27,7 +26,7 @@ from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Diagonal, Inverse
 from xlogreg.solvers.quasi_newton import QuasiNewton
-from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["minimize", "subset_pays"]
 

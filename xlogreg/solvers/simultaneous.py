@@ -110,8 +110,18 @@ def _alone(
     at = theta[:, one, :]
     end = at + step[:, one, :] if reason == "converged" else at
     history = xp.reshape(xp.asarray(costs, dtype=theta.dtype), (-1, 1))
-    moved = end - before[:, one, :]
-    return Result(end, reason, len(costs), passes, history, here.keep(only), at, gap[one], method.keep(only), moved)
+    return Result(
+        theta=end,
+        reason=reason,
+        iterations=len(costs),
+        passes=passes,
+        costs=history,
+        last=here.keep(only),
+        at=at,
+        gap=gap[one],
+        method=method.keep(only),
+        trend=end - before[:, one, :],
+    )
 
 
 def minimize_in_stages(

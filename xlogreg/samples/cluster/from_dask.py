@@ -14,8 +14,9 @@ import numpy as np
 
 from xlogreg.arrays.choice import warn_of
 from xlogreg.arrays.place import to_host
+from xlogreg.exceptions import one_of
 from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
-from xlogreg.inputs.options import SAMPLES, dtype_option, one_of
+from xlogreg.inputs.options import SAMPLES, dtype_option
 from xlogreg.inputs.tables import is_collection
 from xlogreg.samples.cluster.distributed import Parts, Piece
 from xlogreg.samples.cluster.tasks import Workers

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.arrays.stored import Chain, FileRange, Stored, state_of
-from xlogreg.exceptions import BlockError, expect_memory
-from xlogreg.inputs.options import SAMPLES, one_of
+from xlogreg.exceptions import BlockError, expect_memory, one_of
+from xlogreg.inputs.options import SAMPLES
 from xlogreg.inputs.tables import column_values, open_table
 from xlogreg.samples.files.sequential import Sequential
 
