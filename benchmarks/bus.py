@@ -8,6 +8,7 @@ to see that it runs.
 device is told to have no memory left, so that X stays on the host whatever its size.
 """
 
+import dataclasses
 import os
 import time
 from statistics import median
@@ -17,7 +18,8 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_least
 from benchmarks.cases import report
-from xlogreg.arrays.place import LIBRARIES, Place, place_on, to_host, why_unusable
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.place import Place, place_on, to_host, why_unusable
 from xlogreg.samples.memory import ARRIVING_BYTES
 
 ROUNDS = 3
@@ -47,7 +49,7 @@ def measure(name: str) -> dict[str, object]:
     X = rng.standard_normal((m, n_x), dtype=np.float32)
     Y = X[:, 0] + rng.logistic(size=m) > 0
     known = LIBRARIES[name]
-    LIBRARIES[name] = known._replace(free=lambda module, device: 0)
+    LIBRARIES[name] = dataclasses.replace(known, free=lambda module, device: 0)
     try:
         shares, speeds = [], []
         for _ in range(ROUNDS + 1):  # of which the first warms up

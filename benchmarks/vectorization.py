@@ -24,7 +24,8 @@ import numpy as np
 
 import xlogreg
 from benchmarks.gpu import WAIT
-from xlogreg.arrays.place import LIBRARIES, Place, is_array, place_on, to_host, why_unusable
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.place import Place, is_array, place_on, to_host, why_unusable
 
 LOOP_READINGS, READINGS = 3, 7
 LONG_ENOUGH = 0.02  # seconds of calls in a row

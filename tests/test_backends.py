@@ -1,5 +1,6 @@
 """Where a fit computes: what was asked for, what works here, and the fallback that is never silent."""
 
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,8 @@ from conftest import place_or_skip
 
 import xlogreg
 from xlogreg.arrays import place as backends
-from xlogreg.arrays.place import HOST, LIBRARIES, dtype_name, place_of, place_on, squares, to_host
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.place import HOST, dtype_name, place_of, place_on, squares, to_host
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -150,7 +152,7 @@ def test_small_arrays_come_home_in_one_transfer(where):
 
 
 def test_probing_computes_and_does_not_trust_the_import(monkeypatch):
-    broken = LIBRARIES["numpy"]._replace(fetch=lambda array: np.asarray(7.0))
+    broken = dataclasses.replace(LIBRARIES["numpy"], fetch=lambda array: np.asarray(7.0))
     monkeypatch.setitem(backends.LIBRARIES, "numpy", broken)
     assert backends.why_unusable("numpy") == "computed 7.0 where 8 is right"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import xlogreg
-from xlogreg.arrays import host
+from xlogreg.arrays.libraries import numpy as host
 from xlogreg.arrays.place import HOST
 from xlogreg.inputs.matrices import computing_dtype
 from xlogreg.math.logistic import scores
@@ -19,9 +19,9 @@ from xlogreg.math.sums import (
     spread_terms,
 )
 from xlogreg.samples.folds import split_folds
-from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.memory import InMemory, combine_features, map_samples, multiply_samples
 from xlogreg.solvers.coordinates import user_coordinates
-from xlogreg.solvers.span import combine_features, multiply_samples, reduce_wide
+from xlogreg.solvers.span import reduce_wide
 
 
 @pytest.mark.parametrize("samples", ["columns", "rows"])

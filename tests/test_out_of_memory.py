@@ -33,7 +33,7 @@ def fail(request):
 def test_a_column_is_not_said_to_be_unreadable(fail, monkeypatch):
     for library in ("pandas", "polars"):
         module = pytest.importorskip(library)
-        monkeypatch.setitem(tables.LIBRARIES, library, tables.LIBRARIES[library]._replace(numbers=fail, values=fail))
+        monkeypatch.setitem(tables.FRAMES, library, tables.FRAMES[library]._replace(numbers=fail, values=fail))
         with pytest.raises(MemoryError, match=rf"^out of memory while reading the column '0' of X: .*{SIZE}"):
             xlogreg.fit(module.DataFrame({"0": X[:, 0], "1": Y}), Y, samples="rows")
         with pytest.raises(MemoryError, match=rf"^out of memory while reading Y: .*{SIZE}"):

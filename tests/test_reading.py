@@ -11,7 +11,7 @@ from xlogreg.arrays import stored
 from xlogreg.arrays.stored import FileRange
 from xlogreg.samples import memory as data
 from xlogreg.samples import threads
-from xlogreg.samples.ahead import announce
+from xlogreg.samples.threads import announce
 
 
 @pytest.fixture

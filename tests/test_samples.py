@@ -61,7 +61,7 @@ def test_samples_to_test_with_are_left_where_they_are(folder):
 
 
 def samples_apart():
-    from xlogreg.fitting.partition import split
+    from xlogreg.fitting.held_out import split
 
     return split(Y, 0.25, np.random.default_rng(3))
 

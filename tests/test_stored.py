@@ -1,5 +1,6 @@
 """X that is read block by block: memory maps, data sets with slices, parts in folders. The answer is that of memory."""
 
+import dataclasses
 import os
 import tracemalloc
 
@@ -8,10 +9,12 @@ import pytest
 from conftest import place_or_skip
 
 import xlogreg
-from xlogreg.arrays.place import HOST, LIBRARIES, to_host
-from xlogreg.arrays.stored import Chain, FileRange, Slices, Stored, stored
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.place import HOST, to_host
+from xlogreg.arrays.stored import FileRange, Slices, Stored, stored
 from xlogreg.samples import intake as assembly
 from xlogreg.samples import memory as data
+from xlogreg.samples.files.folder import Chain
 from xlogreg.samples.memory import InMemory
 
 
@@ -332,7 +335,9 @@ def test_an_x_too_large_for_the_device_stays_on_the_host(backend, device, table,
     options = {"samples": "rows", "backend": backend, "device": device}
     whole = xlogreg.fit(X, Y, l2=0.1, **options)
     assert whole.fit_info.fallback is None
-    monkeypatch.setitem(LIBRARIES, backend, LIBRARIES[backend]._replace(free=lambda module, device: X.nbytes))
+    monkeypatch.setitem(
+        LIBRARIES, backend, dataclasses.replace(LIBRARIES[backend], free=lambda module, device: X.nbytes)
+    )
     for there in (X, np.asfortranarray(X), X.astype(np.float32), (20 * X).astype(np.int16)):
         model = xlogreg.fit(there, Y, l2=0.1, **options)
         assert ("stays on the host" in (model.fit_info.fallback or "")) == (there.nbytes > assembly.ROOM * X.nbytes)

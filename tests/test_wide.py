@@ -5,8 +5,8 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
+from xlogreg.fitting import plans
 from xlogreg.fitting import problem as posing
-from xlogreg.fitting import spans
 
 
 def draw(n_x=240, m=40, seed=0):
@@ -127,7 +127,7 @@ def test_models_of_one_wide_x_are_reduced_once(case, monkeypatch):
     X = X.T if case == "rows" else X
     options = {key: value for key, value in OPTIONS[case].items() if key != "l2"} | {"tol": 1e-14}
     calls = []
-    for module in (posing, spans):
+    for module in (posing, plans):
         reduce_wide = module.reduce_wide
         monkeypatch.setattr(module, "reduce_wide", lambda *a, f=reduce_wide: calls.append(1) or f(*a))
     l2s = [0.01, 0.1, 1.0]

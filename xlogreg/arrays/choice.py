@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import LIBRARIES, Place, place_on, why_unusable
+from xlogreg.arrays.libraries.table import LIBRARIES, gpu_default
+from xlogreg.arrays.place import HOST, Place, place_on, why_unusable
 from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, one_of, shown, warn
 
 __all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
@@ -63,8 +64,8 @@ def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bo
     if not isinstance(fallback, (bool, np.bool_)):
         raise TypeError(f"fallback must be True or False, not {shown(fallback)}")
     if backend == "auto":
-        moves = data.name == "numpy" and nbytes >= AUTO_BYTES and not why_unusable("cupy", device)
-        return (place_on("cupy", device) if moves else data), None
+        moves = data.name == HOST.name and nbytes >= AUTO_BYTES and not why_unusable(gpu_default(), device)
+        return (place_on(gpu_default(), device) if moves else data), None
     if backend is not None and backend not in LIBRARIES:
         usable = ", ".join(repr(name) for name in LIBRARIES if not why_unusable(name))
         raise ValueError(f"backend {backend!r} is unknown; usable on this machine: {usable}, 'auto', None")

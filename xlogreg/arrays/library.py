@@ -1,109 +1,40 @@
-"""The array libraries by name, and what differs between them, as data: the only file that names them."""
+"""What an array library has to say for itself: one row of fields, with the ways that suit most libraries."""
 
 import contextlib
-import functools
-import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from xlogreg.arrays import devices, host
-
 __all__ = [
-    "LIBRARIES",
+    "NAMESPACES",
     "Library",
     "array_namespace",
     "center_integers",
-    "device_name",
     "device_of",
     "is_array",
+    "is_out_of_memory",
     "is_sparse",
     "is_traced",
     "move",
-    "namespace_of",
+    "side_stream",
 ]
 
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
 move = array_api_compat.to_device
-
-
-_namespaces: dict[type, Any] = {np.ndarray: host.NumPy()}
+NAMESPACES: dict[type, Any] = {}  # by the type of an array; a library with a namespace of its own puts it here
 
 
 def array_namespace(array: Any) -> Any:
     """The namespace of an array, by its type: asked for dozens of times in each step of a small fit."""
     kind = type(array)
-    if kind not in _namespaces:
+    if kind not in NAMESPACES:
         xp = array_api_compat.array_namespace(array)
-        _namespaces[kind] = _namespaces[np.ndarray] if array_api_compat.is_numpy_namespace(xp) else xp
-    return _namespaces[kind]
-
-
-class Library(NamedTuple):
-    """What differs between array libraries, as data."""
-
-    module: str
-    owns: Callable[[Any], bool]
-    device: Callable[[Any, Any], Any]  # module, what the user named (or None) -> a device of the library
-    fetch: Callable[[Any], np.ndarray]  # array -> NumPy
-    context: Callable[[Any, Any], contextlib.AbstractContextManager] | None  # module, device -> entered to compute
-    # device -> whether blocks of the size of a CPU's cache pay: slices are views there, and calls cheap
-    small_blocks: Callable[[Any], bool]
-    convert: Callable[[Any, Any, Any, Any], Any]  # namespace, X, dtype, center or None -> X - center in that dtype
-    fills: bool  # whether parts of an array can be written into, as a copy in pieces does
-    squares: Callable[[Any, Any], Any]  # X (n_x, m), weight (1, m) -> weighted sums of squares (n_x, 1)
-    gram: Callable[[Any, Any], Any]  # X (n_x, m), C (1, m) -> [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in C's dtype
-    log1p: Callable[[Any], Any]  # log(1 + e) of e >= 0, to full relative accuracy
-    log1p_folds: int  # how often to multiply factors in pairs before their logarithm is taken
-    # function of a block, arrays and one constant -> the same function, compiled; None where that cannot be
-    compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None
-    free: Callable[[Any, Any], int | None]  # module, device -> bytes of memory that are left; None where nobody knows
-    # module, NumPy array, device -> the same there, copied while others compute; None where that cannot be
-    send: Callable[[Any, np.ndarray, Any], Any] | None
-    remedy: str
-
-
-def _numpy_device(module: Any, name: Any) -> str:
-    if name not in (None, "cpu"):
-        raise ValueError(f"NumPy has the device 'cpu' only, not {name!r}")
-    return "cpu"
-
-
-def _cupy_device(module: Any, name: Any) -> Any:
-    if name is None or isinstance(name, module.cuda.Device):
-        return name or module.cuda.Device()
-    return module.cuda.Device(int(str(name).removeprefix("cuda").removeprefix(":") or 0))
-
-
-def _torch_device(module: Any, name: Any) -> Any:
-    # a tensor's own device always has an index ("cuda:0"), so compare with that
-    return module.empty(0, device=name).device
-
-
-def _torch_fetch(array: Any) -> np.ndarray:
-    tensor = array.detach().cpu()
-    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
-
-
-def _jax_device(module: Any, name: Any) -> Any:
-    if name is None:
-        return module.numpy.empty(0).device
-    if not isinstance(name, str):
-        return name
-    platform, _, index = name.partition(":")
-    return module.devices(platform)[int(index or 0)]
-
-
-def _strict_device(module: Any, name: Any) -> Any:
-    return module.Device("CPU_DEVICE" if name is None else name) if not isinstance(name, module.Device) else name
-
-
-def _strict_fetch(array: Any) -> np.ndarray:
-    module = importlib.import_module("array_api_strict")
-    return np.asarray(array.to_device(module.Device("CPU_DEVICE")))
+        NAMESPACES[kind] = NAMESPACES[np.ndarray] if array_api_compat.is_numpy_namespace(xp) else xp
+    return NAMESPACES[kind]
 
 
 def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
@@ -136,115 +67,82 @@ def _gram(X: Any, C: Any) -> Any:
     return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
 
 
-@functools.cache
-def _jax_compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One launch instead of some forty, and no temporaries in memory; compiled anew for each shape."""
-    jax = importlib.import_module("jax")
-    compiled = jax.jit(lambda block, arrays, constants: function(block, *arrays, *constants), static_argnums=2)
-    return lambda block, *arguments: compiled(block, arguments[:-1], arguments[-1:])
+def _unknown(module: Any, device: Any) -> None:
+    """Nobody can say what memory the host has left: others use it, too."""
 
 
-LIBRARIES = {
-    "numpy": Library(
-        "numpy",
-        array_api_compat.is_numpy_array,
-        _numpy_device,
-        np.asarray,
-        None,
-        lambda device: True,
-        host.convert,
-        True,
-        host.squares,
-        host.gram,
-        host.log1p,
-        3,  # (1 + e)^8 overflows for 65,000 classes and more, in float32
-        None,
-        devices.unknown,
-        None,
-        "",
-    ),
-    "cupy": Library(
-        "cupy",
-        array_api_compat.is_cupy_array,
-        _cupy_device,
-        lambda array: array.get(),
-        lambda module, device: device,
-        lambda device: False,
-        _convert,
-        True,
-        _squares,
-        _gram,
-        _log1p,
-        0,
-        None,
-        devices.cupy_free,
-        devices.cupy_send,
-        "pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
-    ),
-    "torch": Library(
-        "torch",
-        array_api_compat.is_torch_array,
-        _torch_device,
-        _torch_fetch,
-        lambda module, device: module.no_grad(),
-        lambda device: device.type == "cpu",
-        _convert,
-        True,
-        _squares,
-        _gram,
-        _log1p,
-        0,
-        None,
-        devices.torch_free,
-        devices.torch_send,
-        "install the PyTorch build for your device, see pytorch.org",
-    ),
-    "jax": Library(
-        "jax",
-        array_api_compat.is_jax_array,
-        _jax_device,
-        np.asarray,
-        # on a GPU the default multiplies float32 matrices in TF32: three digits
-        lambda module, device: module.default_matmul_precision("highest"),
-        lambda device: False,
-        _convert,
-        False,
-        _squares,
-        _gram,
-        _log1p,
-        0,
-        _jax_compile,
-        devices.jax_free,
-        None,
-        "pip install jax, or the build for your device, see docs.jax.dev",
-    ),
-    "array-api-strict": Library(
-        "array_api_strict",
-        lambda array: type(array).__module__.startswith("array_api_strict"),
-        _strict_device,
-        _strict_fetch,
-        None,
-        lambda device: True,
-        _convert,
-        True,
-        _squares,
-        _gram,
-        _log1p,
-        0,
-        None,
-        devices.unknown,
-        None,
-        "pip install array-api-strict",
-    ),
-}
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """What differs between array libraries, as data.
 
+    Attributes
+    ----------
+    module : str
+        Name of the module to import.
+    owns : callable
+        Whether an array is one of the library's.
+    device : callable
+        From the module, and what the user named or None, to a device of the library.
+    device_name : callable
+        From a device to what a user would call it.
+    namespace : callable
+        From the module to the namespace of its arrays.
+    fetch : callable
+        From an array to one of NumPy.
+    detached : callable
+        From an array to the same one, outside of any record of gradients.
+    context : callable, or None
+        From the module and a device to a context that is entered to compute there.
+    small_blocks : callable
+        Whether blocks of the size of a CPU's cache pay on a device: slices are views there, and calls cheap.
+    convert : callable
+        From a namespace, X, a dtype, and a center or None, to X - center in that dtype.
+    fills : bool
+        Whether parts of an array can be written into, as a copy in pieces does.
+    squares : callable
+        From X (n_x, m) and a weight (1, m) to the weighted sums of squares (n_x, 1).
+    gram : callable
+        From X (n_x, m) and C (1, m) to [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in the dtype of C.
+    log1p : callable
+        From e >= 0 to log(1 + e), to full relative accuracy.
+    log1p_folds : int
+        How often to multiply factors in pairs before their logarithm is taken.
+    compile : callable, or None
+        From a function of a block, arrays and one constant to the same function, compiled.
+    free : callable
+        From the module and a device to the bytes of memory that are left, or None where nobody knows.
+    send : callable, or None
+        From the module, an array of NumPy and a device to the same array there, copied while others compute.
+    is_gpu_default : bool
+        Whether backend="auto" takes large host data there.
+    remedy : str
+        What to do where the library does not work.
+    float64_remedy, float64_remedy_of_workers : str
+        What to do where it has no float64: here, and with the workers of a cluster. Goes on from a sentence.
+    """
 
-def namespace_of(name: str) -> Any:
-    """The namespace of a library that is not in sight of an array."""
-    if name == "numpy":
-        return _namespaces[np.ndarray]
-    module = importlib.import_module(LIBRARIES[name].module)
-    return array_namespace((module.numpy if name == "jax" else module).empty(0))
+    module: str
+    owns: Callable[[Any], bool]
+    device: Callable[[Any, Any], Any]
+    device_name: Callable[[Any], str] = str
+    namespace: Callable[[Any], Any] = lambda module: array_namespace(module.empty(0))
+    fetch: Callable[[Any], np.ndarray] = np.asarray
+    detached: Callable[[Any], Any] = lambda array: array
+    context: Callable[[Any, Any], contextlib.AbstractContextManager] | None = None
+    small_blocks: Callable[[Any], bool] = lambda device: False
+    convert: Callable[[Any, Any, Any, Any], Any] = _convert
+    fills: bool = True
+    squares: Callable[[Any, Any], Any] = _squares
+    gram: Callable[[Any, Any], Any] = _gram
+    log1p: Callable[[Any], Any] = _log1p
+    log1p_folds: int = 0
+    compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    free: Callable[[Any, Any], int | None] = _unknown
+    send: Callable[[Any, np.ndarray, Any], Any] | None = None
+    is_gpu_default: bool = False
+    remedy: str = ""
+    float64_remedy: str = ""
+    float64_remedy_of_workers: str = ""
 
 
 def is_sparse(value: Any) -> bool:
@@ -258,10 +156,17 @@ def is_traced(value: Any) -> bool:
     return "Tracer" in type(value).__name__
 
 
-def device_name(name: str, device: Any) -> str:
-    """The device as a user would name it."""
-    if name == "cupy":
-        return f"cuda:{device.id}"
-    if name == "jax":
-        return f"{device.platform}:{device.id}"
-    return str(device._device if name == "array-api-strict" else device)
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that an allocation failed, in the words of any library."""
+    named = "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in str(error)
+    return named or isinstance(error, MemoryError)
+
+
+_streams: dict[str, Any] = {}
+
+
+def side_stream(device: Any, make: Callable[[], Any]) -> Any:
+    """The stream for copies to a device, beside the one that computes."""
+    if str(device) not in _streams:
+        _streams[str(device)] = make()
+    return _streams[str(device)]

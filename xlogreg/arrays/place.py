@@ -6,7 +6,6 @@ and never asks which library it has in hand; what differs between libraries is i
 
 import contextlib
 import functools
-import importlib
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -15,21 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.arrays.libraries.table import LIBRARIES, module_of
 from xlogreg.arrays.library import (
-    LIBRARIES,
     array_namespace,
     center_integers,
-    device_name,
     device_of,
     is_array,
     move,
-    namespace_of,
 )
 from xlogreg.arrays.stored import Stored
 
 __all__ = [
     "HOST",
-    "LIBRARIES",
     "ROUNDING",
     "Array",
     "BackendStatus",
@@ -96,7 +92,7 @@ class Place:
     @functools.cached_property
     def xp(self) -> Any:
         """The namespace of the library."""
-        return namespace_of(self.name)
+        return LIBRARIES[self.name].namespace(module_of(self.name))
 
     @functools.cached_property
     def small_blocks(self) -> bool:
@@ -128,7 +124,7 @@ class Place:
             host = to_host(array) if is_array(array) else np.asarray(array)
             if dtype is not None and host.dtype != dtype:
                 host = host.astype(dtype)
-            if self.name == "numpy":
+            if self.name == HOST.name:
                 return host
             with self.computing():
                 array = self._copied(host)
@@ -160,12 +156,12 @@ class Place:
         send = LIBRARIES[self.name].send
         if send is None or self.small_blocks:
             return self.put(host)
-        return send(importlib.import_module(LIBRARIES[self.name].module), self._native(host), self.device)
+        return send(module_of(self.name), self._native(host), self.device)
 
     @property
     def free_bytes(self) -> int | None:
         """Memory of the device that is left; None where it is not known."""
-        return LIBRARIES[self.name].free(importlib.import_module(LIBRARIES[self.name].module), self.device)
+        return LIBRARIES[self.name].free(module_of(self.name), self.device)
 
     def take(self, X: Array, index: Array, axis: int) -> Array:
         """The elements of X (two axes) at the indices along the axis."""
@@ -214,7 +210,7 @@ class Place:
             return quiet
         stack = contextlib.ExitStack()
         stack.enter_context(quiet)
-        stack.enter_context(library.context(importlib.import_module(library.module), self.device))
+        stack.enter_context(library.context(module_of(self.name), self.device))
         return stack
 
     def __str__(self) -> str:
@@ -223,7 +219,7 @@ class Place:
     @property
     def device_name(self) -> str:
         """The device as a user would name it."""
-        return device_name(self.name, self.device)
+        return LIBRARIES[self.name].device_name(self.device)
 
 
 HOST = Place("numpy", "cpu")
@@ -236,7 +232,7 @@ def place_of(array: Array) -> Place:
 
 def place_on(name: str, device: Any = None) -> Place:
     """The place of a backend and a device, both as the user names them; fails as the library fails."""
-    module = importlib.import_module(LIBRARIES[name].module)
+    module = module_of(name)
     return Place(name, LIBRARIES[name].device(module, device))
 
 
@@ -301,7 +297,7 @@ def available_backends() -> Mapping[str, BackendStatus]:
 def _status(name: str) -> BackendStatus:
     reason = why_unusable(name)
     try:
-        version = str(importlib.import_module(LIBRARIES[name].module).__version__)
+        version = str(module_of(name).__version__)
     except Exception:  # not installed, or not importable: the reason says which
         version = ""
     return BackendStatus(not reason, version, "" if reason else place_on(name).device_name, reason)

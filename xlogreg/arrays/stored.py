@@ -14,7 +14,7 @@ import numpy as np
 
 from xlogreg.exceptions import BlockError, expect_memory
 
-__all__ = ["Chain", "FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
+__all__ = ["FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
 
 COPIED_BYTES = 64 * 2**20  # at most, of what is read at a time
 Order = Literal["C", "F"]
@@ -201,44 +201,6 @@ class FileRange(Stored):
 
     def name(self, sample: int) -> str:
         return os.path.basename(self.path)
-
-
-class Chain(Stored):
-    """Parts, one after the other along the samples, in their common dtype."""
-
-    def __init__(self, parts: list[Stored]) -> None:
-        first = parts[0]
-        self.parts, self.axis, self.names = parts, first.axis, first.names
-        self.concurrent = all(part.concurrent for part in parts)
-        self.dtype = np.result_type(*(part.dtype for part in parts))
-        self.stops = np.cumsum([part.m for part in parts])
-        other = first.shape[1 - self.axis]
-        self.shape = (int(self.stops[-1]), other) if self.axis == 0 else (other, int(self.stops[-1]))
-
-    def _within(self, start: int, stop: int) -> Iterator[tuple[Stored, tuple[int, int]]]:
-        """The parts that hold these samples, and their numbers there."""
-        first, last = np.searchsorted(self.stops, [start, stop - 1], side="right").tolist()
-        for number in range(first, last + 1):
-            part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m
-            yield part, (max(start - begin, 0), min(stop - begin, part.m))
-
-    def expect(self, start: int, stop: int) -> None:
-        for part, span in self._within(start, stop):
-            part.expect(*span)
-
-    def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
-        found = [part.read(*span, features) for part, span in self._within(start, stop)]
-        whole = found[0] if len(found) == 1 else np.concatenate(found, axis=self.axis)
-        return whole.astype(self.dtype, copy=False)
-
-    @property
-    def pieces(self) -> list[Stored]:
-        return self.parts
-
-    def name(self, sample: int) -> str:
-        number = int(np.searchsorted(self.stops, sample, side="right"))
-        begin = int(self.stops[number]) - self.parts[number].m
-        return f"part {number}, {self.parts[number].name(sample - begin)}, sample {sample - begin} of it"
 
 
 def stored(X: Any, axis: int) -> Any:

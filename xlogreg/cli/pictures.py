@@ -13,7 +13,7 @@ import numpy as np
 
 from xlogreg.fitting.fit import fit
 from xlogreg.fitting.fit_cv import Selection, fit_cv
-from xlogreg.fitting.partition import split
+from xlogreg.fitting.held_out import split
 from xlogreg.images.files import Skipped, read_pictures
 from xlogreg.images.pictures import Pictures, flatten, load_folder
 from xlogreg.inputs.files import expect_folder, printable

@@ -12,7 +12,7 @@ import numpy as np
 from xlogreg.cli.data import as_collection, open_features, open_samples, workers_at
 from xlogreg.cli.table_files import write_table
 from xlogreg.fitting.fit import fit
-from xlogreg.fitting.partition import split
+from xlogreg.fitting.held_out import split
 from xlogreg.inputs.files import expect_folder
 from xlogreg.model.model import Model, load
 from xlogreg.model.reports import as_json

@@ -13,8 +13,7 @@ from xlogreg.arrays.stored import Stored
 from xlogreg.exceptions import one_of, shown
 from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
-from xlogreg.fitting.held_out import fit_left_out
-from xlogreg.fitting.partition import lacking_classes, number_folds
+from xlogreg.fitting.held_out import fit_left_out, lacking_classes, number_folds
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.options import options_of_models
 from xlogreg.model.model import Model

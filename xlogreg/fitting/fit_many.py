@@ -9,9 +9,8 @@ import numpy as np
 
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.outcome import Verdict, concluded, model_of
-from xlogreg.fitting.plans import Plan, named, solve_plan
+from xlogreg.fitting.plans import Plan, named, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.spans import reduce_plan
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table

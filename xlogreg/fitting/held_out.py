@@ -1,14 +1,18 @@
 """The models of folds: fitted together, and scored on the samples that they left out."""
 
 import math
-from typing import NamedTuple
+import numbers
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.arrays.stored import Stored
+from xlogreg.exceptions import shown
 from xlogreg.fitting.absent import fit_parts
 from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.labels import Targets
+from xlogreg.inputs.matrices import as_array
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.scores import clipped_terms, score_terms
@@ -18,7 +22,7 @@ from xlogreg.samples.folds import split_folds
 from xlogreg.samples.intake import Received, gather, reorder, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
 
-__all__ = ["LeftOut", "fit_left_out"]
+__all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "split"]
 
 GATHERED_BYTES = 2**31  # of X that is copied into the order of its folds
 
@@ -92,3 +96,94 @@ def _theta(model: Model, center: Array | None) -> np.ndarray:
     if center is not None:
         b = b + w.T @ (to_host(center) - (0.0 if model.center is None else to_host(model.center)))
     return np.concatenate([w, b.T])
+
+
+def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples to train on and to test with: the same share of each class, at random."""
+    test = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # one is left to train on
+    chosen = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each sample (m,), from 0 on, and the folds that are held out (F,).
+
+    Parameters
+    ----------
+    folds : int, or array (m,)
+        How many, or the folds themselves: any labels; samples of a negative one are never held out.
+    groups : array (m,), or None
+        Samples of one group stay in one fold.
+    targets : Targets
+        Their classes are spread evenly over the folds.
+    rng : numpy.random.Generator
+    """
+    m = targets.Y.shape[1]
+    if not isinstance(folds, numbers.Integral) or isinstance(folds, bool):
+        if groups is not None:
+            raise ValueError("groups says how to make folds; it cannot be given with the folds themselves")
+        return _given(folds, m)
+    count = int(folds)
+    if not 2 <= count <= m:
+        raise ValueError(
+            f"folds must be from 2 to the number of samples, {m}, or the fold of each sample; not {shown(folds)}"
+        )
+    found = _stratified(count, targets, rng) if groups is None else _grouped(count, _column("groups", groups, m), rng)
+    return found, np.arange(count)
+
+
+def lacking_classes(targets: Targets, weight: Array | None, numbers: np.ndarray) -> np.ndarray:
+    """Which classes (F, K) have no sample, or none of weight (1, m), outside of each fold; numbers (m,)."""
+    once = np.ones(len(numbers)) if weight is None else to_host(weight)[0].astype(np.float64)
+    K, folds, Y = len(targets.classes), int(numbers.max()) + 1, to_host(targets.Y)
+    if targets.numbers:
+        masses = np.bincount(numbers * K + Y[0], once, folds * K).reshape(folds, K)
+    else:
+        rows = Y if K > 2 else (1.0 - Y[0], Y[0])
+        masses = np.stack([np.bincount(numbers, once * row, folds) for row in rows], axis=1)
+    return np.sum(masses > 0, axis=0) == (masses > 0)
+
+
+def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
+    labels, found = np.unique(_column("folds", folds, m), return_inverse=True)
+    held = np.ones(len(labels), dtype=bool) if labels.dtype.kind in "US" else labels >= 0
+    if not np.any(held) or len(labels) < 2:
+        raise ValueError("folds must hold two folds or more, of which one at least is not negative, to be held out")
+    return found, np.flatnonzero(held)
+
+
+def _stratified(count: int, targets: Targets, rng: np.random.Generator) -> np.ndarray:
+    """Every fold with its share of every class, and of all samples."""
+    m = targets.Y.shape[1]
+    order = rng.permutation(m)
+    if targets.hard and targets.Y.shape[0] == 1:
+        order = order[np.argsort(to_host(targets.Y)[0, order], kind="stable")]
+    found = np.empty(m, dtype=np.int64)
+    found[order] = np.arange(m) % count
+    return found
+
+
+def _grouped(count: int, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The largest group first, each into the fold that is the smallest so far."""
+    labels, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(labels) < count:
+        raise ValueError(f"groups holds {len(labels)} groups, too few for folds={count}")
+    order = rng.permutation(len(labels))
+    filled, fold_of = np.zeros(count), np.empty(len(labels), dtype=np.int64)
+    for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
+        fold_of[group] = np.argmin(filled)
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[group_of]
+
+
+def _column(name: str, values: Any, m: int) -> np.ndarray:
+    values = np.ravel(to_host(as_array(values, name, text=True)))
+    if values.shape != (m,) or values.dtype.kind not in "biuUS":
+        raise ValueError(
+            f"{name} must hold a whole number or a string for each of the {m} samples; got {values.dtype} of the shape "
+            f"{values.shape}"
+        )
+    return values

@@ -1,16 +1,21 @@
-"""What looks on while something runs: the state that callbacks see, the clock, and lines of progress."""
+"""Monitors of a solver, which may stop it before each step: callbacks, the line of progress, checkpoints, the clock."""
 
+import itertools
 import math
 import sys
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
+from xlogreg.fitting.problem import Problem
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
+from xlogreg.solvers.result import Clock, Monitor
 
-__all__ = ["ProgressLine", "State"]
+__all__ = ["ProgressLine", "State", "Watch"]
 
 SECONDS_BETWEEN = 0.1
 
@@ -96,3 +101,47 @@ class ProgressLine:
             sys.stderr.write("\n")
         else:
             self.bar.close()
+
+
+class Watch(NamedTuple):
+    """Who looks on."""
+
+    monitor: Monitor | None  # of the steps on all samples
+    clock: Clock | None  # looks at steps on subsets, too
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        callback: Callable[[State], Any] | None,
+        line: ProgressLine | None,
+        checkpoint: Monitor | None,
+        clock: Clock | None,
+    ) -> "Watch":
+        """All of them; the first that says so ends the fit."""
+        shown = None if callback is None and line is None else _shown(problem, callback, line)
+        present = [monitor for monitor in (checkpoint, shown, clock) if monitor is not None]
+
+        def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
+            return next(filter(None, (each(iteration, theta, here, gap) for each in present)), "")
+
+        return cls(monitor if present else None, clock)
+
+
+def _shown(problem: Problem, callback: Callable[[State], Any] | None, line: ProgressLine | None) -> Monitor:
+    count = itertools.count()  # over the stages of a solver
+
+    def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
+        state = State(
+            next(count),
+            theta,
+            here,
+            gap,
+            parameters=lambda theta: problem.engine.parameters_of(as_host(theta)),
+            norm=problem.gradient_norm,
+        )
+        if line is not None:
+            line.show(state)
+        return "callback" if callback is not None and callback(state) else ""
+
+    return monitor

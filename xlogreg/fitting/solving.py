@@ -9,8 +9,7 @@ import numpy as np
 
 from xlogreg.arrays.place import Array
 from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.progress import ProgressLine
-from xlogreg.fitting.watching import Watch
+from xlogreg.fitting.progress import ProgressLine, Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers import descent, gradient_descent, sampled_newton, spectral_lbfgs

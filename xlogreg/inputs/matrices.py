@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.library import is_sparse, is_traced
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
 from xlogreg.arrays.stored import Stored, stored
@@ -66,7 +67,7 @@ def as_array(value: Any, name: str, text: bool = False) -> Array:
     value = value if name == "X" else column_values(value, name)
     _refuse(value, name)
     if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
-        array = value.detach() if name_of(value) == "torch" else value
+        array = LIBRARIES[name_of(value)].detached(value)
         numeric = dtype_name(array).startswith(NUMERIC)
     else:
         try:

@@ -105,7 +105,7 @@ def _arrow_values(column: Any) -> tuple[np.ndarray, int]:
     return np.asarray(column.to_pylist()), column.null_count
 
 
-LIBRARIES = {
+FRAMES = {
     "pandas": Library(
         ("DataFrame",),
         lambda table: list(table.columns),
@@ -138,8 +138,8 @@ def _known_as(value: Any) -> tuple[Library | None, str, str]:
     """The library of a frame or of a column, its name, and that of the class there; subclasses count as their bases."""
     for base in type(value).__mro__[:-1]:
         name = base.__module__.partition(".")[0]
-        if name in LIBRARIES:
-            return LIBRARIES[name], name, base.__name__
+        if name in FRAMES:
+            return FRAMES[name], name, base.__name__
     return None, "", ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.choice import usable_place
-from xlogreg.arrays.place import Array, dtype_name, name_of, place_of, to_host
+from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_host
 from xlogreg.inputs.labels import as_weight, encode_truth, total_of
 from xlogreg.inputs.matrices import as_matrix, computing_dtype
 from xlogreg.inputs.tables import is_collection, open_table
@@ -258,7 +258,7 @@ class Model:
         >>> bool(again.w == model.w)
         True
         """
-        write_model(path, {field.name: getattr(self.to("numpy"), field.name) for field in dataclasses.fields(self)})
+        write_model(path, {field.name: getattr(self.to(HOST.name), field.name) for field in dataclasses.fields(self)})
 
     @property
     def _b(self) -> Array:

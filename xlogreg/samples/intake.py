@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from xlogreg.arrays.choice import choose_place
-from xlogreg.arrays.devices import is_out_of_memory
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.library import is_out_of_memory
 from xlogreg.arrays.place import HOST, ROUNDING, Array, Place, dtype_name, place_of, to_host
 from xlogreg.arrays.stored import Slices, Stored
 from xlogreg.exceptions import PrecisionWarning, one_of, warn
@@ -242,7 +243,7 @@ def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
     asked, natural = dtype_option(dtype), computing_dtype(X)
     if (asked or natural) == "float32" or place.widest == "float64":
         return asked or natural
-    remedy = "; jax.config.update('jax_enable_x64', True) provides it" if place.name == "jax" else ""
+    remedy = LIBRARIES[place.name].float64_remedy
     if asked:
         raise ValueError(f"dtype='float64' is not available on {place}{remedy}")
     if dtype_name(X) == "float64":

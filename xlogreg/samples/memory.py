@@ -3,22 +3,30 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from xlogreg.arrays.host import lies_ready
+from xlogreg.arrays.libraries.numpy import lies_ready
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.arrays.stored import Stored
 from xlogreg.math.moves import TEMPORARIES
 from xlogreg.math.sums import Block
-from xlogreg.samples.ahead import announce, read_ahead
-from xlogreg.samples.subsets import draw_subsets
-from xlogreg.samples.threads import holding_workers, map_blocks, tree_sum
+from xlogreg.samples.source import draw_subsets
+from xlogreg.samples.threads import announce, holding_workers, map_blocks, read_ahead, tree_sum
 
-__all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory", "map_samples"]
+__all__ = [
+    "LARGE_BLOCK_BYTES",
+    "LEAST_BLOCKS",
+    "SCORES_SHARE",
+    "SMALL_BLOCK_BYTES",
+    "InMemory",
+    "combine_features",
+    "map_samples",
+    "multiply_samples",
+]
 
 SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
 LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
@@ -321,3 +329,30 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
         return parts[0]
     with source.place.computing():
         return source.place.xp.concat(parts, axis=-1)
+
+
+def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
+    """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
+
+    Some features at a time, so that wide data of a small dtype never become a whole float copy.
+    """
+    parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
+    return tree_sum((X.T @ X,) for X in parts)[0]
+
+
+def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
+    """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
+    alpha = source.place.put(alpha, source.dtype)
+    return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
+
+
+def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
+    """(X - center) * inverse_scale, some features at a time, (n, m) each."""
+    place, xp = source.place, source.place.xp
+    scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
+    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
+    for start in range(0, source.n_x, step):
+        part = slice(start, min(start + step, source.n_x))
+        center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
+        X = place.convert(source.features(part), dtype, center, source.exact)
+        yield X * scale[part, :] if scaled else X

@@ -13,17 +13,21 @@ import functools
 import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["hold_workers", "holding_workers", "map_blocks", "tree_sum", "workers"]
+__all__ = ["announce", "hold_workers", "holding_workers", "map_blocks", "read_ahead", "tree_sum", "workers"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Span = tuple[int, int]  # start and stop of a block
 
 AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
 RUN = 4  # items that a worker takes at a time where that is asked for: handing one over takes a tenth of its time
+READ_AHEAD = 2  # blocks that are read before they are asked for
+ANNOUNCED = 8  # blocks that are announced at a time, which takes less than one by one
 
 
 @functools.cache
@@ -171,3 +175,28 @@ def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 def _merge(partial: list[tuple[int, tuple[Any, ...]]]) -> None:
     (count, right), (more, left) = partial.pop(), partial.pop()
     partial.append((count + more, tuple(a + b for a, b in zip(left, right, strict=True))))
+
+
+def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
+    """Each item with read(item), some of them ahead; in order, since one thread reads all."""
+    pending: deque[tuple[Item, Future[Answer]]] = deque()
+    with ThreadPoolExecutor(1, "xlogreg-reader") as reader, contextlib.ExitStack() as stack:
+        stack.callback(lambda: [future.cancel() for _, future in pending])
+        for item in items:
+            pending.append((item, reader.submit(read, item)))
+            if len(pending) > READ_AHEAD:
+                item, future = pending.popleft()
+                yield item, future.result()
+        while pending:
+            item, future = pending.popleft()
+            yield item, future.result()
+
+
+def announce(expect: Callable[[int, int], None], spans: list[Span]) -> Iterator[tuple[Span, None]]:
+    """Each span, after expect(start, stop) of those that follow: for threads that read for themselves."""
+    for number, span in enumerate(spans):
+        if number % ANNOUNCED == 0:
+            later = spans[number + ANNOUNCED if number else 0 : number + 2 * ANNOUNCED]
+            if later:
+                expect(later[0][0], later[-1][1])
+        yield span, None

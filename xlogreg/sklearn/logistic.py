@@ -34,7 +34,7 @@ from xlogreg.sklearn.checks import (
     take_truth,
     take_weight,
 )
-from xlogreg.sklearn.optimum import reach
+from xlogreg.sklearn.fits import reach
 
 __all__ = ["LogisticRegression", "classes_of"]
 

@@ -21,7 +21,7 @@ from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import folded, labelled
 from xlogreg.samples.cluster.distributed import Parts
 from xlogreg.sklearn.checks import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
-from xlogreg.sklearn.grid import fit_folds
+from xlogreg.sklearn.fits import fit_folds
 from xlogreg.sklearn.logistic import LogisticRegression, classes_of
 
 __all__ = ["LogisticRegressionCV"]
@@ -223,7 +223,7 @@ class LogisticRegressionCV(LogisticRegression):
         if known is not None:
             return known.sign * getattr(self._take(X, "score")[0].evaluate(X, y, **params), known.name)
         if is_foreign(X):
-            return scorer(self.to("numpy"), to_host(X), to_host(y) if is_foreign(y) else y, **params)
+            return scorer(self.to(HOST.name), to_host(X), to_host(y) if is_foreign(y) else y, **params)
         return scorer(self, X, y, **params)
 
     def score(  # type: ignore[override]  # as scikit-learn's does
@@ -271,7 +271,7 @@ def _rows(values: Array | Parts | Stored, indices: np.ndarray) -> Array:
         ascending, back = np.unique(indices, return_inverse=True)
         return (values.rows(ascending) if isinstance(values, Parts) else values.take(ascending))[back]
     place = place_of(values)
-    return values[indices] if place.name == "numpy" else place.xp.take(values, place.put(indices), axis=0)
+    return values[indices] if place == HOST else place.xp.take(values, place.put(indices), axis=0)
 
 
 def _on_host(params: dict[str, Any]) -> dict[str, Any]:

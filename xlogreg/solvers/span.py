@@ -7,21 +7,19 @@ and all, and a second-order method has r parameters instead of n_x.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from xlogreg.arrays.place import Array, to_host
+from xlogreg.arrays.place import Array
 from xlogreg.math.sums import combine_terms
-from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.memory import InMemory, multiply_samples
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.source import Samples
-from xlogreg.samples.threads import tree_sum
 from xlogreg.solvers.coordinates import Coordinates, as_host
 
-__all__ = ["Span", "combine_features", "is_even", "multiply_samples", "reduce_wide", "reduction_pays"]
+__all__ = ["Span", "is_even", "reduce_wide", "reduction_pays"]
 
 UNEVEN = 1e8  # variance of a feature, in those of the others, that products of samples still stand
 MOST_SAMPLES = 5000  # whose products take 200 MB
@@ -134,30 +132,3 @@ def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
         R = xp.matrix_transpose(V * root)
         reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None, index=None)
         return Reduced(reduced, V / root, spectrum[first:], as_host(means @ (V / root))[0])
-
-
-def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
-    """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
-
-    Some features at a time, so that wide data of a small dtype never become a whole float copy.
-    """
-    parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
-    return tree_sum((X.T @ X,) for X in parts)[0]
-
-
-def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
-    """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
-    alpha = source.place.put(alpha, source.dtype)
-    return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
-
-
-def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
-    """(X - center) * inverse_scale, some features at a time, (n, m) each."""
-    place, xp = source.place, source.place.xp
-    scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
-    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
-    for start in range(0, source.n_x, step):
-        part = slice(start, min(start + step, source.n_x))
-        center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
-        X = place.convert(source.features(part), dtype, center, source.exact)
-        yield X * scale[part, :] if scaled else X

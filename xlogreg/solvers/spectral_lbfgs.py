@@ -16,7 +16,7 @@ import numpy as np
 from xlogreg.arrays.place import to_host
 from xlogreg.math.logistic import scores
 from xlogreg.math.sums import class_terms, diagonal_terms
-from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.memory import InMemory, combine_features, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source
 from xlogreg.solvers import descent
 from xlogreg.solvers.coordinates import Coordinates, Spread, as_host, measure_moments
@@ -26,7 +26,6 @@ from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import eigen
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
-from xlogreg.solvers.span import combine_features, multiply_samples
 
 __all__ = ["RENEWALS", "Axes", "axes_pay", "minimize", "pairs_that_fit", "principal_axes", "renew"]
 

@@ -32,7 +32,7 @@ from xlogreg.samples.cluster.worker import (
     weigh_models,
 )
 from xlogreg.samples.memory import InMemory
-from xlogreg.samples.subsets import draw_subsets
+from xlogreg.samples.source import draw_subsets
 from xlogreg.samples.threads import tree_sum
 
 __all__ = ["Distributed", "Parts", "Piece"]

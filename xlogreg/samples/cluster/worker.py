@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.choice import Lack, find_place
-from xlogreg.arrays.host import pages_kept
+from xlogreg.arrays.libraries.numpy import pages_kept
+from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import HOST, Array, Place, array_namespace, dtype_name, place_of, to_host
 from xlogreg.arrays.stored import cut
 from xlogreg.exceptions import BackendUnavailableError
@@ -99,7 +100,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:
     X = as_matrix(X, intake.samples)
     place, lack = _find(X, intake)
     if place.widest != "float64":
-        remedy = "; set JAX_ENABLE_X64=1 where the workers are started" if place.name == "jax" else ""
+        remedy = LIBRARIES[place.name].float64_remedy_of_workers
         raise ValueError(f"{place} has no float64, in which sums are added up{remedy}")
     m, n_x = X.shape if intake.samples == "rows" else X.shape[::-1]
     classes, hard = intake.known, True

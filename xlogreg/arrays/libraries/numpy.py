@@ -8,9 +8,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import array_api_compat
 import numpy as np
 
-__all__ = ["NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
+from xlogreg.arrays.library import NAMESPACES, Library
+
+__all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
 
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
@@ -147,3 +150,24 @@ def gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
     if factor is not C:
         return half @ half.T
     return np.concatenate([half @ X.T, half.sum(axis=1, keepdims=True)], axis=1)
+
+
+def _device(module: Any, name: Any) -> str:
+    if name not in (None, "cpu"):
+        raise ValueError(f"NumPy has the device 'cpu' only, not {name!r}")
+    return "cpu"
+
+
+NAMESPACES[np.ndarray] = NumPy()
+NUMPY = Library(
+    module="numpy",
+    owns=array_api_compat.is_numpy_array,
+    device=_device,
+    namespace=lambda module: NAMESPACES[np.ndarray],
+    small_blocks=lambda device: True,
+    convert=convert,
+    squares=squares,
+    gram=gram,
+    log1p=log1p,
+    log1p_folds=3,  # (1 + e)^8 overflows for 65,000 classes and more, in float32
+)

@@ -1,0 +1,1 @@
+"""One file for each array library; `table` lists them."""
