@@ -25,7 +25,7 @@ import xlogreg
 from benchmarks.bars import at_most, show
 from benchmarks.clock import peak_memory
 from xlogreg.samples.memory import SMALL_BLOCK_BYTES
-from xlogreg.samples.threads import workers
+from xlogreg.samples.threads import thread_count
 
 MB = 2**20
 CHUNK = 1000  # samples made at a time
@@ -117,7 +117,7 @@ def budget(case: Case, action: str) -> float:
     """In MB."""
     returned = RETURNED[action] * case.m * (1 if action == "predict" else case.itemsize)
     squares = SQUARES * 8 * (case.n_x + 1) ** 2 if action == "fit" else 0
-    return (workers() * 2 * SMALL_BLOCK_BYTES + squares + case.m * case.itemsize + returned) / MB
+    return (thread_count() * 2 * SMALL_BLOCK_BYTES + squares + case.m * case.itemsize + returned) / MB
 
 
 def measured(name: str) -> dict:
@@ -144,7 +144,7 @@ def main() -> None:
         return
     results = {
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {platform.system()}, {workers()} threads",
+        "machine": f"{platform.machine()}, {platform.system()}, {thread_count()} threads",
         "versions": {"xlogreg": xlogreg.__version__, "numpy": np.__version__},
         "cases": {},
     }

@@ -245,7 +245,7 @@ import threadpoolctl
 import xlogreg
 from xlogreg.samples import threads
 
-threads.workers = lambda: 2
+threads.thread_count = lambda: 2
 rng = np.random.default_rng(0)
 X = rng.integers(0, 256, (100, 400_000), dtype=np.uint8)  # converted in threads
 Y = X[0].astype(float) - X[1] + 40 * rng.logistic(size=400_000) > 0

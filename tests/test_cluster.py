@@ -400,7 +400,7 @@ def test_what_is_sent_to_workers_is_pickled_by_name(data):
     X, Y, _, weight = data
     source = InMemory(X, Y[None, :], weight[None, :], HOST, "float64", 1.0)
     assert HOST.xp is not None  # a module, which is then held and cannot be pickled
-    order = parts.Order(
+    order = parts.Task(
         (("centered", (X[:, :1],)),), InMemory.sum, (terms.gradient_terms, np.ones((6, 1, 1)), LOSSES["log_loss"])
     )
     again, part = pickle.loads(pickle.dumps((order, source)))

@@ -203,7 +203,7 @@ def test_threads_change_no_bit_and_leave_blas_as_it_was():
     assert several[0] == several[1]
     assert [pool["num_threads"] for pool in threadpoolctl.threadpool_info()] == before
     with threadpoolctl.threadpool_limits(1):
-        assert threads.workers() == 1
+        assert threads.thread_count() == 1
         alone = xlogreg.fit(X, Y).w
     np.testing.assert_allclose(np.frombuffer(several[0]), alone[:, 0], rtol=1e-9)
 
@@ -240,7 +240,7 @@ def test_fits_in_threads_and_after_a_fork_are_safe():
 def test_with_a_blas_that_is_not_known_blocks_are_computed_in_turn(monkeypatch):
     monkeypatch.setattr(threads, "_controller", lambda: None)
     X, Y = draw()
-    assert threads.workers() == 1
+    assert threads.thread_count() == 1
     assert xlogreg.fit(X, Y).fit_info.converged
 
 

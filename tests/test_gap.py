@@ -136,7 +136,7 @@ def bounded(seed, distance, k, weighted, bias, scaled):
     options |= {"center": np.mean(X, axis=1, keepdims=True), "scale": np.std(X, axis=1)} if scaled else {}
     objective = make(X, Y, **options)
     start = np.zeros((N_X + 1, 1, k))
-    best = descent.minimize(objective, start, method=Newton.of(objective), tol=1e-15, max_iter=100)
+    best = descent.minimize(objective, start, method=Newton.for_objective(objective), tol=1e-15, max_iter=100)
     lowest = float(objective.evaluate(best.theta).value[0])
     theta = best.theta + distance * rng.standard_normal(start.shape) * objective.free
     with np.errstate(all="ignore"):

@@ -101,7 +101,7 @@ def test_a_hessian_of_all_samples_is_only_made_where_there_is_time(subsets, tick
     monkeypatch.setattr(
         "xlogreg.solvers.sampled_newton.HESSIAN_SHARE", 1e-3
     )  # a Hessian takes the time of 11,000 steps
-    monkeypatch.setattr("xlogreg.fitting.answer.INFERENCE_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.proof.INFERENCE_WORK", 0.0)
     info = xlogreg.fit(*draw(), time_limit=time_limit).fit_info
     assert info.solver == "sampled-newton"
     assert info.converged
@@ -134,7 +134,7 @@ def test_the_measuring_of_a_rate_is_broken_off(problem, ticking):
 
 @pytest.mark.parametrize(("l2", "known"), [(0.1, "bound"), (0.0, "")])
 def test_no_hessian_is_made_that_takes_longer_than_the_steps(monkeypatch, problem, ticking, l2, known):
-    monkeypatch.setattr("xlogreg.fitting.answer.HESSIAN_SHARE", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.proof.HESSIAN_SHARE", 0.0)
     info = limited(*problem, solver="gd", learning_rate=0.01, l2=l2, time_limit=2.5).fit_info
     assert info.gap_known == known
     assert np.isfinite(info.gap) == (known != "")

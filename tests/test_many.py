@@ -83,11 +83,11 @@ def test_collinear_features_give_the_parameters_of_minimum_norm():
 
 def test_penalties_within_a_factor_share_an_inverse_where_there_are_many():
     S, l2 = np.diag(np.full(600, 2.0)), np.logspace(-3, 3, 200)
-    shared = Shared.of(S, np.ones((600, 1)), np.ones(200), l2, 1e-16)
+    shared = Shared.from_moment(S, np.ones((600, 1)), np.ones(200), l2, 1e-16)
     assert shared.inverse.shape[0] <= 8
     solved = shared.solve(np.ones((600, 200, 1)))[0, :, 0]
     assert np.all(np.abs(np.log(solved * (2.0 + l2))) < np.log(8.0))
-    few = Shared.of(S, np.ones((600, 1)), np.ones(2), np.asarray([0.0, 1.0]), 1e-16).keep(np.asarray([1]))
+    few = Shared.from_moment(S, np.ones((600, 1)), np.ones(2), np.asarray([0.0, 1.0]), 1e-16).keep(np.asarray([1]))
     np.testing.assert_allclose(few.solve(np.ones((600, 1, 1))), 1.0 / 3.0)
 
 
@@ -190,7 +190,7 @@ def test_the_same_call_gives_the_same_bits():
 def test_a_model_of_a_batch_says_why_it_has_no_standard_errors(monkeypatch):
     X, Ys = drawn(2)
     assert xlogreg.fit_many(X, Ys)[0].standard_errors().w.shape == (len(X), 1)  # of little data
-    monkeypatch.setattr("xlogreg.fitting.answer.BATCH_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.proof.BATCH_WORK", 0.0)
     with pytest.raises(ValueError, match="no Hessian of all samples"):
         xlogreg.fit_many(X, Ys)[0].standard_errors()
 
@@ -228,7 +228,7 @@ def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
     curvature[:, 1, 0] = [1.0, 2.0, 3.0]
     curvature[:, 2, 0] = np.nan
     target = np.arange(9.0).reshape(3, 3, 1) + 1.0
-    method = QuasiNewton(Shared.of(np.eye(3), np.ones((3, 1)), np.ones(3), np.zeros(3), 1e-16), patience=1)
+    method = QuasiNewton(Shared.from_moment(np.eye(3), np.ones((3, 1)), np.ones(3), np.zeros(3), 1e-16), patience=1)
     objective = Quadratics(curvature, target)
     results = simultaneous.minimize(objective, np.zeros((3, 3, 1)), method=method, tol=1e-14, max_iter=30)
     assert [result.reason for result in results] == ["converged", "converged", "left"]
@@ -243,7 +243,7 @@ def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
 def test_changes_of_the_gradient_that_rounding_may_have_made_are_not_believed():
     flat = Quadratics(np.full((1, 1, 1), 1e-6), np.full((1, 1, 1), -1e-2))
     flat.noise = 1e-7  # of values about one: a gap of 5e-17 is far below it
-    method = QuasiNewton(Shared.of(np.eye(1), np.ones((1, 1)), np.ones(1), np.zeros(1), 1e-16), patience=1)
+    method = QuasiNewton(Shared.from_moment(np.eye(1), np.ones((1, 1)), np.ones(1), np.zeros(1), 1e-16), patience=1)
     (result,) = simultaneous.minimize(flat, np.zeros((1, 1, 1)), method=method, tol=1e-18, max_iter=30)
     assert result.reason == "precision"
     assert abs(float(result.theta[0, 0, 0])) < 1e-6
@@ -287,7 +287,7 @@ def test_a_stage_in_float32_changes_nothing(monkeypatch, l2s, shift):
     X, Ys = drawn(6, m=600)
     X = X + shift
     wide = xlogreg.fit_many(X, Ys, l2s=l2s, tol=1e-14)
-    monkeypatch.setattr("xlogreg.fitting.together.NARROW_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.fitting.batch.NARROW_WORK", 0.0)
     passes = []
     narrowed = InMemory.narrowed
     monkeypatch.setattr(InMemory, "narrowed", lambda source: passes.append(1) or narrowed(source))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xlogreg.samples.memory import SMALL_BLOCK_BYTES
-from xlogreg.samples.threads import workers
+from xlogreg.samples.threads import thread_count
 
 PROGRAM = """
 import sys
@@ -52,7 +52,7 @@ def resident_peak(shape, action):
 
 def budget(m):
     """In MB: two blocks a thread, two rows of m numbers, and 8 more, which are what allocators keep."""
-    return (workers() * 2 * SMALL_BLOCK_BYTES + 2 * m * 8) / MB + 8
+    return (thread_count() * 2 * SMALL_BLOCK_BYTES + 2 * m * 8) / MB + 8
 
 
 pytestmark = [

@@ -98,7 +98,9 @@ def test_each_model_of_a_batch_is_the_model_alone(where64, problem):
         np.testing.assert_allclose(together.hessian[j], alone.hessian[0], rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("method", [Newton.of, lambda objective: QuasiNewton(Diagonal(np.full((1, 1, 1), 0.25)))])
+@pytest.mark.parametrize(
+    "method", [Newton.for_objective, lambda objective: QuasiNewton(Diagonal(np.full((1, 1, 1), 0.25)))]
+)
 def test_a_batch_is_minimised_like_its_models(problem, method):
     X, Y = targets(problem, 1)
     l2 = (0.01, 0.1, 1.0)
@@ -210,7 +212,9 @@ def test_the_bound_is_never_below_the_true_gap(where64):
 def test_the_decrement_is_close_to_the_true_gap_near_the_optimum(problem):
     X, Y = targets(problem, 1)
     objective = make(X, Y, l2=(0.01,))
-    optimum = descent.minimize(objective, np.zeros((5, 1, 1)), method=Newton.of(objective), tol=1e-15, max_iter=50)
+    optimum = descent.minimize(
+        objective, np.zeros((5, 1, 1)), method=Newton.for_objective(objective), tol=1e-15, max_iter=50
+    )
     lowest = float(objective.evaluate(optimum.theta).value[0])
     theta = optimum.theta + 0.02
     proof = certify(objective, theta)

@@ -24,7 +24,7 @@ def table(tmp_path):
 
 
 def opened(path):
-    return stored.stored(np.load(path, mmap_mode="r"), 0)
+    return stored.opened(np.load(path, mmap_mode="r"), 0)
 
 
 def test_each_span_is_announced_once_and_ahead():
@@ -42,7 +42,7 @@ def test_each_span_is_announced_once_and_ahead():
 
 
 def test_the_threads_that_compute_read_a_file_and_its_parts(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(threads, "workers", lambda: 2)
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
     monkeypatch.setattr(data, "SMALL_BLOCK_BYTES", 4096)
     X, Y, path = table
     (tmp_path / "parts").mkdir()

@@ -88,12 +88,14 @@ def test_solve_inverts_the_kronecker_product():
     G = G - G.mean(axis=2, keepdims=True)  # as every gradient of a softmax is
     values, U = np.linalg.eigh(S / np.sqrt(T2 * T2.T))
     a, Q = np.linalg.eigh(A)
-    solver = Kronecker.of(Basis(np.sqrt(T2), U, values), a, Q, values[:, None] * a, l2, 2e-16)
+    solver = Kronecker.from_factors(Basis(np.sqrt(T2), U, values), a, Q, values[:, None] * a, l2, 2e-16)
     x = solver.solve(G)[:, 0, :]
     np.testing.assert_allclose(S @ x @ A + l2 * T2 * x, G[:, 0, :], atol=1e-11)
     assert solver.conditioning[0].rank == 18
     kept, tail = U[:, 3:], 0.05
-    truncated = Kronecker.of(Basis(np.sqrt(T2), kept, values[3:], tail), a, Q, values[3:, None] * a, l2, 2e-16)
+    truncated = Kronecker.from_factors(
+        Basis(np.sqrt(T2), kept, values[3:], tail), a, Q, values[3:, None] * a, l2, 2e-16
+    )
     x = truncated.solve(G)[:, 0, :]
     S = np.sqrt(T2 * T2.T) * ((kept * values[3:]) @ kept.T)
     np.testing.assert_allclose(S @ x @ A + l2 * T2 * x, G[:, 0, :], atol=1e-11)

@@ -11,7 +11,7 @@ from conftest import place_or_skip
 import xlogreg
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import HOST, to_host
-from xlogreg.arrays.stored import FileRange, Slices, Stored, stored
+from xlogreg.arrays.stored import FileRange, Slices, Stored, opened
 from xlogreg.samples import intake as assembly
 from xlogreg.samples import memory as data
 from xlogreg.samples.files.folder import Chain
@@ -92,7 +92,7 @@ def test_a_file_is_read_as_it_lies(rows, order, tmp_path):
     X = np.arange(60.0).reshape(10, 6)
     whole = mapped(tmp_path, X, order)
     for view in (whole, whole[2:9] if order == "C" else whole[:, 1:5]):
-        found = stored(view, 0 if rows else 1)
+        found = opened(view, 0 if rows else 1)
         assert isinstance(found, FileRange)
         assert found.shape == view.shape
         if rows:
@@ -109,10 +109,10 @@ def test_what_a_file_does_not_have_stays_an_array(tmp_path):
     np.save(tmp_path / "X.npy", np.ones((4, 2)))
     changed = np.load(tmp_path / "X.npy", mmap_mode="c")
     changed[0] = 5.0
-    assert stored(changed, 0) is changed
+    assert opened(changed, 0) is changed
     every_other = np.load(tmp_path / "X.npy", mmap_mode="r")[::2]
-    assert stored(every_other, 0) is every_other
-    assert not isinstance(stored([[1.0]], 0), Stored)
+    assert opened(every_other, 0) is every_other
+    assert not isinstance(opened([[1.0]], 0), Stored)
 
 
 def test_a_file_that_was_replaced_or_shrank_before_the_fit_is_no_other_x(table, tmp_path):
@@ -262,7 +262,7 @@ def test_what_needs_all_of_it_gets_all_of_it(table, tmp_path):
     model = xlogreg.fit(X, Y, samples="rows", l2=0.1)
     display = xlogreg.plots.DecisionBoundaryDisplay.from_model(model, mapped(tmp_path, X), Y)
     pyplot.close(display.figure_)
-    assert to_host(stored(Sliced(X), axis=0)).shape == X.shape
+    assert to_host(opened(Sliced(X), axis=0)).shape == X.shape
 
 
 @pytest.mark.parametrize("scoring", [pytest.param("accuracy", marks=pytest.mark.slow), "roc_auc"])
@@ -355,7 +355,7 @@ def test_running_out_of_memory_becomes_streaming(table, monkeypatch, blocks):
     block = InMemory.block
 
     def short(self, *arguments):
-        if not self.stored and self.m == len(Y):
+        if not self.is_read and self.m == len(Y):
             raise MemoryError("no more")
         return block(self, *arguments)
 

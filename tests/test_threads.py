@@ -13,7 +13,7 @@ from xlogreg.samples.intake import at_work, settle
 
 @pytest.fixture
 def two_workers(monkeypatch):
-    monkeypatch.setattr(threads, "workers", lambda: 2)
+    monkeypatch.setattr(threads, "thread_count", lambda: 2)
 
 
 def test_items_are_taken_when_there_is_a_worker_for_them(two_workers):
@@ -66,16 +66,16 @@ def blas():
 
 def test_held_workers_are_one_threads_and_blas_has_one_until_they_are_given_back(two_workers):
     before, names = blas(), set()
-    with threads.hold_workers():
-        assert threads.holding_workers() == 2
+    with threads.hold_threads():
+        assert threads.held_threads() == 2
         assert set(blas()) == {1}
-        with threads.hold_workers():
+        with threads.hold_threads():
             pass
         for _ in range(2):
             names |= set(threads.map_blocks(lambda item: threading.current_thread().name, range(20)))
         assert set(blas()) == {1}
     assert all(name.startswith("xlogreg") for name in names)
-    assert threads.holding_workers() == 0
+    assert threads.held_threads() == 0
     assert not threads._busy.locked()
     assert blas() == before
 
@@ -84,11 +84,11 @@ def test_who_does_not_hold_the_workers_computes_in_turn(two_workers):
     found = []
 
     def compute():
-        with threads.hold_workers():
-            found.append(threads.holding_workers())
+        with threads.hold_threads():
+            found.append(threads.held_threads())
             found.extend(threads.map_blocks(lambda item: threading.current_thread().name, range(8)))
 
-    with threads.hold_workers():
+    with threads.hold_threads():
         thread = threading.Thread(target=compute, name="another")
         thread.start()
         thread.join()
@@ -97,9 +97,9 @@ def test_who_does_not_hold_the_workers_computes_in_turn(two_workers):
 
 def test_an_error_gives_held_workers_back(two_workers):
     before = blas()
-    with pytest.raises(KeyboardInterrupt), threads.hold_workers():
+    with pytest.raises(KeyboardInterrupt), threads.hold_threads():
         raise KeyboardInterrupt
-    assert threads.holding_workers() == 0
+    assert threads.held_threads() == 0
     assert not threads._busy.locked()
     assert blas() == before
 
@@ -112,6 +112,6 @@ def test_fits_hold_the_workers_where_blocks_take_their_time(two_workers, shape, 
     setting = settle(np.empty(shape), None, "columns", None, None, None, True)
     target = Targets(None, np.arange(2), False, True)
     with at_work(setting, [target], models):
-        assert bool(threads.holding_workers()) == held
+        assert bool(threads.held_threads()) == held
     with at_work(setting, [target._replace(classes=np.arange(3))], models):
-        assert not threads.holding_workers()
+        assert not threads.held_threads()

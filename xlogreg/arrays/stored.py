@@ -14,10 +14,10 @@ import numpy as np
 
 from xlogreg.exceptions import BlockError, expect_memory
 
-__all__ = ["FileRange", "Slices", "Stored", "cut", "runs_of", "state_of", "stored"]
+__all__ = ["FileRange", "Slices", "Stored", "cut", "opened", "runs_of", "state_of"]
 
 COPIED_BYTES = 64 * 2**20  # at most, of what is read at a time
-Order = Literal["C", "F"]
+Layout = Literal["C", "F"]
 
 
 def cut(block: np.ndarray, start: int, stop: int, axis: int) -> np.ndarray:
@@ -122,15 +122,15 @@ class FileRange(Stored):
     concurrent = True
 
     def __init__(
-        self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Order, axis: int
+        self, path: str, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Layout, axis: int
     ) -> None:
         self.path, self.offset, self.order, self.axis, self.ndim = path, offset, order, axis, len(shape)
-        self.shape, self.stored, self.dtype = shape, dtype, dtype.newbyteorder("=")
+        self.shape, self.file_dtype, self.dtype = shape, dtype, dtype.newbyteorder("=")
         self.state = state_of(path)
 
     @functools.cached_property
     def _map(self) -> np.ndarray:
-        return np.memmap(self.path, self.stored, "r", self.offset, self.shape, self.order).view(np.ndarray)
+        return np.memmap(self.path, self.file_dtype, "r", self.offset, self.shape, self.order).view(np.ndarray)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_map"}
@@ -166,7 +166,7 @@ class FileRange(Stored):
     def _copied(self, runs: list[tuple[int, int]]) -> np.ndarray:
         """The samples of the runs, side by side."""
         count = sum(stop - start for start, stop in runs)
-        found = np.empty((count, self.shape[1 - self.axis]), self.stored)
+        found = np.empty((count, self.shape[1 - self.axis]), self.file_dtype)
         rest = found.reshape(-1).view(np.uint8).data
         with self._opened(runs[0][0], runs[-1][1]) as file:
             for run in runs if len(runs) > 1 else ():
@@ -184,13 +184,13 @@ class FileRange(Stored):
     @property
     def _bytes(self) -> int:
         """Of a sample that is contiguous."""
-        return self.stored.itemsize * self.shape[1 - self.axis]
+        return self.file_dtype.itemsize * self.shape[1 - self.axis]
 
     def expect(self, start: int, stop: int) -> None:
         if not self._contiguous:
             return
         with self._opened(start, stop) as file:
-            if not _at_hand(file.fileno(), self.offset + stop * self._bytes - 1):
+            if not _is_cached(file.fileno(), self.offset + stop * self._bytes - 1):
                 self._hint(file.fileno(), start, stop)
 
     def _hint(self, file: int, start: int, stop: int) -> None:
@@ -203,7 +203,7 @@ class FileRange(Stored):
         return os.path.basename(self.path)
 
 
-def stored(X: Any, axis: int) -> Any:
+def opened(X: Any, axis: int) -> Any:
     """X as `Stored` where it is an array in a file, or has slices and is no array; else X itself.
 
     Parameters
@@ -241,7 +241,7 @@ def _mapped(X: np.memmap, axis: int) -> Any:
         return X
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # of the map; the offset of a view is that of the whole
-    order: Order = "C" if X.flags.c_contiguous else "F"
+    order: Layout = "C" if X.flags.c_contiguous else "F"
     if os.path.getsize(path) < begins + start + X.nbytes:
         raise BlockError(f"{path} is shorter than the map of it: it shrank since it was mapped")
     found = FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
@@ -252,7 +252,7 @@ def _mapped(X: np.memmap, axis: int) -> Any:
     return found if same else X
 
 
-def _at_hand(file: int, at: int) -> bool:
+def _is_cached(file: int, at: int) -> bool:
     """Whether a byte of a file is in memory, as far as the system tells."""
     try:
         return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1

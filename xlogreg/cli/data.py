@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 
 import xlogreg
-from xlogreg.arrays.stored import Stored, stored
+from xlogreg.arrays.stored import Stored, opened
 from xlogreg.cli.table_files import read_table, without
 from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.tables import column_values
 
-__all__ = ["Samples", "as_collection", "open_features", "open_samples", "workers_at"]
+__all__ = ["SampleFile", "as_collection", "open_features", "open_samples", "workers_at"]
 
 COLLECTION_BYTES = 64 * 2**20  # of a block that a worker reads
 CONNECT_SECONDS = 10
 
 
-class Samples(NamedTuple):
+class SampleFile(NamedTuple):
     """X, a table or what `fit` reads in blocks, whose rows are samples; and their labels (m,)."""
 
     X: Any
@@ -39,7 +39,7 @@ class Samples(NamedTuple):
         return {"X": X, "Y": Y, "sample_weight": weight}
 
 
-def open_samples(path: Path, target: str, ignored: list[str]) -> Samples:
+def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
     """The samples of a table, an array or a folder of parts.
 
     Parameters
@@ -56,11 +56,11 @@ def open_samples(path: Path, target: str, ignored: list[str]) -> Samples:
     if ignored:
         raise ValueError(f"{path}: --ignore is for tables; all that an array or a folder of parts holds are features")
     if not apart:
-        return Samples(*xlogreg.open_parts(path, target=target))
+        return SampleFile(*xlogreg.open_parts(path, target=target))
     X, Y = _opened(path), xlogreg.open_parts(labels) if labels.is_dir() else _load(labels, None)
     if tuple(Y.shape) != (X.shape[0],):
         raise ValueError(f"{target} has the shape {Y.shape}; {path} holds {X.shape[0]} samples, with one label each")
-    return Samples(X, Y)
+    return SampleFile(X, Y)
 
 
 def open_features(path: Path, ignored: list[str], named: bool) -> Any:
@@ -103,7 +103,7 @@ def workers_at(address: str | None) -> Iterator[None]:
 
 def as_collection(X: Any) -> Any:
     """X as a dask array, whose blocks the workers read from the files themselves."""
-    X = stored(X, axis=0)
+    X = opened(X, axis=0)
     if not isinstance(X, Stored):
         raise ValueError("--dask is for .npy arrays and folders of parts, which every worker can read for itself")
     delayed = importlib.import_module("dask").delayed
@@ -136,14 +136,14 @@ def _load(path: Path, mode: Any) -> np.ndarray:
         raise ValueError(f"{path} holds no array: {error}") from None
 
 
-def _of_table(path: Path, target: str, ignored: list[str]) -> Samples:
+def _of_table(path: Path, target: str, ignored: list[str]) -> SampleFile:
     frame = read_table(path)
     features = without(frame, [target, *ignored], path)
     labels = frame[target]
     if labels.dtype == pl.String:
         labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes
     try:
-        return Samples(features, np.asarray(column_values(labels, f"the column {target!r}")))
+        return SampleFile(features, np.asarray(column_values(labels, f"the column {target!r}")))
     except ValueError as error:
         row = labels.is_null().arg_max()
         raise ValueError(f"{error}: the first is in row {row}, counted from 0") from None

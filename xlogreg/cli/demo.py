@@ -14,7 +14,7 @@ from xlogreg.fitting.fit import fit
 from xlogreg.model.model import Model
 from xlogreg.plots import LearningCurvesDisplay
 
-__all__ = ["Problem", "cut_patches", "load_pictures", "load_table", "run_demo"]
+__all__ = ["Dataset", "cut_patches", "load_pictures", "load_table", "run_demo"]
 
 SIZE = 64  # pixels a side, as in the notes' assignment
 M_TRAIN, M_TEST = 209, 50
@@ -22,7 +22,7 @@ TRAIN_COLUMNS, TEST_COLUMNS = slice(0, 448), slice(448, 640)  # of a photograph 
 GD_ITERATIONS = 2000
 
 
-class Problem(NamedTuple):
+class Dataset(NamedTuple):
     """One data set of the demo; samples are columns."""
 
     title: str
@@ -35,14 +35,14 @@ class Problem(NamedTuple):
     standardize: bool | float
 
 
-def load_table() -> Problem:
+def load_table() -> Dataset:
     """Breast cancer: 569 tumours, 30 measurements of each, three quarters of them to train on."""
     data = load_breast_cancer()
     labels = data.target_names[data.target]
     split = train_test_split(data.data, labels, test_size=0.25, random_state=0, stratify=labels)
     X_train, X_test, Y_train, Y_test = split
     about = "breast cancer (Wisconsin, diagnostic): is a tumour benign or malignant, from 30 measurements"
-    return Problem("breast cancer", about, X_train.T, Y_train, X_test.T, Y_test, 1e-3, True)
+    return Dataset("breast cancer", about, X_train.T, Y_train, X_test.T, Y_test, 1e-3, True)
 
 
 def cut_patches(picture: np.ndarray, count: int, columns: slice, rng: np.random.Generator) -> np.ndarray:
@@ -53,7 +53,7 @@ def cut_patches(picture: np.ndarray, count: int, columns: slice, rng: np.random.
     return np.stack([part[y : y + SIZE, x : x + SIZE] for y, x in zip(tops, lefts, strict=True)])
 
 
-def load_pictures() -> Problem:
+def load_pictures() -> Dataset:
     """Patches of two photographs, as the notes' pictures of cats: 209 to train on, 50 to test.
 
     Train patches lie in the left 448 columns of a photograph, test patches in the right 192: no pixel is in both.
@@ -70,7 +70,7 @@ def load_pictures() -> Problem:
     columns = [np.concatenate(part).reshape(len(labels), -1).T for part, labels in ((train, Y_train), (test, Y_test))]
     about = "64 x 64 x 3 patches of two photographs, as columns of 12288 bytes: of the temple or of the flower"
     labels_train, labels_test = np.asarray(Y_train), np.asarray(Y_test)
-    return Problem("pictures", about, columns[0], labels_train, columns[1], labels_test, 1e-2, 255)
+    return Dataset("pictures", about, columns[0], labels_train, columns[1], labels_test, 1e-2, 255)
 
 
 def run_demo(backend: str | None = None, folder: Path | None = None) -> None:
@@ -82,7 +82,7 @@ def run_demo(backend: str | None = None, folder: Path | None = None) -> None:
         print()
 
 
-def compare(problem: Problem, backend: str | None) -> dict[str, Model]:
+def compare(problem: Dataset, backend: str | None) -> dict[str, Model]:
     """Fit by gradient descent and by the default solver, and print them side by side."""
     X, Y = problem.X_train, problem.Y_train
     options: dict[str, Any] = {"backend": backend, "l2": problem.l2, "standardize": problem.standardize}
@@ -110,7 +110,7 @@ def compare(problem: Problem, backend: str | None) -> dict[str, Model]:
     return models
 
 
-def _row(name: str, model: Model, problem: Problem, best: float) -> tuple[str, ...]:
+def _row(name: str, model: Model, problem: Dataset, best: float) -> tuple[str, ...]:
     info = model.fit_info
     train = model.evaluate(problem.X_train, problem.Y_train).accuracy
     test = model.evaluate(problem.X_test, problem.Y_test).accuracy
@@ -136,7 +136,7 @@ def _lesson(models: dict[str, Model]) -> str:
     )
 
 
-def draw(problem: Problem, models: dict[str, Model], folder: Path) -> Path:
+def draw(problem: Dataset, models: dict[str, Model], folder: Path) -> Path:
     """The cost above the minimum over passes, both solvers; returns the file written."""
     from matplotlib.figure import Figure
 

@@ -131,7 +131,7 @@ def _of_all(setting: Setting, model: Model, classes: np.ndarray, present: np.nda
         found = to_host(values).astype(np.float64)
         full = np.full((len(classes), found.shape[1]), absent)
         full[present] = found if found.shape[0] > 1 else found * [[-0.5], [0.5]]
-        return setting.home.put(full, setting.stored)
+        return setting.home.put(full, setting.dtype_home)
 
     xp = setting.home.xp
     return dataclasses.replace(
@@ -176,8 +176,8 @@ def _constant(setting: Setting, classes: np.ndarray, present: int, began: float)
         seconds=time.perf_counter() - began,
     )
     return Model(
-        w=setting.home.put(np.zeros((n_x, b.shape[0])), setting.stored),
-        b=setting.home.put(b, setting.stored),
+        w=setting.home.put(np.zeros((n_x, b.shape[0])), setting.dtype_home),
+        b=setting.home.put(b, setting.dtype_home),
         classes=classes,
         samples=setting.samples,
         loss="cross_entropy" if K > 2 else "log_loss",

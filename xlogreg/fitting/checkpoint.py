@@ -131,7 +131,7 @@ def _model_at(seen: Seen, setting: Setting, targets: Targets, problem: Problem, 
         "condition": math.nan,
         "separation": "undecided" if problem.objective.separable else "",
     }
-    w, v = problem.engine.centered_parameters_of(as_host(seen.theta) * problem.objective.free)
-    parameters = as_stored(w, v, problem.engine.center, setting.stored)
+    w, v = problem.coordinates.centered_parameters_of(as_host(seen.theta) * problem.objective.free)
+    parameters = as_stored(w, v, problem.coordinates.center, setting.dtype_home)
     verdict = Verdict(parameters, outcome, "the fit was not finished")
     return model_of(setting, targets, problem, np.zeros(0), verdict, seconds)

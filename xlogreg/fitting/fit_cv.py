@@ -17,8 +17,8 @@ from xlogreg.fitting.held_out import fit_left_out, lacking_classes, number_folds
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.options import options_of_models
 from xlogreg.model.model import Model
-from xlogreg.model.to_sklearn import labelled
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.model.to_sklearn import with_labels
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import bring
 from xlogreg.samples.intake import Received, Setting, receive
 
@@ -220,7 +220,7 @@ def _scored(
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
     else:
         y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
-    scores, scorer = np.full(len(models), np.nan), labelled(scorer, targets.classes)
+    scores, scorer = np.full(len(models), np.nan), with_labels(scorer, targets.classes)
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
         test = numbers == fold
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
@@ -232,7 +232,7 @@ def _scored(
 def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
     """Some of the samples (m,), on the host, as rows."""
     rows = setting.samples == "rows"
-    if isinstance(setting.X, Parts):
+    if isinstance(setting.X, Shards):
         return setting.X.rows(np.flatnonzero(chosen))
     if isinstance(setting.X, Stored):
         X = setting.X.take(np.flatnonzero(chosen))

@@ -9,13 +9,13 @@ import numpy as np
 
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.outcome import Verdict, concluded, model_of
-from xlogreg.fitting.plans import Plan, named, reduce_plan, solve_plan
+from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import bring, share_out
 from xlogreg.samples.intake import Setting, at_work, open_samples, settle, settle_parts, within_memory
 from xlogreg.solvers.parameters import Parameters
@@ -98,7 +98,7 @@ def fit_many(
         Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
     one_of("targets", targets, TARGETS)
     encoded = [
-        named(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
+        naming_errors(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
         for number, Y in enumerate(_rows(Ys, samples))
     ]
     m = encoded[0].Y.shape[1]
@@ -110,7 +110,7 @@ def fit_many(
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    setting = settle_parts(X) if isinstance(X, Parts) else settle(X, names, samples, **where)
+    setting = settle_parts(X) if isinstance(X, Shards) else settle(X, names, samples, **where)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(
         Plan(setting, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
@@ -186,7 +186,9 @@ def _weights(sample_weights: Any, m: int) -> list[Any]:
         given = [sample_weights[number, :] for number in range(sample_weights.shape[0])]
     else:
         given = [sample_weights]
-    return [named(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)]
+    return [
+        naming_errors(f"sample_weights[{number}]", labels.as_weight, weight, m) for number, weight in enumerate(given)
+    ]
 
 
 def _unknown(problem: Problem) -> Verdict:

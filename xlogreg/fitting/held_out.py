@@ -17,7 +17,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.scores import clipped_terms, score_terms
 from xlogreg.model.model import Model
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.folds import split_folds
 from xlogreg.samples.intake import Received, gather, reorder, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
@@ -69,7 +69,7 @@ def fit_left_out(
     """
     arranged, order = received, np.arange(len(numbers))
     X = received.setting.X
-    if not isinstance(X, (Stored, Parts)) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
+    if not isinstance(X, (Stored, Shards)) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
         order = np.argsort(numbers, kind="stable")
         arranged, numbers = reorder(received, order), numbers[order]
     try:

@@ -24,7 +24,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import listed
 from xlogreg.model.model import Model
 from xlogreg.model.reports import FitInfo
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.intake import Setting
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers.coordinates import Coordinates, as_host
@@ -76,7 +76,7 @@ def judge(
     converged = bool(small and separation in ("none", ""))
     reason = _reason(result.reason, answer, converged)
     ended = result.reason in ("converged", "precision", "separated", "diverged")
-    ended = ended or (result.reason == "max_iter" and isinstance(problem.engine, Span))
+    ended = ended or (result.reason == "max_iter" and isinstance(problem.coordinates, Span))
     again = answer.again if ended and not final else None
     conditioning = _conditioning(result, answer.inverse)
     outcome = described(problem, answer.here, answer.gradient_norm, gap, answer.known) | {
@@ -91,7 +91,7 @@ def judge(
     verdict = Verdict(
         answer.parameters,
         outcome,
-        covariance(problem.objective, problem.engine, answer.inverse, problem.start.shape[2], converged),
+        covariance(problem.objective, problem.coordinates, answer.inverse, problem.start.shape[2], converged),
         again,
     )
     return verdict._replace(
@@ -192,7 +192,7 @@ def _warning(problem: Problem, result: Result, options: Options, verdict: Verdic
 
 def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str, ...] | None) -> str:
     """The features that separate the most, in words."""
-    if direction is None or not isinstance(problem.engine, Coordinates):
+    if direction is None or not isinstance(problem.coordinates, Coordinates):
         return ""
     sizes = np.max(np.abs(direction[:-1, 0, :]), axis=1)  # of features of one variance
     strongest = [number for number in np.argsort(-sizes)[:3].tolist() if sizes[number] > NAMED * sizes.max()]
@@ -221,7 +221,7 @@ def concluded(
 ) -> tuple[Problem, Result, Verdict]:
     """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
     result = solve(problem, options, began, checkpoint) if result is None else result
-    verdict = judge(problem, result, options, setting.stored, setting.names, final=False)
+    verdict = judge(problem, result, options, setting.dtype_home, setting.names, final=False)
     for final in (False, False, True):
         if verdict.again is None:
             break
@@ -232,7 +232,7 @@ def concluded(
             result = dataclasses.replace(result, passes=before[1].passes + result.passes)
         else:
             result = before[1].followed_by(result)
-        verdict = judge(problem, result, options, setting.stored, setting.names, final=final)
+        verdict = judge(problem, result, options, setting.dtype_home, setting.names, final=final)
         cost = verdict.outcome["cost"]
         if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
             (problem, result), verdict = before, known
@@ -272,14 +272,14 @@ def model_of(
 def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
     """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
     X, spread = setting.X, problem.spread
-    coarser = max((setting.stored, setting.dtype), key=ROUNDING.__getitem__)
+    coarser = max((setting.dtype_home, setting.dtype), key=ROUNDING.__getitem__)
     if spread is None:
         return
     step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
     if step.max() < 1.0:
         return
-    stored = X.stored if isinstance(X, Parts) else dtype_name(X)
-    if "int" in stored and np.any(problem.engine.center != 0.0):
+    given = X.dtype_given if isinstance(X, Shards) else dtype_name(X)
+    if "int" in given and np.any(problem.coordinates.center != 0.0):
         return
     deviation = np.sqrt(spread.variance[:, 0])
     lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
@@ -296,4 +296,4 @@ def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
 def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
     """Parameters of a Model where X came from."""
     there = {name: value for name, value in parameters._asdict().items() if value is not None}
-    return {name: setting.home.put(value, setting.stored) for name, value in there.items()}
+    return {name: setting.home.put(value, setting.dtype_home) for name, value in there.items()}

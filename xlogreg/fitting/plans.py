@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array, dtype_name, to_host
+from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
 from xlogreg.fitting.problem import Problem, pose, start_of
 from xlogreg.fitting.solving import solve
-from xlogreg.fitting.together import minimize_together, pose_batch, sharing_pays
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.cluster.distributed import Distributed
-from xlogreg.samples.cluster.worker import hold
+from xlogreg.samples.cluster.worker import attach
 from xlogreg.samples.folds import Folds, split_folds, without_fold
 from xlogreg.samples.intake import Received, Setting, erased_class, gather
 from xlogreg.samples.memory import InMemory
@@ -26,7 +26,7 @@ from xlogreg.solvers.parameters import as_stored
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 
-__all__ = ["Plan", "Solved", "named", "reduce_plan", "solve_plan"]
+__all__ = ["Plan", "Solved", "naming_errors", "reduce_plan", "solve_plan"]
 
 
 ENOUGH = 10  # samples for each parameter, for the curvature of all to be about that of some of them
@@ -88,7 +88,7 @@ class Solved(NamedTuple):
     erased: int | None = None  # the number of that class
 
 
-def named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def naming_errors(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """function(*arguments), whose errors say which of many arguments they are about."""
     try:
         return function(*arguments)
@@ -138,7 +138,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         return
     batch = pose_batch(
         problem,
-        *_owned(plan, problem, models),
+        *_columns(plan, problem, models),
         np.asarray([plan.options[model].l2 for model in models], dtype=np.float64),
         np.asarray([plan.target(model).hard for model in models]),
         scaled,
@@ -154,7 +154,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
             yield models[position], Solved(batch.single(position), result)
 
 
-def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
+def _columns(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
     """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
     if plan.folds is not None and plan.fold_of is not None:
         assert isinstance(problem.source, (InMemory, Distributed))
@@ -170,15 +170,15 @@ def _owned(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | F
     if len(used) > 1:
         columns["weight"], own["weight_of"] = _put_weights(plan, used.tolist()), weight_of
     tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
-    return _owning(problem.source, columns, own), tracks, same
+    return _with_columns(problem.source, columns, own), tracks, same
 
 
-def _owning(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
+def _with_columns(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
     """The samples with targets (t, k, m) and weights (t, 1, m), and which of them are those of each model."""
     if not columns:
         return source
     if isinstance(source, Distributed):
-        return source.owning(hold, columns, **own)
+        return source.with_columns(attach, columns, **own)
     assert isinstance(source, InMemory)
     return dataclasses.replace(source, **columns, **own)
 
@@ -201,7 +201,7 @@ def _put_weights(plan: Plan, numbers: list[int]) -> Array:
         even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
         put = [even if weight is None else place.put(weight, dtype) for weight in weights]
         for number, weight in zip(numbers, put, strict=True):
-            named(f"sample_weights[{number}]", labels.total_of, weight, m)
+            naming_errors(f"sample_weights[{number}]", labels.total_of, weight, m)
         return place.xp.stack(put)
 
 
@@ -226,7 +226,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     if not len(spectrum) or hidden > HIDDEN * min(option.l2 for option in plan.options):
         return plan, lambda models: models
     inner = setting._replace(
-        X=reduced.X, samples="columns", names=None, home=setting.place, stored=reduced.dtype, dtype=reduced.dtype
+        X=reduced.X, samples="columns", names=None, home=setting.place, dtype_home=reduced.dtype, dtype=reduced.dtype
     )
     plain = [dataclasses.replace(option, standardize=False) for option in plan.options]
     span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)
@@ -250,6 +250,6 @@ def _in_full(setting: Setting, span: Span, models: list[Model]) -> list[Model]:
     for model in models:
         own = slice(start, start + model.w.shape[1])
         start = own.stop
-        parameters = parameters_at(setting, as_stored(w[:, own], v[own], span.center, setting.stored))
+        parameters = parameters_at(setting, as_stored(w[:, own], v[own], span.center, setting.dtype_home))
         found.append(dataclasses.replace(model, samples=setting.samples, feature_names=setting.names, **parameters))
     return found

@@ -48,7 +48,7 @@ class Problem(NamedTuple):
     source: Samples
     objective: Objective
     user: Coordinates  # those of the penalty, and of gradient descent
-    engine: Coordinates | Span
+    coordinates: Coordinates | Span
     spread: Spread | None  # in the coordinates of X; None where it was not measured
     start: np.ndarray  # (n_x + 1, 1, k)
     warm: bool  # whether the start is the user's
@@ -67,7 +67,7 @@ class Problem(NamedTuple):
             source, objective = _settled(source, objective)
         asked = self.solver if self.solver in ("gd", "lbfgs") else "auto"
         solver = choose_solver(source, theta.shape[2], asked, None)
-        changed: dict[str, Any] = {"engine": self.inner, "full": objective, "columns": source}
+        changed: dict[str, Any] = {"coordinates": self.inner, "full": objective, "columns": source}
         changed |= {"solver": solver, "warm": True}
         start = np.zeros_like(theta) if descends else theta
         return self._replace(source=source, objective=objective, start=start, **changed)
@@ -89,14 +89,15 @@ class Problem(NamedTuple):
         that changes nothing.
         """
         rows = theta.shape[0]
-        if not isinstance(self.engine, Coordinates) or not np.any(self.engine.center) or theta.size > NEWTON_LIMIT:
+        here = self.coordinates
+        if not isinstance(here, Coordinates) or not here.center.any() or theta.size > NEWTON_LIMIT:
             return None
         mean, scale = self._of_those_that_count(theta, hessian)
         if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
             return None
-        center = self.engine.center + self.engine.scale * mean[:, None]
+        center = self.coordinates.center + self.coordinates.scale * mean[:, None]
         source = self.given.centered(center)
-        scale = self.engine.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
+        scale = self.coordinates.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
         inner = Coordinates(host_center(source), scale)
         column = (rows - 1, 1, 1)
         full = dataclasses.replace(
@@ -107,16 +108,16 @@ class Problem(NamedTuple):
             center=None,
             folded=False,
         )
-        w, v = self.engine.centered_parameters_of(theta)
-        v = v + w.T @ (inner.center - self.engine.center)
+        w, v = self.coordinates.centered_parameters_of(theta)
+        v = v + w.T @ (inner.center - self.coordinates.center)
         start = np.concatenate([w * scale, v.T])[:, None, :] * full.free
         changed: dict[str, Any] = {"objective": full, "full": full, "source": source, "columns": source}
-        changed |= {"engine": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
+        changed |= {"coordinates": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
         return self._replace(start=start, **changed)
 
     def lies_far(self, theta: np.ndarray, hessian: np.ndarray) -> bool:
         """Whether some samples lie so far out that the coordinates hardly tell apart those that count at theta."""
-        if not isinstance(self.engine, Coordinates) or not self.engine.center.any():
+        if not isinstance(self.coordinates, Coordinates) or not self.coordinates.center.any():
             return False
         mean, scale = self._of_those_that_count(theta, hessian)
         distance = np.abs(mean) * self.objective.free[:-1, 0, 0]
@@ -157,7 +158,7 @@ class Problem(NamedTuple):
     def tolerance(self, options: Options) -> float:
         """The relative gap to stop at; in the span of wide data, where steps cost little, a small one in any case."""
         tol = self.tighten * self.goal(options)
-        return min(tol, SPAN_TOL) if isinstance(self.engine, Span) and self.solver != "gd" else tol
+        return min(tol, SPAN_TOL) if isinstance(self.coordinates, Span) and self.solver != "gd" else tol
 
     @property
     def default_tolerance(self) -> float:
@@ -166,7 +167,7 @@ class Problem(NamedTuple):
 
     def gradient_norm(self, gradient: Array) -> float:
         """Of dJ/dw and dJ/db together, in the user's coordinates."""
-        return float(np.linalg.norm(self.engine.gradient_of(as_host(gradient), self.user)))
+        return float(np.linalg.norm(self.coordinates.gradient_of(as_host(gradient), self.user)))
 
 
 def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None) -> str:
@@ -196,7 +197,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     problem = _of_all_features(source, targets, k, options)
     if given is None and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, options)
-    in_full = problem.engine is problem.inner
+    in_full = problem.coordinates is problem.inner
     solver = choose_solver(problem.source, k, options.solver, problem.spread if in_full else None)
     if problem.spread is not None and options.bias and solver != "gd":
         problem.start[-1, 0, :] = log_odds(problem.spread.shares)
@@ -243,7 +244,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         source=source,
         objective=objective,
         user=user,
-        engine=inner,
+        coordinates=inner,
         spread=spread,
         start=np.zeros((source.n_x + 1, 1, k)),
         warm=False,
@@ -276,7 +277,7 @@ def _of_their_span(problem: Problem, options: Options) -> Problem:
     still, separable = np.ones(reduced.n_x), problem.objective.separable
     objective = _objective(reduced, loss, options, span.scale, scale[:, None] ** -2, still, separable)
     start = np.zeros((reduced.n_x + 1, 1, problem.start.shape[2]))
-    return problem._replace(source=reduced, objective=objective, engine=span, start=start, passes=passes)
+    return problem._replace(source=reduced, objective=objective, coordinates=span, start=start, passes=passes)
 
 
 def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> Problem:
@@ -284,8 +285,8 @@ def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> P
     objective, plain, start = problem.objective, problem.start, problem.start
     warm, passes = given is not None, problem.passes
     if given is not None:
-        assert isinstance(problem.engine, Coordinates)
-        start = problem.engine.theta_of(*given)
+        assert isinstance(problem.coordinates, Coordinates)
+        start = problem.coordinates.theta_of(*given)
         if problem.solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
             warm, passes = costs[0] <= costs[1], passes + 2
@@ -349,9 +350,9 @@ def _far(inner: Coordinates) -> float:
 
 def start_of(problem: Problem, initial: Any) -> np.ndarray:
     """theta (n_x + 1, 1, k) where the user wants to start."""
-    assert isinstance(problem.engine, Coordinates), "a problem posed with a start is not reduced"
-    w, b = _parameters(initial, problem.engine.scale.shape[0], problem.start.shape[2])
-    return problem.engine.theta_of(w, b) * problem.objective.free
+    assert isinstance(problem.coordinates, Coordinates), "a problem posed with a start is not reduced"
+    w, b = _parameters(initial, problem.coordinates.scale.shape[0], problem.start.shape[2])
+    return problem.coordinates.theta_of(w, b) * problem.objective.free
 
 
 def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:

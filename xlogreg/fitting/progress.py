@@ -110,7 +110,7 @@ class Watch(NamedTuple):
     clock: Clock | None  # looks at steps on subsets, too
 
     @classmethod
-    def of(
+    def over(
         cls,
         problem: Problem,
         callback: Callable[[State], Any] | None,
@@ -137,7 +137,7 @@ def _shown(problem: Problem, callback: Callable[[State], Any] | None, line: Prog
             theta,
             here,
             gap,
-            parameters=lambda theta: problem.engine.parameters_of(as_host(theta)),
+            parameters=lambda theta: problem.coordinates.parameters_of(as_host(theta)),
             norm=problem.gradient_norm,
         )
         if line is not None:

@@ -34,7 +34,7 @@ def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Mo
     """
     line = ProgressLine(options.steps) if options.verbose else None
     clock = None if options.time_limit is None else Clock(began + options.time_limit)
-    watch = Watch.of(problem, options.callback, line, checkpoint, clock)
+    watch = Watch.over(problem, options.callback, line, checkpoint, clock)
     with contextlib.nullcontext() if line is None else contextlib.closing(line), problem.source.place.computing():
         result = SOLVERS[problem.solver](problem, options, watch)
         if line is not None:
@@ -71,12 +71,12 @@ def _gd(problem: Problem, options: Options, watch: Watch) -> Result:
 
 
 def _newton(problem: Problem, options: Options, watch: Watch) -> Result:
-    return _second_order(problem, options, watch, Newton.of(problem.objective))
+    return _second_order(problem, options, watch, Newton.for_objective(problem.objective))
 
 
 def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
     assert problem.spread is not None
-    assert isinstance(problem.engine, Coordinates)
+    assert isinstance(problem.coordinates, Coordinates)
     tol = problem.tolerance(options)
     if problem.objective.separable:  # steps that come to rest show that there is a minimum: sooner than Newton's would
         tol = min(tol, problem.default_tolerance)
@@ -85,7 +85,7 @@ def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
         problem.source,
         problem.start,
         spread=problem.spread,
-        engine=problem.engine,
+        coordinates=problem.coordinates,
         warm=problem.warm,
         rng=np.random.default_rng(options.rng),
         tol=tol,
@@ -102,7 +102,7 @@ def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
         problem.source,
         problem.start,
         spread=problem.spread,
-        engine=problem.engine,
+        coordinates=problem.coordinates,
         rng=np.random.default_rng(options.rng),
         tol=problem.tolerance(options),
         max_iter=options.steps,

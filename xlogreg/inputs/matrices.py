@@ -11,7 +11,7 @@ import numpy as np
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.library import is_sparse, is_traced
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
-from xlogreg.arrays.stored import Stored, stored
+from xlogreg.arrays.stored import Stored, opened
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.options import SAMPLES
 from xlogreg.inputs.tables import column_values, numbers_of
@@ -38,7 +38,7 @@ def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array
     expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
     axis = 0 if samples == "rows" else 1
     _refuse(X, "X")
-    X = stored(X, axis)
+    X = opened(X, axis)
     if not isinstance(X, Stored):
         X = as_array(X, "X")
     elif X.axis != axis:

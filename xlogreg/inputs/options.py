@@ -10,11 +10,11 @@ import numpy as np
 
 from xlogreg.exceptions import one_of, shown
 
-__all__ = ["SAMPLES", "SOLVERS", "TARGETS", "Options", "dtype_option", "options_of_models"]
+__all__ = ["SAMPLES", "SOLVER_NAMES", "TARGETS", "Options", "dtype_option", "options_of_models"]
 
-SOLVERS = ("auto", "gd", "newton", "lbfgs")
+SOLVER_NAMES = ("auto", "gd", "newton", "lbfgs")
 MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
-LOSSES = ("log_loss", "squared_error")
+LOSS_NAMES = ("log_loss", "squared_error")
 SAMPLES = ("columns", "rows")
 TARGETS = ("labels", "probabilities")
 
@@ -43,8 +43,8 @@ class Options:
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
-        one_of("solver", self.solver, SOLVERS)
-        one_of("loss", self.loss, LOSSES)
+        one_of("solver", self.solver, SOLVER_NAMES)
+        one_of("loss", self.loss, LOSS_NAMES)
         if self.loss == "squared_error" and self.solver != "gd":
             raise ValueError(
                 f"loss='squared_error' needs solver='gd', not {self.solver!r}: its cost is not convex, "

@@ -17,7 +17,7 @@ from xlogreg.math.losses import LOSSES, both_classes
 from xlogreg.math.scores import class_numbers
 from xlogreg.model import to_sklearn
 from xlogreg.model.file import read_model, write_model
-from xlogreg.model.on_cluster import labelled, lazily
+from xlogreg.model.on_cluster import also_on_dask, samples_on_dask
 from xlogreg.model.overflow import report_sums, score_samples
 from xlogreg.model.reports import FitInfo, Report, StandardErrors, abridged
 from xlogreg.samples.memory import InMemory, map_samples
@@ -79,7 +79,7 @@ class Model:
         info, about = self.fit_info, f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 
-    @lazily
+    @also_on_dask
     def decision_function(self, X: Any) -> Array:
         """Scores Z = W'X + b.
 
@@ -103,7 +103,7 @@ class Model:
             return Z
         return Z[0, :] if Z.shape[0] == 1 else place_of(Z).xp.matrix_transpose(Z)
 
-    @lazily
+    @also_on_dask
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, in the order of `classes`.
 
@@ -127,7 +127,7 @@ class Model:
         link = LOSSES[self.loss].link
         return self._per_class(X, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
 
-    @lazily
+    @also_on_dask
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithm of `predict_proba`, accurate where a probability is too small for its dtype."""
         loss = LOSSES["log_loss" if self.loss == "squared_error" else self.loss]
@@ -142,7 +142,7 @@ class Model:
 
         return self._per_class(X, log_probability)
 
-    @lazily
+    @also_on_dask
     def predict(self, X: Any) -> Array:
         """The most probable label of each sample, in the user's own values.
 
@@ -177,7 +177,7 @@ class Model:
         sample_weight : array (m,), optional
         """
         given = X, Y, sample_weight, targets
-        samples = labelled(self, *given) if is_collection(X) else self._labelled(*given)
+        samples = samples_on_dask(self, *given) if is_collection(X) else self._samples_with_labels(*given)
         losses, confusion = report_sums(samples, self._theta(), LOSSES[self.loss])
         total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
@@ -273,7 +273,7 @@ class Model:
         source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, self.samples == "rows")
         return source if self.center is None else source.centered(self.center)
 
-    def _labelled(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
+    def _samples_with_labels(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
         source = self._source(X)
         weight, place = as_weight(sample_weight, source.m), source.place
         with place.computing():

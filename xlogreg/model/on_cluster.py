@@ -12,9 +12,9 @@ from xlogreg.inputs.tables import is_collection, open_table
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.cluster.from_dask import share_out
 
-__all__ = ["labelled", "lazily"]
+__all__ = ["also_on_dask", "samples_on_dask"]
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+ModelMethod = TypeVar("ModelMethod", bound=Callable[..., Any])
 
 # how many values methods of a model give for each sample; 0 for its label
 VALUES: dict[str, Callable[[Any], int]] = {
@@ -25,7 +25,7 @@ VALUES: dict[str, Callable[[Any], int]] = {
 }
 
 
-def lazily(method: Method) -> Method:
+def also_on_dask(method: ModelMethod) -> ModelMethod:
     """The method of a model, which takes collections, too, and gives one whose blocks are predicted when asked for."""
 
     @functools.wraps(method)
@@ -65,7 +65,7 @@ def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) 
     return empty if empty.dtype.kind in "US" else place_of(like).put(empty)
 
 
-def labelled(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
+def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
     """Samples of a collection with labels that the model knows, on the workers, centred as its own were."""
     if not hasattr(X, "columns"):
         _refuse_other(model, X)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xlogreg.arrays.place import to_host
 
-__all__ = ["bias_at", "folded", "labelled", "to_sklearn"]
+__all__ = ["bias_at", "folded", "to_sklearn", "with_labels"]
 
 
 def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def to_sklearn(model: Any) -> Any:
     return estimator
 
 
-def labelled(scorer: Any, classes: np.ndarray) -> Any:
+def with_labels(scorer: Any, classes: np.ndarray) -> Any:
     """The scorer of scikit-learn that is told all classes where it asks for them, since a fold may lack some.
 
     As in scikit-learn's own `LogisticRegressionCV`.

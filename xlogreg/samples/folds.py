@@ -128,7 +128,7 @@ def split_folds(
     """Models that leave out the folds ``fold_of`` (g,), -1 for none, of the samples' ``numbers`` (m,) from 0 on."""
     if isinstance(source, Distributed):
         return _masked(source, numbers, fold_of, held_out)
-    if source.stored:
+    if source.is_read:
         own = fold_weights(source, numbers, fold_of, held_out)
         return dataclasses.replace(source, **own, total_weight=math.nan)
     stops = np.cumsum(np.bincount(numbers)).tolist()
@@ -143,7 +143,7 @@ def split_folds(
 
 def _masked(source: Distributed, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> Distributed:
     small = numbers.astype(np.min_scalar_type(int(numbers.max())))
-    return source.owning(fold_weights, {"numbers": small}, fold_of=fold_of, held_out=held_out)
+    return source.with_columns(fold_weights, {"numbers": small}, fold_of=fold_of, held_out=held_out)
 
 
 def fold_weights(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> dict[str, Any]:

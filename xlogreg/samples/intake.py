@@ -18,12 +18,12 @@ from xlogreg.inputs import labels
 from xlogreg.inputs.matrices import as_matrix, computing_dtype
 from xlogreg.inputs.options import SAMPLES, dtype_option
 from xlogreg.inputs.tables import is_collection, open_table
-from xlogreg.samples.cluster.distributed import Distributed, Parts
+from xlogreg.samples.cluster.distributed import Distributed, Shards
 from xlogreg.samples.cluster.from_dask import share_out
-from xlogreg.samples.cluster.worker import hold
+from xlogreg.samples.cluster.worker import attach
 from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
-from xlogreg.samples.threads import hold_workers
+from xlogreg.samples.threads import hold_threads
 
 __all__ = [
     "Setting",
@@ -48,11 +48,11 @@ Answer = TypeVar("Answer")
 class Setting(NamedTuple):
     """Where a fit takes place, and with which X."""
 
-    X: Any  # an array on the place that computes; `Stored`, to be read; or `Parts` with the workers of a cluster
+    X: Any  # an array on the place that computes; `Stored`, to be read; or `Shards` with the workers of a cluster
     samples: str
     names: tuple[str, ...] | None
     home: Place  # where X came from, and parameters go to
-    stored: str  # the dtype of parameters there
+    dtype_home: str  # of parameters there
     place: Place
     dtype: str  # computed in
     fallback: str | None
@@ -62,7 +62,7 @@ class Setting(NamedTuple):
     def computed_by(self) -> tuple[str, str]:
         """Backend and device, by name."""
         X, place = self.X, self.place
-        return (X.backend, X.device) if isinstance(X, Parts) else (place.name, place.device_name)
+        return (X.backend, X.device) if isinstance(X, Shards) else (place.name, place.device_name)
 
 
 class Received(NamedTuple):
@@ -89,14 +89,14 @@ def receive(
     """Check what the user handed in, and bring X to the place that computes.
 
     X may be a dask collection, which the workers compute with; ``apart`` says that Y and the weights are not needed
-    here either. Or `Parts`, with their targets, and with weights that take the place of their own.
+    here either. Or `Shards`, with their targets, and with weights that take the place of their own.
     """
     if is_collection(X):
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
         parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
         parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
-    if isinstance(X, Parts):
+    if isinstance(X, Shards):
         weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
         return Received(settle_parts(X), X.targets, weight)
     X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
@@ -146,8 +146,8 @@ def settle(
     if free is not None and nbytes > ROOM * free:
         X, reason = _stay(X, samples, f"{place} has {free / 2**30:.3g} GiB of memory left")
     computed = _computing_dtype(X, dtype, place)
-    stored = _stored(dtype_name(X), computed)
-    setting = Setting(X, samples, names, home, stored, place, computed, reason)
+    dtype_home = _dtype_home(dtype_name(X), computed)
+    setting = Setting(X, samples, names, home, dtype_home, place, computed, reason)
     if isinstance(X, Stored) or home == place:
         return setting
     moving = setting._replace(given=X if isinstance(X, np.ndarray) else None)
@@ -156,10 +156,10 @@ def settle(
     )
 
 
-def settle_parts(parts: Parts) -> Setting:
+def settle_parts(parts: Shards) -> Setting:
     """The workers compute; theta, sums and models are on the host of the client."""
-    stored = _stored(parts.stored, parts.dtype)
-    return Setting(parts, parts.samples, parts.names, HOST, stored, HOST, parts.dtype, parts.fallback)
+    dtype_home = _dtype_home(parts.dtype_given, parts.dtype)
+    return Setting(parts, parts.samples, parts.names, HOST, dtype_home, HOST, parts.dtype, parts.fallback)
 
 
 def at_work(
@@ -174,8 +174,8 @@ def at_work(
     scores = models * SCORES_SHARE if models > 1 else 0
     large = m * max(n_x, scores) * 8 >= LEAST_BLOCKS * SMALL_BLOCK_BYTES
     few = n_x <= FEW_FEATURES[models > 1] and all(len(target.classes) == 2 for target in targets)
-    there = setting.place == HOST and not isinstance(setting.X, Parts)
-    return hold_workers() if large and few and there else contextlib.nullcontext()
+    there = setting.place == HOST and not isinstance(setting.X, Shards)
+    return hold_threads() if large and few and there else contextlib.nullcontext()
 
 
 def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
@@ -195,14 +195,14 @@ def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
     return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
 
 
-def _stored(dtype: str, computed: str) -> str:
+def _dtype_home(dtype: str, computed: str) -> str:
     """The dtype of parameters, of that of X."""
     return dtype if dtype in ROUNDING else computed
 
 
 def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
     """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
-    if isinstance(setting.X, Parts):
+    if isinstance(setting.X, Shards):
         return _held(setting.X, encoded, weight)
     # probabilities keep their digits: rounded ones would have another cost
     dtype = "int32" if encoded.numbers else setting.dtype if encoded.hard else setting.place.widest
@@ -214,7 +214,7 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
     return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
 
 
-def _held(parts: Parts, encoded: labels.Targets, weight: Array | None) -> Distributed:
+def _held(parts: Shards, encoded: labels.Targets, weight: Array | None) -> Distributed:
     """The samples of parts, which are sent what they do not have."""
     own: dict[str, Any] = {} if encoded.Y is parts.targets.Y else {"Y": to_host(encoded.Y)}
     if not own and weight is parts.weight:
@@ -224,7 +224,7 @@ def _held(parts: Parts, encoded: labels.Targets, weight: Array | None) -> Distri
         fields["weight"] = None
     else:
         own["weight"] = to_host(weight)
-    held = parts.source().owning(hold, own, **fields)
+    held = parts.source().with_columns(attach, own, **fields)
     return dataclasses.replace(held, total_weight=labels.total_of(weight, parts.m))
 
 

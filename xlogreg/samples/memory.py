@@ -15,7 +15,7 @@ from xlogreg.arrays.stored import Stored
 from xlogreg.math.moves import TEMPORARIES
 from xlogreg.math.sums import Block
 from xlogreg.samples.source import draw_subsets
-from xlogreg.samples.threads import announce, holding_workers, map_blocks, read_ahead, tree_sum
+from xlogreg.samples.threads import announce, held_threads, map_blocks, read_ahead, tree_sum
 
 __all__ = [
     "LARGE_BLOCK_BYTES",
@@ -38,7 +38,7 @@ SCORES_SHARE = 8  # part of a block that the scores of many models may take: one
 LEAST_BLOCKS = 4  # that are worth the threads
 
 Answer = TypeVar("Answer")
-Span = tuple[int, int]  # start and stop of a block
+Range = tuple[int, int]  # start and stop of a block
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class InMemory:
     @property
     def converts(self) -> bool:
         """Whether blocks are made of X, not cut out of it."""
-        return self.stored or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
+        return self.is_read or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
 
     @property
-    def stored(self) -> bool:
+    def is_read(self) -> bool:
         """Whether X is read block by block."""
         return isinstance(self.X, Stored)
 
@@ -164,7 +164,7 @@ class InMemory:
             widest = place.dtype(place.widest)
             total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
             part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
-            once = self.stored and gathered and not (self.X.concurrent and place == HOST)
+            once = self.is_read and gathered and not (self.X.concurrent and place == HOST)
             held = part.m * part.n_x * 8 <= (READ_BYTES if once else gathered)
             return dataclasses.replace(part, X=self._fetched(index), index=None) if held else part
 
@@ -219,14 +219,14 @@ class InMemory:
         Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
         return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
 
-    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Span]:
+    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Range]:
         """Start and stop of each block, for a function that makes so many temporaries of its size.
 
         ``outputs``: scores of a sample, where many models make more of them than a block should hold.
         """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # and what is fetched is one
-        large = ARRIVING_BYTES if self.stored else LARGE_BLOCK_BYTES
+        large = ARRIVING_BYTES if self.is_read else LARGE_BLOCK_BYTES
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
         count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
         if not self.place.small_blocks and not self.converts:
@@ -257,7 +257,7 @@ class InMemory:
         return X if self.index is None else self.place.take(X, self.index, axis=1)
 
     @functools.cached_property
-    def _at_hand(self) -> Block | None:
+    def _only_block(self) -> Block | None:
         """All samples, where they are one small block that is used as it lies there: many passes over little data."""
         small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
         if not small or self.converts or self.index is not None or self.block_bytes is not None:
@@ -287,9 +287,9 @@ class InMemory:
         owned = self.target_of if self.weight_of is None else self.weight_of
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # of many models
-        if self.place == HOST and not outputs and type(theta) is np.ndarray and self._at_hand is not None:
+        if self.place == HOST and not outputs and type(theta) is np.ndarray and self._only_block is not None:
             with HOST.computing():
-                return function(self._at_hand, *arguments)
+                return function(self._only_block, *arguments)
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
         spans = self.spans(TEMPORARIES.get(function, 1), outputs)
         with self.place.computing():
@@ -298,26 +298,26 @@ class InMemory:
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
             # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one softmax model
-            busy = self.converts or outputs > 0 or holding_workers() > 0
+            busy = self.converts or outputs > 0 or held_threads() > 0
             return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
 
-    def each(self, function: Callable[..., Answer], spans: list[Span], threads: bool = True) -> Iterable[Answer]:
+    def each(self, function: Callable[..., Answer], spans: list[Range], threads: bool = True) -> Iterable[Answer]:
         """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
-        in_threads = self.place == HOST and threads and (self.stored or len(spans) >= LEAST_BLOCKS)
-        fetched: Iterable[tuple[Span, Array | None]] = ((span, None) for span in spans)
-        alone = self.stored and in_threads and self.X.concurrent
+        in_threads = self.place == HOST and threads and (self.is_read or len(spans) >= LEAST_BLOCKS)
+        fetched: Iterable[tuple[Range, Array | None]] = ((span, None) for span in spans)
+        alone = self.is_read and in_threads and self.X.concurrent
         if alone and self.index is None:
             fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
-        elif self.stored and not alone:
+        elif self.is_read and not alone:
             fetched = read_ahead(self._arrived, spans)
 
-        def answer(item: tuple[Span, Array | None]) -> Answer:
+        def answer(item: tuple[Range, Array | None]) -> Answer:
             with self.place.computing():  # which a thread does not inherit
                 return function(*item[0], item[1])
 
         return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
 
-    def _arrived(self, span: Span) -> Array:
+    def _arrived(self, span: Range) -> Array:
         with self.place.computing():
             return self.raw(*span)
 

@@ -20,7 +20,7 @@ class Found(NamedTuple):
     feature: int
     sample: int
     value: float
-    stored: str  # the dtype of X
+    dtype_given: str  # of X
 
 
 def refuse_nonfinite(source: Samples) -> None:
@@ -38,7 +38,7 @@ def refuse_nonfinite(source: Samples) -> None:
     count, first = sum(part.values for part in found), found[0]
     row, column = (first.sample, first.feature) if source.rows else (first.feature, first.sample)
     where = f"the first is {first.value} at row {row}, column {column}{block}"
-    overflow = f" in {source.dtype}, computed from {first.stored}" if first.stored != source.dtype else ""
+    overflow = f" in {source.dtype}, computed from {first.dtype_given}" if first.dtype_given != source.dtype else ""
     raise ValueError(
         f"X holds {count} value{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not finite (NaN or infinity)"
         f"{overflow}: {where}; remove or impute {'them' if count > 1 else 'it'} first"

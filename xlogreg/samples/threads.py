@@ -18,11 +18,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["announce", "hold_workers", "holding_workers", "map_blocks", "read_ahead", "tree_sum", "workers"]
+__all__ = ["announce", "held_threads", "hold_threads", "map_blocks", "read_ahead", "thread_count", "tree_sum"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Span = tuple[int, int]  # start and stop of a block
+Range = tuple[int, int]  # start and stop of a block
 
 AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
 RUN = 4  # items that a worker takes at a time where that is asked for: handing one over takes a tenth of its time
@@ -66,25 +66,25 @@ def _single_threaded_blas() -> Iterator[None]:
             getattr(library, "clear_controlling_thread", lambda: None)()
 
 
-def workers() -> int:
+def thread_count() -> int:
     """How many blocks are computed at a time."""
     return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
-def holding_workers() -> int:
+def held_threads() -> int:
     """How many workers this thread holds; 0 where it does not."""
     return getattr(_holder, "count", 0)
 
 
 @contextlib.contextmanager
-def hold_workers() -> Iterator[None]:
+def hold_threads() -> Iterator[None]:
     """Inside, the workers are this thread's, and BLAS has one thread between passes, too, where nobody else has them.
 
     Threads of BLAS that have nothing to do wait for more by turning, a while, on the cores that workers want: measured,
     a third of the time of a fit.
     """
-    count, busy = workers(), _busy
-    if count == 1 or holding_workers() or not busy.acquire(blocking=False):
+    count, busy = thread_count(), _busy
+    if count == 1 or held_threads() or not busy.acquire(blocking=False):
         yield
         return
     _holder.count = count
@@ -104,10 +104,10 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total:
     compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left
     before its end.
     """
-    if held := holding_workers():
+    if held := held_threads():
         yield from _map_in_order(held, function, items, total)
         return
-    count, busy = workers(), _busy
+    count, busy = thread_count(), _busy
     if count == 1 or not busy.acquire(blocking=False):
         yield from map(function, items)
         return
@@ -192,7 +192,7 @@ def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterato
             yield item, future.result()
 
 
-def announce(expect: Callable[[int, int], None], spans: list[Span]) -> Iterator[tuple[Span, None]]:
+def announce(expect: Callable[[int, int], None], spans: list[Range]) -> Iterator[tuple[Range, None]]:
     """Each span, after expect(start, stop) of those that follow: for threads that read for themselves."""
     for number, span in enumerate(spans):
         if number % ANNOUNCED == 0:

@@ -17,12 +17,12 @@ from sklearn.utils.validation import validate_data
 
 from xlogreg.arrays.library import is_sparse
 from xlogreg.arrays.place import Array, Place, is_array, to_host
-from xlogreg.arrays.stored import Stored, stored
+from xlogreg.arrays.stored import Stored, opened
 from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix
 from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
 
 __all__ = [
@@ -45,7 +45,7 @@ def is_foreign(value: Any) -> bool:
     return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
 
 
-def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Parts:
+def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shards:
     """Samples of dask collections with their labels and weights, on the workers; the estimator gets their features."""
     where = {"backend": estimator.backend, "device": estimator.device}
     parts = share_out(X, y, sample_weight, samples="rows", **where)
@@ -66,7 +66,7 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
     if is_collection(X):  # looked at when its blocks are predicted
         return X
     odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
-    if odd or isinstance(stored(X, axis=0), Stored):
+    if odd or isinstance(opened(X, axis=0), Stored):
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])

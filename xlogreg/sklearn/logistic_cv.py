@@ -18,8 +18,8 @@ from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, total_of
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
-from xlogreg.model.to_sklearn import folded, labelled
-from xlogreg.samples.cluster.distributed import Parts
+from xlogreg.model.to_sklearn import folded, with_labels
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.sklearn.checks import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
 from xlogreg.sklearn.fits import fit_folds
 from xlogreg.sklearn.logistic import LogisticRegression, classes_of
@@ -161,7 +161,7 @@ class LogisticRegressionCV(LogisticRegression):
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
         routed = self._routed("fit", _on_host(params))
-        seen = labels if isinstance(X, (Parts, Stored)) else X  # of which splitters want the length
+        seen = labels if isinstance(X, (Shards, Stored)) else X  # of which splitters want the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
@@ -215,7 +215,7 @@ class LogisticRegressionCV(LogisticRegression):
         fold.__dict__.pop("feature_names_in_", None)  # X has none any more
         for model in models:
             fold._adopt([model])
-            scored.append(fold._score(X, y, params, known, labelled(self._scorer(), self.classes_)))
+            scored.append(fold._score(X, y, params, known, with_labels(self._scorer(), self.classes_)))
         return scored
 
     def _score(self, X: Any, y: Any, params: dict[str, Any], known: "Known | None", scorer: Any) -> float:
@@ -266,10 +266,10 @@ class LogisticRegressionCV(LogisticRegression):
         )
 
 
-def _rows(values: Array | Parts | Stored, indices: np.ndarray) -> Array:
-    if isinstance(values, (Parts, Stored)):
+def _rows(values: Array | Shards | Stored, indices: np.ndarray) -> Array:
+    if isinstance(values, (Shards, Stored)):
         ascending, back = np.unique(indices, return_inverse=True)
-        return (values.rows(ascending) if isinstance(values, Parts) else values.take(ascending))[back]
+        return (values.rows(ascending) if isinstance(values, Shards) else values.take(ascending))[back]
     place = place_of(values)
     return values[indices] if place == HOST else place.xp.take(values, place.put(indices), axis=0)
 

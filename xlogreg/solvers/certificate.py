@@ -41,7 +41,7 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
     if objective.loss.curvature is None:
         return Certificate(objective.evaluate(theta), None, "", 1)
     if rows * k <= limit:
-        newton = Newton.of(objective)
+        newton = Newton.for_objective(objective)
         here = newton.evaluate(objective, theta)
         return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)
     here = objective.evaluate(theta)

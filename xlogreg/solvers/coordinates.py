@@ -178,11 +178,11 @@ class Moments(NamedTuple):
         return H + np.diag(np.append(np.maximum(floor - np.diagonal(H)[:-1], 0.0), 0.0))
 
 
-def measure_moments(subset: InMemory, spread: Spread, engine: Coordinates) -> Moments:
+def measure_moments(subset: InMemory, spread: Spread, coordinates: Coordinates) -> Moments:
     """In one pass over the subset."""
-    totals = subset.sum(size_terms, HOST.put(1.0 / engine.scale))
+    totals = subset.sum(size_terms, HOST.put(1.0 / coordinates.scale))
     second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
-    whole = ((spread.variance + (spread.mean - engine.center) ** 2) / engine.scale**2)[:, 0]
+    whole = ((spread.variance + (spread.mean - coordinates.center) ** 2) / coordinates.scale**2)[:, 0]
     return Moments(subset.m, second, whole, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0))
 
 

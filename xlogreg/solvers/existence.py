@@ -67,7 +67,7 @@ def recede(objective: Objective, step: np.ndarray) -> tuple[Recession | None, in
             return Recession(direction, not tied), passes
         H, pull = objective.tied(step, direction)
         passes += 1
-        inverse = Inverse.of(H, objective.precision) if inverse is None else inverse
+        inverse = Inverse.from_hessians(H, objective.precision) if inverse is None else inverse
         direction = direction - inverse.solve(pull)
     return None, passes
 
@@ -135,7 +135,7 @@ class _Search:
         kept, H, given = _contrasts(here.hessian[0], k), here.hessian, objective.shift(k)
         if k > 1:
             H, given = (matrix[:, kept, :][:, :, kept] for matrix in (H, given))
-        self.kept, self.solver = kept, Inverse.of(H, objective.precision, given)
+        self.kept, self.solver = kept, Inverse.from_hessians(H, objective.precision, given)
         slopes = here.gradient.reshape(-1)[kept].reshape(len(theta), 1, -1)
         step = _in_full(-self.solver.solve(slopes).reshape(-1), kept, theta) * objective.free
         if not np.isfinite(step).all():
@@ -204,7 +204,7 @@ class _Search:
         if H is not None and np.isfinite(H).all():
             whole = self.k == 1 and self.solver is not None
             shift = self.objective.shift(self.k)
-            inverse = self.solver if whole else Inverse.of(H, self.objective.precision, shift)
+            inverse = self.solver if whole else Inverse.from_hessians(H, self.objective.precision, shift)
         return Existence(
             separation=separation,
             theta=self.theta,
@@ -262,7 +262,7 @@ def _beyond(objective: Objective, theta: np.ndarray, direction: np.ndarray) -> t
         assert here.hessian is not None
         if not np.all(np.isfinite(here.hessian)):
             break
-        step = Inverse.of(here.hessian, objective.precision).solve(here.gradient) * objective.free
+        step = Inverse.from_hessians(here.hessian, objective.precision).solve(here.gradient) * objective.free
         if not np.max(np.abs(step)) <= FAR:  # out of what rounding left of the curvature
             break
         theta = theta - step

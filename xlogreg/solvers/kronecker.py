@@ -68,7 +68,7 @@ class Kronecker:
         return self.right.shape[0]
 
     @classmethod
-    def of(
+    def from_factors(
         cls, basis: Basis, a: np.ndarray, Q: np.ndarray, diagonal: np.ndarray, l2: float, precision: float
     ) -> "Kronecker":
         """Of one model: from the diagonal (r, k) of the losses' Hessian, and the curvatures a (k,) of the classes Q."""

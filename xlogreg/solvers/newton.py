@@ -26,7 +26,7 @@ class Newton:
     endurance: int = 1
 
     @classmethod
-    def of(cls, objective: Objective) -> Self:
+    def for_objective(cls, objective: Objective) -> Self:
         """With the rounding errors of that objective."""
         return cls(objective.precision, objective.noise)
 

@@ -69,7 +69,7 @@ class Inverse:
     conditioning: tuple[Conditioning, ...]  # of each model
 
     @classmethod
-    def of(cls, hessian: np.ndarray, precision: float, shift: np.ndarray | None = None) -> "Inverse":
+    def from_hessians(cls, hessian: np.ndarray, precision: float, shift: np.ndarray | None = None) -> "Inverse":
         """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular.
 
         ``shift`` (g, p, p) is the part of them that is not the data's, and does not count in the rank.
@@ -113,7 +113,7 @@ class Shared:
         return self.group.shape[0]
 
     @classmethod
-    def of(
+    def from_moment(
         cls, S: np.ndarray, penalty: np.ndarray, curvature: np.ndarray, l2: np.ndarray, precision: float
     ) -> "Shared":
         """From S (n_x + 1, n_x + 1), penalty (n_x + 1, 1), and the curvatures and penalties (g,) of the models.
@@ -127,7 +127,7 @@ class Shared:
             base += base
             near = base ** np.round(np.log(np.where(rho > 0, rho, 1.0)) / math.log(base))
             values, group = np.unique(np.where(rho > 0, near, 0.0), return_inverse=True)
-        whole = Inverse.of(np.stack([S + np.diag(value * penalty[:, 0]) for value in values]), precision)
+        whole = Inverse.from_hessians(np.stack([S + np.diag(value * penalty[:, 0]) for value in values]), precision)
         present = int(np.sum(S.diagonal() > 0))
         regular = np.asarray([conditioning.rank >= present for conditioning in whole.conditioning])
         return cls(whole.inverse, group, curvature, regular[group])

@@ -62,7 +62,7 @@ def minimize(
     start: np.ndarray,
     *,
     spread: Spread,
-    engine: Coordinates,
+    coordinates: Coordinates,
     warm: bool,
     rng: np.random.Generator,
     tol: float,
@@ -95,8 +95,8 @@ def minimize(
     Result
         ``passes`` counts work on subsets as its share.
     """
-    parameters, newton = start.shape[0], Newton.of(objective)
-    read = isinstance(source, InMemory) and source.stored
+    parameters, newton = start.shape[0], Newton.for_objective(objective)
+    read = isinstance(source, InMemory) and source.is_read
     large = _hessian_samples(source.m, parameters, READ_WORK if read else HESSIAN_WORK)
     small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
     dear = parameters >= DEAR
@@ -104,7 +104,7 @@ def minimize(
     theta, passes, hessian, known, method = start, 0.0, None, None, None
     for count in counts:
         (subset,) = source.samples((count,), spread.shares, rng)
-        moments = measure_moments(subset, spread, engine)
+        moments = measure_moments(subset, spread, coordinates)
         ridge = RIDGE * moments.size / subset.m
         part = _part(objective, subset, ridge)
         rough = math.inf if warm else parameters / count
@@ -157,7 +157,7 @@ def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: f
 
     From the Hessian of a smaller subset, one step with that: the one taken here is better taken at the minimum.
     """
-    newton: dict[str, Any] = {"method": Newton.of(part), "max_iter": SUBSET_STEPS, "monitor": clock}
+    newton: dict[str, Any] = {"method": Newton.for_objective(part), "max_iter": SUBSET_STEPS, "monitor": clock}
     if hessian is None:
         return descent.minimize(part, theta, tol=tol, **newton)
     nearer = descent.minimize(part, theta, method=_stepping(part, hessian), tol=math.inf, max_iter=1)
@@ -186,7 +186,7 @@ def _stepping(objective: Objective, hessian: Array | None) -> QuasiNewton:
     """L-BFGS from a Hessian, or from none: in the engine's coordinates all features have about the same curvature."""
     if hessian is None:
         return QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)), patience=1)
-    return QuasiNewton(Inverse.of(hessian, objective.precision, objective.shift(1)), patience=1)
+    return QuasiNewton(Inverse.from_hessians(hessian, objective.precision, objective.shift(1)), patience=1)
 
 
 def _least(parameters: int) -> int:

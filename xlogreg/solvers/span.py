@@ -83,7 +83,7 @@ def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
     m, n_x = source.m, source.n_x
     if not isinstance(source, InMemory):  # whose products would have to meet
         return False
-    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.stored and source.X.sequential):
+    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.is_read and source.X.sequential):
         return False
     return iterations * (1.0 - m / n_x) > 0.04 * m + 0.5 * m * m / n_x
 

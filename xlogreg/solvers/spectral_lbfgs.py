@@ -48,7 +48,7 @@ def minimize(
     start: np.ndarray,
     *,
     spread: Spread,
-    engine: object,
+    coordinates: object,
     rng: np.random.Generator,
     tol: float,
     max_iter: int,
@@ -62,7 +62,7 @@ def minimize(
     k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
     memory = pairs_that_fit(source, start.size)
     found = principal_axes if axes_pay(source, k) else _span
-    axes = found(objective, source, spread, engine, rng)
+    axes = found(objective, source, spread, coordinates, rng)
     passes = axes.passes
     whole: Result | None = None
     theta, pairs = start, ()
@@ -96,7 +96,7 @@ def minimize(
         if whole.iterations >= max_iter or result.reason not in ("converged", "slow"):
             break
         if result.reason == "slow":  # the span of a subset says too little of these data: all axes, then
-            axes = principal_axes(objective, source, spread, engine, rng)
+            axes = principal_axes(objective, source, spread, coordinates, rng)
             passes += axes.passes
     assert whole is not None
     reason = "max_iter" if targets and result.reason in ("converged", "slow") else result.reason
@@ -141,14 +141,14 @@ class Axes(NamedTuple):
 
 
 def principal_axes(
-    objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator
+    objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator
 ) -> Axes:
     """All principal axes, of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.l2[0, 0, 0]))
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
-    if isinstance(engine, Coordinates):
-        S = measure_moments(first, spread, engine).raised(S, 1.0)
+    if isinstance(coordinates, Coordinates):
+        S = measure_moments(first, spread, coordinates).raised(S, 1.0)
     values, U = eigen(S / T / T.T)
     left = (U / T) * objective.rows[:, 0, :]
     return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
@@ -161,7 +161,7 @@ def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemor
     return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
 
 
-def _span(objective: Objective, source: Samples, spread: Spread, engine: object, rng: np.random.Generator) -> Axes:
+def _span(objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator) -> Axes:
     """The span of a subset, of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.l2[0, 0, 0])
     T = _units(objective, l2)
@@ -222,4 +222,4 @@ def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: flo
         (D,) = dataclasses.replace(rotated, Y=P, n_classes=None).sum(diagonal_terms, Q)
         diagonal = to_host(D) / total
     precision = max(objective.precision, objective.noise / basis.values.shape[0])
-    return Kronecker.of(basis, a, Q, diagonal, l2, precision)
+    return Kronecker.from_factors(basis, a, Q, diagonal, l2, precision)

@@ -15,17 +15,17 @@ import numpy as np
 
 from xlogreg.arrays.place import HOST, Array, Place
 from xlogreg.inputs.labels import Targets
-from xlogreg.samples.cluster.tasks import Workers
+from xlogreg.samples.cluster.tasks import Cluster
 from xlogreg.samples.cluster.worker import (
     Mass,
-    Order,
+    Task,
     View,
+    columns_of,
     contents,
     fetch,
     merge_masses,
     narrow,
     ordered,
-    own,
     scale,
     viewed,
     weigh,
@@ -35,10 +35,10 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import draw_subsets
 from xlogreg.samples.threads import tree_sum
 
-__all__ = ["Distributed", "Parts", "Piece"]
+__all__ = ["Distributed", "Shard", "Shards"]
 
 
-class Piece(NamedTuple):
+class Shard(NamedTuple):
     """One of the parts."""
 
     future: Any  # of an `InMemory`
@@ -48,7 +48,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Shards:
     """What a collection was made into.
 
     Attributes
@@ -60,7 +60,7 @@ class Parts:
     samples : {"columns", "rows"}
     names : tuple of str, or None
         Of the features.
-    stored, dtype : str
+    dtype_given, dtype : str
         The dtype of X, and the one computed in.
     targets : Targets
         The labels of all blocks. Y itself is with the parts; here, too, `with_targets`.
@@ -73,12 +73,12 @@ class Parts:
         Theirs, `with_targets`.
     """
 
-    workers: Workers
-    pieces: tuple[Piece, ...]
+    workers: Cluster
+    pieces: tuple[Shard, ...]
     n_x: int
     samples: str
     names: tuple[str, ...] | None
-    stored: str
+    dtype_given: str
     dtype: str
     targets: Targets
     mass: Mass
@@ -105,14 +105,14 @@ class Parts:
         """The samples."""
         return Distributed(self, self.dtype, self.mass.total, self.mass)
 
-    def with_targets(self) -> "Parts":
+    def with_targets(self) -> "Shards":
         """The same, with their targets and weights in the memory of the client, too."""
         small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
         Y, weights = zip(*self.source().each(contents, small), strict=True)
         weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
         return dataclasses.replace(self, targets=self.targets._replace(Y=np.concatenate(Y, axis=1)), weight=weight)
 
-    def scaled(self, factors: np.ndarray) -> "Parts":
+    def scaled(self, factors: np.ndarray) -> "Shards":
         """The same with weights times the factors (K,) of the samples' classes."""
         count = len(self.pieces)
         made = self.workers.send(scale, [piece.future for piece in self.pieces], [factors] * count)
@@ -150,13 +150,13 @@ class Distributed:
         Of some of the models, that of all.
     """
 
-    parts: Parts
+    parts: Shards
     dtype: str
     total_weight: Any
     known: Mass | None
     center: np.ndarray | None = None
     view: View = ()
-    owned: tuple[Any, ...] | None = None
+    columns: tuple[Any, ...] | None = None
     chosen: View = ()
     whole: "Distributed | None" = None
     drawable: None = None  # a subset may be of any of the samples
@@ -216,7 +216,7 @@ class Distributed:
 
     def narrowed(self) -> "Distributed":
         """The same samples, computed with in float32; converted once, up to a size of each part."""
-        narrowed = self.owning(narrow, {})
+        narrowed = self.with_columns(narrow, {})
         return dataclasses.replace(narrowed, view=(), dtype="float32", known=self.known, whole=self.whole)
 
     def _viewed(self, name: str, *arguments: Any, **changed: Any) -> "Distributed":
@@ -226,7 +226,9 @@ class Distributed:
         """Themselves: what is converted anew in each pass takes less time than asking for it."""
         return self
 
-    def owning(self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any) -> "Distributed":
+    def with_columns(
+        self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any
+    ) -> "Distributed":
         """The same samples with targets or weights of models, fields of `InMemory` that are made where the parts live.
 
         By make(part, **columns, **options), where of the columns (..., m) each part is given those of its samples.
@@ -234,12 +236,12 @@ class Distributed:
         assert not self.chosen or make is narrow, "what models own is numbered as they all are"
         pieces, view = self.parts.pieces, (*self.chosen, *self.view)
         cut = [{name: values[..., piece.start : piece.stop] for name, values in columns.items()} for piece in pieces]
-        orders = [Order(view, functools.partial(make, **part, **options), ()) for part in cut]
-        return dataclasses.replace(self, owned=tuple(self._send(own, pieces, orders)), known=None, whole=None)
+        orders = [Task(view, functools.partial(make, **part, **options), ()) for part in cut]
+        return dataclasses.replace(self, columns=tuple(self._send(columns_of, pieces, orders)), known=None, whole=None)
 
     def keep(self, models: np.ndarray) -> "Distributed":
         """The same samples for some of the models only, by number."""
-        if self.owned is None:  # all have the same targets and weights
+        if self.columns is None:  # all have the same targets and weights
             return self
         total = self.total_weight[models] if np.ndim(self.total_weight) else self.total_weight
         chosen, whole = (("keep", (self._numbers(models),)),), self.whole or self
@@ -247,7 +249,7 @@ class Distributed:
 
     def alone(self, model: int) -> "Distributed":
         """The same samples with the targets and weights of one of the models."""
-        if self.owned is None:
+        if self.columns is None:
             return self
         total = float(self.total_weight[model]) if np.ndim(self.total_weight) else self.total_weight
         chosen, whole = (("alone", (int(self._numbers(np.asarray(model))),)),), self.whole or self
@@ -260,7 +262,7 @@ class Distributed:
     def each(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """function(part, *arguments) of every part, in order, where they live."""
         pieces = self.parts.pieces
-        order = Order((*self.chosen, *self.view), function, arguments)
+        order = Task((*self.chosen, *self.view), function, arguments)
         return self._collect(pieces, self._send(ordered, pieces, [order] * len(pieces)))
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
@@ -275,27 +277,27 @@ class Distributed:
         """Some of the samples, by number in ascending order, in the memory of the client."""
         local = list(self._split(index))
         pieces = tuple(piece for piece, _ in local)
-        orders = [Order(self.chosen, fetch, (numbers,)) for _, numbers in local]
+        orders = [Task(self.chosen, fetch, (numbers,)) for _, numbers in local]
         found = self._collect(pieces, self._send(ordered, pieces, orders))
         columns = [[part[number] for part in found] for number in (0, 1, 2)]
         X, Y, weight = (None if values[0] is None else np.concatenate(values, axis=1) for values in columns)
         total = float(len(index) if weight is None else np.sum(weight, dtype=np.float64))
         return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=found[0][3]), self.view)
 
-    def _split(self, index: np.ndarray) -> Iterator[tuple[Piece, np.ndarray]]:
+    def _split(self, index: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
         """The parts that hold any of the samples, with their numbers there."""
         for piece in self.parts.pieces:
             first, last = np.searchsorted(index, (piece.start, piece.stop)).tolist()
             if last > first:
                 yield piece, index[first:last] - piece.start
 
-    def _send(self, task: Callable[..., Any], pieces: tuple[Piece, ...], orders: list[Any]) -> list[Any]:
+    def _send(self, task: Callable[..., Any], pieces: tuple[Shard, ...], orders: list[Any]) -> list[Any]:
         """Futures of task(part, order) of those parts, with an order of each, and what models own there."""
         each: list[list[Any]] = [[piece.future for piece in pieces], orders]
-        if self.owned is not None:
-            futures = dict(zip(self.parts.pieces, self.owned, strict=True))
+        if self.columns is not None:
+            futures = dict(zip(self.parts.pieces, self.columns, strict=True))
             each.append([futures[piece] for piece in pieces])
         return self.parts.workers.send(task, *each)
 
-    def _collect(self, pieces: tuple[Piece, ...], tasks: list[Any]) -> list[Any]:
+    def _collect(self, pieces: tuple[Shard, ...], tasks: list[Any]) -> list[Any]:
         return self.parts.workers.collect(tasks, [piece.name for piece in pieces])

@@ -18,12 +18,12 @@ from xlogreg.exceptions import one_of
 from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
 from xlogreg.inputs.options import SAMPLES, dtype_option
 from xlogreg.inputs.tables import is_collection
-from xlogreg.samples.cluster.distributed import Parts, Piece
-from xlogreg.samples.cluster.tasks import Workers
+from xlogreg.samples.cluster.distributed import Shard, Shards
+from xlogreg.samples.cluster.tasks import Cluster
 from xlogreg.samples.cluster.worker import (
     AXES,
-    Intake,
     Refusal,
+    Request,
     Survey,
     count_samples,
     join_samples,
@@ -50,7 +50,7 @@ def share_out(
     dtype: Any = None,
     fallback: bool = True,
     classes: np.ndarray | None = None,
-) -> Parts:
+) -> Shards:
     """The samples of a dask collection, as parts on the workers of the client that was started last.
 
     Parameters
@@ -70,7 +70,7 @@ def share_out(
     WorkersLostError, RuntimeError
         See `Workers.collect`.
     """
-    workers, asked = Workers.current(), dtype_option(dtype)
+    workers, asked = Cluster.current(), dtype_option(dtype)
     one_of("samples", samples, SAMPLES)
     first_column = _blocks(X, samples)
     others = {"Y": Y, "sample_weight": sample_weight}
@@ -79,8 +79,8 @@ def share_out(
     futures = iter(workers.load([block for column in columns for block in column.blocks]))
     columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
     blocks, counts = _matched(columns, workers)
-    intake = Intake(samples, targets, backend, device, fallback, known=classes)
-    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [intake] * len(counts)), _names(counts)))
+    request = Request(samples, targets, backend, device, fallback, known=classes)
+    surveys = _accepted(workers.collect(workers.send(survey, *blocks, [request] * len(counts)), _names(counts)))
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]
     first, m = surveys[0], pieces[-1].stop
@@ -89,13 +89,13 @@ def share_out(
     elif is_collection(Y):
         united = _united(surveys, targets, classes)
     else:
-        united, intake = _encoded(Y, m, first.n_x, intake), intake._replace(targets="encoded")
+        united, request = _encoded(Y, m, first.n_x, request), request._replace(targets="encoded")
         blocks[1] = [united.Y[:, piece.start : piece.stop] for piece in pieces]
     if sample_weight is not None and not is_collection(sample_weight):
         weight = to_host(as_weight(sample_weight, m))
         blocks[2] = [weight[:, piece.start : piece.stop] for piece in pieces]
     computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
-    options = [intake._replace(names=first.names), computed, united.classes, n_classes]
+    options = [request._replace(names=first.names), computed, united.classes, n_classes]
     made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
     mass = merge_masses(workers.collect(workers.send(weigh, made), [piece.name for piece in pieces]))
     if not mass.largest:
@@ -104,13 +104,13 @@ def share_out(
     if classes is None and not np.all(mass.classes > 0):
         lacking = "Y has no sample" if sample_weight is None else "sample_weight is zero for every sample"
         raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(mass.classes))]!r}")
-    return Parts(
+    return Shards(
         workers,
         tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
         first.n_x,
         samples,
         first.names,
-        first.stored,
+        first.dtype_given,
         computed,
         united._replace(Y=None),
         mass,
@@ -126,18 +126,18 @@ def bring(values: Any) -> Any:
         return [bring(entry) if is_collection(entry) else entry for entry in values]
     if not is_collection(values):
         return values
-    workers = Workers.current()
+    workers = Cluster.current()
     (value,) = workers.collect(workers.load([values]), [type(values).__name__])
     return value
 
 
-def _encoded(Y: Any, m: int, n_x: int, intake: Intake) -> Targets:
+def _encoded(Y: Any, m: int, n_x: int, request: Request) -> Targets:
     """Targets of all samples on the host, in as few bytes as hold them, of a Y that lies there."""
-    shape = (m, n_x) if intake.samples == "rows" else (n_x, m)
-    if intake.known is not None:
-        targets = encode_truth(Y, shape, intake.samples, intake.known, intake.targets)
+    shape = (m, n_x) if request.samples == "rows" else (n_x, m)
+    if request.known is not None:
+        targets = encode_truth(Y, shape, request.samples, request.known, request.targets)
     else:
-        targets = encode_targets(Y, shape, intake.samples, intake.targets)
+        targets = encode_targets(Y, shape, request.samples, request.targets)
     encoded = to_host(targets.Y)
     small = encoded.astype(np.min_scalar_type(len(targets.classes))) if targets.numbers else encoded
     return targets._replace(Y=small)
@@ -193,7 +193,7 @@ def _expect_as_many(name: str, own: tuple[float, ...], counts: tuple[float, ...]
         raise ValueError(f"{name} has {sum(own)} samples, X has {sum(counts)}")
 
 
-def _matched(columns: list[Column], workers: Workers) -> tuple[list[list[Any]], tuple[float, ...]]:
+def _matched(columns: list[Column], workers: Cluster) -> tuple[list[list[Any]], tuple[float, ...]]:
     """The blocks of X, Y and the weights, of the same samples, None for those of no collection; and X's counts.
 
     dask plans the reading of each collection alone: one column of a table comes in fewer blocks than the others. What
@@ -217,7 +217,7 @@ def _matched(columns: list[Column], workers: Workers) -> tuple[list[list[Any]], 
     return blocks, counts
 
 
-def _cut_anew(column: Column, counts: tuple[float, ...], workers: Workers) -> list[Any]:
+def _cut_anew(column: Column, counts: tuple[float, ...], workers: Cluster) -> list[Any]:
     """Blocks of so many samples."""
     stops = np.cumsum(column.counts).astype(int).tolist()
     starts = [0, *stops[:-1]]
@@ -242,7 +242,7 @@ def _names(counts: Sequence[float]) -> list[str]:
 # what blocks of X have to have in common
 ALIKE: tuple[Callable[[Survey], str], ...] = (
     lambda block: f"{block.n_x} features",
-    lambda block: f"the dtype {block.stored}",
+    lambda block: f"the dtype {block.dtype_given}",
     lambda block: f"the columns {', '.join(sorted(block.names or ()))}",
 )
 
@@ -266,11 +266,11 @@ def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
     return surveys
 
 
-def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Piece], list[list[Any]]]:
+def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Shard], list[list[Any]]]:
     """The parts to be made, without a future yet, and the blocks, of those that are not empty."""
     named, stops = _names([block.m for block in surveys]), np.cumsum([block.m for block in surveys]).tolist()
     kept = [number for number, block in enumerate(surveys) if block.m]
-    pieces = [Piece(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]
+    pieces = [Shard(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]
     return pieces, [[column[n] for n in kept] for column in blocks]
 
 

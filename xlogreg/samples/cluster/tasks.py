@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from xlogreg.exceptions import WorkersLostError
 
-__all__ = ["NO_WORKER_SECONDS", "Workers"]
+__all__ = ["NO_WORKER_SECONDS", "Cluster"]
 
 NO_WORKER_SECONDS = 30.0  # without any worker, after which a wait ends; a nanny starts a new one in a few
 STEP_SECONDS = 1.0  # between two looks at the cluster
@@ -21,7 +21,7 @@ RETRIES = 1
 
 
 @dataclass(frozen=True)
-class Workers:
+class Cluster:
     """The workers that a client of dask leads to.
 
     Attributes
@@ -32,7 +32,7 @@ class Workers:
     client: Any
 
     @classmethod
-    def current(cls) -> "Workers":
+    def current(cls) -> "Cluster":
         """Those of the client that was started last.
 
         Raises

@@ -25,21 +25,21 @@ from xlogreg.samples.memory import InMemory
 
 __all__ = [
     "AXES",
-    "Intake",
     "Mass",
-    "Order",
     "Refusal",
+    "Request",
     "Survey",
+    "Task",
+    "attach",
+    "columns_of",
     "contents",
     "count_samples",
     "fetch",
-    "hold",
     "join_samples",
     "make_part",
     "merge_masses",
     "narrow",
     "ordered",
-    "own",
     "scale",
     "survey",
     "viewed",
@@ -52,7 +52,7 @@ REFUSED = (TypeError, ValueError, BackendUnavailableError)
 View = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
-class Intake(NamedTuple):
+class Request(NamedTuple):
     """How blocks are taken: the arguments of `xlogreg.fit` of these names."""
 
     samples: str
@@ -69,7 +69,7 @@ class Survey(NamedTuple):
 
     m: int
     n_x: int = 0
-    stored: str = ""  # the dtype of X
+    dtype_given: str = ""  # of X
     computed: str = ""  # what it is computed in unless something else is asked for
     place: tuple[str, str] = ("", "")  # that computes, and its device, by name
     lack: Lack | None = None  # why it is not the one asked for
@@ -85,39 +85,39 @@ class Refusal(NamedTuple):
     message: str
 
 
-def survey(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey | Refusal:
+def survey(X: Any, Y: Any, weight: Any, request: Request) -> Survey | Refusal:
     """Look at a block of X and, where they are collections, at those of Y and of the weights."""
     try:
-        return _surveyed(X, Y, weight, intake)
+        return _surveyed(X, Y, weight, request)
     except REFUSED as error:
         return Refusal(next(kind for kind in REFUSED if isinstance(error, kind)), str(error))
 
 
-def _surveyed(X: Any, Y: Any, weight: Any, intake: Intake) -> Survey:
-    if getattr(X, "ndim", 0) == 2 and X.shape[AXES[intake.samples]] == 0:
+def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
+    if getattr(X, "ndim", 0) == 2 and X.shape[AXES[request.samples]] == 0:
         return Survey(0)
-    X, names = open_table(X, intake.samples)
-    X = as_matrix(X, intake.samples)
-    place, lack = _find(X, intake)
+    X, names = open_table(X, request.samples)
+    X = as_matrix(X, request.samples)
+    place, lack = _find(X, request)
     if place.widest != "float64":
         remedy = LIBRARIES[place.name].float64_remedy_of_workers
         raise ValueError(f"{place} has no float64, in which sums are added up{remedy}")
-    m, n_x = X.shape if intake.samples == "rows" else X.shape[::-1]
-    classes, hard = intake.known, True
+    m, n_x = X.shape if request.samples == "rows" else X.shape[::-1]
+    classes, hard = request.known, True
     if Y is not None and classes is not None:
-        hard = encode_truth(Y, X.shape, intake.samples, classes, intake.targets).hard
+        hard = encode_truth(Y, X.shape, request.samples, classes, request.targets).hard
     elif Y is not None:
-        targets = encode_targets(Y, X.shape, intake.samples, intake.targets, complete=False)
+        targets = encode_targets(Y, X.shape, request.samples, request.targets, complete=False)
         classes, hard = targets.classes, targets.hard
     as_weight(weight, m, complete=False)
     where = place.name, place.device_name
     return Survey(m, n_x, dtype_name(X), computing_dtype(X), where, lack, names, classes, hard)
 
 
-def _find(X: Array, intake: Intake) -> tuple[Place, Lack | None]:
+def _find(X: Array, request: Request) -> tuple[Place, Lack | None]:
     home = place_of(X)
     nbytes = int(np.prod(X.shape)) * getattr(X.dtype, "itemsize", 8)
-    return find_place(home, nbytes, intake.backend, intake.device, intake.fallback)
+    return find_place(home, nbytes, request.backend, request.device, request.fallback)
 
 
 def count_samples(block: Any, axis: int) -> int:
@@ -146,7 +146,7 @@ ENCODE: dict[str, Callable[..., Array]] = {
 
 
 def make_part(
-    X: Any, Y: Any, weight: Any, intake: Intake, dtype: str, classes: np.ndarray, n_classes: int | None
+    X: Any, Y: Any, weight: Any, request: Request, dtype: str, classes: np.ndarray, n_classes: int | None
 ) -> InMemory:
     """The part of a block, on the place that computes.
 
@@ -154,7 +154,7 @@ def make_part(
     ----------
     X, Y, weight
         Blocks; of Y and the weights also what is left of those of `labels.encode_targets` and `labels.as_weight`.
-    intake : Intake
+    request : Request
     dtype : str
         That is computed in.
     classes : ndarray (K,)
@@ -162,18 +162,18 @@ def make_part(
     n_classes : int or None
         K where Y becomes numbers of classes.
     """
-    X, _ = open_table(X, intake.samples, intake.names)
-    X = as_matrix(X, intake.samples)
+    X, _ = open_table(X, request.samples, request.names)
+    X = as_matrix(X, request.samples)
     if isinstance(X, np.ndarray):
         X = np.require(X, requirements="A")  # which what came through a wire seldom is, see `host.convert`
-    place, _ = _find(X, intake)
-    Y = ENCODE[intake.targets](Y, X.shape, intake.samples, classes)
-    weight = as_weight(weight, X.shape[AXES[intake.samples]], complete=False)
+    place, _ = _find(X, request)
+    Y = ENCODE[request.targets](Y, X.shape, request.samples, classes)
+    weight = as_weight(weight, X.shape[AXES[request.samples]], complete=False)
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
     # the sum of all weights is that of the whole, which no part knows
-    return InMemory(place.put(X), Y, weight, place, dtype, 1.0, intake.samples == "rows", n_classes)
+    return InMemory(place.put(X), Y, weight, place, dtype, 1.0, request.samples == "rows", n_classes)
 
 
 class Mass(NamedTuple):
@@ -213,11 +213,11 @@ def weigh(part: InMemory) -> Mass:
 
 def weigh_models(part: InMemory) -> list[Mass]:
     """Of each of the models that have targets or weights of their own."""
-    owned = part.target_of if part.weight_of is None else part.weight_of
-    return [weigh(part.alone(model)) for model in range(1 if owned is None else len(owned))]
+    columns = part.target_of if part.weight_of is None else part.weight_of
+    return [weigh(part.alone(model)) for model in range(1 if columns is None else len(columns))]
 
 
-class Order(NamedTuple):
+class Task(NamedTuple):
     """What is to be done with a part."""
 
     view: View
@@ -225,29 +225,29 @@ class Order(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-Owned = dict[str, Any]  # fields of a part that models have of their own, by name
+Columns = dict[str, Any]  # fields of a part that models have of their own, by name
 
 
-def ordered(part: InMemory, order: Order, owned: Owned | None = None) -> Any:
+def ordered(part: InMemory, task: Task, columns: Columns | None = None) -> Any:
     """function(the part with those fields and in that view, *arguments)."""
-    part = dataclasses.replace(part, **owned) if owned else part
+    part = dataclasses.replace(part, **columns) if columns else part
     with pages_kept():
-        return order.function(viewed(part, order.view), *order.arguments)
+        return task.function(viewed(part, task.view), *task.arguments)
 
 
-def own(part: InMemory, order: Order, owned: Owned | None = None) -> Owned:
-    """The fields that the order's function gives, beside those there were."""
-    return (owned or {}) | ordered(part, order, owned)
+def columns_of(part: InMemory, task: Task, columns: Columns | None = None) -> Columns:
+    """The fields that the function of the task gives, beside those that there were."""
+    return (columns or {}) | ordered(part, task, columns)
 
 
-def hold(part: InMemory, **fields: Any) -> Owned:
+def attach(part: InMemory, **fields: Any) -> Columns:
     """The fields, of which targets and weights are brought to where the part is."""
     with part.place.computing():
         put = {name: part.place.put(fields[name]) for name in ("Y", "weight") if fields.get(name) is not None}
     return fields | put
 
 
-def narrow(part: InMemory) -> Owned:
+def narrow(part: InMemory) -> Columns:
     """What the part in float32 has of its own."""
     narrowed = part.narrowed()
     return {name: getattr(narrowed, name) for name in ("X", "rows", "index", "center", "dtype")}

@@ -15,7 +15,7 @@ from xlogreg.inputs.matrices import as_matrix
 from xlogreg.inputs.tables import open_table
 from xlogreg.samples.files.sequential import Reservoir, Sequential
 
-__all__ = ["Intake", "Streamed", "take_in"]
+__all__ = ["FirstPass", "Streamed", "take_in"]
 
 
 class Piece(NamedTuple):
@@ -42,7 +42,7 @@ class Mark(NamedTuple):
     check: int
 
 
-class Intake(NamedTuple):
+class FirstPass(NamedTuple):
     """What the first pass over a factory's blocks finds."""
 
     X: "Streamed"
@@ -78,7 +78,7 @@ class Streamed(Sequential):
         return f"block {mark.number} of the factory, sample {sample - int(self.stops[number]) + mark.length} of it"
 
 
-def take_in(factory: Callable[[], Any], samples: str) -> Intake:
+def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
     """Call the factory for the first time, and look at every block: one pass.
 
     Raises
@@ -107,7 +107,7 @@ def take_in(factory: Callable[[], Any], samples: str) -> Intake:
         piece = next(pieces, None)
     X = Streamed(factory, samples, first, marks)
     X.keep(reservoir)
-    return Intake(X, np.concatenate(Ys, axis=1), np.concatenate(weights, axis=1) if weights else None)
+    return FirstPass(X, np.concatenate(Ys, axis=1), np.concatenate(weights, axis=1) if weights else None)
 
 
 def _pieces(factory: Callable[[], Any], samples: str, first: Piece | None) -> Iterator[Piece]:

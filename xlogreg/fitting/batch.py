@@ -149,16 +149,16 @@ def pose_batch(
 def _scaled(batch: Batch) -> Batch:
     """The batch with penalties as `pose` has them, from the spread of each model's own samples."""
     problem, first, own = batch.problem, *np.unique(batch.tracks, return_index=True, return_inverse=True)[1:]
-    assert isinstance(problem.engine, Coordinates), "a span is that of one scale"
+    assert isinstance(problem.coordinates, Coordinates), "a span is that of one scale"
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
-    penalty = (scale / problem.engine.scale)[:, own, None] ** 2
+    penalty = (scale / problem.coordinates.scale)[:, own, None] ** 2
     moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # a feature that is constant there is not
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(
         problem=problem._replace(passes=problem.passes + spread.passes),
         objective=dataclasses.replace(batch.objective, penalty=penalty, free=free),
-        users=Coordinates((problem.engine.center + mean)[:, own], scale[:, own]),
+        users=Coordinates((problem.coordinates.center + mean)[:, own], scale[:, own]),
     )
 
 
@@ -200,7 +200,7 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     found = _at_reference(batch, options) if batch.same else None
     prepared = _at_log_odds(batch) if found is None else found
     penalty = shared.free[:, :, 0] * np.concatenate([shared.penalty[:, 0, :], [[0.0]]])
-    M = Shared.of(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
+    M = Shared.from_moment(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
     tol, stages = min(problem.tolerance(options), LOOSEST), []
     narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # from a reference it is near anyway
@@ -229,7 +229,7 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
     problem = batch.problem
     assert problem.spread is not None
     rng = np.random.default_rng(options.rng)
-    axes = principal_axes(problem.objective, problem.source, problem.spread, problem.engine, rng)
+    axes = principal_axes(problem.objective, problem.source, problem.spread, problem.coordinates, rng)
     for tracks in _portions(np.unique(batch.tracks[fits]), batch):
         part = fits[np.isin(batch.tracks[fits], tracks)]
         ended = penalty_path.minimize(
@@ -256,7 +256,7 @@ def _narrow(batch: Batch) -> Objective | None:
     varies = spread.variance > 0
     mean, deviation = np.abs(spread.mean[varies]), np.sqrt(spread.variance[varies])
     told = np.all(mean <= NARROW_SHIFT * deviation) and np.all(np.abs(np.log10(deviation)) <= NARROW_REACH)
-    if isinstance(problem.engine, Span) or not told:
+    if isinstance(problem.coordinates, Span) or not told:
         return None
     return dataclasses.replace(batch.objective, source=source.narrowed(), center=None)
 
