@@ -121,7 +121,7 @@ def place_or_skip(backend, device=None):
 @pytest.fixture
 def subsets(monkeypatch):
     """Curvature is taken from subsets, however little data there are."""
-    monkeypatch.setattr(engine, "LITTLE", (0, 0))
+    monkeypatch.setattr(engine, "SMALL_DATA", 0)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,48 @@ COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may s
 HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
 NAMED = 1e-2  # of the largest part in a direction, which a feature needs to be named
 Said = tuple[str, type[XlogregWarning]]  # a warning
+FAR = "the gap is {:.1e} of the cost, as far as it is known"
+NOT_KNOWN = "how far the minimum is, is not known"
+UNDECIDED = ". Whether the classes are separated, so that there is no minimum without l2 > 0, is undecided"
+SEPARATED = (
+    "{strongest}: the unpenalised cost has no minimum, and falls for ever as w grows. Stopped after {steps} steps; use "
+    "l2 > 0 for parameters that mean something"
+)
+SENTENCES: dict[str, tuple[type[XlogregWarning], str]] = {  # what is not as it was asked for -> how that is said
+    "diverged": (
+        DivergenceWarning,
+        "{solver} diverged within {steps} steps: the cost grows or overflows; use {smaller}",
+    ),
+    "complete": (
+        SeparationWarning,
+        "a hyperplane separates the classes, with every sample on its own side" + SEPARATED,
+    ),
+    "quasi-complete": (
+        SeparationWarning,
+        "a hyperplane separates the classes, with no sample on the wrong side, and some on it, as where a class lacks "
+        "a category" + SEPARATED,
+    ),
+    "max_iter": (
+        ConvergenceWarning,
+        "{solver} made max_iter={steps} steps without reaching tol={tol:g}: {far}; use a larger max_iter{other}",
+    ),
+    "time_limit": (
+        ConvergenceWarning,
+        "{solver} made {steps} steps within time_limit={time_limit:g} seconds without reaching tol={tol:g}: {far}; go "
+        "on with initial=model, or allow more time",
+    ),
+    "no curvature": (
+        ConvergenceWarning,
+        "{solver} stopped after {steps} steps, and how far the minimum is cannot be told: the curvature of some "
+        "combination of features is less than rounding errors. They are nearly collinear, or some samples lie so far "
+        "out that their loss is flat; use l2 > 0, or leave one of those features out",
+    ),
+    "precision": (
+        ConvergenceWarning,
+        "rounding errors of {where} hide any further decrease at a gap of {relative:.1e} of the cost, above "
+        "tol={tol:g}; use {wider}a larger tol",
+    ),
+}
 
 
 class Verdict(NamedTuple):
@@ -132,62 +174,48 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
 
 
 def _warning(problem: Problem, result: Result, options: Options, verdict: Verdict, strongest: str) -> Said | None:
-    """What is to be said of a result that is not what was asked for, if anything."""
-    outcome, steps, tol = verdict.outcome, result.iterations, problem.goal(options)
-    reason, separation, cost = outcome["reason"], outcome["separation"], outcome["cost"]
-    relative = outcome["gap"] / cost if cost > 0 else outcome["gap"]
-    far = f"the gap is {relative:.1e} of the cost, as far as it is known"
-    undecided = ""
-    if separation == "undecided":
-        undecided = ". Whether the classes are separated, so that there is no minimum without l2 > 0, is undecided"
-    if reason == "diverged":
-        remedy = "a smaller learning_rate, or 'auto'" if problem.solver == "gd" else "standardize=True, or no initial"
-        return (
-            f"{problem.solver} diverged within {steps} steps: the cost grows or overflows; use {remedy}",
-            DivergenceWarning,
-        )
-    if separation in ("complete", "quasi-complete"):
-        how = "every sample on its own side"
-        if separation == "quasi-complete":
-            how = "no sample on the wrong side, and some on it, as where a class lacks a category"
-        return (
-            f"a hyperplane separates the classes, with {how}{strongest}: the unpenalised cost has "
-            f"no minimum, and falls for ever as w grows. Stopped after {steps} steps; use l2 > 0 for parameters that "
-            "mean something",
-            SeparationWarning,
-        )
-    if outcome["converged"]:
+    """Say what is not as it was asked for, if anything."""
+    outcome, descends = verdict.outcome, problem.solver == "gd"
+    cost, gap, undecided = outcome["cost"], outcome["gap"], outcome["separation"] == "undecided"
+    relative = gap / cost if cost > 0 else gap
+    case = _case(outcome, relative, asked=options.tol is not None, descends=descends)
+    if not case:
         return None
-    if reason == "max_iter" and (problem.solver != "gd" or options.tol is not None):
-        return (
-            f"{problem.solver} made max_iter={steps} steps without reaching tol={tol:g}: {far}; use a larger max_iter"
-            + _other_solver(problem)
-            + undecided,
-            ConvergenceWarning,
-        )
-    if reason == "time_limit":
-        return (
-            f"{problem.solver} made {steps} steps within time_limit={options.time_limit:g} seconds without reaching "
-            f"tol={tol:g}: {far if math.isfinite(relative) else 'how far the minimum is, is not known'}; go on with "
-            f"initial=model, or allow more time{undecided}",
-            ConvergenceWarning,
-        )
+    stored = verdict.parameters.w.dtype.name
+    category, sentence = SENTENCES[case]
+    text = sentence.format(
+        solver=problem.solver,
+        steps=result.iterations,
+        tol=problem.goal(options),
+        relative=relative,
+        time_limit=options.time_limit,
+        strongest=strongest,
+        far=FAR.format(relative) if math.isfinite(relative) else NOT_KNOWN,
+        smaller="a smaller learning_rate, or 'auto'" if descends else "standardize=True, or no initial",
+        other=", or solver='auto'" if descends and problem.objective.loss.curvature else "",
+        where=problem.source.dtype if problem.source.dtype == stored else f"{stored} parameters",
+        wider=_wider(problem, stored),
+    )
+    return text + (UNDECIDED if undecided and case != "diverged" else ""), category
+
+
+def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool) -> str:
+    """Choose what there is to say, a key of `SENTENCES`; "" for nothing.
+
+    ``asked``: whether the user gave a tolerance. ``descends``: whether the solver is gradient descent.
+    """
+    reason, separation = outcome["reason"], outcome["separation"]
+    if reason == "diverged":
+        return reason
+    if separation in ("complete", "quasi-complete"):
+        return separation
+    if outcome["converged"]:
+        return ""
     if reason == "precision" and not math.isfinite(relative):
-        return (
-            f"{problem.solver} stopped after {steps} steps, and how far the minimum is cannot be told: the curvature "
-            "of some combination of features is less than rounding errors. They are nearly collinear, or some samples "
-            f"lie so far out that their loss is flat; use l2 > 0, or leave one of those features out{undecided}",
-            ConvergenceWarning,
-        )
-    if reason == "precision" and (options.tol is not None or not relative <= 1e-6 or undecided):
-        stored = verdict.parameters.w.dtype.name
-        where = problem.source.dtype if problem.source.dtype == stored else f"{stored} parameters"
-        return (
-            f"rounding errors of {where} hide any further decrease at a gap of {relative:.1e} of the cost, above "
-            f"tol={tol:g}; use {_wider(problem, stored)}a larger tol{undecided}",
-            ConvergenceWarning,
-        )
-    return None
+        return "no curvature"
+    small = relative <= 1e-6 and separation != "undecided"
+    silent = {"max_iter": descends and not asked, "time_limit": False, "precision": small and not asked}
+    return "" if silent.get(reason, True) else reason
 
 
 def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str, ...] | None) -> str:
@@ -205,10 +233,6 @@ def _wider(problem: Problem, stored: str) -> str:
     if stored == "float32":
         return "X of float64, or "
     return "dtype='float64', or " if problem.source.dtype == "float32" else ""
-
-
-def _other_solver(problem: Problem) -> str:
-    return ", or solver='auto'" if problem.solver == "gd" and problem.objective.loss.curvature else ""
 
 
 def concluded(

@@ -13,7 +13,7 @@ classes and start values of the user go to Newton's method at once.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,19 +30,24 @@ from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["minimize", "subset_pays"]
 
-LITTLE = (200_000, 20)  # numbers of X, counted as of so many features at least, that need no subsets
+SMALL_DATA = 200_000  # entries of X, up to which subsets save nothing
+FEWEST_FEATURES = 20  # X counts as at least this wide there: a pass costs its calls, too
+DEAR = 300  # parameters, from which a Hessian of the first subset takes longer than a gradient of all samples
 START_SAMPLES = 30  # for each parameter, in the subset that gives the start
-DEAR = 300  # parameters from which a Hessian of that subset takes longer than a gradient of all samples
-LEAST_SAMPLES = 12  # for each of so many parameters, there: more would cost more than the passes that they save
-HESSIAN_SAMPLES = (300, 2000)  # at most, in the one that gives the Hessian; the more the fewer the parameters
-HESSIAN_WORK, READ_WORK = 2e6, 2e7  # samples times parameters that it is worth, and where X has to be read in each pass
-HESSIAN_SHARE = 32  # and no more than this share of all samples, for each parameter: the time of a gradient or two
-RARE = 10  # samples of the rarest class for each parameter, below which all of them are needed
-SUBSET_STEPS = 20
+START_SAMPLES_DEAR = 12  # the same where a Hessian is dear: more samples would cost more than the passes that they save
+MOST_HESSIAN_SAMPLES = 2000  # for each parameter, in the subset that gives the Hessian
+LEAST_HESSIAN_SAMPLES = 300  # for each parameter, which that subset may have however many parameters there are
+HESSIAN_WORK = 2e6  # samples times parameters that a Hessian is worth
+READ_WORK = 2e7  # the same where each pass has to read X, and takes ten times as long
+HESSIAN_SHARE = 32  # that subset has at most this share of all samples, by parameters: the time of a gradient or two
+RARE = 10  # samples of the rarest class for each parameter, below which all samples are needed
+SUBSET_STEPS = 20  # steps on a subset, at most
 NEAR = 0.1  # gap, in costs, of which the last step of Newton's method leaves little
 RIDGE = 0.1  # penalty, in samples of the usual size of a feature: far below what its sampling error amounts to
-SLOW, DEAR_SLOW = 3.0, 1.5  # what three steps have to divide the gap by each, or more is needed of the Hessian
-QUICK = (3.0, 1e-2)  # what L-BFGS without a Hessian divides it by on a subset, and how far, to be left without
+SLOW = 3.0  # each of three steps has to divide the gap by this, or Newton's method on all samples takes over
+SLOW_DEAR = 1.5  # the same where a Hessian is dear
+QUICK = 3.0  # L-BFGS on a subset does without a Hessian as long as its steps divide the gap by this
+QUICK_GAP = 1e-2  # and goes on to this share of the gap that the subset is worth, to show that it can
 
 
 def subset_pays(source: Samples, spread: Spread, parameters: int) -> bool:
@@ -50,7 +55,7 @@ def subset_pays(source: Samples, spread: Spread, parameters: int) -> bool:
 
     Measured: up to twice the time of Newton's method where X has 100,000 numbers, and a third where it has millions.
     """
-    if source.m * max(source.n_x, LITTLE[1]) <= LITTLE[0]:
+    if source.m * max(source.n_x, FEWEST_FEATURES) <= SMALL_DATA:
         return False
     rarest = float(np.min(spread.shares)) * source.effective_samples
     return source.effective_samples >= 2 * _least(parameters) * parameters and rarest >= RARE * parameters
@@ -95,27 +100,57 @@ def minimize(
     Result
         ``passes`` counts work on subsets as its share.
     """
-    parameters, newton = start.shape[0], Newton.for_objective(objective)
-    read = isinstance(source, InMemory) and source.is_read
-    large = _hessian_samples(source.m, parameters, READ_WORK if read else HESSIAN_WORK)
-    small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
-    dear = parameters >= DEAR
-    counts = [large] if warm or dear or large <= 1.5 * small else [small, large]
+    begun = _from_subsets(objective, source, start, spread, coordinates, warm, rng, clock)
+    run: dict[str, Any] = {"tol": tol, "monitor": monitor}
+    theta, newton, parameters = begun.theta, Newton.for_objective(objective), start.shape[0]
+    if begun.method is None:
+        whole = descent.minimize(objective, theta, method=newton, max_iter=max_iter, **run)
+        return dataclasses.replace(whole, passes=whole.passes + begun.passes)
+    slow = SLOW_DEAR if parameters >= DEAR else SLOW
+    before = descent.minimize(objective, theta, method=begun.method, max_iter=max_iter, slow=slow, **run)
+    before = dataclasses.replace(before, passes=before.passes + begun.passes)
+    if before.reason != "slow":
+        return before
+    late = clock is not None and not clock.allows(parameters / HESSIAN_SHARE)
+    final: descent.Method = before.method if late else newton
+    steps = max_iter - before.iterations
+    return before.followed_by(descent.minimize(objective, before.theta, method=final, max_iter=steps, **run))
+
+
+class Start(NamedTuple):
+    """What subsets give to a run on all samples."""
+
+    theta: np.ndarray
+    method: QuasiNewton | None  # None where no subset told the curvature
+    passes: float
+
+
+def _from_subsets(
+    objective: Objective,
+    source: Samples,
+    start: np.ndarray,
+    spread: Spread,
+    coordinates: Coordinates,
+    warm: bool,
+    rng: np.random.Generator,
+    clock: Clock | None,
+) -> Start:
+    """Minimise on one subset or two, and take the curvature from the last; parameters as for `minimize`."""
+    parameters = start.shape[0]
     theta, passes, hessian, known, method = start, 0.0, None, None, None
-    for count in counts:
+    for count in _counts(source, parameters, warm):
         (subset,) = source.samples((count,), spread.shares, rng)
         moments = measure_moments(subset, spread, coordinates)
         ridge = RIDGE * moments.size / subset.m
         part = _part(objective, subset, ridge)
         rough = math.inf if warm else parameters / count
-        if dear and not warm:
+        if parameters >= DEAR and not warm:
             found = _by_gradients(part, theta, rough, unique=bool(objective.l2[0, 0, 0] > 0), clock=clock)
         else:
             found = _by_newton(part, theta, known, rough, clock)
         passes += found.passes * subset.m / source.m
         if found.reason not in ("converged", "max_iter", "time_limit"):
-            theta, hessian = start, None
-            break
+            return Start(start, method, passes)
         theta = theta if warm else found.theta
         if found.last.hessian is None:  # L-BFGS goes on with the pairs of the subset
             method = dataclasses.replace(found.method, patience=2)
@@ -126,22 +161,15 @@ def minimize(
         hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
         if found.reason == "time_limit":  # what is left of the time belongs to all samples
             break
-    run: dict[str, Any] = {"tol": tol, "monitor": monitor}
-    before = None
-    final: descent.Method = newton
-    if hessian is not None:
-        method = _stepping(objective, hessian)
-    if method is not None:
-        slow = DEAR_SLOW if dear else SLOW
-        before = descent.minimize(objective, theta, method=method, max_iter=max_iter, slow=slow, **run)
-        before = dataclasses.replace(before, passes=before.passes + passes)
-        if before.reason != "slow":
-            return before
-        theta, max_iter = before.theta, max_iter - before.iterations
-        if clock is not None and not clock.allows(parameters / HESSIAN_SHARE):
-            final = before.method
-    rest = descent.minimize(objective, theta, method=final, max_iter=max_iter, **run)
-    return dataclasses.replace(rest, passes=rest.passes + passes) if before is None else before.followed_by(rest)
+    return Start(theta, method if hessian is None else _stepping(objective, hessian), passes)
+
+
+def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
+    """Choose how many samples each subset has: one for the start, and a larger one for the Hessian where that pays."""
+    read = isinstance(source, InMemory) and source.is_read
+    large = _hessian_samples(source.m, parameters, READ_WORK if read else HESSIAN_WORK)
+    small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
+    return [large] if warm or parameters >= DEAR or large <= 1.5 * small else [small, large]
 
 
 def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objective:
@@ -170,9 +198,8 @@ def _by_gradients(part: Objective, theta: np.ndarray, tol: float, unique: bool, 
     There is no Hessian in the result where none was needed: features that hardly correlate, and a minimum that is
     unique. Of several, only a Hessian tells which of them has the minimum norm.
     """
-    slow, further = QUICK
     run: dict[str, Any] = {"max_iter": SUBSET_STEPS, "monitor": clock}
-    found = descent.minimize(part, theta, method=_stepping(part, None), tol=further * tol, slow=slow, **run)
+    found = descent.minimize(part, theta, method=_stepping(part, None), tol=QUICK_GAP * tol, slow=QUICK, **run)
     if found.reason not in ("converged", "slow", "max_iter") or (unique and found.reason == "converged"):
         return found
     last = part.expand(found.theta)
@@ -191,10 +218,10 @@ def _stepping(objective: Objective, hessian: Array | None) -> QuasiNewton:
 
 def _least(parameters: int) -> int:
     """Samples of a subset for each parameter, at the least."""
-    return START_SAMPLES if parameters < DEAR else LEAST_SAMPLES
+    return START_SAMPLES if parameters < DEAR else START_SAMPLES_DEAR
 
 
 def _hessian_samples(m: int, parameters: int, work: float) -> int:
     """As many as cost about the time of a gradient or two of all samples, within reason."""
-    most = int(np.clip(work / parameters**2, *HESSIAN_SAMPLES)) * parameters
+    most = int(np.clip(work / parameters**2, LEAST_HESSIAN_SAMPLES, MOST_HESSIAN_SAMPLES)) * parameters
     return min(max(_least(parameters) * parameters, HESSIAN_SHARE * m // parameters), most, m // 2)
