@@ -412,3 +412,10 @@ def test_other_files_are_no_models(tmp_path):
     for name in ("arrays.npz", "text", "pickle"):
         with pytest.raises(ModelFileError, match=name):
             xlogreg.load(tmp_path / name)
+
+
+def test_a_model_that_saw_one_class_only_is_saved_and_loaded(problem, tmp_path):
+    model = xlogreg.fit(*problem, l2=0.1)
+    model = dataclasses.replace(model, fit_info=dataclasses.replace(model.fit_info, reason="one class"))
+    model.save(tmp_path / "model")
+    assert xlogreg.load(tmp_path / "model").fit_info.reason == "one class"

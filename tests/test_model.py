@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -200,3 +202,20 @@ def test_probabilities_that_are_not_said_to_be_some_are_refused_with_the_way():
         model.evaluate(X, P)
     with pytest.raises(ValueError, match="targets must be 'labels' or 'probabilities', not 'soft'"):
         model.evaluate(X, P, targets="soft")
+
+
+def test_a_pickle_from_before_the_package_had_folders_is_loaded(problem, tmp_path):
+    X, Y = problem
+    model = xlogreg.fit(X, Y, l2=0.1)
+    data = pickle.dumps(model, protocol=2)  # which has the names of modules in lines
+    for now, then in (
+        (b"cxlogreg.model.model\n", b"cxlogreg.model\n"),
+        (b"cxlogreg.model.reports\n", b"cxlogreg.reports\n"),
+    ):
+        assert now in data
+        data = data.replace(now, then)
+    (tmp_path / "model.pkl").write_bytes(data)
+    program = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).fit_info.cost)"
+    command = [sys.executable, "-c", program, tmp_path / "model.pkl"]
+    found = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert float(found.stdout) == model.fit_info.cost

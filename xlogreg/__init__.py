@@ -88,7 +88,7 @@ _SUBMODULES = ("graph", "images", "plots")
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators and some submodules, once they are asked for: importing xlogreg imports no scikit-learn."""
+    """Import estimators and some submodules when they are first used: importing xlogreg imports no scikit-learn."""
     if name in _SUBMODULES:
         return importlib.import_module(f"xlogreg.{name}")
     if name not in _ESTIMATORS:

@@ -1,4 +1,4 @@
-"""Errors and warnings of xlogreg; each a class of its own, so that each can be caught or filtered alone."""
+"""Errors and warnings of xlogreg; each is a class of its own, so that it can be caught or filtered alone."""
 
 import contextlib
 import errno
@@ -29,14 +29,14 @@ __all__ = [
     "warn",
 ]
 
-# how errors of no class of their own say that the system gave no more memory: to a thread, to a library that is loaded
+# texts of errors without a class of their own that say that the system gave no memory to a thread or a loaded library
 LACKING = (
     "can't start new thread",
     "Failed to launch worker thread",
     "failed to map segment",
     "Cannot allocate memory",
 )
-SHOWN = 80  # characters of a value in an error
+SHOWN = 80  # largest number of characters of a value in an error
 _messages: ContextVar[list[str] | None] = ContextVar("messages", default=None)
 
 
@@ -45,7 +45,7 @@ class BackendUnavailableError(RuntimeError):
 
 
 class BlockError(RuntimeError):
-    """A block of samples cannot be read, or is not what it was when the fit began; the message names it."""
+    """A block of samples cannot be read, or has changed since the fit began; the message names the block."""
 
 
 class ModelFileError(ValueError):
@@ -53,7 +53,7 @@ class ModelFileError(ValueError):
 
 
 class WorkersLostError(RuntimeError):
-    """The workers of the dask cluster, or its scheduler, are gone, and the fit with them."""
+    """The workers of the dask cluster, or its scheduler, are gone, so the fit is lost."""
 
 
 class XlogregWarning(UserWarning):
@@ -61,7 +61,7 @@ class XlogregWarning(UserWarning):
 
 
 class BackendFallbackWarning(XlogregWarning):
-    """The backend or device asked for does not work on this machine; computed where the data are."""
+    """The backend or device asked for does not work on this machine; the fit computes where the data are."""
 
 
 class CheckpointWarning(XlogregWarning):
@@ -77,7 +77,7 @@ class DivergenceWarning(XlogregWarning):
 
 
 class MissingClassWarning(XlogregWarning):
-    """A class has no sample in the training part of a fold, so that its models give it the probability 0."""
+    """A class has no sample in the training part of a fold, so the models of that fold give it the probability 0."""
 
 
 class PrecisionWarning(XlogregWarning):
@@ -95,14 +95,14 @@ def lacks_memory(error: BaseException) -> bool:
 
 
 def expect_memory(error: BaseException, doing: str) -> None:
-    """Raise a MemoryError if that is what an error is: called where all others are taken for faults of the data."""
+    """Raise a MemoryError if an error means a lack of memory; callers take all others for faults of the data."""
     if lacks_memory(error):
         raise MemoryError(f"out of memory while {doing}" + (f": {error}" if str(error) else "")) from error
 
 
 @contextlib.contextmanager
 def unconverged() -> Iterator[list[str]]:
-    """Collects what `ConvergenceWarning` would say instead of warning: for a caller with a criterion of its own."""
+    """Collect the messages of `ConvergenceWarning` instead of warning, for a caller with a criterion of its own."""
     messages: list[str] = []
     token = _messages.set(messages)
     try:
@@ -124,7 +124,7 @@ def warn(message: str, category: type[XlogregWarning]) -> None:
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is none of the names."""
+    """Raise if a value is none of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
         names = [repr(name) for name in allowed]
         wanted = " or ".join(names) if len(names) == 2 else f"one of {', '.join(names)}"
@@ -132,9 +132,9 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def shown(value: Any) -> str:
-    """A value as errors show it: in one line, and a short one."""
+    """Format a value for an error, on one short line."""
     try:
         text = " ".join(repr(value).split())
-    except ValueError:  # Python writes no integer of thousands of digits
+    except ValueError:  # Python refuses to print an integer of thousands of digits
         text = f"{type(value).__name__} of thousands of digits"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({type(value).__name__})"

@@ -1,1 +1,1 @@
-"""Array libraries and their devices: what differs between them, and where arrays live."""
+"""Array libraries and their devices: the differences between them, and the places where arrays live."""

@@ -1,4 +1,4 @@
-"""Where a fit computes: what the user asked for, what works here, and the fallback that is never silent."""
+"""Choose where a fit computes: where the user asked for if that works here, else with a fallback that warns."""
 
 from typing import Any, NamedTuple
 
@@ -10,14 +10,14 @@ from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, 
 
 __all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
 
-# backend="auto" moves host data of at least this size to a GPU. A fit reads X some ten times, twice a
-# pass; one copy over the bus costs about as much as one reading by a CPU, so what has to be outweighed
-# is starting the device: a second or so, the time in which a laptop reads X of this size ten times.
+# backend="auto" moves host data of at least this size to a GPU. A fit reads X about ten times, twice in each
+# pass, and one copy over the bus costs about as much as one reading by a CPU. So the gain has to outweigh the
+# start of the device: about a second, in which a laptop reads X of this size ten times.
 AUTO_BYTES = 256 * 2**20
 
 
 class Lack(NamedTuple):
-    """Why it is not where the user asked for; prints so."""
+    """Reason why a fit cannot compute where the user asked for; prints as one line."""
 
     asked: str
     reason: str
@@ -27,7 +27,7 @@ class Lack(NamedTuple):
 
 
 def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, str | None]:
-    """Where to compute, and the reason if that is not where the user asked for, of which it warns.
+    """Choose where to compute; warn and return the reason if that is not where the user asked for.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
     Raises
     ------
     ValueError, TypeError
-        For a backend that does not exist; lists those that work here.
+        If the backend does not exist; the message lists the backends that work here.
     BackendUnavailableError
-        For one that does not work here, if ``fallback`` is False.
+        If the backend does not work here, and ``fallback`` is False.
     """
     place, lack = find_place(data, nbytes, backend, device, fallback)
     if lack is not None:
@@ -52,13 +52,13 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
 
 
 def warn_of(lack: Lack, where: str, instead: str) -> None:
-    """That it is not usable there, and what computes instead."""
+    """Warn that the backend does not work there, and say what computes instead."""
     remedy = f"Computing with {instead} instead; fallback=False makes this an error"
     warn(f"{lack.asked} is not usable {where}: {lack.reason}. {remedy}", BackendFallbackWarning)
 
 
 def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, Lack | None]:
-    """As `choose_place`, without a warning."""
+    """Choose where to compute, like `choose_place`, but do not warn."""
     if backend is not None and not isinstance(backend, str):
         raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
     if not isinstance(fallback, (bool, np.bool_)):
@@ -82,12 +82,12 @@ def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bo
 
 
 def usable_place(backend: Any, device: Any) -> Place:
-    """The place of that name, for what is to live there.
+    """Return the place of a backend and a device; raise if it does not work.
 
     Raises
     ------
     ValueError, BackendUnavailableError
-        For a backend that does not exist, or does not work here.
+        If the backend does not exist, or does not work here.
     """
     one_of("backend", backend, tuple(LIBRARIES))
     reason = why_unusable(backend, device)

@@ -1,4 +1,4 @@
-"""What an array library has to say for itself: one row of fields, with the ways that suit most libraries."""
+"""Description of an array library: one row of fields, with defaults that suit most libraries."""
 
 import contextlib
 from collections.abc import Callable
@@ -25,11 +25,11 @@ __all__ = [
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
 move = array_api_compat.to_device
-NAMESPACES: dict[type, Any] = {}  # by the type of an array; a library with a namespace of its own puts it here
+NAMESPACES: dict[type, Any] = {}  # keys are types of arrays; a library with its own namespace adds it here
 
 
 def array_namespace(array: Any) -> Any:
-    """The namespace of an array, by its type: asked for dozens of times in each step of a small fit."""
+    """Return the namespace of an array, cached by type: each step of a small fit asks for it dozens of times."""
     kind = type(array)
     if kind not in NAMESPACES:
         xp = array_api_compat.array_namespace(array)
@@ -43,12 +43,14 @@ def _convert(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
 
 
 def center_integers(xp: Any, X: Any, dtype: Any, center: Any) -> Any:
-    """X - center of integers that floats of that dtype do not tell apart: what rounding took from X is given back."""
+    """Compute X - center for integers that floats of that dtype round; add back what rounding took from X."""
     kind = xp.iinfo(X.dtype)
-    largest = 2.0 ** (kind.bits - (kind.min < 0)) * (1.0 - 0.5 * xp.finfo(dtype).eps)  # float that is such an integer
+    # the largest float that is an integer of X's dtype
+    largest = 2.0 ** (kind.bits - (kind.min < 0)) * (1.0 - 0.5 * xp.finfo(dtype).eps)
     rounded = xp.minimum(xp.astype(X, dtype), largest)
     signed = getattr(xp, f"int{kind.bits}")
-    lost = xp.astype(X, signed) - xp.astype(xp.astype(rounded, X.dtype), signed)  # small, whatever wraps around
+    # the difference is small and right, even if both terms wrap around
+    lost = xp.astype(X, signed) - xp.astype(xp.astype(rounded, X.dtype), signed)
     return (rounded - center) + xp.astype(lost, dtype)
 
 
@@ -64,61 +66,62 @@ def _gram(X: Any, C: Any) -> Any:
     xp = array_namespace(X)
     root = xp.sqrt(C)
     half = xp.concat([xp.astype(X, C.dtype, copy=False) * root, root], axis=0)
-    return half @ half.T  # a matrix times its own transpose takes half the work, where the library sees it
+    return half @ half.T  # a matrix times its own transpose takes half the work, if the library detects it
 
 
 def _unknown(module: Any, device: Any) -> None:
-    """Nobody can say what memory the host has left: others use it, too."""
+    """Return None: the free memory of the host is not known, since other processes use it, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """What differs between array libraries, as data.
+    """Differences between array libraries, as data.
 
     Attributes
     ----------
     module : str
         Name of the module to import.
     owns : callable
-        Whether an array is one of the library's.
+        Takes an array; returns whether it belongs to the library.
     device : callable
-        From the module, and what the user named or None, to a device of the library.
+        Takes the module and the user's name of a device, or None; returns a device of the library.
     device_name : callable
-        From a device to what a user would call it.
+        Takes a device; returns the name that a user would give it.
     namespace : callable
-        From the module to the namespace of its arrays.
+        Takes the module; returns the namespace of its arrays.
     fetch : callable
-        From an array to one of NumPy.
+        Takes an array; returns it as a NumPy array.
     detached : callable
-        From an array to the same one, outside of any record of gradients.
+        Takes an array; returns it outside of any record of gradients.
     context : callable, or None
-        From the module and a device to a context that is entered to compute there.
+        Takes the module and a device; returns a context to enter for computing there.
     small_blocks : callable
-        Whether blocks of the size of a CPU's cache pay on a device: slices are views there, and calls cheap.
+        Takes a device; returns whether blocks of the size of a CPU's cache save time there. They do if slices are
+        views and calls are cheap.
     convert : callable
-        From a namespace, X, a dtype, and a center or None, to X - center in that dtype.
+        Takes a namespace, X, a dtype, and a center or None; returns X - center in that dtype.
     fills : bool
-        Whether parts of an array can be written into, as a copy in pieces does.
+        Whether parts of an array can be written into; a copy in pieces needs that.
     squares : callable
-        From X (n_x, m) and a weight (1, m) to the weighted sums of squares (n_x, 1).
+        Takes X (n_x, m) and a weight (1, m); returns the weighted sums of squares (n_x, 1).
     gram : callable
-        From X (n_x, m) and C (1, m) to [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in the dtype of C.
+        Takes X (n_x, m) and C (1, m); returns [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in the dtype of C.
     log1p : callable
-        From e >= 0 to log(1 + e), to full relative accuracy.
+        Takes e >= 0; returns log(1 + e), to full relative accuracy.
     log1p_folds : int
-        How often to multiply factors in pairs before their logarithm is taken.
+        Number of times to multiply the factors 1 + e in pairs before taking their logarithms.
     compile : callable, or None
-        From a function of a block, arrays and one constant to the same function, compiled.
+        Takes a function of a block, arrays and one constant; returns it compiled.
     free : callable
-        From the module and a device to the bytes of memory that are left, or None where nobody knows.
+        Takes the module and a device; returns the free memory in bytes, or None where it is not known.
     send : callable, or None
-        From the module, an array of NumPy and a device to the same array there, copied while others compute.
+        Takes the module, a NumPy array and a device; returns the array on the device, copied while others compute.
     is_gpu_default : bool
-        Whether backend="auto" takes large host data there.
+        Whether backend="auto" moves large host data to this library.
     remedy : str
-        What to do where the library does not work.
+        Advice for a machine on which the library does not work.
     float64_remedy, float64_remedy_of_workers : str
-        What to do where it has no float64: here, and with the workers of a cluster. Goes on from a sentence.
+        Advice if the library has no float64: here, and with the workers of a cluster. The text continues a sentence.
     """
 
     module: str
@@ -146,18 +149,18 @@ class Library:
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether it is a sparse matrix or tensor of any library."""
+    """Whether the value is a sparse matrix or tensor of any library."""
     scipy_like = hasattr(value, "tocsr") and hasattr(value, "toarray")
     return scipy_like or str(getattr(value, "layout", "")).startswith("torch.sparse") or "BCOO" in type(value).__name__
 
 
 def is_traced(value: Any) -> bool:
-    """Whether it stands for the values that a compiled function will be called with."""
+    """Whether the value is a placeholder for the values that a compiled function will be called with."""
     return "Tracer" in type(value).__name__
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it says that an allocation failed, in the words of any library."""
+    """Whether the error says that an allocation failed, in the words of any library."""
     named = "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in str(error)
     return named or isinstance(error, MemoryError)
 
@@ -166,7 +169,7 @@ _streams: dict[str, Any] = {}
 
 
 def side_stream(device: Any, make: Callable[[], Any]) -> Any:
-    """The stream for copies to a device, beside the one that computes."""
+    """Return the stream for copies to a device, which runs beside the computing stream."""
     if str(device) not in _streams:
         _streams[str(device)] = make()
     return _streams[str(device)]

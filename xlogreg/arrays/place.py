@@ -1,7 +1,7 @@
-"""Where arrays live: places and transfers; which backends work on this machine, and why not.
+"""Places where arrays live, transfers between them, and the backends that work on this machine.
 
-The rest of the library sees a namespace (from an array) and a `Place` (a library on one of its devices),
-and never asks which library it has in hand; what differs between libraries is in `xlogreg.arrays.library`.
+The rest of the library sees a namespace (from an array) and a `Place` (a library on one of its devices).
+It never asks which library it works with; the differences between libraries are in `xlogreg.arrays.library`.
 """
 
 import contextlib
@@ -46,8 +46,8 @@ __all__ = [
 
 Array = Any  # an array of any library that follows the array API standard
 ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}  # relative error of one operation
-SHORT_RUN = 16  # of neighbours: shorter ones are gathered one by one
-PIECE_BYTES = 64 * 2**20  # of a copy to a device at a time
+SHORT_RUN = 16  # neighbours in a run; if runs are shorter on average, elements are gathered one by one
+PIECE_BYTES = 64 * 2**20  # largest piece of a copy to a device
 _names: dict[type, str] = {}
 _dtype_names: dict[tuple[type, Any], str] = {}
 
@@ -55,14 +55,14 @@ _dtype_names: dict[tuple[type, Any], str] = {}
 def dtype_name(array: Array) -> str:
     """Name of an array's dtype, whatever the library and the byte order: "float32"."""
     dtype = array.dtype
-    key = type(dtype), dtype  # those of one library are not to be compared with another's
+    key = type(dtype), dtype  # with the type, since dtypes of two libraries must not be compared
     if key not in _dtype_names:
         _dtype_names[key] = getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]
     return _dtype_names[key]
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The array as a NumPy array: a view where the library allows one, else a copy; all of it where it is stored."""
+    """Return the array as a NumPy array: a view where the library allows one, else a copy; read a `Stored` in full."""
     return array.read(0, array.m) if isinstance(array, Stored) else LIBRARIES[name_of(array)].fetch(array)
 
 
@@ -80,13 +80,13 @@ def name_of(array: Array) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where arrays live: a library and one of its devices."""
+    """A place where arrays live: a library and one of its devices."""
 
     name: str
     device: Any
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By the names of both: neither modules nor all libraries' devices can be pickled."""
+        """Pickle the names of library and device: modules cannot be pickled, nor can the devices of some libraries."""
         return place_on, (self.name, self.device_name)
 
     @functools.cached_property
@@ -96,7 +96,7 @@ class Place:
 
     @functools.cached_property
     def small_blocks(self) -> bool:
-        """Whether blocks of the size of a CPU's cache pay here."""
+        """Whether blocks of the size of a CPU's cache save time here."""
         return LIBRARIES[self.name].small_blocks(self.device)
 
     def dtype(self, name: str) -> Any:
@@ -113,10 +113,10 @@ class Place:
         return dtype in self.xp.__array_namespace_info__().dtypes(device=self.device)
 
     def put(self, array: Any, dtype: str | None = None) -> Array:
-        """The array on this place, converted to ``dtype`` when it is given; itself when nothing differs."""
+        """Move the array to this place and convert it to ``dtype`` if given; return it as it is if nothing differs."""
         wanted = None if dtype is None else self.dtype(dtype)
         if is_array(array) and name_of(array) == self.name:
-            if wanted is not None and array.dtype != wanted:  # before it moves: not every device has every dtype
+            if wanted is not None and array.dtype != wanted:  # before the move: not every device has every dtype
                 array = self.xp.astype(array, wanted)
             if device_of(array) != self.device:
                 array = move(array, self.device)
@@ -131,12 +131,12 @@ class Place:
         return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
 
     def _copied(self, host: np.ndarray) -> Array:
-        """The array here; to a device in pieces, so that no second full copy is made on the way there."""
+        """Copy the array to this place; to a device in pieces, so that no second full copy is made on the way."""
         if host.nbytes <= PIECE_BYTES or self.small_blocks or not LIBRARIES[self.name].fills or host.ndim != 2:
             return self.xp.asarray(self._native(host), device=self.device)
         sample = self._copied(host[:1, :1])
         array = self.xp.empty(host.shape, dtype=sample.dtype, device=self.device)
-        axis = 0 if host.flags.c_contiguous else 1  # a piece is contiguous
+        axis = 0 if host.flags.c_contiguous else 1  # so that a piece is contiguous
         step = max(1, PIECE_BYTES * host.shape[axis] // host.nbytes)
         for start in range(0, host.shape[axis], step):
             part = slice(start, min(start + step, host.shape[axis]))
@@ -145,14 +145,14 @@ class Place:
         return array
 
     def _native(self, host: np.ndarray) -> np.ndarray:
-        """Without what other libraries refuse or warn of: foreign byte order, negative strides, read-only memory."""
+        """Convert what other libraries refuse or warn about: byte order, negative strides, read-only memory, dtypes."""
         native = np.require(host, host.dtype.newbyteorder("="), ["W"])
         native = native if min(native.strides, default=0) >= 0 else native.copy()
         narrow = {"float64": "float32", "int64": "int32", "uint64": "uint32"}.get(native.dtype.name)
         return native if narrow is None or self.offers(native.dtype.name) else native.astype(narrow)
 
     def send(self, host: np.ndarray) -> Array:
-        """As `put`, of a block that arrives while others are computed with."""
+        """Copy a block to this place, while the device computes with other blocks if the library can do that."""
         send = LIBRARIES[self.name].send
         if send is None or self.small_blocks:
             return self.put(host)
@@ -160,11 +160,11 @@ class Place:
 
     @property
     def free_bytes(self) -> int | None:
-        """Memory of the device that is left; None where it is not known."""
+        """Free memory of the device in bytes; None where it is not known."""
         return LIBRARIES[self.name].free(module_of(self.name), self.device)
 
     def take(self, X: Array, index: Array, axis: int) -> Array:
-        """The elements of X (two axes) at the indices along the axis."""
+        """Take the elements of X (two axes) at the indices along the axis."""
         if not self.small_blocks:
             return self.xp.take(X, index, axis=axis)
         host = to_host(index)
@@ -176,20 +176,22 @@ class Place:
         return self.xp.concat([X[run, :] if axis == 0 else X[:, run] for run in runs], axis=axis)
 
     def convert(self, X: Array, dtype: str, center: Array | None, exact: bool = False) -> Array:
-        """X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
-        convert = center_integers if exact else LIBRARIES[self.name].convert  # integers that the dtype would round
+        """Compute X - center in that dtype: X itself, a new array, or memory that the thread's next call overwrites."""
+        # exact is for integers that the dtype would round
+        convert = center_integers if exact else LIBRARIES[self.name].convert
         return convert(self.xp, X, self.dtype(dtype), center)
 
     def compiled(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
-        """The function of a block and these arguments, compiled where the library can and it is worth it.
+        """Compile a function of a block and these arguments, if the library can and it is worth it.
 
-        That is where it ends in a constant, the loss: those functions make dozens of small steps of each block.
+        It is worth it if the last argument is a constant, the loss: with a loss, a function takes dozens of small
+        steps for each block.
         """
         compile = LIBRARIES[self.name].compile
         return function if compile is None or is_array(arguments[-1]) else compile(function)
 
     def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Small arrays of one other place and dtype, brought here in one transfer, in `widest`."""
+        """Bring small arrays of one place and dtype here, in one transfer and in the dtype `widest`."""
         origin = place_of(arrays[0])
         if origin == self:
             return arrays
@@ -199,11 +201,11 @@ class Place:
         return tuple(self.xp.reshape(part, array.shape) for part, array in zip(parts, arrays, strict=True))
 
     def computing(self) -> contextlib.AbstractContextManager:
-        """Entered while arrays of this place are computed with.
+        """Return the context to enter for computing with arrays of this place.
 
-        Keeps NumPy's floating-point warnings out: values that are not finite are looked for, and named,
-        by us. Makes the device current, switches recording of gradients off and matrix products in less
-        than float32 as well, where a library has such things.
+        Silences NumPy's floating-point warnings: xlogreg itself looks for values that are not finite, and names
+        them. Makes the device current, and switches off the recording of gradients and matrix products in less
+        than float32, where a library has them.
         """
         library, quiet = LIBRARIES[self.name], np.errstate(all="ignore")
         if library.context is None:
@@ -226,20 +228,20 @@ HOST = Place("numpy", "cpu")
 
 
 def place_of(array: Array) -> Place:
-    """Where an array lives, or is read to."""
+    """Return the place where an array lives, or to which a `Stored` is read."""
     return HOST if type(array) is np.ndarray or isinstance(array, Stored) else Place(name_of(array), device_of(array))
 
 
 def place_on(name: str, device: Any = None) -> Place:
-    """The place of a backend and a device, both as the user names them; fails as the library fails."""
+    """Return the place of a backend and a device, both as the user names them; raise what the library raises."""
     module = module_of(name)
     return Place(name, LIBRARIES[name].device(module, device))
 
 
 def why_unusable(name: str, device: Any = None) -> str:
-    """Why a backend (on a device) does not work on this machine; "" where it does.
+    """Say why a backend (on a device) does not work on this machine; return "" if it works.
 
-    Computes something small on it, since a library that imports may still lack a driver or a compiler.
+    Computes something small there, since a library that imports may still lack a driver or a compiler.
     """
     library = LIBRARIES[name]
     try:
@@ -256,7 +258,7 @@ def why_unusable(name: str, device: Any = None) -> str:
 
 
 class BackendStatus(NamedTuple):
-    """One backend on this machine."""
+    """Status of one backend on this machine."""
 
     usable: bool
     version: str
@@ -275,16 +277,16 @@ class BackendTable(dict[str, BackendStatus]):
 
 
 def available_backends() -> Mapping[str, BackendStatus]:
-    """Which backends work on this machine, and why the others do not.
+    """List which backends work on this machine, and why the others do not.
 
-    Each is asked to compute something small on its default device, so "usable" means just that. Imports
-    the libraries it asks.
+    Each backend computes something small on its default device, so "usable" means that it works. Imports the
+    library of each backend.
 
     Returns
     -------
     mapping of str to BackendStatus
-        By backend name: ``usable``, ``version``, ``device`` (the default one) and ``reason`` (what is
-        missing and how to mend it; "" where usable). Prints as a table.
+        For each backend name: ``usable``, ``version``, ``device`` (the default one) and ``reason`` (what is
+        missing and how to get it; "" if usable). Prints as a table.
 
     Examples
     --------
@@ -309,15 +311,15 @@ def squares(X: Array, weight: Array) -> Array:
 
 
 def weighted_gram(X: Array, C: Array) -> Array:
-    """[X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1) of X (n_x, m) and C (1, m), in C's dtype."""
+    """Compute [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1) for X (n_x, m) and C (1, m), in C's dtype."""
     return LIBRARIES[name_of(X)].gram(X, C)
 
 
 def log1p(E: Array) -> Array:
-    """log(1 + e) of e >= 0, element by element, to full relative accuracy."""
+    """Compute log(1 + e) for e >= 0, element by element, to full relative accuracy."""
     return LIBRARIES[name_of(E)].log1p(E)
 
 
 def log1p_folds(E: Array) -> int:
-    """How often factors 1 + e are worth multiplying in pairs before the logarithm of their product is taken."""
+    """Number of times that it is worth multiplying the factors 1 + e in pairs before taking their logarithms."""
     return LIBRARIES[name_of(E)].log1p_folds

@@ -1,6 +1,6 @@
-"""X that does not lie in memory: a file, a data set with slices, parts of either. Read as the blocks are asked for.
+"""An X outside of memory (a file, a data set with slices, or parts of them), read block by block.
 
-To the rest of the library such an X has a shape and a dtype like an array; its numbers are NumPy arrays from `read`.
+For the rest of the library, this X has a shape and a dtype like an array; `read` returns its numbers as NumPy arrays.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from xlogreg.exceptions import BlockError, expect_memory
 
 __all__ = ["FileRange", "Slices", "Stored", "cut", "opened", "runs_of", "state_of"]
 
-COPIED_BYTES = 64 * 2**20  # at most, of what is read at a time
+COPIED_BYTES = 64 * 2**20  # largest read that is copied from the file; larger ones go through a memory map
 Layout = Literal["C", "F"]
 
 
 def cut(block: np.ndarray, start: int, stop: int, axis: int) -> np.ndarray:
-    """Some of the samples of a block, as a view."""
+    """Return the samples from start to stop of a block, as a view."""
     return block[start:stop] if axis == 0 else block[:, start:stop]
 
 
@@ -34,9 +34,9 @@ class Stored:
         (n_x, m), or (m, n_x) where the samples are rows.
     dtype : numpy.dtype
     axis : {0, 1}
-        That of the samples.
+        Axis of the samples.
     names : tuple of str, or None
-        Of the features.
+        Names of the features.
     """
 
     shape: tuple[int, ...]
@@ -44,9 +44,9 @@ class Stored:
     axis: int
     names: tuple[str, ...] | None = None
     ndim: int = 2
-    sequential = False  # whether it costs as much to read a few samples as to read all
+    sequential = False  # whether reading a few samples costs as much as reading all
     concurrent = False  # whether threads may read at the same time
-    drawable: np.ndarray | None = None  # the samples (n,), by number, that a subset may be of; None for all
+    drawable: np.ndarray | None = None  # numbers (n,) of the samples that a subset may use; None for all
 
     @property
     def m(self) -> int:
@@ -54,42 +54,42 @@ class Stored:
         return self.shape[self.axis]
 
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
-        """These samples, and of them these features, in the orientation of ``shape``.
+        """Read the samples from start to stop, with these features only, in the orientation of ``shape``.
 
         Raises
         ------
         BlockError
-            If they cannot be read, or are not what they were.
+            If the samples cannot be read, or have changed.
         """
         raise NotImplementedError  # abstract: each kind of storage reads in its own way
 
     def expect(self, start: int, stop: int) -> None:
-        """Let the system fetch these samples: they will be read soon."""
+        """Tell the system that these samples will be read soon, so that it can fetch them."""
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        """The samples (n,), by number in ascending order."""
+        """Read the samples of these numbers (n,), which are in ascending order."""
         parts = [self.read(start, stop) for start, stop in runs_of(index)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=self.axis)
 
     @property
     def pieces(self) -> list["Stored"]:
-        """What it is put together of, each to be read alone."""
+        """Parts that this X consists of; each can be read alone."""
         return [self]
 
     def name(self, sample: int) -> str:
-        """What the block of a sample is called in errors; "" where nothing is known but the number of the sample."""
+        """Name the block of a sample, for errors; return "" if only the number of the sample is known."""
         return ""
 
 
 def runs_of(index: np.ndarray) -> list[tuple[int, int]]:
-    """Start and stop of the runs of neighbours in numbers (n,)."""
+    """Find the start and stop of each run of neighbours in numbers (n,)."""
     cuts = np.flatnonzero(np.diff(index) != 1) + 1
     starts, stops = np.append(0, cuts), np.append(cuts, len(index))
     return [(int(index[i]), int(index[j - 1]) + 1) for i, j in zip(starts, stops, strict=True)]
 
 
 class Slices(Stored):
-    """Whatever has a shape, a dtype and slices: data sets of h5py and zarr, arrays that stay on the host."""
+    """An X that has a shape, a dtype and slices: data sets of h5py and zarr, arrays that stay on the host."""
 
     def __init__(self, values: Any, axis: int) -> None:
         self.values, self.axis, self.ndim = values, axis, len(values.shape)
@@ -99,24 +99,24 @@ class Slices(Stored):
         at = (slice(start, stop), features) if self.axis == 0 else (features, slice(start, stop))
         try:
             part = np.asarray(self.values[at])
-        except Exception as error:  # each library has its own for a file that is damaged or gone
+        except Exception as error:  # each library raises its own error for a damaged or missing file
             expect_memory(error, f"reading {_samples(start, stop)} of X")
             raise BlockError(f"X: {_samples(start, stop)} cannot be read: {type(error).__name__}: {error}") from error
         return part.astype(self.dtype, copy=False)
 
 
 def state_of(file: str | os.PathLike | int) -> tuple[int, int, int]:
-    """What changes when a file does, by its path or its descriptor."""
+    """Return inode, size and modification time of a file (path or descriptor), which differ once the file changes."""
     state = os.stat(file)
     return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 class FileRange(Stored):
-    """An array in a file, as it lies there. Each time that it is read, the file must be the one that it was.
+    """An array in a file. Each reading raises if the file has changed since this object was made.
 
-    Blocks of samples that are contiguous are copied out of it, into memory that the processor's cache knows: faster
-    than a map of it, and a file that shrinks is an error, which to who reads a map is the end of the process. All of
-    it at once, samples that are not contiguous and some of the features are looked at through a map.
+    Blocks of contiguous samples are copied from the file, into memory that is in the processor's cache. That is faster
+    than a memory map. Also, if the file shrinks, reading raises an error; reading a memory map would kill the process.
+    Large reads, samples that are not contiguous, and reads of some features only go through a memory map.
     """
 
     concurrent = True
@@ -137,7 +137,7 @@ class FileRange(Stored):
 
     @property
     def _contiguous(self) -> bool:
-        """Whether each sample is."""
+        """Whether each sample is contiguous in the file."""
         return self.ndim == 2 and (self.order == "C") == (self.axis == 0)
 
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
@@ -152,7 +152,7 @@ class FileRange(Stored):
 
     @contextlib.contextmanager
     def _opened(self, start: int, stop: int) -> Iterator[Any]:
-        """The file; at the end it has to be what it was."""
+        """Open the file, and raise at the end if it has changed."""
         try:
             with open(self.path, "rb", buffering=0) as file:
                 yield file
@@ -164,7 +164,7 @@ class FileRange(Stored):
             raise BlockError(f"{self.path}: {_samples(start, stop)} cannot be read: {error}") from error
 
     def _copied(self, runs: list[tuple[int, int]]) -> np.ndarray:
-        """The samples of the runs, side by side."""
+        """Copy the samples of the runs from the file, side by side."""
         count = sum(stop - start for start, stop in runs)
         found = np.empty((count, self.shape[1 - self.axis]), self.file_dtype)
         rest = found.reshape(-1).view(np.uint8).data
@@ -183,7 +183,7 @@ class FileRange(Stored):
 
     @property
     def _bytes(self) -> int:
-        """Of a sample that is contiguous."""
+        """Size in bytes of a contiguous sample."""
         return self.file_dtype.itemsize * self.shape[1 - self.axis]
 
     def expect(self, start: int, stop: int) -> None:
@@ -194,7 +194,7 @@ class FileRange(Stored):
                 self._hint(file.fileno(), start, stop)
 
     def _hint(self, file: int, start: int, stop: int) -> None:
-        """To the system, which then fetches all at once and not page by page."""
+        """Tell the system to fetch these samples at once, and not page by page."""
         if hasattr(os, "posix_fadvise"):
             at, size = self.offset + start * self._bytes, (stop - start) * self._bytes
             os.posix_fadvise(file, at, size, os.POSIX_FADV_WILLNEED)
@@ -204,14 +204,14 @@ class FileRange(Stored):
 
 
 def opened(X: Any, axis: int) -> Any:
-    """X as `Stored` where it is an array in a file, or has slices and is no array; else X itself.
+    """Wrap X as `Stored` if it is an array in a file, or has slices and is no array; else return X itself.
 
     Parameters
     ----------
     X : object
-        As handed in by the user.
+        X as the user handed it in.
     axis : {0, 1}
-        That of the samples.
+        Axis of the samples.
     """
     if isinstance(X, np.memmap):
         return _mapped(X, axis)
@@ -229,7 +229,7 @@ def _kind(dtype: Any) -> str:
 
 
 def _mapped(X: np.memmap, axis: int) -> Any:
-    """A memory map as what it is of: X itself where it has no file, or is no contiguous part of it."""
+    """Return a memory map as a `FileRange` of its file; X itself if it has no file, or is no contiguous part of one."""
     base: Any = X
     while isinstance(base, np.ndarray):
         base = base.base
@@ -237,15 +237,16 @@ def _mapped(X: np.memmap, axis: int) -> Any:
     contiguous = X.flags.c_contiguous or X.flags.f_contiguous
     if not (isinstance(base, mmap.mmap) and path and os.path.isfile(path) and X.ndim == 2 and contiguous and X.size):
         return X
-    if X.mode == "c":  # whose changes the file does not have
+    if X.mode == "c":  # copy-on-write: the file does not have the changes made to X
         return X
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
-    begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY  # of the map; the offset of a view is that of the whole
+    # where the map begins in the file; a view has the offset of the whole array
+    begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY
     order: Layout = "C" if X.flags.c_contiguous else "F"
     if os.path.getsize(path) < begins + start + X.nbytes:
         raise BlockError(f"{path} is shorter than the map of it: it shrank since it was mapped")
     found = FileRange(str(path), begins + start, X.shape, X.dtype, order, axis)
-    # a file that took the place of the one that was mapped would be another X
+    # another file may have replaced the mapped one: compare the first and the last sample
     same = all(
         found.read(i, i + 1).tobytes() == cut(X, i, i + 1, axis).astype(found.dtype).tobytes() for i in (0, found.m - 1)
     )
@@ -256,7 +257,7 @@ def _is_cached(file: int, at: int) -> bool:
     """Whether a byte of a file is in memory, as far as the system tells."""
     try:
         return os.preadv(file, [bytearray(1)], at, os.RWF_NOWAIT) == 1
-    except (AttributeError, OSError):  # Linux alone has it, and not on all of its file systems; or it is not there
+    except (AttributeError, OSError):  # only Linux has this, not for all file systems; or the byte is not in memory
         return False
 
 

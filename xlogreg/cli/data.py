@@ -1,4 +1,4 @@
-"""The samples that a command is given: a table, read whole; or an array or a folder of parts, read in blocks."""
+"""Open the samples of a command: a table is read whole; an array or a folder of parts is read in blocks."""
 
 import contextlib
 import importlib
@@ -17,18 +17,18 @@ from xlogreg.inputs.tables import column_values
 
 __all__ = ["SampleFile", "as_collection", "open_features", "open_samples", "workers_at"]
 
-COLLECTION_BYTES = 64 * 2**20  # of a block that a worker reads
-CONNECT_SECONDS = 10
+COLLECTION_BYTES = 64 * 2**20  # size of a block that a worker reads
+CONNECT_SECONDS = 10  # a scheduler must answer within this time
 
 
 class SampleFile(NamedTuple):
-    """X, a table or what `fit` reads in blocks, whose rows are samples; and their labels (m,)."""
+    """Samples X, the rows of a table or of an array that `fit` reads in blocks; and their labels (m,)."""
 
     X: Any
     Y: np.ndarray
 
     def chosen(self, numbers: np.ndarray) -> dict[str, Any]:
-        """Some of the samples, as `fit` and `Model.evaluate` take them: cut out of a table, else told by weights."""
+        """Select samples, as arguments of `fit` or `Model.evaluate`: rows of a table, or else weights of 0 and 1."""
         X, Y = self
         if len(numbers) == len(Y):
             return {"X": X, "Y": Y}
@@ -40,15 +40,15 @@ class SampleFile(NamedTuple):
 
 
 def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
-    """The samples of a table, an array or a folder of parts.
+    """Open the samples of a table, an array or a folder of parts.
 
     Parameters
     ----------
     path : Path
     target : str
-        A column; or for an array, or a folder, the path of a .npy file (m,), or of a folder of such parts.
+        The name of a column. For an array or a folder, also the path of a .npy file (m,) or of a folder of such parts.
     ignored : list of str
-        Columns of a table that are left out.
+        Columns of a table to leave out.
     """
     labels, apart = Path(target), target.lower().endswith(".npy") or Path(target).is_dir()
     if not path.is_dir() and not (apart and _is_array(path)):
@@ -64,15 +64,15 @@ def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
 
 
 def open_features(path: Path, ignored: list[str], named: bool) -> Any:
-    """The features of a table, an array or a folder of parts.
+    """Open the features of a table, an array or a folder of parts.
 
     Parameters
     ----------
     path : Path
     ignored : list of str
-        Columns that are left out.
+        Columns to leave out.
     named : bool
-        Whether they are matched by name, so that the columns of an array are called by their numbers.
+        Whether features are matched by name; the columns of an array are then named by their numbers.
     """
     if path.is_dir() and ignored:
         if len(ignored) > 1:
@@ -85,12 +85,12 @@ def open_features(path: Path, ignored: list[str], named: bool) -> Any:
 
 @contextlib.contextmanager
 def workers_at(address: str | None) -> Iterator[None]:
-    """Connected with the scheduler of a dask cluster, whose workers compute inside; nothing without an address."""
+    """Connect to the scheduler of a dask cluster, whose workers then compute; without an address, do nothing."""
     if address is None:
         yield
         return
     try:
-        from distributed import Client  # an extra
+        from distributed import Client  # in the extra "dask"
     except ImportError as error:
         raise ImportError("--dask needs dask.distributed", name="distributed") from error
     try:
@@ -102,7 +102,7 @@ def workers_at(address: str | None) -> Iterator[None]:
 
 
 def as_collection(X: Any) -> Any:
-    """X as a dask array, whose blocks the workers read from the files themselves."""
+    """Turn X into a dask array whose blocks the workers read from the files themselves."""
     X = opened(X, axis=0)
     if not isinstance(X, Stored):
         raise ValueError("--dask is for .npy arrays and folders of parts, which every worker can read for itself")
@@ -141,7 +141,7 @@ def _of_table(path: Path, target: str, ignored: list[str]) -> SampleFile:
     features = without(frame, [target, *ignored], path)
     labels = frame[target]
     if labels.dtype == pl.String:
-        labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes
+        labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes is missing, too
     try:
         return SampleFile(features, np.asarray(column_values(labels, f"the column {target!r}")))
     except ValueError as error:

@@ -17,7 +17,8 @@ from xlogreg.plots import LearningCurvesDisplay
 __all__ = ["Dataset", "cut_patches", "load_pictures", "load_table", "run_demo"]
 
 SIZE = 64  # pixels a side, as in the notes' assignment
-M_TRAIN, M_TEST = 209, 50
+M_TRAIN = 209  # pictures to learn from, as in the assignment of the notes
+M_TEST = 50  # pictures to test with, as there
 TRAIN_COLUMNS, TEST_COLUMNS = slice(0, 448), slice(448, 640)  # of a photograph 640 pixels wide
 GD_ITERATIONS = 2000
 
@@ -36,7 +37,7 @@ class Dataset(NamedTuple):
 
 
 def load_table() -> Dataset:
-    """Breast cancer: 569 tumours, 30 measurements of each, three quarters of them to train on."""
+    """Load the breast cancer data: 569 tumours, 30 measurements of each; three quarters of them are for training."""
     data = load_breast_cancer()
     labels = data.target_names[data.target]
     split = train_test_split(data.data, labels, test_size=0.25, random_state=0, stratify=labels)
@@ -46,7 +47,7 @@ def load_table() -> Dataset:
 
 
 def cut_patches(picture: np.ndarray, count: int, columns: slice, rng: np.random.Generator) -> np.ndarray:
-    """Patches (count, 64, 64, 3) at random places of the part ``picture[:, columns]``; they may overlap."""
+    """Cut patches (count, 64, 64, 3) at random places out of ``picture[:, columns]``; they may overlap."""
     part = picture[:, columns]
     tops = rng.integers(0, part.shape[0] - SIZE + 1, count)
     lefts = rng.integers(0, part.shape[1] - SIZE + 1, count)
@@ -54,7 +55,7 @@ def cut_patches(picture: np.ndarray, count: int, columns: slice, rng: np.random.
 
 
 def load_pictures() -> Dataset:
-    """Patches of two photographs, as the notes' pictures of cats: 209 to train on, 50 to test.
+    """Load patches of two photographs, as many as the notes have pictures of cats: 209 to train on, 50 to test.
 
     Train patches lie in the left 448 columns of a photograph, test patches in the right 192: no pixel is in both.
     """
@@ -137,7 +138,7 @@ def _lesson(models: dict[str, Model]) -> str:
 
 
 def draw(problem: Dataset, models: dict[str, Model], folder: Path) -> Path:
-    """The cost above the minimum over passes, both solvers; returns the file written."""
+    """Draw the cost of both solvers above the lowest cost found, over passes; return the path of the file."""
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)

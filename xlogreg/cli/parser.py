@@ -24,12 +24,13 @@ EXTRAS = {
     "matplotlib": "plots",
     "distributed": "dask",
     "pyarrow": "parquet",
-}  # of what is missing, or of a command; else "cli"
+}  # the extra that has a missing package, or that a command needs; otherwise it is "cli"
+# packages whose versions `info` prints
 SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 for an error (one line), 2 for wrong usage."""
+    """Run the command line. Return the exit code: 0, or 1 for an error (one line). Wrong usage exits with 2."""
     arguments = _parser().parse_args(argv)
     said: set[str] = set()
     with warnings.catch_warnings():
@@ -45,11 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             extra = EXTRAS.get(str(error.name).partition(".")[0], EXTRAS.get(arguments.command, "cli"))
             print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
-        except BrokenPipeError:  # who reads has had enough; let the interpreter not find out once more when it ends
+        except BrokenPipeError:
+            # the reader closed the pipe; point stdout at /dev/null so that the interpreter does not fail again on exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         except KeyboardInterrupt as interruption:
-            if argv is None:  # the process ends, and polars passes an interrupt on once more
+            if argv is None:  # the process ends, and polars sends the interrupt a second time
                 try:
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
                 except KeyboardInterrupt:
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = _adder(commands)
     demo = add("demo", _demo, "train and judge classifiers on real data: gradient descent beside the default solver")
-    demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     demo.add_argument("--save-dir", type=Path, metavar="DIR", help="write pictures of the cost curves there")
     _add_tables(add)
     text = "learn from a folder of pictures, one subfolder for each class"
@@ -119,10 +121,10 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument("--ignore", **ignore)
     fit.add_argument("--l2", type=float, default=0.0, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C")
     fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
-    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")
-    fit.add_argument("--seed", type=int, default=0, help="of what is random: the samples to test with")
-    fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="end after so long, with the best so far")
+    fit.add_argument("--seed", type=int, default=0, help="seed of random choices, such as the samples to test with")
+    fit.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop after this time, with the best so far")
     fit.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="write the model there every 30 seconds, and when interrupted"
     )
@@ -134,7 +136,7 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     predict.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
     predict.add_argument("table", **table)
     predict.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="a .csv or .parquet; CSV on the screen without"
+        "-o", "--output", type=Path, metavar="FILE", help="a .csv or .parquet; default: CSV on the screen"
     )
     predict.add_argument("--ignore", **ignore)
 
@@ -160,13 +162,13 @@ def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit = add("fit", _on_pictures("fit_pictures"), "fit a model to a folder of pictures and write it to a file")
     fit.add_argument("folder", **folder)
     fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
-    fit.add_argument("--size", type=_size, default=64, help="scale pictures to so many pixels a side; 64 without")
+    fit.add_argument("--size", type=_size, default=64, help="scale pictures to this many pixels a side; default 64")
     fit.add_argument(
-        "--test-share", type=_share, default=0.2, metavar="SHARE", help="keep this share of each class; 0.2 without"
+        "--test-share", type=_share, default=0.2, metavar="SHARE", help="keep this share of each class; default 0.2"
     )
-    fit.add_argument("--l2", type=float, help="penalty on the mean loss; chosen by cross-validation without")
-    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; NumPy without")
-    fit.add_argument("--seed", type=int, default=0, help="of what is random: the pictures to test with, and the folds")
+    fit.add_argument("--l2", type=float, help="penalty on the mean loss; default: chosen by cross-validation")
+    fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
+    fit.add_argument("--seed", type=int, default=0, help="seed of random choices, such as test pictures and folds")
     fit.add_argument("--strict", **strict)
     fit.add_argument("--report", **report)
     fit.add_argument("--json", **as_json)
@@ -188,7 +190,7 @@ def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _on_pictures(name: str) -> Callable[[argparse.Namespace], None]:
     def run(arguments: argparse.Namespace) -> None:
-        from xlogreg.cli import pictures  # loads what only pictures need
+        from xlogreg.cli import pictures  # loads packages that only pictures need
 
         getattr(pictures, name)(arguments)
 
@@ -234,7 +236,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 def _info(arguments: argparse.Namespace) -> None:
     import numpy as np
-    import threadpoolctl  # which takes its time to load
+    import threadpoolctl  # slow to load
 
     print(f"{'xlogreg':18}{__version__}")
     print(f"{'python':18}{platform.python_version()} on {platform.platform()}, {os.cpu_count()} CPUs")
@@ -244,7 +246,7 @@ def _info(arguments: argparse.Namespace) -> None:
         except importlib.metadata.PackageNotFoundError:
             version = "not installed"
         print(f"{name:18}{version}")
-    np.ones((2, 2)) @ np.ones((2, 2))  # some libraries load their BLAS only now
+    np.ones((2, 2)) @ np.ones((2, 2))  # some libraries load their BLAS only at the first product
     for pool in threadpoolctl.threadpool_info():
         build = " ".join(str(pool[key]) for key in ("internal_api", "version", "architecture") if pool.get(key))
         print(f"{pool['user_api'].upper():18}{build}, {pool['num_threads']} threads")

@@ -1,4 +1,4 @@
-"""A picture of how a model does on pictures: its worst mistakes, its weights, its confusion matrix."""
+"""Draw a report of a model on pictures: its worst mistakes, its weights, its confusion matrix."""
 
 import dataclasses
 import math
@@ -21,14 +21,15 @@ from xlogreg.plots.display import plain
 
 __all__ = ["draw_report", "worst_mistakes"]
 
-MOST_MISTAKES, COLUMNS = 12, 6
+MOST_MISTAKES = 12  # pictures that are drawn
+COLUMNS = 6  # pictures in a row
 MOST_WEIGHTS = 5  # classes whose weights are drawn
-LONGEST = 18  # characters of a name
-WIDTH = 9.0  # inches
+LONGEST = 18  # characters; a longer name is cut
+WIDTH = 9.0  # width of the report in inches
 
 
 class Mistake(NamedTuple):
-    """A picture by its number, the numbers of its class and of that predicted, and the probability of the latter."""
+    """A misclassified picture by its number, its true and predicted class by number, and the latter's probability."""
 
     number: int
     true: int
@@ -37,7 +38,7 @@ class Mistake(NamedTuple):
 
 
 def worst_mistakes(model: Model, pictures: Pictures) -> list[Mistake]:
-    """All mistakes, the surest first."""
+    """List all mistakes of a model on pictures, the surest first."""
     A = model.predict_proba(pictures.X)
     true = encode_known(pictures.Y, A.shape[1], "columns", model.classes)[0]
     predicted = np.argmax(A, axis=0)
@@ -47,19 +48,19 @@ def worst_mistakes(model: Model, pictures: Pictures) -> list[Mistake]:
 
 
 def draw_report(path: Path, model: Model, pictures: Pictures, title: str, report: Report) -> None:
-    """Draw the report of a model on pictures into a file, by the suffix of its name.
+    """Draw the report of a model on pictures into a file; the suffix of its name says the format.
 
     Parameters
     ----------
     path : Path
     model : Model
-        Of ``pictures.X``.
+        A model with the features of ``pictures.X``.
     pictures : Pictures
-        With labels ``Y`` as the model has them.
+        Pictures whose labels ``Y`` are classes of the model.
     title : str
-        What pictures they are.
+        A name for the pictures.
     report : Report
-        What `Model.evaluate` says of them.
+        The result of `Model.evaluate` for these pictures.
     """
     mistakes = worst_mistakes(model, pictures)
     shown = mistakes[:MOST_MISTAKES]
@@ -82,7 +83,7 @@ def draw_report(path: Path, model: Model, pictures: Pictures, title: str, report
     ConfusionMatrixDisplay.from_report(dataclasses.replace(report, classes=names), ax=right)
     right.set_title("confusion matrix")
     with write_atomically(path) as file, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # of a name in letters that the font has not
+        warnings.filterwarnings("ignore", message="Glyph")  # the font may lack letters of a name
         figure.savefig(file, format=path.suffix[1:].lower(), dpi=120)
 
 
@@ -97,7 +98,7 @@ def _draw_mistakes(axes: Sequence[Any], shown: list[Mistake], pictures: Pictures
 
 
 def _class_names(model: Model) -> np.ndarray:
-    """Different ones, also where they begin alike."""
+    """Shorten the names of the classes; if two become the same, put the number of the class before each."""
     labels = [str(label) for label in model.classes.tolist()]
     names = [_short(label) for label in labels]
     if len(set(names)) < len(names):

@@ -22,10 +22,10 @@ from xlogreg.model.reports import as_json
 
 __all__ = ["evaluate_pictures", "fit_pictures", "predict_pictures"]
 
-PENALTIES = np.logspace(2, -4, 7)  # of pixels from 0 to 1
-FOLDS = 5
-MOST_LINES = 20  # about what was skipped; --json has all
-REPORTS = (".png", ".pdf", ".svg")
+PENALTIES = np.logspace(2, -4, 7)  # values of l2 to choose from, for pixels from 0 to 1
+FOLDS = 5  # of the cross-validation, or fewer if a class has fewer pictures
+MOST_LINES = 20  # lines about skipped files; --json has all of them
+REPORTS = (".png", ".pdf", ".svg")  # suffixes of files that a report can be drawn into
 
 
 def fit_pictures(arguments: argparse.Namespace) -> None:
@@ -66,7 +66,7 @@ def fit_pictures(arguments: argparse.Namespace) -> None:
 
 
 def predict_pictures(arguments: argparse.Namespace) -> None:
-    """File, most probable class and its probability, one line for each picture."""
+    """Print the file, the most probable class and its probability, one line for each picture."""
     model, size = _loaded(arguments.model)
     pictures, reasons = read_pictures(arguments.pictures, size, sys.stderr.isatty())
     skipped = [Skipped(*pair) for pair in zip(arguments.pictures, reasons, strict=True) if pair[1]]
@@ -90,7 +90,7 @@ def predict_pictures(arguments: argparse.Namespace) -> None:
 
 
 def evaluate_pictures(arguments: argparse.Namespace) -> None:
-    """Accuracy, log loss and confusion matrix of a model on a folder."""
+    """Print accuracy, log loss and confusion matrix of a model on a folder of pictures."""
     draw = _drawing(arguments.report)
     model, size = _loaded(arguments.model)
     found = load_folder(arguments.folder, size, strict=arguments.strict, progress=sys.stderr.isatty())
@@ -125,13 +125,13 @@ def _cross_validated(train: Pictures, options: dict[str, Any]) -> Selection:
 
 
 def _scores(chosen: Selection) -> dict[str, Any]:
-    """The mean of each score over the folds."""
+    """The penalties, the number of folds, and the mean of each score over the folds."""
     means = {name: np.mean(scores, axis=0).tolist() for name, scores in chosen.scores.items()}
     return {"l2": chosen.l2.tolist(), "folds": len(chosen.scores["log_loss"])} | means
 
 
 def _loaded(path: Path) -> tuple[Model, int]:
-    """A model of pictures, and their pixels a side."""
+    """Load a model of pictures; return it with the number of pixels a side."""
     model = load(path)
     n_x = model.w.shape[0]
     size = math.isqrt(n_x // 3)
@@ -142,7 +142,7 @@ def _loaded(path: Path) -> tuple[Model, int]:
 
 
 def _drawing(path: Path | None) -> Callable[..., None]:
-    """What draws the report; says before the work is done that it could not be drawn."""
+    """Return a function that draws the report; raise before any work is done if it could not be drawn."""
     if path is None:
         return lambda *_: None
     if path.suffix.lower() not in REPORTS:

@@ -1,4 +1,4 @@
-"""Tables in files: .csv, .parquet, .npy and .npz. By polars: one package that reads CSV and Parquet, and strictly."""
+"""Read and write tables in files: .csv, .parquet, .npy, .npz. polars reads both CSV and Parquet, and strictly."""
 
 import codecs
 import csv
@@ -16,31 +16,31 @@ from xlogreg.inputs.files import expect_file, write_atomically
 
 __all__ = ["read_table", "without", "write_table"]
 
-HEAD_BYTES = 2**16  # of a CSV file, in which its separator shows
+HEAD_BYTES = 2**16  # beginning of a CSV file, which shows its separator
 SEPARATORS = ",;\t|"
-MISSING = ["NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "None"]  # beside empty cells
-# of numbers as wholes: 1,5 but not 1,000, which may be a thousand; 1.5 but not 31.12.2020
+MISSING = ["NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "None"]  # missing values, like empty cells
+# these match complete numbers: 1,5 but not 1,000, which may be a thousand; 1.5 but not the date 31.12.2020
 DECIMAL_COMMA = re.compile(rb"(?<![\d.,])\d+,(?!\d{3}(?!\d))\d+(?![\d.,])")
 DECIMAL_POINT = re.compile(rb"(?<![\d.,])\d+\.\d+(?![\d.,])")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute a cell
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that make a spreadsheet compute a cell
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """The table in a file, by its suffix.
+    """Read the table in a file; the suffix of the file says the format.
 
-    Of an array (m, n) the columns are called by their numbers; a .npz archive holds columns (m,), or tables (m, n)
-    whose columns are called by their name and number.
+    The columns of an array (m, n) are named by their numbers. A .npz archive holds columns (m,), or tables (m, n) whose
+    columns are named by the name of the table and their number.
 
     Raises
     ------
     ValueError
-        For a file that holds no table.
+        If the file holds no table.
     OSError
-        Where there is no file to read.
+        If there is no file to read.
     """
     expect_file(path)
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES) + file.readline()  # a line that is begun belongs to it
+        head = file.read(HEAD_BYTES) + file.readline()  # read the last line to its end
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise ValueError(f"{path}: tables are files of {', '.join(READERS)}, not {path.suffix or 'without a suffix'!r}")
@@ -48,7 +48,7 @@ def read_table(path: Path) -> pl.DataFrame:
         raise ValueError(f"{path} is empty")
     try:
         frame = READERS[suffix](path, head)
-    except (Exception, pl.exceptions.PanicException) as error:  # a damaged file can make its readers raise anything
+    except (Exception, pl.exceptions.PanicException) as error:  # a damaged file can make its reader raise any error
         expect_memory(error, f"reading {path}")
         raise ValueError(f"{path} holds no table: {str(error).partition(chr(10))[0]}") from None
     if frame.height == 0 or frame.width == 0:
@@ -74,7 +74,7 @@ def _read_csv(path: Path, head: bytes) -> pl.DataFrame:
     if any("\ufffd" in name for name in frame.columns):
         raise ValueError("the names of its columns are not encoded in UTF-8")
     while frame.height and frame.width > 1 and all(value is None for value in frame.row(-1)):
-        frame = frame.head(-1)  # blank lines at the end
+        frame = frame.head(-1)  # drop blank lines at the end
     return frame.rename({name: name.strip() for name in frame.columns})
 
 
@@ -88,7 +88,7 @@ def _refuse_ragged(path: Path, separator: str) -> None:
 
 
 def _header(head: bytes) -> tuple[str, list[str]]:
-    """The separator, which cuts the names of the columns into most pieces, quoted ones left whole; and the names."""
+    """Find the separator, which cuts the first line into most pieces (quoted names stay whole), and the names."""
     text = head.decode("utf-8-sig", errors="ignore")
     first = {sign: next(csv.reader(io.StringIO(text), delimiter=sign)) for sign in SEPARATORS}
     separator = max(first, key=lambda sign: len(first[sign]))
@@ -124,7 +124,7 @@ READERS: dict[str, Any] = {
 
 
 def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
-    """The table without these columns, which it must have."""
+    """Drop columns of a table; raise if it lacks one of them."""
     for name in names:
         if name not in frame.columns:
             some = ", ".join(map(repr, frame.columns[:8])) + (" ..." if frame.width > 8 else "")
@@ -133,7 +133,7 @@ def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
 
 
 def write_table(columns: dict[str, np.ndarray], path: Path | None) -> None:
-    """As .csv or .parquet; as CSV to standard output without a path. In CSV no cell is a formula to a spreadsheet."""
+    """Write a table as .csv or .parquet, or as CSV to standard output. Spreadsheets see no formula in the CSV."""
     if path is not None and path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path}: predictions are written as .csv or .parquet")
     if path is not None and path.suffix == ".parquet":

@@ -73,7 +73,7 @@ def predict_table(arguments: argparse.Namespace) -> None:
 
 
 def evaluate_table(arguments: argparse.Namespace) -> None:
-    """Accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
+    """Print accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
     with _hinting():
         report = model.evaluate(*open_samples(arguments.table, arguments.target, arguments.ignore))
@@ -86,7 +86,7 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 @contextlib.contextmanager
 def _hinting() -> Iterator[None]:
-    """Adds to an error what the command line can do about a column that is not wanted."""
+    """Add to an error about a column how the command line leaves a column out."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -97,7 +97,7 @@ def _hinting() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _resumable(checkpoint: Path | None) -> Iterator[None]:
-    """Adds to an interruption how to go on, where a checkpoint was written."""
+    """Add to an interruption how to go on, if a checkpoint was written."""
     before = _state(checkpoint)
     try:
         yield
@@ -108,7 +108,7 @@ def _resumable(checkpoint: Path | None) -> Iterator[None]:
 
 
 def _state(path: Path | None) -> tuple[int, ...] | None:
-    """What tells one file from the one that replaces it."""
+    """Values that tell a file from the file that replaces it; None if there is no file."""
     if path is None or not path.exists():
         return None
     state = path.stat()

@@ -1,1 +1,1 @@
-"""From (X, Y) to models: every public fit, and the road between."""
+"""The public fits, and the steps that lead from (X, Y) to their models."""

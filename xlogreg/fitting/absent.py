@@ -1,8 +1,9 @@
-"""Classes of which a training part has no sample: the models of those that are there, which give them no probability.
+"""Classes without a sample in a training part: the model of the other classes gives them no probability.
 
-Where a class has no sample, the cost has no minimum: the lower its bias, the better. In the limit its weights are zero
-and its probability is, and the others are the model of their own samples. So that is fitted, and the bias of the class
-set so low that its probability is rounding: below eps, whatever the scores, since those of the others sum to zero.
+If a class has no sample, the cost has no minimum: the lower the bias of the class, the lower the cost. In the limit,
+its weights and its probability are zero, and the other classes are the model of their own samples. So that model is
+fitted, and the bias of the class without samples is set so low that its probability is a rounding error. It is below
+eps for any scores, since the scores of the other classes sum to zero.
 """
 
 import dataclasses
@@ -26,12 +27,12 @@ __all__ = ["fit_parts", "warn_of_lacking"]
 
 
 def warn_of_lacking(argument: str, lacking: dict[int, np.ndarray], classes: np.ndarray) -> None:
-    """Say once which classes (K,) have no sample in the training part of which fold.
+    """Warn once, and name the classes (K,) without a sample in the training part of each fold.
 
     Raises
     ------
     ValueError
-        Where no training part has two classes, or one has no sample.
+        If no training part has two classes, or if a training part has no sample.
     """
     empty = [fold for fold, row in lacking.items() if np.all(row)]
     if empty:
@@ -63,21 +64,21 @@ def fit_parts(
     weight: Callable[[int], np.ndarray],
     began: float,
 ) -> list[Model]:
-    """Fit g models to the training parts of folds: together those of all classes, and fold by fold those of fewer.
+    """Fit g models to the training parts of folds: models of all classes together, models of fewer fold by fold.
 
     Parameters
     ----------
     received : Received
     options : list of Options
-        Of each model.
+        The options of each model.
     fold_of : ndarray (g,)
-        The fold of each.
+        The fold of each model.
     lacking : ndarray (F, K)
-        Which training part has no sample of which class.
+        Whether a training part has no sample of a class.
     plan : callable
-        From options and folds of some models to their plan.
+        Makes the plan of some models from their options and folds.
     weight : callable
-        From a fold to the weights (m,) of its training part.
+        Gives the weights (m,) of the training part of a fold.
     began : float
     """
     short = np.any(lacking, axis=1)[fold_of]
@@ -94,15 +95,15 @@ def fit_parts(
 def _fit_present(
     received: Received, weight: np.ndarray, lacking: np.ndarray, options: list[Options], began: float
 ) -> list[Model]:
-    """Models of all classes, fitted to those that have samples; lacking (K,) by the weight (m,).
+    """Fit the classes that have samples, and return models of all classes; ``lacking`` (K,) marks those without.
 
-    Where one class only has samples, it has the probability 1 everywhere, and the reason is "one class".
+    If only one class has samples, its probability is 1 everywhere, and the reason is "one class".
     """
     setting, targets, _ = received
     present = np.flatnonzero(~lacking)
     if len(present) == 1:
         return [_constant(setting, targets.classes, int(present[0]), began)] * len(options)
-    if len(present) == 2:  # the weights of each class are half of a sigmoid's: their squares half of its penalty
+    if len(present) == 2:  # weights of +-w / 2 in place of a sigmoid's w: the sum of squares is half
         options = [dataclasses.replace(option, l2=0.5 * option.l2) for option in options]
     few = Received(setting, _restricted(targets, present), weight[None, :])
     models = build_models(Plan.of_one(few, options), began)
@@ -110,7 +111,7 @@ def _fit_present(
 
 
 def _restricted(targets: Targets, present: np.ndarray) -> Targets:
-    """The targets of the classes that are present, by number; samples of the others have no weight, and any target."""
+    """Return the targets of the classes ``present``, by number. Other samples have no weight, so any target will do."""
     Y, classes = to_host(targets.Y), targets.classes[present]
     if targets.numbers:
         Y = np.minimum(np.searchsorted(present, Y), len(present) - 1)
@@ -119,15 +120,15 @@ def _restricted(targets: Targets, present: np.ndarray) -> Targets:
 
 
 def _low(setting: Setting) -> float:
-    """The bias of a class that is absent."""
+    """Bias of a class without samples, for a probability below eps."""
     return math.log(np.finfo(setting.dtype).eps) - 1.0
 
 
 def _of_all(setting: Setting, model: Model, classes: np.ndarray, present: np.ndarray) -> Model:
-    """The model of some of the classes as one of all K, three or more."""
+    """Extend the model of some classes to all K classes, three or more."""
 
     def put(values: Array, absent: float) -> Array:
-        """Those of all classes (K, n), where X came from, of values (k, n)."""
+        """Extend values (k, n) of the classes present to all classes (K, n), where X came from."""
         found = to_host(values).astype(np.float64)
         full = np.full((len(classes), found.shape[1]), absent)
         full[present] = found if found.shape[0] > 1 else found * [[-0.5], [0.5]]
@@ -146,7 +147,7 @@ def _of_all(setting: Setting, model: Model, classes: np.ndarray, present: np.nda
 
 
 def _constant(setting: Setting, classes: np.ndarray, present: int, began: float) -> Model:
-    """The model that gives one of the classes the probability 1."""
+    """Make the model that gives one of the classes the probability 1."""
     K, n_x = len(classes), setting.X.shape[1 if setting.samples == "rows" else 0]
     b = np.full((K, 1), _low(setting))
     b[present] = 0.0

@@ -1,7 +1,7 @@
-"""The parameters that the user gets, and what is proved of them: whatever a solver did, and whatever is done after it.
+"""The parameters that the user gets, and what is proved of these very parameters.
 
-What follows the last evaluation (a last step, minimum norm, leaving the span of wide data, rounding to the dtype of X)
-either changes the cost by less than can be seen, which is bounded, or is evaluated again.
+Something follows the last evaluation of a solver: a last step, minimum norm, leaving the span of wide data, rounding to
+the dtype of X. Either a bound shows that it changes the cost by too little to be seen, or the cost is taken again.
 """
 
 from typing import NamedTuple
@@ -21,9 +21,9 @@ from xlogreg.solvers.span import Span
 
 __all__ = ["Answer", "answer_of"]
 
-SEEN = 1e-7  # of the cost, or of a thousandth of the cost without features: changes up to this count as none
-HIDDEN = 1e-6  # of the cost: gaps that rounding errors of float32 may hide
-UNIT = 1.1  # root mean square of a feature in the coordinates of a solver, where its spread was measured, at most
+SEEN = 1e-7  # of the cost, or of a thousandth of the cost without features: smaller changes count as none
+HIDDEN = 1e-6  # of the cost: rounding errors of float32 may hide a gap of this size
+UNIT = 1.1  # largest root mean square of a feature in the coordinates of a solver, if its spread was measured
 
 
 class Answer(NamedTuple):
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 
 def answer_of(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
-    """What the user gets of a result, in the dtype of his X."""
+    """Make the answer that the user gets from a result, in the dtype of his X."""
     with problem.source.place.computing(), np.errstate(all="ignore"):
         return _answer(problem, result, tol, dtype)
 
@@ -91,7 +91,7 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
 
 
 def _least_cost(problem: Problem, theta: np.ndarray) -> float:
-    """The cost at theta, as far as rounding errors of its scores tell: one pass."""
+    """Bound the cost at theta from above, with the rounding errors of its scores: one pass."""
     value = float(problem.exact.evaluate(theta).value[0]) if isinstance(problem.coordinates, Coordinates) else -np.inf
     return value + ROUNDING["float64"] * _reach(problem, theta) * abs(value)
 
@@ -105,9 +105,10 @@ def _again(
     gaps: tuple[float, float],
     faithful: bool,
 ) -> Problem | None:
-    """The problem from there on: of all features, not their span; in float64; in coordinates of samples that count.
+    """Pose the problem once more if its coordinates or its dtype spoiled the answer; None if they did not.
 
-    Or to a smaller gap, where the one that was asked for turned out to be larger than it looked.
+    The new problem has all features in place of their span, float64, coordinates of the samples that count, or a
+    smaller gap to stop at.
     """
     gap, tol = gaps
     if not faithful:
@@ -130,7 +131,7 @@ def _again(
 
 
 def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.ndarray], int]:
-    """theta after the last step, unless that would show; of minimum norm first where directions change no score.
+    """Take the last step unless that would show; return theta of minimum norm first if some directions change no score.
 
     And the passes that it took.
     """
@@ -151,7 +152,7 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
 
 
 def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
-    """A bound of how much the cost changes where theta moves so from ``found.at``."""
+    """Bound how much the cost changes if theta moves by ``moved`` from ``found.at``."""
     objective, at = problem.objective, found.at
     penalty = float((objective.ridge * moved * (at + 0.5 * moved)).sum())
     if moved.shape[2] > 1:
@@ -166,7 +167,7 @@ def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
 
 
 def _reach(problem: Problem, theta: np.ndarray) -> float:
-    """A bound of the root mean square of the scores of theta; infinite where nothing is known of the features."""
+    """Bound the root mean square of the scores of theta; infinite if nothing is known of the features."""
     size = float(np.sqrt((theta * theta).sum(axis=2)).sum())
     known = isinstance(problem.coordinates, Span) or problem.spread is not None
     return (UNIT if known else np.inf) * size if size else 0.0
@@ -180,7 +181,7 @@ def _evaluated(
     parameters: Parameters,
     allowed: tuple[float, float],
 ) -> tuple[Evaluation, float, bool, int]:
-    """The objective at the parameters, anew where it may differ; how much higher it may be than where it was known.
+    """Evaluate the objective at the parameters if it may differ there; and bound how much higher it may be.
 
     And whether it is what the span of wide data promised, and the passes. ``theta``: after the last step, and nothing
     else; ``plain``: parameters w, v for X - center before they were rounded; ``allowed``: changes of the cost that
@@ -212,7 +213,7 @@ def _evaluated(
 
 
 def _is_faithful(problem: Problem, found: Known, there: Evaluation, unseen: float) -> bool:
-    """Whether cost and gradient of all features are those in the span: rounding of products hides small features."""
+    """Whether cost and gradient of all features agree with the span, whose products may hide small features."""
     gap = found.gap if found.gap == found.gap else 0.0
     if not abs(float(there.value[0] - found.here.value[0])) <= unseen + gap:
         return False

@@ -1,10 +1,10 @@
 """Many models that share X, minimised together: one pass serves all.
 
-Models of two classes, and of not too many features, are stepped by a few inverses of Hessians. Where all have the same
-targets (penalties, folds, replicates) they start at the answer of one of them, and step with its Hessian on all
-samples; where each has its own, they start at their log odds, and step with the second moment of the features times
-the curvature p (1 - p) of each. Then L-BFGS on all samples. The others go from the strong penalties to the weak, see
-`xlogreg.solvers.penalty_path`. What does not converge so is left to the solver of single models.
+Models of two classes, and of not too many features, step with a few inverses of Hessians. If all have the same targets
+(penalties, folds, replicates), they start at the answer of one of them, and step with its Hessian on all samples. If
+each has its own targets, they start at their log odds, and step with the second moment of the features times the
+curvature p (1 - p) of each model. L-BFGS on all samples does the rest. The other models go from the strong penalties to
+the weak, see `xlogreg.solvers.penalty_path`. Models that do not converge are left to the solver of single models.
 """
 
 import dataclasses
@@ -38,35 +38,35 @@ from xlogreg.solvers.spectral_lbfgs import axes_pay, principal_axes
 
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
 
-STEPS = 30  # after which a model goes on alone: what pairs say of a gap after so many is no proof any more
-LOOSEST = 1e-8  # relative gap that models are brought to, whatever is asked for: what they share only estimates it
-NEAR = 1e-4  # relative gap of the model that the others start from: less than what weights change
-ELEMENTWISE = 50  # features whose products take the time of what is done to each score
-ALIKE = 8.0  # times larger or smaller than in the preconditioner that a penalty may be: as much may the gap
-NARROW_WORK = 5e7  # features times scores of a pass, below which a stage in float32 is not worth its calls
-NARROW_SHIFT = 100.0  # standard deviations that a mean may have there
-NARROW_REACH = 15.0  # powers of ten that a deviation may have there
-THETA_NUMBERS = 2**20  # of all models of a batch: L-BFGS holds up to 40 times as many
+STEPS = 30  # steps after which a model goes on alone: by then its pairs no longer prove its gap
+LOOSEST = 1e-8  # largest relative gap, even if tol is larger: shared inverses only estimate the gap
+NEAR = 1e-4  # relative gap of the model that the others start from; different weights move the minimum further
+ELEMENTWISE = 50  # features whose products take as long as the elementwise work on a score
+ALIKE = 8.0  # factor by which a penalty may differ from the preconditioner's; the gap may be wrong by as much
+NARROW_WORK = 5e7  # features times scores of a pass; below it a stage in float32 costs more in calls than it saves
+NARROW_SHIFT = 100.0  # largest mean of a feature, in standard deviations, for a stage in float32
+NARROW_REACH = 15.0  # largest absolute log10 of a feature's standard deviation, for a stage in float32
+THETA_NUMBERS = 2**20  # parameters of all models of a portion: L-BFGS holds up to 40 times as many numbers
 
 
 class Batch(NamedTuple):
     """g models that share X."""
 
-    problem: Problem  # of one of them without weights: coordinates, penalty, what may move
-    source: Samples | Folds  # with the targets and weights of all
-    objective: Objective  # of all
-    shares: np.ndarray  # of the targets (g, k), by weight
-    tracks: np.ndarray  # (g,) one number for models that differ in nothing but their penalty
+    problem: Problem  # of one model without weights: the coordinates, the penalty, the parameters that may move
+    source: Samples | Folds  # with the targets and weights of all models
+    objective: Objective  # of all models
+    shares: np.ndarray  # (g, k) mean of the targets of each model, by weight
+    tracks: np.ndarray  # (g,) models with the same number differ only in their penalty
     same: bool  # whether all have the same targets
-    separable: np.ndarray  # (g,) whether separated classes mean that there is no minimum
-    users: Coordinates | None = None  # those of each model's penalty (n_x, g), where they differ
+    separable: np.ndarray  # (g,) whether there is no minimum if the classes are separated
+    users: Coordinates | None = None  # coordinates of each model's penalty (n_x, g), if these differ
 
     @property
     def models(self) -> int:
         return self.shares.shape[0]
 
     def single(self, model: int) -> Problem:
-        """The problem of one of the models alone."""
+        """Return the problem of one of the models alone."""
         problem, source = self.problem, self.source.alone(model)
         kept = self.objective.keep(np.asarray([model]))
         own = {"l2": kept.l2, "separable": bool(self.separable[model])}
@@ -89,7 +89,7 @@ class Batch(NamedTuple):
 
 
 def _of_the_same(samples: Samples, model: Samples) -> Samples:
-    """Samples with the targets and weights of a model."""
+    """Give samples the targets and weights of a model."""
     if not isinstance(samples, InMemory):
         return model.uncentered()
     assert isinstance(model, InMemory)
@@ -117,21 +117,21 @@ def pose_batch(
     hard: np.ndarray,
     scaled: bool = False,
 ) -> Batch:
-    """The batch of g models.
+    """Make the batch of g models.
 
     Parameters
     ----------
     problem : Problem
-        Of one of them.
+        The problem of one of the models.
     source : Samples or Folds
-        That of the problem, or one with what each model has of its own.
+        The samples of the problem, or samples with the targets and weights of each model.
     tracks : ndarray (g,)
     same : bool
         Whether all models have the same targets.
     l2s, hard : ndarray (g,)
-        The penalty, and whether the targets are labels.
+        The penalty of each model, and whether its targets are labels.
     scaled : bool
-        Whether each model is penalised in the scale of its own samples; there is a bias, then.
+        Whether each model is penalised in the scale of its own samples; the models then have a bias.
     """
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
@@ -147,13 +147,13 @@ def pose_batch(
 
 
 def _scaled(batch: Batch) -> Batch:
-    """The batch with penalties as `pose` has them, from the spread of each model's own samples."""
+    """Scale the penalties as `pose` does, but by the spread of each model's own samples."""
     problem, first, own = batch.problem, *np.unique(batch.tracks, return_index=True, return_inverse=True)[1:]
     assert isinstance(problem.coordinates, Coordinates), "a span is that of one scale"
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
     penalty = (scale / problem.coordinates.scale)[:, own, None] ** 2
-    moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # a feature that is constant there is not
+    moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # constant features do not move
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(
         problem=problem._replace(passes=problem.passes + spread.passes),
@@ -163,7 +163,7 @@ def _scaled(batch: Batch) -> Batch:
 
 
 def _alike(batch: Batch) -> np.ndarray:
-    """Which of the models (g,) are penalised about as the problem is, whose preconditioner they share."""
+    """Return which of the models (g,) have about the penalty of the problem, whose preconditioner they share."""
     if batch.users is None:
         return np.ones(batch.models, dtype=bool)
     ratio = batch.objective.penalty / batch.problem.objective.penalty
@@ -172,9 +172,10 @@ def _alike(batch: Batch) -> np.ndarray:
 
 
 def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
-    """Results of the models, None for those that have to go on alone; their passes count what prepared the batch.
+    """Minimise the models, and return their results, None for each model that has to go on alone.
 
-    ``starts``: where the models begin that have a start of their own, by number (n_x + 1, 1, k).
+    The passes of a result include those that prepared the batch. ``starts`` holds, by number, the start
+    (n_x + 1, 1, k) of each model that has its own.
     """
     results: list[Result | None] = [None] * batch.models
     rare = RARE[batch.source.dtype]
@@ -189,11 +190,11 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
     return results
 
 
-Ended = Iterator[tuple[np.ndarray, list[Result], float]]  # of some of the models, by number, and the passes before
+Ended = Iterator[tuple[np.ndarray, list[Result], float]]  # numbers of some models, their results, the passes before
 
 
 def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
-    """Those of the models that fit, stepped by inverses of Hessians of all samples."""
+    """Minimise the models ``fits`` with steps by inverses of Hessians of all samples."""
     if fits.size == 0:
         return
     problem, whole, shared = batch.problem, batch.objective, batch.problem.objective
@@ -203,7 +204,7 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     M = Shared.from_moment(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
     tol, stages = min(problem.tolerance(options), LOOSEST), []
-    narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # from a reference it is near anyway
+    narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # a start at the reference is near anyway
     if narrow is not None:
         stages.append((narrow, NARROW_GAP))
     for numbers in _portions(np.arange(len(fits)), batch):
@@ -220,12 +221,12 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
 def _inverted(
     inverses: Shared, patience: int, part: Objective, left: np.ndarray, theta: np.ndarray, pairs: Pairs | None
 ) -> QuasiNewton:
-    """The method of a stage: the inverses, and the pairs so far."""
+    """Make the method of a stage from the inverses and the pairs so far."""
     return QuasiNewton(inverses.keep(left), pairs or (), patience=patience)
 
 
 def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: dict[int, np.ndarray]) -> Ended:
-    """Those of the models that fit, from the strong penalties to the weak."""
+    """Minimise the models ``fits``, from the strong penalties to the weak."""
     problem = batch.problem
     assert problem.spread is not None
     rng = np.random.default_rng(options.rng)
@@ -245,9 +246,9 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
 
 
 def _narrow(batch: Batch) -> Objective | None:
-    """The same in float32, half the work; None where it is little, or where float32 would say nothing of X.
+    """Return the objective in float32, which is half the work; None if the work is little, or float32 too coarse for X.
 
-    Nor where classes may be separated, which the steps have to tell.
+    It is also None if classes may be separated, since the steps have to show that.
     """
     (problem, source), spread = batch[:2], batch.problem.spread
     work = source.m * batch.shares.size * (source.n_x + ELEMENTWISE)
@@ -262,13 +263,13 @@ def _narrow(batch: Batch) -> Objective | None:
 
 
 def _portions(numbers: np.ndarray, batch: Batch) -> list[np.ndarray]:
-    """The numbers of models, in as many portions as the memory of their parameters asks for."""
+    """Split the numbers of models into as many portions as the memory for their parameters requires."""
     count = math.ceil(len(numbers) * batch.problem.start.size / THETA_NUMBERS)
     return np.array_split(numbers, count) if count else []
 
 
 def _begun(start: np.ndarray, part: np.ndarray, starts: dict[int, np.ndarray]) -> np.ndarray:
-    """The start of some of the models, with those of their own; of one column where it is the same for all."""
+    """Return the start of some models, their own start if they have one; a single column if all start at one point."""
     if start.shape[1] == 1:
         if not any(model in starts for model in part.tolist()):
             return start
@@ -277,7 +278,7 @@ def _begun(start: np.ndarray, part: np.ndarray, starts: dict[int, np.ndarray]) -
 
 
 def _biased(batch: Batch) -> np.ndarray:
-    """The models without features (n_x + 1, g, k)."""
+    """Return the parameters (n_x + 1, g, k) of the models without features: the biases alone."""
     start = np.zeros((batch.problem.start.shape[0], *batch.shares.shape))
     with np.errstate(divide="ignore", invalid="ignore"):
         odds = log_odds(batch.shares)
@@ -286,17 +287,17 @@ def _biased(batch: Batch) -> np.ndarray:
 
 
 class Prepared(NamedTuple):
-    """What the models of a batch start and step with."""
+    """The point that the models of a batch start at, and the Hessian that they step with."""
 
     start: np.ndarray  # (n_x + 1, g, 1), or (n_x + 1, 1, 1) for all
-    S: np.ndarray  # (n_x + 1, n_x + 1), the Hessian of the losses but for the curvature of each model
+    S: np.ndarray  # (n_x + 1, n_x + 1), Hessian of the losses without the curvature of each model as a factor
     curvature: np.ndarray  # (g,)
-    patience: int  # gaps that must be small in a row
+    patience: int  # how many gaps in a row must be small
     passes: float
 
 
 def _at_reference(batch: Batch, options: Options) -> Prepared | None:
-    """From the minimum of the model with the middle penalty, where it is found."""
+    """Prepare from the minimum of the model with the middle penalty; None if it is not found."""
     problem = batch.problem
     result = solve(problem, dataclasses.replace(options, tol=max(problem.tolerance(options), NEAR)))
     if result.reason not in ("converged", "precision"):
@@ -307,14 +308,17 @@ def _at_reference(batch: Batch, options: Options) -> Prepared | None:
 
 
 def _at_log_odds(batch: Batch) -> Prepared:
-    """From the models without features, whose Hessian is a multiple of the second moment."""
+    """Prepare from the models without features, whose Hessian is a multiple of the second moment."""
     S = dataclasses.replace(batch.problem.objective, center=None).second_moment()
     shares = batch.shares[:, 0]
     return Prepared(_biased(batch), S, shares * (1.0 - shares), 2, 1.0)
 
 
 def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which of the models (g,) ended at a minimum: their scores have come to rest where there may be none."""
+    """Return which of the models (g,) ended at a minimum, and the passes that it took to find out.
+
+    If a model may have no minimum, its scores must have come to rest.
+    """
     done = np.asarray([result.reason != "left" for result in ended])
     open_ended = np.flatnonzero(done & separable)
     if open_ended.size == 0:

@@ -19,12 +19,12 @@ from xlogreg.samples.intake import Received, receive
 
 __all__ = ["Bootstrap", "Interval", "bootstrap"]
 
-LOOSEST = 1e-8  # relative gap of a replicate, whatever is asked for: intervals want no more noise than the samples have
-COUNTS_BYTES = 2**28  # of how often each replicate draws each sample, at a time
+LOOSEST = 1e-8  # largest relative gap of a replicate, even if tol is larger: more would add noise to the intervals
+COUNTS_BYTES = 2**28  # memory for the counts of draws, replicate by sample, that are held at a time
 
 
 class Interval(NamedTuple):
-    """Lower and upper ends."""
+    """Lower and upper ends of the intervals of the parameters."""
 
     w: tuple[np.ndarray, np.ndarray]  # (n_x, k) each
     b: tuple[np.ndarray, np.ndarray]  # (k, 1) each
@@ -40,7 +40,7 @@ class Bootstrap:
     b : ndarray (replicates, k, 1)
         NaN where a replicate has no minimum: it drew no sample of a class, or separated classes.
     model : Model
-        That of the samples themselves.
+        The model of the samples themselves.
     """
 
     w: np.ndarray
@@ -49,14 +49,14 @@ class Bootstrap:
 
     @property
     def valid(self) -> np.ndarray:
-        """Which of the replicates have a minimum (replicates,)."""
+        """Whether each replicate has a minimum: a mask (replicates,)."""
         return np.isfinite(self.b[:, 0, 0])
 
     def interval(self, level: float = 0.95) -> Interval:
         """Percentile intervals of the parameters, over the replicates that have a minimum.
 
-        Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 13.3. Without a minimum the parameters
-        are infinite: where that befell many replicates, the interval is too short.
+        Efron & Tibshirani, An Introduction to the Bootstrap (1993), section 13.3. The parameters of a replicate without
+        a minimum are infinite: if many replicates have none, the interval is too short.
 
         Parameters
         ----------
@@ -98,10 +98,10 @@ def bootstrap(
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
 ) -> Bootstrap:
-    """Fit to replicates of the samples, drawn with replacement: standard errors and intervals without a formula.
+    """Fit models to samples drawn with replacement, for standard errors and intervals without a formula.
 
-    The replicates are weights, whole numbers that count how often each sample was drawn; they are fitted together,
-    from the model of the samples themselves.
+    A replicate is a row of weights: whole numbers that count how often each sample was drawn. The replicates are fitted
+    together, starting from the model of the samples themselves.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def bootstrap(
     replicates : int
     l2 : float
     sample_weight : array (m,), optional
-        Multiplied by how often a sample was drawn.
+        Multiplied by the number of times that a sample was drawn.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
-        As for `fit`; ``rng`` also draws.
+        As for `fit`; ``rng`` also draws the samples.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
     drawn = (np.bincount(rng.integers(m, size=m), minlength=m)[None, :] for _ in range(count))
     weights: list[Array | None]
     if weight is None:
-        weights = [counts.astype(np.uint8) for counts in drawn]  # each a Poisson variable of mean 1, as good as
+        weights = [counts.astype(np.uint8) for counts in drawn]  # about Poisson variables of mean 1, which 8 bits hold
     else:
         place = place_of(weight)
         weights = [weight * place.put(counts, place.widest) for counts in drawn]
@@ -190,7 +190,7 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
 
 
 def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray]:
-    """w (n_x, k) and b (k, 1), NaN where there is no minimum, or none was found."""
+    """Return w (n_x, k) and b (k, 1), NaN if there is no minimum, or none was found."""
     problem, result, _ = solved
     if result is not None and result.reason in ("converged", "precision", "separated"):
         answer = answer_of(problem, result, problem.goal(option), "float64")

@@ -1,4 +1,4 @@
-"""Checkpoints: the model of a fit that is under way, in a file from which the fit can go on."""
+"""Checkpoints: the model of an unfinished fit, written to a file from which the fit can go on."""
 
 import contextlib
 import itertools
@@ -25,16 +25,16 @@ from xlogreg.solvers.parameters import as_stored
 
 __all__ = ["Checkpoint", "checkpoint_path", "keeping"]
 
-CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_SECONDS = 30.0  # least time between two checkpoints
 
 
 def checkpoint_path(checkpoint: str | os.PathLike | None) -> Path | None:
-    """Where to write, before any work is done; None for no checkpoint.
+    """Return the path to write to, checked before any work is done; None for no checkpoint.
 
     Raises
     ------
     TypeError, FileNotFoundError, IsADirectoryError
-        For what is no path, and where a file can never be written.
+        If ``checkpoint`` is no path, or no file can be written there.
     """
     if checkpoint is None:
         return None
@@ -46,7 +46,7 @@ def checkpoint_path(checkpoint: str | os.PathLike | None) -> Path | None:
 
 
 class Seen(NamedTuple):
-    """What a solver had before a step."""
+    """State of a solver before a step."""
 
     steps: int
     theta: Array
@@ -55,20 +55,20 @@ class Seen(NamedTuple):
 
 
 class Checkpoint:
-    """A monitor that holds what it saw last, and writes it to a file from time to time.
+    """A monitor that holds the last state of the solver, and writes it to a file from time to time.
 
-    What cannot be written is one warning, and tried again at the next time.
+    If the file cannot be written, it warns once, and tries again the next time.
 
     Parameters
     ----------
     path : Path
     model_at : callable
-        Makes a model of what was seen.
+        Makes a model of a state of the solver.
     """
 
     def __init__(self, path: Path, model_at: Callable[[Seen], Model]) -> None:
         self.path, self.model_at = path, model_at
-        self.count = itertools.count()  # over the stages of a solver
+        self.count = itertools.count()  # goes on over the stages of a solver
         self.seen: Seen | None = None
         self.written, self.warned = time.monotonic(), False
 
@@ -79,7 +79,7 @@ class Checkpoint:
         return ""
 
     def write_seen(self) -> None:
-        """Write what was seen last; nothing before the first step, or where the cost is not finite."""
+        """Write the last state; nothing before the first step, or if the cost is not finite."""
         if self.seen is not None and math.isfinite(as_host(self.seen.here.value)[0]):
             seen = self.seen
             self._write(lambda: self.model_at(seen))
@@ -91,7 +91,7 @@ class Checkpoint:
     def _write(self, make: Callable[[], Model]) -> None:
         try:
             make().save(self.path)
-        except Exception as error:  # a full disk, a folder that is gone, a device that fails: the fit is worth more
+        except Exception as error:  # a full disk, a lost folder or a device that fails must not end the fit
             if not self.warned:
                 warn(f"no checkpoint was written to {self.path}: {error}; the fit goes on", CheckpointWarning)
             self.warned = True
@@ -102,7 +102,7 @@ class Checkpoint:
 def keeping(
     path: Path | None, setting: Setting, targets: Targets, problem: Problem, began: float
 ) -> Iterator[Checkpoint | None]:
-    """A checkpoint of the fit inside, which is written once more when an exception ends it; None without a path."""
+    """Yield a checkpoint of the fit, and write it once more if an exception ends the fit; None without a path."""
     if path is None:
         yield None
         return
@@ -113,7 +113,7 @@ def keeping(
     checkpoint = Checkpoint(path, model_at)
     try:
         yield checkpoint
-    except BaseException:  # Ctrl-C above all, but whatever it is, it comes after work that is worth keeping
+    except BaseException:  # above all Ctrl-C; but after any exception the work so far is worth keeping
         checkpoint.write_seen()
         raise
 

@@ -1,4 +1,4 @@
-"""`fit`: the road from (X, Y) to a Model. Reads like a table of contents; the work is done further down."""
+"""`fit`: the steps from (X, Y) to a Model. They read like a table of contents; other modules do the work."""
 
 import os
 import time
@@ -53,36 +53,35 @@ def fit(
     ----------
     X : array (n_x, m)
         Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
-        anything that NumPy makes an array of. Of any real dtype and layout; never changed. With samples="rows"
-        also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
-        What does not lie in memory is read block by block: a memory map, whatever has a shape, a dtype and slices
+        anything that NumPy makes an array of. It may have any real dtype and layout, and is never changed. With
+        samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
+        Data that are not in memory are read block by block: a memory map, any object with a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
-        Arrays and frames of dask are fitted by the workers of its client, see docs/scaling.md, and Y and sample_weight
-        with them.
+        The workers of the dask client fit arrays and frames of dask, with Y and sample_weight; see docs/scaling.md.
     Y : array (1, m) or (m,), or (K, m)
         Two or more distinct labels (numbers, bools, strings), or one-hot columns. May live on the host
-        whatever X is. Left out where X is a factory.
+        wherever X lives. Left out if X is a factory.
     samples : {"columns", "rows"}
-        "rows" takes X (m, n_x) as tables are, without a copy, and gives predictions for rows.
+        "rows" takes X (m, n_x), the layout of tables, without a copy; the model then predicts for rows, too.
     backend : {None, "auto", "numpy", "cupy", "torch", "jax", "array-api-strict"}
         Where to compute. None: where X lives. "auto": CuPy if X is large host data and CuPy works here.
-        Parameters come back to where X lives in any case.
+        In any case the parameters come back to where X lives.
     device : optional
         A device of that backend, such as "cuda:0".
     dtype : {None, "float32", "float64"}
-        What to compute in. None: float32 for float32 and for types of 8 and 16 bits, else float64.
+        The type to compute in. None: float32 for float32 and for types of 8 and 16 bits, else float64.
     fallback : bool
         Whether to compute where X lives, with a `BackendFallbackWarning`, if the backend or the device does
         not work on this machine. False: `BackendUnavailableError`.
     solver : {"auto", "gd", "newton", "lbfgs"}
         "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to 5,000
-        parameters), "lbfgs" gradients only. "auto" chooses among Newton's method and L-BFGS with the curvature of
-        a random subset: a handful of passes whatever the data, see docs/engine.md.
+        parameters), "lbfgs" uses gradients only. "auto" chooses Newton's method, or L-BFGS with the curvature of a
+        random subset: it needs a handful of passes for any data, see docs/engine.md.
     loss : {"log_loss", "squared_error"}
         The squared error is for two classes and for "gd" only; its cost is not convex.
     l2 : float
-        Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes l2 m.
+        Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes is l2 m.
     bias : bool
         Whether to fit b.
     sample_weight : array (m,), optional
@@ -90,12 +89,12 @@ def fit(
     targets : {"labels", "probabilities"}
         "probabilities": Y (1, m) in [0, 1], or (K, m) with columns that sum to one.
     standardize : bool or float
-        True: fit on features of zero mean and unit variance. A number: on X divided by it (pictures: 255).
-        Done block by block; the penalty and the steps of "gd" are those of the standardised features, the
-        parameters that come back are for X as handed in. Of many models (`fit_many`, `fit_cv`, `bootstrap`) each has
-        the mean and variance of its own samples.
+        True: fit on features of zero mean and unit variance. A number: fit on X divided by it (255 for pictures).
+        X is scaled block by block. The penalty and the steps of "gd" are those of the standardised features; the
+        parameters that come back are for X as handed in. If many models are fitted (`fit_many`, `fit_cv`,
+        `bootstrap`), each uses the mean and variance of its own samples.
     learning_rate : float or "auto"
-        For "gd". "auto" is 1/L, L the largest curvature of J that the data allow.
+        For "gd". "auto" is 1/L, where L is the largest curvature of J that the data allow.
     max_iter : int, optional
         1000 for "gd", 100 for "newton", 2000 for the others.
     tol : float, optional
@@ -105,15 +104,15 @@ def fit(
     initial : Model or (w, b), optional
         Where to start, for X as handed in. "gd" starts at zero otherwise.
     rng : int or numpy.random.Generator
-        For what is random: the subsets of "auto", and the start of the power iteration behind
-        ``learning_rate="auto"``. The same number gives the same bits.
+        Draws the subsets of "auto", and the start of the power iteration behind ``learning_rate="auto"``. The same
+        number gives the same bits.
     callback : callable, optional
         Called with a `State` before each update; return True to stop.
     verbose : int
         1 shows a progress line.
     time_limit : float, optional
         Seconds after which the fit ends with the best parameters so far, the reason "time_limit" and what is known
-        of their gap. Looked at before each step, which is not begun if it would end too late, judged by the last.
+        about their gap. A step is not begun if it would end too late, judged by the time of the step before.
     checkpoint : str or path, optional
         A file to write the model to, as `Model.save` does: every 30 seconds, when Ctrl-C or an error ends the fit,
         and when it is done. ``initial=xlogreg.load(checkpoint)`` goes on from there. See docs/faults.md.
@@ -125,15 +124,15 @@ def fit(
     Raises
     ------
     ValueError, TypeError
-        For input that is wrong: names the argument, what came and what is right.
+        If an input is wrong; the message names the argument, its value and what is right.
     FileNotFoundError
         If the folder of the checkpoint is not there.
     BackendUnavailableError
         See ``fallback``.
     BlockError
-        Where a block of X cannot be read, or is not what it was in the first pass.
+        If a block of X cannot be read, or has changed since the first pass.
     WorkersLostError
-        When the workers that have X, or their scheduler, are gone for good.
+        If the workers that have X, or their scheduler, are lost for good.
 
     Warns
     -----

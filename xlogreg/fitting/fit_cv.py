@@ -1,4 +1,4 @@
-"""`fit_cv`: the penalty that predicts best what a model has not seen."""
+"""`fit_cv`: choose the penalty whose models predict unseen samples best."""
 
 import dataclasses
 import time
@@ -36,13 +36,14 @@ class Selection:
     ----------
     l2 : ndarray (P,)
     scores : dict of ndarray (F, P)
-        By name: fold by penalty, on the samples that the model had not seen, by weight. "log_loss" and "accuracy"
-        always, and the scoring asked for. Where a fold holds every sample of a class, its models give that class the
-        probability 0, which counts as eps in the log loss; where they saw one class only, they always predict that.
+        By name, the scores of each fold and penalty, by weight, on the samples that the model had not seen. They are
+        "log_loss", "accuracy", and the scoring asked for. If a fold holds every sample of a class, its models give that
+        class the probability 0, which counts as eps in the log loss; if they saw one class only, they always predict
+        that class.
     folds : ndarray (m,)
         The fold of each sample, from 0 on.
     scoring : str
-        The score that chose; of "log_loss" the smallest is the best, of all others the largest.
+        The score that chose the penalty: "log_loss" by its smallest value, all others by their largest.
     rule : str
     chosen : int
         The number of the chosen penalty.
@@ -71,7 +72,7 @@ class Selection:
         return "\n".join(rows)
 
     def summary(self, scoring: str) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and its standard error over the folds, for each penalty: two arrays (P,).
+        """Mean of a score and its standard error over the folds, for each penalty: two arrays (P,).
 
         Parameters
         ----------
@@ -81,20 +82,20 @@ class Selection:
         Raises
         ------
         ValueError
-            For scores that there are not.
+            If ``scores`` has no such name.
         """
         one_of("scoring", scoring, tuple(self.scores))
         return _summary(self.scores[scoring])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the scores that chose over l2, with matplotlib; returns an `xlogreg.plots.ScoresDisplay`.
+        """Draw the scores that chose the penalty over l2, with matplotlib; return an `xlogreg.plots.ScoresDisplay`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            Where to draw; without it, a new figure.
         """
-        from xlogreg.plots import ScoresDisplay  # an extra
+        from xlogreg.plots import ScoresDisplay  # needs matplotlib, an extra
 
         return ScoresDisplay.from_selection(self, ax=ax)
 
@@ -121,10 +122,10 @@ def fit_cv(
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
 ) -> Selection:
-    """Choose the penalty by cross-validation, and fit with it to all samples.
+    """Choose the penalty by cross-validation, and fit a model with it to all samples.
 
-    The models of all penalties and folds are fitted together; a fold is a number for each sample, and what a model
-    leaves out is not computed.
+    The models of all penalties and folds are fitted together. A fold is a number for each sample, and a model does no
+    work for the samples that it leaves out.
 
     Parameters
     ----------
@@ -132,12 +133,12 @@ def fit_cv(
         As for `fit`.
     l2s : sequence of float (P,)
     folds : int, or array (m,)
-        How many, with the classes spread evenly over them; or the fold of each sample: any whole numbers or strings.
-        Samples of a negative fold are never held out: a validation set is 0, and -1 the others.
+        The number of folds, with the classes spread evenly over them; or the fold of each sample: any whole numbers or
+        strings. Samples of a negative fold are never held out: to hold out one set only, number it 0 and the others -1.
     groups : array (m,), optional
         Samples of one group (a patient, a speaker) stay in one fold.
     scoring : "log_loss", "accuracy", or the name of a scorer of scikit-learn, or such a scorer
-        What chooses.
+        The score that chooses the penalty.
     rule : {"best", "one standard error"}
         The penalty with the best mean score; or the strongest whose mean is within one standard error of the best
         (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984, section 3.4.3).
@@ -153,12 +154,12 @@ def fit_cv(
     Raises
     ------
     ValueError, TypeError
-        As `fit` does, and for folds that cannot be made, or all of which leave one class only to train on.
+        As `fit` does; also if the folds cannot be made, or if every fold leaves only one class to train on.
 
     Warns
     -----
     MissingClassWarning
-        Once, where folds hold every sample of a class. And as `fit` does, each warning once a model.
+        Once, if folds hold every sample of a class. Also the warnings of `fit`, each once for each model.
 
     Examples
     --------
@@ -199,9 +200,9 @@ def fit_cv(
 
 
 def _scorer(scoring: Any, hard: bool) -> Any:
-    """The scorer of scikit-learn."""
+    """Return the scorer of scikit-learn that ``scoring`` names or is."""
     try:
-        from sklearn.metrics import get_scorer  # which takes its time to load
+        from sklearn.metrics import get_scorer  # imported here because it loads slowly
     except ModuleNotFoundError as error:
         raise ImportError(f"scoring={scoring!r} needs scikit-learn: pip install 'xlogreg[sklearn]'") from error
     if not isinstance(scoring, str) and not callable(scoring):
@@ -214,7 +215,7 @@ def _scorer(scoring: Any, hard: bool) -> Any:
 def _scored(
     models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scorer: Any
 ) -> np.ndarray:
-    """The scores (g,) by a scorer of scikit-learn, on the host."""
+    """Score the models (g,) with a scorer of scikit-learn, on the host."""
     setting, targets, weight = received
     if targets.Y.shape[0] == 1:
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
@@ -230,7 +231,7 @@ def _scored(
 
 
 def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
-    """Some of the samples (m,), on the host, as rows."""
+    """Return the samples that ``chosen`` (m,) marks, on the host, as rows."""
     rows = setting.samples == "rows"
     if isinstance(setting.X, Shards):
         return setting.X.rows(np.flatnonzero(chosen))
@@ -242,7 +243,7 @@ def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
 
 
 def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and its standard error over the folds, of scores (F, P), for each penalty."""
+    """Mean of scores (F, P) and its standard error over the folds, for each penalty."""
     known = scores[np.isfinite(scores[:, 0])]
     if len(known) == 0:
         raise ValueError("no fold has a score that is finite: there is nothing to compare; use fewer folds")
@@ -251,7 +252,7 @@ def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _choose(l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
-    """The number of the penalty, by scores (F, P) of which the largest is the best."""
+    """Choose a penalty by scores (F, P), the largest being the best, and return its number."""
     mean, error = _summary(scores)
     best = int(np.argmax(mean))
     if rule == "best":

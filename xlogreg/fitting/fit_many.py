@@ -42,22 +42,23 @@ def fit_many(
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
 ) -> list[Model]:
-    """Fit g logistic regressions to the same X: as `fit` would one by one, but one pass over X serves all.
+    """Fit g logistic regressions to the same X, as `fit` would one by one, but with one pass over X for all.
 
-    What they do not share they have of their own: targets, penalty, weights, start. Models are minimised together, and
-    those that have converged leave. Softmax models that differ in their penalty only are a path, see `fit_path`. A
-    model that needs more than that is fitted alone: where classes are separated without a penalty, say, or where the
-    models are so small that it is faster.
+    Each model may have its own targets, penalty, weights and start. The models are minimised together, and a model
+    leaves when it has converged. Softmax models that differ only in their penalty are a path, see `fit_path`. A model
+    that needs more than that is fitted alone: for example if classes are separated without a penalty, or if the models
+    are so small that this is faster.
 
     Parameters
     ----------
     X : array (n_x, m), or (m, n_x) for samples="rows"
         As for `fit`.
     Ys : array (g, m), or (m, g) for samples="rows"; a table of g columns; or a list of g targets as `fit` takes them
-        With one target only, all models share it. None where X is a factory: the columns of its Y.
+        If there is one target only, all models share it. None if X is a factory: the columns of its Y are the targets.
     l2s : float, or (g,)
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
-        For samples="rows", too, a row for each model. Zeros leave samples out: folds; whole numbers repeat them.
+        One row for each model, also for samples="rows". Zeros leave samples out, as folds do; whole numbers repeat
+        samples.
     initials : Model or (w, b), or a list of g of them or None, optional
         Where to start.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
@@ -66,18 +67,18 @@ def fit_many(
     Returns
     -------
     list of Model
-        g of them. The gap of those that were minimised together is the solver's own estimate; their ``passes`` are
-        those that each took part in, and what prepared them all. A model whose weights leave a class without a sample
-        has parameters of NaN and the reason "one class".
+        g models. The gap of models that were minimised together is the solver's own estimate. Their ``passes`` count
+        the passes that the model took part in, and those that prepared all models. A model whose weights leave a class
+        without a sample has parameters of NaN and the reason "one class".
 
     Raises
     ------
     ValueError, TypeError
-        As `fit` does, and where the lengths of Ys, l2s, sample_weights and initials do not agree.
+        As `fit` does; also if the lengths of Ys, l2s, sample_weights and initials do not agree.
 
     Warns
     -----
-    As `fit` does, each warning once a model.
+    As `fit` does, each warning once for each model.
 
     Examples
     --------
@@ -118,7 +119,7 @@ def fit_many(
 
 
 def build_models(plan: Plan, began: float) -> list[Model]:
-    """The models of the plan, judged."""
+    """Fit the models of a plan, and judge them."""
 
     def built(setting: Setting) -> list[Model]:
         with at_work(setting, plan.targets, len(plan.options)):
@@ -144,12 +145,12 @@ def _built(plan: Plan, began: float) -> list[Model]:
 
 
 def _for_each(entries: Sequence[Any], g: int) -> list[Any]:
-    """One for each of g models, of as many or of a single one."""
+    """Return an entry for each of g models, from g entries or a single one."""
     return list(entries) * (g // len(entries))
 
 
 def _initials(initials: Any) -> list[Any]:
-    """Where each model starts; a Model or a pair (w, b) is for all."""
+    """Return the start of each model; a Model or a pair (w, b) is the start of all."""
     try:
         given = [initials] if initials is None or isinstance(initials, (Model, tuple)) else list(initials)
     except TypeError:
@@ -161,7 +162,7 @@ def _initials(initials: Any) -> list[Any]:
 
 
 def _rows(Ys: Any, samples: str) -> list[Any]:
-    """The target of each model."""
+    """Split Ys into the target of each model."""
     if isinstance(Ys, (list, tuple)):
         if not Ys:
             raise ValueError("Ys is empty; it must hold the targets of at least one model")
@@ -179,7 +180,7 @@ def _rows(Ys: Any, samples: str) -> list[Any]:
 
 
 def _weights(sample_weights: Any, m: int) -> list[Any]:
-    """The weights of each model (1, m), or None."""
+    """Split the weights into those of each model (1, m), or None."""
     if isinstance(sample_weights, (list, tuple)) and sample_weights and not np.isscalar(sample_weights[0]):
         given = list(sample_weights)
     elif getattr(sample_weights, "ndim", 1) == 2:
@@ -192,7 +193,7 @@ def _weights(sample_weights: Any, m: int) -> list[Any]:
 
 
 def _unknown(problem: Problem) -> Verdict:
-    """That of a model whose weights leave a class without a sample, and so without a minimum."""
+    """Make the verdict on a model that has no minimum, because its weights leave a class without a sample."""
     unknown = dict.fromkeys(
         ("cost", "gradient_norm", "gap", "parameter_error", "condition", "log_likelihood", "null_log_likelihood"),
         math.nan,

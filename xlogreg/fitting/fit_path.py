@@ -46,14 +46,14 @@ class Path(Sequence[Model]):
         return np.asarray([model.fit_info.cost for model in self.models])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the weights over l2 with matplotlib, a line for each; returns an `xlogreg.plots.PathDisplay`.
+        """Draw the weights over l2 with matplotlib, a line for each; return an `xlogreg.plots.PathDisplay`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            Where to draw; without it, a new figure.
         """
-        from xlogreg.plots import PathDisplay  # an extra
+        from xlogreg.plots import PathDisplay  # needs matplotlib, an extra
 
         return PathDisplay.from_path(self, ax=ax)
 
@@ -98,23 +98,23 @@ def fit_path(
 ) -> Path:
     """Fit one model at many penalties: a regularisation path.
 
-    Two classes: all at once, one pass serves all. Softmax, and more than 1000 features: from the strong penalties to
-    the weak, where a few solutions point to the next and what was learnt of the curvature is carried along: see
-    docs/linear_probes.md.
+    Models of two classes are fitted all at once, and one pass serves all. Softmax models, and models of more than 1000
+    features, are fitted from the strong penalties to the weak. A few solutions then point to the next one, and what the
+    solver learnt about the curvature is carried along: see docs/linear_probes.md.
 
     Parameters
     ----------
     X, Y
         As for `fit`; collections of dask, too.
     l2s : sequence of float (P,)
-        In any order; on the scale of the mean loss, scikit-learn's C is 1 / (l2 s).
+        In any order, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s).
     sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`.
 
     Returns
     -------
     Path
-        Each model the same as if it had been fitted alone.
+        Each model is the same as if it had been fitted alone.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def fit_path(
 
     Warns
     -----
-    As `fit` does, each warning once a model.
+    As `fit` does, each warning once for each model.
 
     Examples
     --------

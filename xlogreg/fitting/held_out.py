@@ -1,4 +1,4 @@
-"""The models of folds: fitted together, and scored on the samples that they left out."""
+"""Models of folds, fitted together and scored on the samples that they left out."""
 
 import math
 import numbers
@@ -24,18 +24,18 @@ from xlogreg.samples.nonfinite import refuse_nonfinite
 
 __all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "split"]
 
-GATHERED_BYTES = 2**31  # of X that is copied into the order of its folds
+GATHERED_BYTES = 2**31  # largest X, in float64, that is copied into the order of its folds
 
 
 class LeftOut(NamedTuple):
-    """g models of which each left out a fold."""
+    """g models, each fitted without the samples of one fold."""
 
     models: list[Model]
     received: Received  # in the order of the folds
-    order: np.ndarray  # (m,) of the samples there
-    numbers: np.ndarray  # (m,) the fold of each
-    fold_of: np.ndarray  # (g,)
-    lacking: np.ndarray  # (g,) which of them had no sample of some class
+    order: np.ndarray  # (m,) numbers that the samples have in the user's order
+    numbers: np.ndarray  # (m,) the fold of each sample
+    fold_of: np.ndarray  # (g,) the fold that each model left out
+    lacking: np.ndarray  # (g,) whether a model had no sample of some class
 
     def scores(self, weight: Array | None) -> dict[str, np.ndarray]:
         """Log loss and accuracy of each model (g,) on the fold that it left out, by weight (1, m): one pass."""
@@ -62,10 +62,10 @@ def fit_left_out(
     lacking: np.ndarray,
     began: float,
 ) -> LeftOut:
-    """Fit g models, each without the samples of the fold ``fold_of`` (g,) of ``numbers`` (m,), from 0 on.
+    """Fit g models, each without its fold ``fold_of`` (g,); ``numbers`` (m,) are the folds of the samples, from 0 on.
 
-    ``lacking`` (F, K) says which classes have no other samples than those of a fold: see `xlogreg.fitting.absent`.
-    The samples are copied into the order of the folds, up to a size: then what a model leaves out costs nothing.
+    ``lacking`` (F, K) says which classes have all their samples in one fold: see `xlogreg.fitting.absent`. Unless X is
+    too large, the samples are copied into the order of the folds: samples that a model leaves out then cost nothing.
     """
     arranged, order = received, np.arange(len(numbers))
     X = received.setting.X
@@ -84,13 +84,13 @@ def fit_left_out(
             began,
         )
     except ValueError:
-        refuse_nonfinite(gather(*received))  # says where, in the order of the user
+        refuse_nonfinite(gather(*received))  # its message counts the samples in the user's order
         raise
     return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
 
 
 def _theta(model: Model, center: Array | None) -> np.ndarray:
-    """The parameters (n_x + 1, k) for X - center, in float64."""
+    """Return the parameters (n_x + 1, k) of a model for X - center, in float64."""
     own = (model.w, model.b) if model.center is None else (model.w, model.centered_b)
     w, b = (to_host(part).astype(np.float64) for part in own)
     if center is not None:
@@ -99,22 +99,22 @@ def _theta(model: Model, center: Array | None) -> np.ndarray:
 
 
 def split(labels: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the samples to train on and to test with: the same share of each class, at random."""
+    """Choose at random the samples to train on and to test with, by number: the same share of each class."""
     test = []
     for label in np.unique(labels):
         own = rng.permutation(np.flatnonzero(labels == label))
-        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # one is left to train on
+        test.append(own[: min(round(share * len(own)), len(own) - 1)])  # at least one is left to train on
     chosen = np.sort(np.concatenate(test))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
 def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The fold of each sample (m,), from 0 on, and the folds that are held out (F,).
+    """Return the fold of each sample (m,), from 0 on, and the folds that are held out (F,).
 
     Parameters
     ----------
     folds : int, or array (m,)
-        How many, or the folds themselves: any labels; samples of a negative one are never held out.
+        The number of folds, or the folds themselves: any labels; samples of a negative fold are never held out.
     groups : array (m,), or None
         Samples of one group stay in one fold.
     targets : Targets
@@ -136,7 +136,7 @@ def number_folds(folds: Any, groups: Any, targets: Targets, rng: np.random.Gener
 
 
 def lacking_classes(targets: Targets, weight: Array | None, numbers: np.ndarray) -> np.ndarray:
-    """Which classes (F, K) have no sample, or none of weight (1, m), outside of each fold; numbers (m,)."""
+    """Return which classes (F, K) have no sample of weight (1, m) outside of a fold; ``numbers`` (m,) are the folds."""
     once = np.ones(len(numbers)) if weight is None else to_host(weight)[0].astype(np.float64)
     K, folds, Y = len(targets.classes), int(numbers.max()) + 1, to_host(targets.Y)
     if targets.numbers:
@@ -156,7 +156,7 @@ def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stratified(count: int, targets: Targets, rng: np.random.Generator) -> np.ndarray:
-    """Every fold with its share of every class, and of all samples."""
+    """Make folds that each have their share of every class, and of all samples."""
     m = targets.Y.shape[1]
     order = rng.permutation(m)
     if targets.hard and targets.Y.shape[0] == 1:
@@ -167,7 +167,7 @@ def _stratified(count: int, targets: Targets, rng: np.random.Generator) -> np.nd
 
 
 def _grouped(count: int, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The largest group first, each into the fold that is the smallest so far."""
+    """Put each group, the largest first, into the fold that is the smallest so far."""
     labels, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(labels) < count:
         raise ValueError(f"groups holds {len(labels)} groups, too few for folds={count}")

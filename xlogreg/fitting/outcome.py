@@ -1,4 +1,4 @@
-"""Judging what a solver found: the certificate, the statistics, the warnings."""
+"""What a solver found: its certificate, its statistics, its warnings, and the model that is made of it."""
 
 import dataclasses
 import math
@@ -37,9 +37,9 @@ from xlogreg.solvers.span import Span
 __all__ = ["Verdict", "concluded", "described", "judge", "model_of", "parameters_at"]
 
 
-COARSE = 1e-4  # of a standard deviation, from which rounding of a feature may show in its parameter
-HIGHER = 1e-6  # than before, up to which a cost may be in other coordinates
-NAMED = 1e-2  # of the largest part in a direction, which a feature needs to be named
+COARSE = 1e-4  # of a standard deviation: larger rounding of a feature may show in its parameter
+HIGHER = 1e-6  # relative amount by which a cost may rise in other coordinates without being the worse answer
+NAMED = 1e-2  # a warning names a feature that has this share of the largest part in a direction
 Said = tuple[str, type[XlogregWarning]]  # a warning
 FAR = "the gap is {:.1e} of the cost, as far as it is known"
 NOT_KNOWN = "how far the minimum is, is not known"
@@ -86,7 +86,7 @@ SENTENCES: dict[str, tuple[type[XlogregWarning], str]] = {  # what is not as it 
 
 
 class Verdict(NamedTuple):
-    """What is known of a result."""
+    """The parameters of a result, and what is known of them."""
 
     parameters: Parameters
     outcome: dict[str, Any]  # as part of `FitInfo`
@@ -98,9 +98,9 @@ class Verdict(NamedTuple):
 def judge(
     problem: Problem, result: Result, options: Options, dtype: str, names: tuple[str, ...] | None, final: bool
 ) -> Verdict:
-    """How good the result is, for parameters of that dtype, and what is to be said where it is not what was asked for.
+    """Judge a result for parameters of that dtype, and find what there is to warn of.
 
-    ``names``: those of the features, where they have some. ``final``: whether no other coordinates are to be tried.
+    ``names``: the names of the features, if they have any. ``final``: whether to try no other coordinates.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def judge(
 
 
 def _reason(reason: str, answer: Answer, converged: bool) -> str:
-    """Why the fit ended, as far as what was found afterwards does not say otherwise."""
+    """Say why the fit ended; what was proved afterwards overrules the reason of the solver."""
     separated = answer.separation in ("complete", "quasi-complete")
     if separated and reason in ("converged", "precision"):
         return "separated"
@@ -152,7 +152,7 @@ def _reason(reason: str, answer: Answer, converged: bool) -> str:
 
 
 def described(problem: Problem, here: Evaluation, norm: float, gap: float, known: str) -> dict[str, Any]:
-    """The part of `FitInfo` that an evaluation, the norm of its gradient and its gap tell."""
+    """Make the part of `FitInfo` that follows from an evaluation, the norm of its gradient and its gap."""
     source, likelihood = problem.source, problem.objective.loss.curvature is not None
     return {
         "cost": float(as_host(here.value)[0]),
@@ -166,7 +166,7 @@ def described(problem: Problem, here: Evaluation, norm: float, gap: float, known
 
 
 def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:
-    """From the Hessian of all samples, else from the one that the solver stepped with."""
+    """Take the conditioning from the Hessian of all samples, or else from the Hessian that the solver used."""
     if inverse is not None:
         return inverse.conditioning[0]
     conditioning = getattr(getattr(result.method, "preconditioner", None), "conditioning", None)
@@ -219,7 +219,7 @@ def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool)
 
 
 def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str, ...] | None) -> str:
-    """The features that separate the most, in words."""
+    """Name the features that separate the classes the most."""
     if direction is None or not isinstance(problem.coordinates, Coordinates):
         return ""
     sizes = np.max(np.abs(direction[:-1, 0, :]), axis=1)  # of features of one variance
@@ -229,7 +229,7 @@ def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str,
 
 
 def _wider(problem: Problem, stored: str) -> str:
-    """The remedy for rounding, as part of a sentence."""
+    """Name a wider dtype as a remedy for rounding, as part of a sentence."""
     if stored == "float32":
         return "X of float64, or "
     return "dtype='float64', or " if problem.source.dtype == "float32" else ""
@@ -243,7 +243,7 @@ def concluded(
     checkpoint: Monitor | None = None,
     result: Result | None = None,
 ) -> tuple[Problem, Result, Verdict]:
-    """Solve a problem and judge the result; in other coordinates, too, where rounding errors spoil the first."""
+    """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first."""
     result = solve(problem, options, began, checkpoint) if result is None else result
     verdict = judge(problem, result, options, setting.dtype_home, setting.names, final=False)
     for final in (False, False, True):
@@ -269,7 +269,7 @@ def concluded(
 def model_of(
     setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
 ) -> Model:
-    """The model, with its parameters where X came from."""
+    """Make a model whose parameters live where X came from."""
     _warn_of_rounding(setting, problem)
     backend, device = setting.computed_by
     info = FitInfo(
@@ -294,7 +294,7 @@ def model_of(
 
 
 def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
-    """Say which features floats hold too coarsely: large integers that became floats before they were centred."""
+    """Warn of features that floats hold too coarsely: large integers that became floats before they were centred."""
     X, spread = setting.X, problem.spread
     coarser = max((setting.dtype_home, setting.dtype), key=ROUNDING.__getitem__)
     if spread is None:
@@ -318,6 +318,6 @@ def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
 
 
 def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
-    """Parameters of a Model where X came from."""
+    """Put the parameters of a model where X came from."""
     there = {name: value for name, value in parameters._asdict().items() if value is not None}
     return {name: setting.home.put(value, setting.dtype_home) for name, value in there.items()}

@@ -1,4 +1,4 @@
-"""Many models of one X: what they share, and their results, found together where that pays, else one by one."""
+"""Many models of one X: what they share, and how to solve them, together where that pays, else one by one."""
 
 import dataclasses
 import functools
@@ -29,20 +29,20 @@ from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 __all__ = ["Plan", "Solved", "naming_errors", "reduce_plan", "solve_plan"]
 
 
-ENOUGH = 10  # samples for each parameter, for the curvature of all to be about that of some of them
-HIDDEN = 1e-5  # of the penalty: variance of features that may be lost with their span
+ENOUGH = 10  # samples for each parameter; with fewer, a part of them may have another curvature than all
+HIDDEN = 1e-5  # variance of features that a span may lose, as a share of the penalty
 
 
 class Plan(NamedTuple):
-    """g models of one X."""
+    """The data and options of g models of one X."""
 
     setting: Setting
     targets: list[labels.Targets]  # distinct ones
     weights: list[Array | None]  # distinct ones, as from `labels.as_weight`
-    target_of: list[int]  # (g,) which of them each model has
-    weight_of: list[int]  # (g,)
+    target_of: list[int]  # (g,) which of the targets each model has
+    weight_of: list[int]  # (g,) which of the weights each model has
     options: list[Options]  # (g,)
-    initials: list[Any] | None = None  # (g,) where each starts, or None
+    initials: list[Any] | None = None  # (g,) where each model starts, or None
     folds: np.ndarray | None = None  # (m,) the fold of each sample
     fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
 
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
         folds: np.ndarray | None = None,
         fold_of: list[int] | None = None,
     ) -> "Plan":
-        """Of models of the same targets."""
+        """Make the plan of models that have the same targets and weights."""
         setting, targets, weight = received
         same = [0] * len(options)
         return cls(setting, [targets], [weight], same, same, options, None, folds, fold_of)
@@ -66,13 +66,13 @@ class Plan(NamedTuple):
         return self.targets[self.target_of[model]]
 
     def lack(self, model: int) -> str:
-        """Why the model has no sample of a class, as the beginning of a sentence."""
+        """Say why the model has no sample of a class, as the beginning of a sentence."""
         if self.fold_of is not None:
             return f"fold {self.fold_of[model]} holds every sample"
         return f"sample_weights[{model}] is zero for every sample"
 
     def kinds(self) -> list[list[int]]:
-        """The models, by number, with those together that have as many classes, in targets of one kind."""
+        """Group the models, by number, so that all of a group have as many classes, in targets of one kind."""
         kinds: dict[tuple[int, bool], list[int]] = {}
         for model in range(len(self.options)):
             target = self.target(model)
@@ -81,15 +81,15 @@ class Plan(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """One of the models."""
+    """The problem of one model, and its result."""
 
     problem: Problem
-    result: Result | None  # None where its weights leave a class without a sample
+    result: Result | None  # None if the model's weights leave a class without a sample
     erased: int | None = None  # the number of that class
 
 
 def naming_errors(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """function(*arguments), whose errors say which of many arguments they are about."""
+    """Call function(*arguments), and let its errors say which of many arguments they are about."""
     try:
         return function(*arguments)
     except (TypeError, ValueError) as error:
@@ -97,7 +97,7 @@ def naming_errors(name: str, function: Callable[..., Any], *arguments: Any) -> A
 
 
 def solve_plan(plan: Plan) -> list[Solved]:
-    """What was found of each model."""
+    """Solve the models of a plan, together if they can be, and return what was found for each."""
     solved: dict[int, Solved] = {}
     for models in plan.kinds():
         if len(models) > 1:
@@ -121,16 +121,16 @@ def _alone(plan: Plan, model: int) -> Solved:
 
 
 def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
-    """Those of the models that can be minimised together."""
+    """Minimise together those of the models that allow it, and yield their numbers and results."""
     middle = sorted(models, key=lambda model: plan.options[model].l2)[len(models) // 2]
     target, options = plan.target(middle), plan.options[middle]
     given = next((plan.initial(model) for model in models if plan.initial(model) is not None), None)
     distinct = {plan.weight_of[model] for model in models}
-    own = plan.folds is not None or len(distinct) > 1  # samples
+    own = plan.folds is not None or len(distinct) > 1  # whether the models have samples of their own
     source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
     scaled = own and options.standardize is True
     if scaled and (not options.bias or reduction_pays(source, options.steps)):
-        return  # where a centre of their own moves scores, or one scale makes the coordinates of all
+        return  # without a bias each centre would move the scores; a span has one scale for all
     if erased_class(source, target) is not None:
         return
     problem = pose(source, target, given, options)
@@ -155,7 +155,10 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
 
 
 def _columns(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples | Folds, np.ndarray, bool]:
-    """The samples with what the models have of their own, numbers of all but their penalties, and if Y is the same."""
+    """Return the samples with the models' own columns, a number for each model, and whether all have the same Y.
+
+    Models with the same number differ only in their penalty.
+    """
     if plan.folds is not None and plan.fold_of is not None:
         assert isinstance(problem.source, (InMemory, Distributed))
         fold_of = np.asarray([plan.fold_of[model] for model in models])
@@ -174,7 +177,7 @@ def _columns(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples |
 
 
 def _with_columns(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
-    """The samples with targets (t, k, m) and weights (t, 1, m), and which of them are those of each model."""
+    """Give the samples targets (t, k, m) and weights (t, 1, m); ``own`` says which of them each model has."""
     if not columns:
         return source
     if isinstance(source, Distributed):
@@ -184,7 +187,7 @@ def _with_columns(source: Samples, columns: dict[str, Array], own: dict[str, Any
 
 
 def _put_targets(plan: Plan, numbers: list[int]) -> Array:
-    """(t, k, m)."""
+    """Stack the targets with these numbers into an array (t, k, m)."""
     targets, place = [plan.targets[number] for number in numbers], plan.setting.place
     small = len(targets[0].classes) == 2 and all(target.hard for target in targets)
     dtype = "int32" if targets[0].numbers else "int8" if small else plan.setting.dtype
@@ -193,10 +196,10 @@ def _put_targets(plan: Plan, numbers: list[int]) -> Array:
 
 
 def _put_weights(plan: Plan, numbers: list[int]) -> Array:
-    """(t, 1, m)."""
+    """Stack the weights with these numbers into an array (t, 1, m)."""
     weights, place, m = [plan.weights[number] for number in numbers], plan.setting.place, plan.targets[0].Y.shape[1]
     small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
-    dtype = "uint8" if small else plan.setting.dtype  # small counts are converted block by block
+    dtype = "uint8" if small else plan.setting.dtype  # small counts stay as they are, and are converted block by block
     with place.computing():
         even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
         put = [even if weight is None else place.put(weight, dtype) for weight in weights]
@@ -206,14 +209,17 @@ def _put_weights(plan: Plan, numbers: list[int]) -> Array:
 
 
 def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]:
-    """The same models of r <= m features, where that pays, and what makes models of X of them: two passes, and one."""
+    """Reduce the models to r <= m features where that pays, and return a function that makes them models of X again.
+
+    The reduction takes two passes, the way back takes one.
+    """
     setting, options = plan.setting, plan.options[0]
     source = gather(setting, plan.targets[0], None)
     if not _shared(plan) or not reduction_pays(source, sum(option.steps for option in plan.options)):
         return plan, lambda models: models
     spread = measure_spread(source)
     if not np.all(np.isfinite(spread.variance)):
-        return plan, lambda models: models  # for an error that says so
+        return plan, lambda models: models  # the fit raises the error that tells the user
     user = user_coordinates(source.n_x, options.standardize, None)
     if not is_even(spread.variance, user):
         return plan, lambda models: models
@@ -221,7 +227,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
         source = source.centered(spread.mean)
     user = user._replace(center=host_center(source))
     reduced, basis, spectrum, means = reduce_wide(source, user, options.bias)
-    # what rounding of the products hides, against what the penalty lets count
+    # the variance that rounding of the products hides must be small against the penalty
     hidden = source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0) / (4.0 * source.total_weight)
     if not len(spectrum) or hidden > HIDDEN * min(option.l2 for option in plan.options):
         return plan, lambda models: models
@@ -234,7 +240,10 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
 
 
 def _shared(plan: Plan) -> bool:
-    """Whether several models have one span, with a penalty each: without one a warning would name features of it."""
+    """Whether several models have one span, and each has a penalty.
+
+    Without a penalty, a warning would name features of the span.
+    """
     kinds = {(option.bias, option.standardize) for option in plan.options}
     same = len(plan.options) > 1 and len(kinds) == 1 and plan.options[0].standardize is not True
     cold = all(plan.initial(model) is None for model in range(len(plan.options)))
@@ -242,7 +251,7 @@ def _shared(plan: Plan) -> bool:
 
 
 def _in_full(setting: Setting, span: Span, models: list[Model]) -> list[Model]:
-    """Models of X: one pass for all of them."""
+    """Turn models of the span into models of X, in one pass for all of them."""
     thetas = [np.concatenate([to_host(part) for part in (model.w, model.b.T)]) for model in models]
     theta = np.concatenate(thetas, axis=1)
     w, v = span.centered_parameters_of(theta[:, None, :])

@@ -28,22 +28,22 @@ from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 
 __all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
 
-TOL = {"float64": 1e-12, "float32": 1e-9}
+TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
-# means, in standard deviations, up to which they may be subtracted from the score instead of from X
+# means, in standard deviations, that may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
-HESSIAN_FOLD = 10.0  # where squares of means are subtracted from squares
-SHIFT = 1.0  # rounding error, in standard deviations, that a centre may be off where no bias makes up for it
-SPAN_TOL = 1e-9  # relative gap there, at which it shows whether the span tells all of the features
-TIGHTER = 1e-4  # than a gap that looked smaller than it is
-FAR_OUT = 1e5  # such deviations, from which on that is certain to matter
-RECENTER = 10.0  # standard deviations of those that count, by which others far out must have moved the mean
-TINY = float(np.finfo(float).tiny)  # in the place of shares that are none next to those of other classes
-NEWTON_WORK = 2e8  # operations of one Hessian, below which nothing is worth thinking about
+HESSIAN_FOLD = 10.0  # the same for Hessians, in which squares of means are subtracted from squares
+SHIFT = 1.0  # rounding errors, in standard deviations, by which a centre may be off if no bias makes up for it
+SPAN_TOL = 1e-9  # relative gap in the span of wide data, at which it shows whether the span tells all of X
+TIGHTER = 1e-4  # factor of the gap to stop at, after a gap that turned out larger than it looked
+FAR_OUT = 1e5  # standard deviations, from which on samples far out are certain to spoil the coordinates
+RECENTER = 10.0  # standard deviations by which samples far out must have moved the mean of those that count
+TINY = float(np.finfo(float).tiny)  # takes the place of a share that rounds to zero beside other classes
+NEWTON_WORK = 2e8  # operations of one Hessian, below which Newton's method is always quick enough
 
 
 class Problem(NamedTuple):
-    """An objective for a theta on the host, in the engine's coordinates, and how to minimise it."""
+    """An objective for a theta on the host, in coordinates that suit the solver, and how to minimise it."""
 
     source: Samples
     objective: Objective
@@ -61,7 +61,7 @@ class Problem(NamedTuple):
     tighten: float = 1.0  # what the gap to stop at is multiplied by
 
     def unreduced(self, theta: np.ndarray) -> "Problem":
-        """The same with all features in place of the span of wide data, from a theta (n_x + 1, 1, k) of these on."""
+        """Pose the problem of all features, not of the span of wide data, from their theta (n_x + 1, 1, k) on."""
         source, objective, descends = self.columns, self.full, self.solver == "gd"
         if not descends:
             source, objective = _settled(source, objective)
@@ -73,20 +73,20 @@ class Problem(NamedTuple):
         return self._replace(source=source, objective=objective, start=start, **changed)
 
     def tightened(self, theta: np.ndarray) -> "Problem":
-        """The same to a smaller gap, from a theta (n_x + 1, 1, k) on, by Newton's method."""
+        """Ask for a smaller gap by Newton's method, from a theta (n_x + 1, 1, k) on."""
         return self._replace(start=theta, warm=True, solver="newton", tighten=TIGHTER * self.tighten)
 
     def widened(self, theta: np.ndarray) -> "Problem":
-        """The same computed in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
+        """Compute in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
         full = self.exact
         changed: dict[str, Any] = {"objective": full, "full": full, "source": full.source, "columns": full.source}
         return self._replace(start=theta, warm=True, **changed)
 
     def recentered(self, theta: np.ndarray, hessian: np.ndarray) -> "Problem | None":
-        """The same in coordinates of the samples that count at theta, which may be few where others lie far out.
+        """Take the coordinates from the samples that count at theta: if others lie far out, these may be few.
 
-        Their means and scales are weighted by the curvature of each sample, which is in the Hessian (p, p). None where
-        that changes nothing.
+        The curvature of each sample weights means and scales; the Hessian (p, p) holds it. None if that would change
+        nothing.
         """
         rows = theta.shape[0]
         here = self.coordinates
@@ -125,7 +125,7 @@ class Problem(NamedTuple):
         return bool((~near & (distance > 0.0) & (distance < np.inf)).any())
 
     def _of_those_that_count(self, theta: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN where it hides them."""
+        """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN if lost in rounding."""
         rows, k = theta.shape[0], theta.shape[2]
         S = hessian - self.objective.shift(k)[0]
         S = S if k == 1 else np.trace(S.reshape(rows, k, rows, k), axis1=1, axis2=3)
@@ -135,7 +135,7 @@ class Problem(NamedTuple):
 
     @property
     def exact(self) -> Objective:
-        """The objective of all features, in the widest float of the place: of X itself, not as a block rounds it."""
+        """The objective of all features in the widest float of the place, of X itself and not of rounded blocks."""
         place = self.given.place
         if self.source.dtype == place.widest and self.full is self.objective:
             return self.full
@@ -152,26 +152,26 @@ class Problem(NamedTuple):
         return null_log_likelihood(shares, bool(self.objective.free[-1, 0, 0]))
 
     def goal(self, options: Options) -> float:
-        """The relative gap that is asked for."""
+        """The relative gap that the user asks for, or the default."""
         return self.default_tolerance if options.tol is None else float(options.tol)
 
     def tolerance(self, options: Options) -> float:
-        """The relative gap to stop at; in the span of wide data, where steps cost little, a small one in any case."""
+        """The relative gap to stop at. It is always small in the span of wide data, where steps cost little."""
         tol = self.tighten * self.goal(options)
         return min(tol, SPAN_TOL) if isinstance(self.coordinates, Span) and self.solver != "gd" else tol
 
     @property
     def default_tolerance(self) -> float:
-        """Of the dtype that computes."""
+        """The relative gap for the dtype that computes, unless the user asks for another."""
         return TOL[self.source.dtype]
 
     def gradient_norm(self, gradient: Array) -> float:
-        """Of dJ/dw and dJ/db together, in the user's coordinates."""
+        """Norm of dJ/dw and dJ/db together, in the user's coordinates."""
         return float(np.linalg.norm(self.coordinates.gradient_of(as_host(gradient), self.user)))
 
 
 def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None) -> str:
-    """The one place that decides what "auto" means: a key of `solving.SOLVERS`."""
+    """Choose a solver, a key of `solving.SOLVERS`: the one place that decides what "auto" means."""
     parameters = (source.n_x + 1) * outputs
     if asked == "newton" and parameters > NEWTON_LIMIT:
         raise ValueError(
@@ -189,7 +189,7 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
 
 
 def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> Problem:
-    """The problem of fitting ``targets`` to ``source``; measures the spread of the features where that helps."""
+    """Pose the problem of fitting ``targets`` to ``source``; measure the spread of the features if that helps."""
     k = 1 if len(targets.classes) == 2 else len(targets.classes)
     if k > 1 and options.loss == "squared_error":
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
@@ -295,9 +295,9 @@ def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> P
 
 
 def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples, Coordinates]:
-    """The samples less the centre of the coordinates, and these with the centre as the dtype rounds it.
+    """Subtract the centre of the coordinates from the samples; return both, with the centre as its dtype rounds it.
 
-    Without a bias nothing makes up for that rounding: where it would show, they are computed with in float64.
+    Without a bias nothing makes up for that rounding: if it would show, the samples are computed in float64.
     """
     source = source.centered(inner.center)
     center = host_center(source)
@@ -317,7 +317,7 @@ def _objective(
     separable: bool,
     **folding: Any,
 ) -> Objective:
-    """The objective of one model, in coordinates of that scale; all of (n_x, 1) but ``moving`` (n_x,)."""
+    """Make the objective of one model; ``scale`` and ``penalty`` are (n_x, 1), ``moving`` is (n_x,)."""
     column = (source.n_x, 1, 1)
     return Objective(
         source,
@@ -332,7 +332,7 @@ def _objective(
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:
-    """Both with samples that are converted once: not centred where that would round them, for float32 hides a lot."""
+    """Convert the samples once, for all passes; leave float32 uncentred where centring would round it."""
     if objective.folded and source.dtype == "float32":
         settled = source.uncentered().settled()
         settled = settled if source.center is None else settled.centered(source.center)
@@ -344,12 +344,12 @@ def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]
 
 
 def _far(inner: Coordinates) -> float:
-    """The largest mean, in the scales of the features."""
+    """The largest mean of a feature, in units of its scale."""
     return float(np.max(np.abs(inner.center) / inner.scale))
 
 
 def start_of(problem: Problem, initial: Any) -> np.ndarray:
-    """theta (n_x + 1, 1, k) where the user wants to start."""
+    """The theta (n_x + 1, 1, k) at which the user wants to start."""
     assert isinstance(problem.coordinates, Coordinates), "a problem posed with a start is not reduced"
     w, b = _parameters(initial, problem.coordinates.scale.shape[0], problem.start.shape[2])
     return problem.coordinates.theta_of(w, b) * problem.objective.free
@@ -373,7 +373,7 @@ def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def log_odds(shares: np.ndarray) -> np.ndarray:
-    """The biases (..., k) that are the best for weights of zero, of shares of the classes (..., K), or the second's."""
+    """The best biases (..., k) beside weights of zero, for shares of all classes (..., K) or of the second class."""
     shares = np.concatenate([1.0 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
     logs = np.log(np.maximum(shares, TINY))
     return logs[..., 1:] - logs[..., :1] if logs.shape[-1] == 2 else logs - np.mean(logs, axis=-1, keepdims=True)

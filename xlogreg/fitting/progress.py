@@ -1,4 +1,4 @@
-"""Monitors of a solver, which may stop it before each step: callbacks, the line of progress, checkpoints, the clock."""
+"""Monitors, which may stop a solver before each step: callbacks, the progress line, checkpoints, the clock."""
 
 import itertools
 import math
@@ -17,11 +17,11 @@ from xlogreg.solvers.result import Clock, Monitor
 
 __all__ = ["ProgressLine", "State", "Watch"]
 
-SECONDS_BETWEEN = 0.1
+SECONDS_BETWEEN = 0.1  # least time between two states of the progress line
 
 
 class State:
-    """A fit at one iteration, before its update. Every value is fetched from the device when it is asked for.
+    """State of a fit at one iteration, before its update. Each value is fetched from the device when it is asked for.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class State:
 
 
 class ProgressLine:
-    """One line on standard error, redrawn at most ten times a second: tqdm's where it is installed."""
+    """A progress line on standard error, redrawn at most ten times a second; that of tqdm if it is installed."""
 
     def __init__(self, total: int) -> None:
         self.total, self.shown = total, 0.0
@@ -96,7 +96,7 @@ class ProgressLine:
             self.bar.update(iterations - self.bar.n)
 
     def close(self) -> None:
-        """End the line, also where an error or Ctrl-C ended the fit."""
+        """End the line, also if an error or Ctrl-C ended the fit."""
         if self.bar is None:
             sys.stderr.write("\n")
         else:
@@ -104,10 +104,10 @@ class ProgressLine:
 
 
 class Watch(NamedTuple):
-    """Who looks on."""
+    """The monitors of a fit."""
 
-    monitor: Monitor | None  # of the steps on all samples
-    clock: Clock | None  # looks at steps on subsets, too
+    monitor: Monitor | None  # called before steps on all samples
+    clock: Clock | None  # also watches the steps on subsets
 
     @classmethod
     def over(
@@ -118,7 +118,7 @@ class Watch(NamedTuple):
         checkpoint: Monitor | None,
         clock: Clock | None,
     ) -> "Watch":
-        """All of them; the first that says so ends the fit."""
+        """Combine all monitors; the first that returns a reason ends the fit."""
         shown = None if callback is None and line is None else _shown(problem, callback, line)
         present = [monitor for monitor in (checkpoint, shown, clock) if monitor is not None]
 
@@ -129,7 +129,7 @@ class Watch(NamedTuple):
 
 
 def _shown(problem: Problem, callback: Callable[[State], Any] | None, line: ProgressLine | None) -> Monitor:
-    count = itertools.count()  # over the stages of a solver
+    count = itertools.count()  # goes on over the stages of a solver
 
     def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
         state = State(

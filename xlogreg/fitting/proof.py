@@ -8,7 +8,7 @@ from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
-from xlogreg.solvers.existence import RANK, SLOPE, Existence, decide
+from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, decide
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.result import Result
@@ -17,21 +17,21 @@ from xlogreg.solvers.span import Span
 
 __all__ = ["LOOSE", "Known", "known_of"]
 
-INFERENCE_WORK = 2e9  # operations of the Hessian of all samples that a proof is worth unasked
-SETTLED = ("sampled-newton", "spectral-lbfgs", "batch")  # solvers whose own estimate of the gap ends them
-BATCH_WORK = 1e7  # operations of a Hessian, which each of many models is given
-PATIENCE = 10.0  # such works, up to which scores that do not rest are looked into
-LARGE = 1_000_000  # numbers of X, from which on float64 is avoided where float32 will do
-WELL_POSED = 1e4  # condition of a Hessian up to which rounding errors of float32 do not matter to a proof
-STEPS = 40  # of Newton's method, in which it shows whether there is a minimum
-FLAT = 1e-2  # of the cost without features: below, most samples are on the flat side of their loss
-DOUBTFUL = 1e8  # condition of a Hessian whose decrement is worth a proof
-LOOSE = 1e-9  # relative gap, above which a step is long enough for a decrement to mislead
-REST = 1e-22  # of the cost: gaps that are no more leave the curvature as it is, to eleven digits
+INFERENCE_WORK = 2e9  # operations of a Hessian of all samples that a proof is always worth
+SETTLED = ("sampled-newton", "spectral-lbfgs", "batch")  # solvers that stop by their own estimate of the gap
+BATCH_WORK = 1e7  # operations of a Hessian that a proof is worth for each of many models
+PATIENCE = 10.0  # times INFERENCE_WORK that a proof is worth if some scores have not come to rest
+LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
+WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
+STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
+FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
+DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
+LOOSE = 1e-9  # relative gap, above which a step is so long that the decrement may mislead
+REST = 1e-22  # of the cost: steps that gain no more than this change the curvature in no more than the eleventh digit
 
 
 class Known(NamedTuple):
-    """What is known at a theta, and the step that follows without a pass."""
+    """What is known at a theta, and the last step, which needs no pass."""
 
     at: np.ndarray
     here: Evaluation
@@ -52,7 +52,7 @@ class Known(NamedTuple):
 
 
 def known_of(problem: Problem, result: Result, tol: float) -> Known:
-    """The certificate; without a penalty also whether there is a minimum, where that costs no more than it is worth."""
+    """Find the certificate; without a penalty also whether there is a minimum, unless that costs too much."""
     objective, p = problem.objective, result.theta.size
     unpenalised = objective.loss.curvature is not None and not np.any(objective.l2 > 0)
     if not unpenalised or result.reason in ("time_limit", "diverged"):
@@ -80,14 +80,16 @@ def known_of(problem: Problem, result: Result, tol: float) -> Known:
 
 
 def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, Existence, int]:
-    """Whether there is a minimum, of which objective, and the passes.
+    """Decide whether there is a minimum; return the objective that was asked, the answer and the passes.
 
-    Of X as it was given, unless a well-posed problem shows it in float32.
+    The objective is that of X as it was given, unless a well-posed problem shows the answer in float32.
     """
     ended = result.reason in ("converged", "separated", "precision")
     exact = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
     if exact is not problem.objective and problem.source.m * problem.source.n_x > LARGE:
-        narrow = decide(problem.objective, result.theta, tol=tol, steps=0)
+        even = problem.source.effective_samples > 0.99 * problem.source.m
+        farthest = 1.0 if even else FARTHEST
+        narrow = decide(problem.objective, result.theta, tol=tol, steps=0, farthest=farthest)
         condition = np.inf if narrow.inverse is None else narrow.inverse.conditioning[0].condition
         small = narrow.gap <= tol * float(narrow.here.value[0]) or not ended
         if narrow.separation == "none" and narrow.design is None and condition <= WELL_POSED and small:
@@ -136,7 +138,7 @@ def _times(here: Evaluation, step: np.ndarray) -> np.ndarray:
 
 
 def _certified(problem: Problem, result: Result, tol: float) -> Known:
-    """What is known without a look for a minimum that may not exist."""
+    """Find the certificate, without the question whether there is a minimum."""
     objective, timed = problem.objective, result.reason == "time_limit"
     settled = result.reason in ("converged", "precision") and problem.solver in SETTLED
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
@@ -176,14 +178,14 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:
-    """Whether the decrement may mislead, as where samples lie far out: then the step has to prove the gap."""
+    """Whether the decrement may mislead, so that the step has to prove the gap: if samples lie far out, for example."""
     loose = tol > LOOSE or result.reason not in ("converged", "time_limit")
     loose = loose or float(here.value[0]) < -FLAT * problem.null
     return loose or inverse.conditioning[0].condition > DOUBTFUL or problem.source.dtype == "float32"
 
 
 def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inverse) -> float:
-    """The gap by the step of Newton's method, see `xlogreg.solvers.existence`; NaN where it proves none."""
+    """Bound the gap by the step of Newton's method, see `xlogreg.solvers.existence`; NaN if that proves nothing."""
     assert here.hessian is not None
     k = at.shape[2]
     if k > 1:  # constants over the classes change no score, and no penalty wants them

@@ -1,4 +1,4 @@
-"""Running the solver of a problem, and judging what it found."""
+"""Running the solver of a problem."""
 
 import contextlib
 import dataclasses
@@ -23,14 +23,14 @@ from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["centered", "largest_curvature", "solve"]
 
-POWER_STEPS = 30
-PROOFS = 5  # of convergence by gradients that are tried
+POWER_STEPS = 30  # of the power iteration, at most
+PROOFS = 5  # times that a fit is sent on because its Hessian does not confirm the gap
 
 
 def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Monitor | None = None) -> Result:
-    """Minimise; theta and the costs of the result are on the host.
+    """Minimise the objective of a problem; theta and the costs of the result are on the host.
 
-    ``began``: when the time limit began to count, by `time.perf_counter`. ``checkpoint``: looks on, too.
+    ``began``: when the time limit began to count, by `time.perf_counter`. ``checkpoint``: one more monitor.
     """
     line = ProgressLine(options.steps) if options.verbose else None
     clock = None if options.time_limit is None else Clock(began + options.time_limit)
@@ -156,7 +156,7 @@ def _second_order(problem: Problem, options: Options, watch: Watch, method: Any)
 
 
 def centered(result: Result) -> Result:
-    """The result of a softmax with scores that sum to zero: of all with the same probabilities the shortest."""
+    """Centre theta over the classes of a softmax: the shortest of all theta with the same probabilities."""
     if result.theta.shape[2] == 1:
         return result
     return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
@@ -172,11 +172,11 @@ SOLVERS = {
 
 
 def largest_curvature(objective: Objective, rng: np.random.Generator, clock: Clock | None = None) -> tuple[float, int]:
-    """L, the largest eigenvalue that the Hessian of J can have, and the passes that it took.
+    """Estimate L, the largest eigenvalue that the Hessian of J can have; return it and the passes that it took.
 
     The bound of the loss's curvature times the largest eigenvalue of [X; 1] [X; 1]' / s, plus l2; the
     eigenvalue by power iteration, from below to about one part in a thousand: gradient descent decreases
-    J for any rate under 2/L, so 1/L leaves room for that. Broken off when the clock says that no step will follow.
+    J for any rate under 2/L, so 1/L leaves room for that. Stops when the clock says that no step will follow.
     """
     V = rng.standard_normal((objective.inverse_scale.shape[0] + 1, 1, 1))
     largest, passes = 0.0, 0

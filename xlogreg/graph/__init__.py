@@ -1,6 +1,6 @@
 """The computation graph of the notes, for any expression.
 
-The names are imported when they are asked for: derivatives by slopes, which `import xlogreg` offers, need no graph.
+The names are imported at their first use: `import xlogreg` offers derivatives by slopes, and these need no graph.
 """
 
 import importlib

@@ -1,9 +1,10 @@
 """Pictures of a computation graph: text for a terminal, SVG for a notebook, without a library.
 
 The SVG is laid out as the notes' figure 1: inputs at the left, the output at the right, each box in the column of its
-depth; over it its value, of the forward pass, below it its derivative, of the backward pass. Within the columns boxes
-are moved towards the mean height of those they are joined to, from left to right and back again (the barycentre method
-of Sugiyama, Tagawa & Toda, 1981); a line that passes a column takes up room in it, so that it crosses no box.
+depth. The value of the forward pass stands above a box, the derivative of the backward pass below it. Within a column,
+boxes are moved towards the mean height of the boxes that they are joined to, from left to right and back again (the
+barycentre method of Sugiyama, Tagawa & Toda, 1981). A line that passes a column takes up room in it, so it crosses no
+box.
 """
 
 import html
@@ -16,27 +17,30 @@ from xlogreg.arrays.place import to_host
 
 __all__ = ["Box", "as_svg", "as_text", "text_of"]
 
-FEW = 3  # numbers of an array that are written out
-LONGEST = 40  # characters of a line of text
-HEIGHT, BETWEEN = 34, 60  # of a box, and between columns, in pixels
-ROW, LANE = 96, 26  # heights that a box, with its numbers, and a passing line take up
-CHARACTER = 8  # width of one
-SWEEPS = 12
-FORWARD, BACKWARD = "#1f4e9e", "#b3261e"
+FEW = 3  # most numbers of an array that are written out
+LONGEST = 40  # characters; longer text is cut
+HEIGHT = 34  # pixels of a box
+BETWEEN = 60  # pixels between columns of boxes
+ROW = 96  # pixels that a box takes up with its numbers
+LANE = 26  # pixels that a line takes up that passes a box
+CHARACTER = 8  # pixels, the width of one character
+SWEEPS = 12  # sweeps of the barycentre method; every other one goes from right to left
+FORWARD = "#1f4e9e"  # colour of the values: blue
+BACKWARD = "#b3261e"  # colour of the derivatives: red
 
 
 class Box(NamedTuple):
-    """One node of a graph, in words."""
+    """One node of a graph, as text."""
 
     name: str
-    expression: str  # in the names of other boxes; "" for what is given
+    expression: str  # in terms of the names of other boxes; "" for an input
     value: str
-    derivative: str  # "" where there is none
-    inputs: tuple[int, ...]  # which boxes, all of them before this one
+    derivative: str  # "" if there is none
+    inputs: tuple[int, ...]  # the numbers of the boxes that it is computed from, all of them before this one
 
 
 def text_of(value: Any) -> str:
-    """A number, a tiny array by value, others by shape."""
+    """Write a number or a tiny array as its value, and any other array as its shape."""
     if math.prod(getattr(value, "shape", ())) > FEW or 0 in getattr(value, "shape", ()):
         return f"array{tuple(value.shape)}"
     values = value if type(value) is float else to_host(value).tolist()
@@ -46,11 +50,11 @@ def text_of(value: Any) -> str:
 def _nested(values: Any, digits: int) -> str:
     if isinstance(values, list):
         return f"[{', '.join(_nested(value, digits) for value in values)}]"
-    return f"{values + 0.0:.{digits}g}"  # 0, not -0
+    return f"{values + 0.0:.{digits}g}"  # adding 0.0 turns -0 into 0
 
 
 def as_text(boxes: Sequence[Box], left_out: int) -> str:
-    """A table: names, expressions and values downwards, in the order of the forward pass, derivatives upwards."""
+    """Draw a table: downwards the names, expressions and values of the forward pass, upwards the derivatives."""
     rows = [(f"{box.name} = {box.expression}".removesuffix(" = "), box.value, _derivative(box)) for box in boxes]
     backward = "backward, upwards" if any(box.derivative for box in boxes) else ""
     rows = [("forward, downwards", "value", backward), *rows]
@@ -62,7 +66,7 @@ def as_text(boxes: Sequence[Box], left_out: int) -> str:
 
 
 def as_svg(boxes: Sequence[Box], left_out: int) -> str:
-    """A drawing, on white."""
+    """Draw a graph as SVG, on a white background."""
     joints, lines = _joints(boxes)
     y = _heights(joints, lines)
     widths = [0.0] * (1 + max(joint.column for joint in joints))
@@ -73,7 +77,7 @@ def as_svg(boxes: Sequence[Box], left_out: int) -> str:
         widths[joint.column] = max(widths[joint.column], CHARACTER * longest + 24)
     left = [BETWEEN / 2 + sum(widths[:column]) + BETWEEN * column for column in range(len(widths))]
     top = min(y.values()) - ROW / 2 - (28 if left_out else 0)
-    width = max(left[-1] + widths[-1] + BETWEEN / 2, 48 * CHARACTER)  # the longest line of words around the boxes
+    width = max(left[-1] + widths[-1] + BETWEEN / 2, 48 * CHARACTER)  # room for the longest text around the boxes
     height = max(y.values()) + ROW / 2 + 28 - top
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -109,7 +113,7 @@ def as_svg(boxes: Sequence[Box], left_out: int) -> str:
 
 
 class Joint(NamedTuple):
-    """Where lines meet: a box, or the place where the lines from one pass a column."""
+    """A point where lines meet: a box, or the place where the lines from one box pass a column."""
 
     column: int
     box: int
@@ -117,7 +121,7 @@ class Joint(NamedTuple):
 
 
 def _joints(boxes: Sequence[Box]) -> tuple[list[Joint], list[tuple[Joint, Joint]]]:
-    """The joints, boxes first, in their order, and the lines between those of neighbouring columns."""
+    """Find the joints (boxes first, in their order), and the lines between joints of neighbouring columns."""
     joints: list[Joint] = []
     for number, box in enumerate(boxes):
         joints.append(Joint(1 + max((joints[i].column for i in box.inputs), default=-1), number, False))
@@ -131,7 +135,7 @@ def _joints(boxes: Sequence[Box]) -> tuple[list[Joint], list[tuple[Joint, Joint]
 
 
 def _heights(joints: Sequence[Joint], lines: Sequence[tuple[Joint, Joint]]) -> dict[Joint, float]:
-    """The height of the middle of each joint."""
+    """Find the height of the middle of each joint, in pixels."""
     columns: dict[int, list[Joint]] = {}
     for joint in joints:
         columns.setdefault(joint.column, []).append(joint)
@@ -154,7 +158,7 @@ def _heights(joints: Sequence[Joint], lines: Sequence[tuple[Joint, Joint]]) -> d
 
 
 def _spaced(wanted: dict[Joint, float], now: dict[Joint, float]) -> dict[Joint, float]:
-    """As near to the heights wanted as the room that each joint takes allows: in their order, right on average."""
+    """Place joints as near to the wanted heights as their room allows, in the wanted order and with the wanted mean."""
     order, placed, bottom = sorted(wanted, key=lambda joint: (round(wanted[joint], 3), now[joint])), {}, -math.inf
     for joint in order:
         room = LANE if joint.passing else ROW

@@ -1,15 +1,15 @@
-"""The operations of a computation graph: how each is computed, and the rule of its derivative, as a table.
+"""A table of the operations of a computation graph: how each is computed, and the rule of its derivative.
 
-By the chain rule, what a node y = f(u, v) of a graph adds to the derivatives of the output is du = dy df/du and dv = dy
-df/dv (notes 1.8): two functions of dy, y, u and v for each operation. They may have the shape that u and v are
-broadcast to.
+By the chain rule, a node y = f(u, v) of a graph adds du = dy df/du and dv = dy df/dv to the derivatives of the output
+(notes 1.8). These are two functions of dy, y, u and v for each operation. Their results may have the shape that u and v
+are broadcast to.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np  # for the arithmetic of shapes alone: values are in the namespace that they come with
+import numpy as np  # for the arithmetic of shapes only: values are computed in their own namespace
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from xlogreg.arrays.place import Array
@@ -36,15 +36,15 @@ def _product(u: tuple[int, ...], v: tuple[int, ...]) -> None:
 class Operation(NamedTuple):
     """An operation y = f(u, v), or y = f(u), as data."""
 
-    text: str  # how it is written
+    text: str  # the expression, with {} for each operand
     value: Callable[..., Array]  # xp, u, v -> y
     du: Callable[..., Array]  # xp, dy, y, u, v -> dy times the derivative of y with respect to u
     dv: Callable[..., Array] | None = None  # the same for v
-    fits: Callable[..., Any] = np.broadcast_shapes  # shapes of u and v -> an error where they do not fit
+    fits: Callable[..., Any] = np.broadcast_shapes  # raises an error if the shapes of u and v do not fit
 
 
 def _share(xp: Any, u: Array, v: Array) -> Array:
-    """Slope of maximum(u, v) by u: 1 where u is larger, 0 where v is, 1/2 where they are equal, as from both sides."""
+    """Slope of maximum(u, v) by u: 1 where u is larger, 0 where v is larger, 1/2 (the mean) where they are equal."""
     return (xp.astype(u > v, u.dtype) + xp.astype(u >= v, u.dtype)) / 2.0
 
 
@@ -91,7 +91,7 @@ OPERATIONS = {
 
 
 def reduction(name: str, shape: tuple[int, ...], axis: int | tuple[int, ...] | None, keepdims: bool) -> Operation:
-    """The sum or the mean of an array of that shape over those axes."""
+    """Make the operation that takes the sum or the mean of an array of this shape over these axes."""
     axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
     kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
     count = float(math.prod(shape[i] for i in axes)) if name == "mean" else 1.0

@@ -1,9 +1,9 @@
-"""Numerical derivatives: the slope dy/dx = Δy / Δx of the notes (1.5), and gradients checked by it.
+"""Numerical derivatives: the slope dy/dx = Δy / Δx of the notes (1.5), and a check of gradients against it.
 
-A derivative is the slope of a function: how much y changes for a small change of x, divided by that change. Taken from
-x - h to x + h it is off by h^2 f'''/6, so that a small h is good, and by rounding, some eps |y| / h, so that a large
-one is. The step h = eps^(1/3) max(1, |x|) balances the two (Dennis & Schnabel, *Numerical Methods for Unconstrained
-Optimization*, 1983, 5.6); eps is the precision of the dtype, and two thirds of its digits are right.
+A derivative is the slope of a function: how much y changes for a small change of x, divided by that change. The slope
+from x - h to x + h has an error of h^2 f'''/6, which calls for a small h, and a rounding error of some eps |y| / h,
+which calls for a large h. The step h = eps^(1/3) max(1, |x|) balances the two (Dennis & Schnabel, *Numerical Methods
+for Unconstrained Optimization*, 1983, 5.6). eps is the precision of the dtype; two thirds of its digits are then right.
 """
 
 import math
@@ -26,22 +26,22 @@ def slope(f: Callable[[Any], Any], x: float | Array, step: float | None = None) 
     Parameters
     ----------
     f : callable
-        Gets x as a float or as a new array like x, and gives a number or an array. Of an array x each y may depend on
-        the x in its own place only.
+        Takes x as a float or as a new array like x, and returns a number or an array. If x is an array, each y may
+        depend only on the x in the same position.
     x : float or array of real numbers
     step : float, optional
-        eps^(1/3) max(1, abs x) by default, eps that of the dtype of x: 6e-6 in float64. Where f computes in less than
-        the dtype of x has, or changes within less than that, say which.
+        Default: eps^(1/3) max(1, abs x), with the eps of the dtype of x: 6e-6 in float64. Give a step if f computes in
+        a lower precision than that dtype, or if f changes within less than the default step.
 
     Returns
     -------
     float or array
-        Where f puts its own.
+        In the library and on the device of the results of f.
 
     Raises
     ------
     TypeError, ValueError
-        If x is no real number, or the step not positive.
+        If x is not real, or if the step is not positive.
 
     Examples
     --------
@@ -58,25 +58,25 @@ def slope(f: Callable[[Any], Any], x: float | Array, step: float | None = None) 
 
 
 class Coordinate(NamedTuple):
-    """One number that the function depends on, and both its derivatives."""
+    """One number that the function depends on, with its derivative from the gradient and from differences."""
 
-    argument: int  # which of those after `gradient`
-    position: tuple[int, ...]  # where in it
-    derivative: float  # as the gradient has it
-    slope: float  # as differences have it
+    argument: int  # number of the argument after `gradient`, counted from 0
+    position: tuple[int, ...]  # index into the argument
+    derivative: float  # from the gradient
+    slope: float  # from differences
     error: float
 
 
 @dataclass(frozen=True, repr=False)
 class GradientCheck:
-    """How far a gradient is from the slopes of its function; true where it agrees, prints as a sentence.
+    """The result of `check_gradients`: true if the gradient agrees with the slopes; prints as a sentence.
 
     Attributes
     ----------
     errors : tuple of float or array
-        Relative error of each coordinate, shaped as the arguments are and where they live.
+        Relative error of each coordinate, in the shapes and on the devices of the arguments.
     worst : Coordinate
-        That of the largest error: ``argument``, ``position``, ``derivative``, ``slope``, ``error``.
+        The coordinate of the largest error: ``argument``, ``position``, ``derivative``, ``slope``, ``error``.
     tolerance : float
     """
 
@@ -86,7 +86,7 @@ class GradientCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether no error exceeds the tolerance, or is NaN."""
+        """Whether no error exceeds the tolerance, and none is NaN."""
         return self.worst.error <= self.tolerance
 
     def __bool__(self) -> bool:
@@ -111,33 +111,37 @@ def check_gradients(
     """Compare an analytic gradient with slopes of its function, coordinate by coordinate.
 
     The error of a coordinate x with derivative g and slope s is abs(g - s) / max(abs g, abs s, d), d = eps^(1/3)
-    max(1, abs J) / max(1, abs x). A derivative smaller than d is too small to tell: the rounding of J alone puts some
-    eps^(1/3) d into s, so that it is measured by d; one of 0 is no special case. 1 stands for the usual size of x and
-    of J, as in Dennis & Schnabel 1983, 7.2: scale what is much smaller.
+    max(1, abs J) / max(1, abs x). A derivative smaller than d cannot be checked to its own precision, because the
+    rounding of J alone adds some eps^(1/3) d to s. Its error is therefore relative to d; a derivative of 0 is no
+    special case. The 1 stands for the usual size of x and of J, as in Dennis & Schnabel 1983, 7.2: scale x or J if they
+    are much smaller.
 
     Parameters
     ----------
     function : callable
         ``J = function(*at)``, a number or an array of one element.
     gradient : callable
-        ``gradient(*at)``: the derivative shaped as ``at``; for several arguments a tuple of them, in their order.
+        ``gradient(*at)``: the derivative in the shape of ``at``; for several arguments, a tuple in their order.
     *at : float or array of real numbers
-        Where: w, or W, b, ... None of them is written into; each coordinate takes two calls of the function.
+        The point to check at: w, or W, b, ... Nothing is written into them. Each coordinate takes two calls of the
+        function.
     tolerance : float, optional
-        The largest error of a gradient that passes; 10 eps^(1/3) by default, 6e-5 in float64 and 5e-2 in float32. eps
-        is the coarsest of the arguments and of J.
+        The largest error of a gradient that passes. Default: 10 eps^(1/3), which is 6e-5 in float64 and 5e-2 in
+        float32. eps is the largest of those of the arguments and of J.
     step : float, optional
-        eps^(1/3) max(1, abs x) by default, for each coordinate.
+        Default: eps^(1/3) max(1, abs x), for each coordinate.
 
     Returns
     -------
     GradientCheck
-        True or false as it passes, so that ``assert check_gradients(...)`` is a test; the errors of all coordinates.
+        True if the gradient passes, so that ``assert check_gradients(...)`` is a test. It holds the errors of all
+        coordinates.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no real number, J no scalar, or the gradient not shaped as the arguments.
+        If an argument is not real, if J is not a single number, or if the gradient does not have the shapes of the
+        arguments.
 
     Examples
     --------
@@ -180,7 +184,7 @@ def check_gradients(
 
 
 def _slopes(function: Callable[..., Any], at: tuple[Any, ...], argument: int, step: Any) -> Any:
-    """Slopes of J by each coordinate of one argument, shaped as it."""
+    """Slopes of J by each coordinate of one argument, in its shape."""
 
     def along(x: Any) -> float:
         return _scalar(function(*at[:argument], x, *at[argument + 1 :]))
@@ -198,10 +202,10 @@ def _slopes(function: Callable[..., Any], at: tuple[Any, ...], argument: int, st
 
 
 def _worst(argument: int, g: np.ndarray, s: np.ndarray, error: np.ndarray) -> list[Coordinate]:
-    """The coordinate of the largest error in one argument; none where it is empty."""
+    """List the coordinate of the largest error in one argument; the list is empty if the argument is."""
     if not error.size:
         return []
-    index = np.unravel_index(np.argmax(error), error.shape)  # that of the first NaN, if there is one
+    index = np.unravel_index(np.argmax(error), error.shape)  # argmax finds the first NaN, if there is one
     return [Coordinate(argument, tuple(int(i) for i in index), *(float(array[index]) for array in (g, s, error)))]
 
 
@@ -216,7 +220,7 @@ def _scalar(value: Any) -> float:
 
 
 def _epsilon(value: Any) -> float:
-    """Distance from 1 to the next larger number of that dtype."""
+    """Distance from 1 to the next larger number, in the dtype of ``value``."""
     return sys.float_info.epsilon if type(value) is float else float(array_namespace(value).finfo(value.dtype).eps)
 
 
@@ -227,7 +231,7 @@ def _step(x: Any, epsilon: float, step: float | None) -> Any:
 
 
 def _at_least_one(x: Any) -> Any:
-    """max(1, |x|), the size that x is measured by."""
+    """Compute max(1, |x|), the size that steps and errors are relative to."""
     if isinstance(x, float):
         return max(1.0, abs(x))
     xp = array_namespace(x)
@@ -241,7 +245,7 @@ def _positive(value: Any, name: str) -> float:
 
 
 def as_real(value: Any, name: str) -> Any:
-    """A number as a float, an array of real floats as it is, one of whole numbers or of bool as one of floats."""
+    """Turn a number into a float, and an array of integers or bools into floats; leave real floats as they are."""
     if isinstance(value, numbers.Real):
         return float(value)
     kind = dtype_name(value) if is_array(value) else ""

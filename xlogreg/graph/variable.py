@@ -1,12 +1,12 @@
 """A computation graph: derivatives of any expression by the chain rule, backwards (notes 1.7 to 1.9).
 
 An expression of variables is a graph: J = 3(a + bc) is made of u = bc, v = a + u and J = 3v. The forward pass computes
-the values, from the inputs to the output, each as it is written. The backward pass goes from J back to the inputs:
-dJ/dv = 3, dJ/du = dJ/dv dv/du = 3, dJ/db = dJ/du du/db = 3c. Each of its steps needs the derivative of one operation
-only: `xlogreg.graph.operations` has them, as a table. As in the notes, the derivative of the output with respect to
-``var`` is called ``dvar``.
+the values, from the inputs to the output, while the expression is written. The backward pass goes from J back to the
+inputs: dJ/dv = 3, dJ/du = dJ/dv dv/du = 3, dJ/db = dJ/du du/db = 3c. Each of its steps needs the derivative of one
+operation only: `xlogreg.graph.operations` is a table of them. As in the notes, the derivative of the output with
+respect to ``var`` is called ``dvar``.
 
-Nothing in a fit depends on this: for logistic regression `xlogreg.gradients` has the result, written out by hand.
+No fit uses this module: for logistic regression, `xlogreg.gradients` has the result, written out by hand.
 """
 
 import itertools
@@ -22,11 +22,11 @@ from xlogreg.graph.slopes import as_real
 
 __all__ = ["Variable", "exp", "log", "maximum", "sigmoid"]
 
-SHOWN = 200  # nodes in a picture
+SHOWN = 200  # most nodes in a picture
 
 
 def _binary(symbol: str) -> tuple[Callable[..., "Variable"], Callable[..., "Variable"]]:
-    """An operator with a variable on its left, and with one on its right only."""
+    """Make the two methods of an operator: for a variable on its left, and for a variable on its right only."""
     operation = OPERATIONS[symbol]
     return lambda self, other: _apply(operation, self, other), lambda self, other: _apply(operation, other, self)
 
@@ -36,36 +36,37 @@ class Variable:
     """A node of a computation graph: a value, and how it was computed (notes 1.7, 1.8).
 
     Variables, numbers and arrays make new variables: by ``+ - * / ** @``, by the functions `exp`, `log`, `maximum` and
-    `sigmoid` of this module, element by element, with broadcasting, and by the methods `sum`, `mean` and ``T``. Prints
-    as a table of the forward and the backward pass; in a notebook it draws itself.
+    `sigmoid` of this module, element by element, with broadcasting, and by the methods `sum`, `mean` and ``T``. A
+    variable prints as a table of the forward and the backward pass; in a notebook it draws itself.
 
     Parameters
     ----------
     value : float or array of real numbers
-        Of any library; numbers become floats. It is not copied: leave it as it is while the graph is in use.
+        A number becomes a float; an array may be of any library. It is not copied: do not change it while the graph is
+        in use.
     name : str, optional
-        `backward` gives the derivatives with respect to variables with a name. One without is a constant, just as
-        numbers and arrays in an expression are.
+        `backward` gives the derivatives with respect to variables with a name. A value without a name is a constant,
+        like the numbers and arrays in an expression.
 
     Attributes
     ----------
     value, name
     shape : tuple of int
-        That of the value; () for numbers.
+        Shape of the value; () for numbers.
     operation, inputs
-        The step that made it, and of which variables; None and () for what was given.
+        The operation that made the variable, and the variables that it was made from; None and () for an input.
 
     Raises
     ------
     TypeError, ValueError
-        If the value or the name is of another kind; from operators, if shapes do not fit, or arrays live in
+        If the value or the name is of the wrong kind. Operators raise them if shapes do not fit, or if arrays live in
         different places.
 
     Notes
     -----
     The left operand may be an array of NumPy, CuPy, PyTorch or JAX. An array of array-api-strict at the left refuses
-    all that it does not know: there write ``Variable(array) + v``. Where the operands of `maximum` are equal, each
-    has the slope 1/2, which is what a two-sided difference gives.
+    variables: write ``Variable(array) + v`` instead. Where the operands of `maximum` are equal, each has the slope 1/2,
+    like a two-sided difference.
 
     Examples
     --------
@@ -78,7 +79,7 @@ class Variable:
     >>> J.backward()
     {'da': 3.0, 'db': 6.0, 'dc': 9.0}
 
-    Steps that have names show all of it:
+    If the steps have names, too, the table shows the whole computation:
 
     >>> u = (b * c).named("u")
     >>> v = (a + u).named("v")
@@ -97,9 +98,9 @@ class Variable:
     operation: Operation | None = field(default=None, kw_only=True)
     inputs: tuple["Variable", ...] = field(default=(), kw_only=True)
     number: int = field(default_factory=itertools.count().__next__, init=False)  # in the order of creation
-    varies: bool = field(default=False, init=False)  # whether anything with a name is in it
+    varies: bool = field(default=False, init=False)  # whether it, or a variable that it depends on, has a name
 
-    __array_ufunc__ = None  # NumPy and CuPy leave the operators to us
+    __array_ufunc__ = None  # NumPy and CuPy leave the operators to this class
 
     def __post_init__(self) -> None:
         if self.operation is None:
@@ -122,39 +123,39 @@ class Variable:
 
     @property
     def T(self) -> "Variable":
-        """Rows and columns, the last two axes, exchanged."""
+        """Transpose: exchange rows and columns, the last two axes."""
         return _apply(OPERATIONS["T"], self)
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
-        """Sum over an axis, or several, or all."""
+        """Sum over one axis, several axes, or all."""
         return _apply(reduction("sum", self.shape, axis, keepdims), self)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
-        """Mean over an axis, or several, or all."""
+        """Mean over one axis, several axes, or all."""
         return _apply(reduction("mean", self.shape, axis, keepdims), self)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the value; () for numbers."""
+        """Shape of the value; () for numbers."""
         return tuple(getattr(self.value, "shape", ()))
 
     def named(self, name: str) -> "Variable":
-        """The same step with a name: go on with what this returns."""
+        """Return the same step with a name; use the returned variable from then on."""
         return replace(self, name=name)
 
     def backward(self) -> dict[str, Any]:
-        """Derivatives of this variable, a single number, by all with a name that it was computed from, and by itself.
+        """Derivatives of this variable, a single number, with respect to all named variables in it, itself included.
 
         Returns
         -------
         dict of str to float or array
-            "dvar" for each ``var``, in the order of their creation: floats for numbers, arrays like its value for
-            arrays, new ones. Nothing is kept in the graph, so calling it again gives the same.
+            "dvar" for each ``var``, in the order of creation: a float for a number, a new array like the value for an
+            array. Nothing is kept in the graph, so a second call gives the same.
 
         Raises
         ------
         ValueError
-            If this is not a single number, if nothing has a name, or two variables have the same.
+            If this is not a single number, if no variable has a name, or if two variables have the same name.
         """
         if math.prod(self.shape) != 1:
             raise ValueError(f"backward needs a single number, not shape {self.shape}: take its sum or its mean first")
@@ -187,7 +188,7 @@ def log(v: Any) -> Variable:
 
 
 def maximum(u: Any, v: Any) -> Variable:
-    """The larger of each two."""
+    """The larger of u and v, element by element."""
     return _apply(OPERATIONS["maximum"], u, v)
 
 
@@ -197,7 +198,7 @@ def sigmoid(z: Any) -> Variable:
 
 
 def _apply(operation: Operation, *operands: Any) -> Variable:
-    """One step of the forward pass."""
+    """Take one step of the forward pass: apply an operation to its operands."""
     inputs = tuple(one if isinstance(one, Variable) else Variable(one) for one in operands)
     operation.fits(*(one.shape for one in inputs))
     value = _compute(operation.value, *(one.value for one in inputs))
@@ -205,7 +206,7 @@ def _apply(operation: Operation, *operands: Any) -> Variable:
 
 
 def _compute(function: Callable[..., Any], *values: Any) -> Any:
-    """function(xp, *values) where the arrays live, numbers taken along; a float of floats alone."""
+    """Call function(xp, *values) where the arrays live, and move floats there; floats alone give a float."""
     arrays = [value for value in values if type(value) is not float]
     place = place_of(arrays[0]) if arrays else HOST
     for other in map(place_of, arrays[1:]):
@@ -222,7 +223,7 @@ def _compute(function: Callable[..., Any], *values: Any) -> Any:
 
 
 def _forward(output: Variable) -> list[Variable]:
-    """The nodes that an output depends on, constants left out, each after its inputs: as they were computed."""
+    """List the nodes that an output depends on, without constants, in the order of computation: inputs first."""
     found, waiting = {output}, [output]
     while waiting:  # no recursion: graphs may be deep
         new = {one for one in waiting.pop().inputs if one.varies} - found
@@ -232,11 +233,11 @@ def _forward(output: Variable) -> list[Variable]:
 
 
 def _backward(nodes: list[Variable]) -> Iterator[tuple[Variable, Any]]:
-    """Each node, the last of them first, with the derivative of the last by it: the chain rule."""
+    """Yield each node, the last first, with the derivative of the last node by it, from the chain rule."""
     output = nodes[-1].value
     totals = {nodes[-1]: _compute(lambda xp, y: xp.ones_like(y), output)}
     for node in reversed(nodes):
-        dy = totals.pop(node)  # complete, since all that use the node came before
+        dy = totals.pop(node)  # complete: all nodes that use this one came before
         yield node, dy
         if node.operation is None:
             continue
@@ -248,7 +249,7 @@ def _backward(nodes: list[Variable]) -> Iterator[tuple[Variable, Any]]:
 
 
 def _like(value: Any, derivative: Any) -> Any:
-    """Summed where broadcasting repeated the value: a float, or a new array of its shape and dtype."""
+    """Sum a derivative over what broadcasting repeated: a float, or a new array of the shape and dtype of the value."""
     if type(derivative) is float:
         return derivative
     place, shape = place_of(derivative), () if type(value) is float else value.shape
@@ -260,7 +261,7 @@ def _like(value: Any, derivative: Any) -> Any:
 
 
 def _boxes(output: Variable) -> tuple[list[Box], int]:
-    """What a picture shows of a graph: the nodes next to the output, and how many were left out."""
+    """Make the boxes of a picture from the last nodes up to the output; count the nodes that are left out."""
     nodes = _forward(output)
     shown = nodes[-SHOWN:]
     scalar = math.prod(output.shape) == 1

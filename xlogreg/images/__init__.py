@@ -1,4 +1,4 @@
-"""Pictures as columns of numbers (notes 1.1, 2.9): flattened and back, from a folder, from the course's files.
+"""Pictures as columns of numbers (notes 1.1, 2.9): flatten, unflatten, and load from folders or the course's files.
 
 >>> import numpy as np, xlogreg
 >>> from xlogreg import images

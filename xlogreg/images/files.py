@@ -1,6 +1,6 @@
-"""Picture files, read with distrust: which files a folder holds for each class, and each of them as a square of RGB.
+"""Find the picture files of each class in a folder, and read each file, without trust in it, as a square of RGB.
 
-Needs Pillow (the extra "images"), of which only the decoders of `FORMATS` are asked, and nothing is set.
+This needs Pillow (the extra "images"). Only its decoders of `FORMATS` are used, and no setting of it is changed.
 """
 
 import io
@@ -20,15 +20,17 @@ from xlogreg.inputs.files import open_regular, printable
 
 __all__ = ["Skipped", "find_pictures", "need_pillow", "read_pictures"]
 
-OLDEST = 13  # of Pillow: before, the tags of a small TIFF, or of EXIF data, could all ask for the same megabytes
+# major version of Pillow; in older versions, all tags of a small TIFF, or of EXIF data, could claim the same megabytes
+OLDEST = 13
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-MOST_PIXELS = 2**26  # of a picture, by its header: 8192 x 8192, which take 200 MB once they are decoded
-MOST_BYTES = 2**28  # of a file
-MOST_SCANS = 100  # of a progressive JPEG, each of them a pass over all of its pixels; libtiff has the same limit
+MOST_PIXELS = 2**26  # most pixels of a picture by its header: 8192 x 8192, which take 200 MB when decoded
+MOST_BYTES = 2**28  # largest size of a file
+MOST_SCANS = 100  # most scans of a progressive JPEG; each is a pass over all pixels. libtiff has the same limit
 MOST_THREADS = 8  # each holds one decoded picture at a time
-DRAFT = 2  # a JPEG is decoded at a half, a quarter or an eighth, as long as that is so many times the size wanted
-ORIENTATION = 0x0112
-TURNS = {  # EXIF 2.32, section 4.6.4: what makes a picture upright
+# a JPEG is decoded at a half, a quarter or an eighth if that is at least this many times as large as the wanted size
+DRAFT = 2
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {  # the turn that makes a picture upright, by its orientation (EXIF 2.32, section 4.6.4)
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -40,14 +42,14 @@ TURNS = {  # EXIF 2.32, section 4.6.4: what makes a picture upright
 # a marker of a JPEG that is neither a stuffed byte, nor a restart, nor the start of the file
 MARKER = re.compile(rb"\xff+([\x02-\xcf\xd9-\xfe])")
 END, SCAN = b"\xd9", b"\xda"
-IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave, beside hidden files
+IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # entries that file managers leave, in addition to hidden ones
 
 Item = TypeVar("Item")
-SECONDS_BETWEEN = 0.1  # of two states of the line of progress
+SECONDS_BETWEEN = 0.1  # between two updates of the line of progress
 
 
 class Skipped(NamedTuple):
-    """A file that is not used, and why; prints as one line."""
+    """A file that is not used, and the reason; prints as one line."""
 
     file: Path
     reason: str
@@ -57,7 +59,7 @@ class Skipped(NamedTuple):
 
 
 def need_pillow() -> Any:
-    """The module PIL.Image."""
+    """Import the module PIL.Image; raise an error that says how to install it if it is missing or too old."""
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
@@ -69,15 +71,15 @@ def need_pillow() -> Any:
 
 
 def find_pictures(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
-    """The files below each subfolder, by its name and in order; and what else there is, and why it is not used.
+    """Find the files below each subfolder, in order, by its name; and all other entries, with the reason to skip them.
 
-    No link to a folder is followed, and a link to a file only if that lies below ``folder``, too. Hidden files and
-    what file managers leave are passed over.
+    A link to a folder is not followed. A link to a file is followed only if the file lies below ``folder``, too. Hidden
+    files, and files that file managers leave, are passed over.
 
     Raises
     ------
     OSError
-        Where there is no folder to read.
+        If there is no folder to read.
     """
     found: dict[str, list[Path]] = {}
     skipped: list[Skipped] = []
@@ -129,16 +131,16 @@ def read_pictures(files: Sequence[Path], size: int, progress: bool = False) -> t
     ----------
     files : sequence of Path (m,)
     size : int
-        Pixels a side; see `xlogreg.images.load_folder` for how a picture comes to it.
+        Pixels a side; `xlogreg.images.load_folder` says how a picture is scaled to it.
     progress : bool
-        Whether to show how many are done.
+        Whether to show how many pictures are done.
 
     Returns
     -------
     pictures : ndarray (m, size, size, 3), uint8
-        All 0 where there is none.
+        All 0 for a file without a usable picture.
     reasons : list of str (m,)
-        Why there is none; "" where there is.
+        Why a file has no usable picture; "" if it has one.
     """
     Image = need_pillow()
     pictures = np.zeros((len(files), size, size, 3), dtype=np.uint8)
@@ -146,13 +148,13 @@ def read_pictures(files: Sequence[Path], size: int, progress: bool = False) -> t
     def read(number: int) -> str:
         try:
             pictures[number] = _square(_content(files[number]), size)
-        except Exception as error:  # of Pillow, which strangers' bytes can make raise anything
+        except Exception as error:  # the bytes of strangers can make Pillow raise any error
             return _reason(error)
         return ""
 
     pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1), "xlogreg-pictures")
     try:
-        with warnings.catch_warnings():  # of the process: set and lifted here, not in its threads
+        with warnings.catch_warnings():  # filters belong to the process: set them here, not in its threads
             warnings.filterwarnings("ignore", module="PIL")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             reasons = pool.map(read, range(len(files)))
@@ -162,7 +164,7 @@ def read_pictures(files: Sequence[Path], size: int, progress: bool = False) -> t
 
 
 def _content(path: Path) -> bytes:
-    """Of a regular file, without waiting for somebody to write into a pipe."""
+    """Read the bytes of a regular file; never wait for somebody to write into a pipe."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MOST_BYTES:
@@ -174,7 +176,7 @@ def _content(path: Path) -> bytes:
 
 
 def _square(data: bytes, size: int) -> np.ndarray:
-    """The picture in a file (size, size, 3)."""
+    """Decode the bytes of a file to a picture (size, size, 3)."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -197,12 +199,12 @@ def _square(data: bytes, size: int) -> np.ndarray:
 
 
 def _in_colour(picture: Any) -> Any:
-    """In RGB, or in RGBA where something of it is transparent."""
+    """Convert a picture to RGB, or to RGBA if parts of it are transparent."""
     from PIL import Image
 
     if picture.mode.startswith("I;16"):
         grey = np.asarray(picture)
-        # the high byte, as Pillow reads colours of 16 bits; what is transparent shows the white below it
+        # keep the high byte, as Pillow does for colours of 16 bits; transparent pixels show the white below them
         grey = np.where(grey == picture.info.get("transparency", -1), 255, grey >> 8)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if picture.mode in ("I", "F"):
@@ -213,12 +215,12 @@ def _in_colour(picture: Any) -> Any:
 def _orientation(picture: Any) -> Any:
     try:
         return picture.getexif().get(ORIENTATION)
-    except Exception:  # a damaged note beside the picture is no reason to lose it
+    except Exception:  # damaged EXIF data are no reason to lose the picture
         return None
 
 
 def _count_scans(data: bytes) -> int:
-    """How many scans a JPEG has, up to the end that its decoder sees."""
+    """Count the scans of a JPEG, up to the end marker at which its decoder stops."""
     count, place = 0, 2
     while (marker := MARKER.search(data, place)) is not None and marker[1] != END:
         count += marker[1] == SCAN
@@ -232,7 +234,7 @@ def _reason(error: Exception) -> str:
 
 
 def counting(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
-    """The items, counted in one line on standard error: tqdm's where it is installed."""
+    """Yield the items, and count them in one line on standard error; tqdm draws the line if it is installed."""
     try:
         from tqdm.auto import tqdm
     except ImportError:

@@ -1,4 +1,4 @@
-"""Pictures in memory as columns of numbers, and back."""
+"""Load pictures into memory, and turn them into columns of numbers and back."""
 
 import dataclasses
 import math
@@ -27,13 +27,13 @@ class Pictures:
     ----------
     pictures : ndarray (m, h, w, 3), uint8
     Y : ndarray (1, m) of str
-        The class of each.
+        The class of each picture.
     files : tuple of Path (m,)
-        Where each is from.
+        The file of each picture.
     classes : tuple of str (K,)
-        Their names, in order.
+        The names of the classes, in order.
     skipped : tuple of Skipped
-        Each with its `file` and the `reason`.
+        The files that are not used, each with its `file` and the `reason`.
     """
 
     pictures: np.ndarray
@@ -54,23 +54,23 @@ class Pictures:
         return f"Pictures({m} of {h} x {w}: {counts}{more}; {len(self.skipped)} skipped)"
 
     def take(self, chosen: np.ndarray) -> "Pictures":
-        """Some of the pictures, by number, as copies."""
+        """Copy some of the pictures, chosen by number."""
         files = tuple(self.files[number] for number in chosen.tolist())
         return dataclasses.replace(self, pictures=self.pictures[chosen], Y=self.Y[:, chosen], files=files)
 
 
 def flatten(pictures: Any) -> Array:
-    """Samples of any shape as columns, ``pictures.reshape(m, -1).T`` (notes 2.9).
+    """Turn samples of any shape into columns, ``pictures.reshape(m, -1).T`` (notes 2.9).
 
     Parameters
     ----------
     pictures : array (m, h, w, c), or (m, ...)
-        Of any library.
+        An array of any library.
 
     Returns
     -------
     array (h w c, m)
-        Without a copy where the library and the layout allow it. Samples are contiguous, as `fit` reads them best.
+        Not copied if the library and the layout allow it. Each sample is contiguous, which suits `fit` best.
 
     Examples
     --------
@@ -87,14 +87,14 @@ def flatten(pictures: Any) -> Array:
 
 
 def unflatten(X: Any, shape: Sequence[int]) -> Array:
-    """Columns as what they were before `flatten`.
+    """Turn columns back into the samples that they were before `flatten`.
 
     Parameters
     ----------
     X : array (n_x, m)
-        Samples, or weights w (n_x, k), which are as many pictures.
+        Samples, or weights w (n_x, k), which become k pictures.
     shape : sequence of int
-        Of one of them, such as (64, 64, 3).
+        The shape of one sample, such as (64, 64, 3).
 
     Returns
     -------
@@ -103,7 +103,7 @@ def unflatten(X: Any, shape: Sequence[int]) -> Array:
     Raises
     ------
     ValueError
-        For a shape of other than n_x numbers.
+        If the shape does not hold n_x numbers.
 
     Examples
     --------
@@ -119,38 +119,38 @@ def unflatten(X: Any, shape: Sequence[int]) -> Array:
 
 
 def load_folder(path: str | os.PathLike, size: int = 64, *, strict: bool = False, progress: bool = False) -> Pictures:
-    """The pictures in a folder that has one subfolder for each class.
+    """Load the pictures in a folder that has one subfolder for each class.
 
-    Files are known by their content, not by their names: PNG, JPEG, BMP, GIF, WebP and TIFF, of which the first frame
-    is taken. Each is turned as its EXIF data say, brought to RGB (16 bits to 8; what is transparent onto white), and
-    scaled as a whole to a square, whatever its proportions: nothing is cut off. Scaled by area-weighted bilinear
-    interpolation; large JPEGs are decoded at a half, a quarter or an eighth first.
+    The format of a file is known from its content, not from its name: PNG, JPEG, BMP, GIF, WebP or TIFF. Only the first
+    frame is used. Each picture is turned as its EXIF data say, converted to RGB (16 bits to 8, transparent parts to
+    white), and scaled as a whole to a square, whatever its proportions: nothing is cut off. Scaling is by area-weighted
+    bilinear interpolation; large JPEGs are first decoded at a half, a quarter or an eighth.
 
     Parameters
     ----------
     path : path of a folder
-        Its subfolders are the classes, and may have subfolders, which are searched, too. Links are followed to files
-        in the folder only. Hidden files are passed over, and what file managers leave.
+        Its subfolders are the classes; subfolders of these are searched, too. Only links to files in the folder are
+        followed. Hidden files, and files that file managers leave, are passed over.
     size : int
         Pixels a side.
     strict : bool
         Whether a file that is not used is an error, not an entry in ``skipped``.
     progress : bool
-        Whether to show how many are done.
+        Whether to show how many pictures are done.
 
     Returns
     -------
     Pictures
-        In the order of the classes, and of their files by name.
+        Sorted by class, and within a class by the name of the file.
 
     Raises
     ------
     ValueError
-        Where there are not two classes with pictures in them.
+        If there are not two or more classes, each with pictures; with ``strict``, if any file is not used.
     OSError
-        Where there is no folder to read.
+        If there is no folder to read.
     ImportError
-        Without Pillow.
+        If Pillow is missing or too old.
     """
     if not isinstance(size, numbers.Integral) or isinstance(size, bool) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, 1 or more, not {size!r}")
@@ -172,7 +172,7 @@ def load_folder(path: str | os.PathLike, size: int = 64, *, strict: bool = False
     labels = [files[number][0] for number in kept]
     for name in sorted(found.keys() - set(labels)):
         raise ValueError(f"the folder {name!r} holds no picture that can be read{_first_in(folder / name, skipped)}")
-    for number, source in enumerate(kept):  # in place: a copy would take the memory of all of them once more
+    for number, source in enumerate(kept):  # move in place: a copy would take the memory of all pictures again
         if number != source:
             pictures[number] = pictures[source]
     own = tuple(files[number][1] for number in kept)
@@ -185,16 +185,16 @@ def _first_in(folder: Path, skipped: list[Skipped]) -> str:
 
 
 def load_h5(path: str | os.PathLike) -> Pictures:
-    """The pictures in a file of the course: ``train_set_x`` or ``test_set_x``, ``..._set_y`` and ``list_classes``.
+    """Load the pictures in a file of the course: ``train_set_x`` or ``test_set_x``, ``..._set_y`` and ``list_classes``.
 
     Raises
     ------
     ValueError
-        For a file that does not hold these, and nothing else of the kind.
+        If the file does not hold these, or if it holds both ``train_set_x`` and ``test_set_x``.
     OSError
-        Where there is no file to read.
+        If there is no file to read.
     ImportError
-        Without h5py (the extra "h5").
+        If h5py (the extra "h5") is not installed.
     """
     try:
         import h5py
@@ -208,7 +208,7 @@ def load_h5(path: str | os.PathLike) -> Pictures:
         try:
             with h5py.File(file, "r") as content:
                 pictures, numbers_of, classes = _sets(content)
-        except Exception as error:  # of h5py, which a damaged file can make raise anything
+        except Exception as error:  # a damaged file can make h5py raise any error
             expect_memory(error, f"reading {os.fspath(path)!r}")
             said = printable(" ".join(str(error).split()))
             raise ValueError(f"{os.fspath(path)!r} is no file of pictures as the course has them: {said}") from None
@@ -218,7 +218,7 @@ def load_h5(path: str | os.PathLike) -> Pictures:
 
 
 def _sets(content: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Pictures (m, h, w, 3), the number of the class of each (m,), and the names of the classes."""
+    """Read pictures (m, h, w, 3), the number of the class of each (m,), and the names of the classes."""
     parts = [f"{part}_set_" for part in ("train", "test") if f"{part}_set_x" in content]
     if len(parts) != 1:
         raise ValueError(f"expected train_set_x or test_set_x, found {', '.join(content) or 'nothing'}")

@@ -1,1 +1,1 @@
-"""What an answer says about the population."""
+"""Statistics that tell what a fit says about the population."""

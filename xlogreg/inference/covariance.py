@@ -14,7 +14,7 @@ __all__ = ["covariance", "null_log_likelihood"]
 
 
 def null_log_likelihood(shares: np.ndarray, bias: bool) -> float:
-    """Mean log-likelihood of a model without features: the shares (K,) of the classes, or equal ones without a bias."""
+    """Mean log-likelihood of a model without features: it has the class shares (K,), or equal ones without a bias."""
     if not bias:
         return -math.log(len(shares))
     *others, most = sorted(shares.tolist())
@@ -25,20 +25,20 @@ def null_log_likelihood(shares: np.ndarray, bias: bool) -> float:
 def covariance(
     objective: Objective, coordinates: Coordinates | Span, inverse: Inverse | None, outputs: int, converged: bool
 ) -> np.ndarray | str:
-    """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or why there is none.
+    """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or the reason why there is none.
 
-    The inverse of the Fisher information s H, H the Hessian of the mean log loss (McCullagh & Nelder 1989,
-    section 4.4). For a softmax that of the parameters centred over the classes.
+    It is the inverse of the Fisher information s H, where s is the sum of the weights and H the Hessian of the mean
+    log loss (McCullagh & Nelder 1989, section 4.4). For a softmax, the parameters are centred over the classes.
 
     Parameters
     ----------
     objective : Objective
     coordinates : Coordinates or Span
-        Those of its parameters.
+        Coordinates of the objective's parameters.
     inverse : Inverse or None
-        Of the Hessian of all samples at the optimum.
+        Inverse of the Hessian of all samples at the optimum.
     outputs : int
-        k, of each sample.
+        Number k of outputs of each sample.
     converged : bool
     """
     if np.any(objective.l2 > 0):

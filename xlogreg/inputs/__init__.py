@@ -1,1 +1,1 @@
-"""What the user hands in, checked once and nowhere below."""
+"""Checks of what the user hands in; they are made once, here, and nowhere below."""

@@ -1,4 +1,4 @@
-"""Files of strangers are opened with distrust, and ours are written whole or not at all; text is made printable."""
+"""Open files of unknown origin safely, write files whole or not at all, and make text printable."""
 
 import contextlib
 import errno
@@ -14,14 +14,14 @@ __all__ = ["expect_file", "expect_folder", "open_regular", "printable", "write_a
 
 
 def open_regular(path: str | os.PathLike) -> IO[bytes]:
-    """Open a regular file to read bytes; never wait for somebody to write into a pipe.
+    """Open a regular file to read bytes; never wait for another process to write into a pipe.
 
     Raises
     ------
     OSError
         If there is no file to read.
     ValueError
-        If it is a pipe or a device.
+        If the path is a pipe or a device.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -34,13 +34,13 @@ def open_regular(path: str | os.PathLike) -> IO[bytes]:
 
 
 def expect_file(path: str | os.PathLike) -> None:
-    """Refuse to read what is no regular file: a pipe would be waited for, and a device be read for ever."""
+    """Raise if the path is no regular file: reading would wait for a pipe, and read a device for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{os.fspath(path)} is no regular file; pipes and standard input are not supported yet")
 
 
 def expect_folder(path: Path) -> None:
-    """That there is a folder to write the file into: before the work is done, not after."""
+    """Raise, before any work is done, if the file could not be written: no folder to hold it, or a folder itself."""
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     if path.is_dir():
@@ -49,13 +49,13 @@ def expect_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """A file beside ``path`` to write into, which takes its place once it is whole and on disk, or vanishes."""
+    """Open a file beside ``path`` to write into; it replaces ``path`` once it is whole and on disk, or is deleted."""
     target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
     if target.is_dir() or not target.name:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", os.fsdecode(path))
-    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # 255 bytes at the most
+    aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # a name may have 255 bytes
     try:
         with open(aside, "xb") as file:
             yield file
@@ -67,7 +67,7 @@ def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # the new name is on disk once its folder is, which may be one that nobody may read
+    if os.name == "posix":  # the new name is on disk once its folder is; we may lack the right to read that folder
         with contextlib.suppress(OSError):
             folder = os.open(target.parent, os.O_RDONLY)
             try:
@@ -77,7 +77,7 @@ def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 
 def printable(text: str) -> str:
-    """In one line, and without what a terminal acts on: characters that are not printable are escaped.
+    """Escape characters that are not printable, so that the text is one line and cannot control a terminal.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What the user hands in: validation of X, Y and weights, and labels <-> targets.
+"""Checks of the labels and weights that the user hands in, and the encoding of labels as targets.
 
-Every error names the argument, what came and what is right. Nothing below this file checks again.
+Every error names the argument, the value that came and the value that is right. Nothing below this file checks again.
 """
 
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ SOFT = "; of probabilities use targets='probabilities'"
 
 
 class Targets(NamedTuple):
-    """Y as the engine takes it."""
+    """Targets in the form that the engine takes."""
 
     Y: Array  # (1, m) in {0, 1} or [0, 1]; (1, m) class numbers where `numbers`; else (K, m) probabilities
     classes: np.ndarray  # the user's labels, in order
@@ -39,12 +39,15 @@ class Targets(NamedTuple):
 
 
 def as_targets(Y: Any, m: int, samples: str) -> Array:
-    """Labels, one-hot columns or probabilities of m samples, unchanged (k, m)."""
+    """Return labels, one-hot columns or probabilities of m samples in the shape (k, m), with unchanged values."""
     return _shaped(as_array(Y, "Y", text=True), m, samples)
 
 
 def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, complete: bool = True) -> Targets:
-    """Labels or probabilities for an X of that shape as `Targets` on the place of Y; of all classes if ``complete``."""
+    """Encode labels or probabilities, for an X of that shape, as `Targets` on the place of Y.
+
+    If ``complete``, Y holds all samples, so that each class must have some.
+    """
     one_of("targets", kind, TARGETS)
     m, n_x = shape[::-1] if samples == "columns" else shape
     Y = as_array(Y, "Y", text=kind == "labels")
@@ -67,7 +70,7 @@ def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, comp
 
 
 def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
-    """The numbers of labels in a model's classes (1, m), on the place of Y; refuses labels it does not have."""
+    """Return the class numbers (1, m) of labels, on the place of Y; refuse labels that the model does not have."""
     Y = as_targets(Y, m, samples)
     xp = array_namespace(Y)
     text = isinstance(Y, np.ndarray) and Y.dtype.kind in "US"
@@ -87,7 +90,7 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     for number, label in enumerate(classes.tolist()):
         # labels are whole numbers, also where they came as bools or floats
         wanted = label if text else float(label) if floats else int(label)
-        if reach is not None and not reach.min <= wanted <= reach.max:  # which some libraries would wrap around
+        if reach is not None and not reach.min <= wanted <= reach.max:  # some libraries would wrap it around
             continue
         same = wanted == Y
         numbers = numbers + number * xp.astype(same, xp.int32)
@@ -101,7 +104,7 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
 
 
 def encode_truth(Y: Any, shape: tuple[int, int], samples: str, classes: np.ndarray, kind: str) -> Targets:
-    """Labels or probabilities, as ``kind`` says, to judge a model of these classes by; for an X of that shape."""
+    """Encode labels or probabilities, as ``kind`` says, to judge a model of these classes on an X of that shape."""
     if kind == "labels":
         numbers = encode_known(Y, shape[0 if samples == "rows" else 1], samples, classes)
         return Targets(numbers, classes, len(classes) > 2, True)
@@ -112,7 +115,7 @@ def encode_truth(Y: Any, shape: tuple[int, int], samples: str, classes: np.ndarr
 
 
 def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:
-    """sample_weight as an array (1, m), or None; of all samples if ``complete``, so that some must be above 0."""
+    """Return sample_weight as an array (1, m), or None; if ``complete``, for all samples: some must be above 0."""
     if weight is None:
         return None
     weight = as_row(weight, m)
@@ -126,7 +129,7 @@ def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:
 
 
 def as_row(weight: Any, m: int) -> Array:
-    """sample_weight as an array (1, m) of numbers."""
+    """Return sample_weight as an array (1, m) of numbers."""
     weight = as_array(weight, "sample_weight")
     if tuple(weight.shape) not in ((m,), (1, m)):
         raise ValueError(f"sample_weight must have the shape ({m},), one for each sample; got {tuple(weight.shape)}")
@@ -135,7 +138,7 @@ def as_row(weight: Any, m: int) -> Array:
 
 
 def total_of(weight: Array | None, m: int) -> float:
-    """Sum of the sample weights, in the dtype that is computed in; m without."""
+    """Sum the sample weights in the widest float of their place; without weights, the sum is m."""
     if weight is None:
         return float(m)
     place = place_of(weight)
@@ -150,7 +153,7 @@ def total_of(weight: Array | None, m: int) -> float:
 
 
 def erased_class(targets: Targets, weight: Array) -> int | None:
-    """Number of a class whose samples all have weight zero; both arguments on one place."""
+    """Number of a class whose samples all have weight zero, or None; both arguments are on one place."""
     xp = array_namespace(targets.Y)
     for number in range(len(targets.classes)):
         if targets.numbers:
@@ -165,7 +168,7 @@ def erased_class(targets: Targets, weight: Array) -> int | None:
 
 
 def _refuse_nonfinite(values: Array, name: str) -> None:
-    """Of (k, m): says how many are not finite, and of which sample the first is."""
+    """Raise if any of the values (k, m) is not finite; say how many are not, and which sample has the first."""
     xp = array_namespace(values)
     if bool(xp.all(xp.isfinite(values))):
         return
@@ -178,7 +181,7 @@ def _refuse_nonfinite(values: Array, name: str) -> None:
 
 
 def _shaped(Y: Array, m: int, samples: str) -> Array:
-    """Y as (k, m)."""
+    """Return Y in the shape (k, m)."""
     xp = array_namespace(Y)
     expected = f"({m},), (1, {m}) or (K, {m})" if samples == "columns" else f"({m},), ({m}, 1) or ({m}, K)"
     if Y.ndim == 1 and Y.shape[0] == m:
@@ -223,7 +226,7 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
             raise ValueError(f"Y has no sample of class {absent[0]}: that row of its one-hot columns is all 0")
         return _from_values(classes, class_numbers(Y))
     low, high = xp.min(Y), xp.max(Y)
-    if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes without sorting
+    if bool(xp.all(xp.logical_or(low == Y, high == Y))):  # two classes need no sorting
         edges = [_as_label(low)] if bool(low == high) else [_as_label(low), _as_label(high)]
         return _from_values(np.asarray(edges, dtype=_label_dtype(Y)), high == Y, complete)
     values = xp.sort(xp.unique_values(Y))  # the standard leaves the order open
@@ -231,7 +234,7 @@ def _from_labels(Y: Array, complete: bool = True) -> Targets:
     if place_of(Y).offers("int64"):
         found = xp.unique_inverse(Y)
         numbers = xp.take(xp.argsort(xp.argsort(found.values)), xp.reshape(found.inverse_indices, (-1,)))
-    else:  # which is what unique_inverse would answer in
+    else:  # unique_inverse would return int64
         numbers = sum(xp.astype(values[i] < Y, xp.int32) for i in range(values.shape[0]))
     return _from_values(classes, xp.reshape(numbers, (1, -1)))
 

@@ -1,6 +1,6 @@
-"""Arrays as the user hands them in: X as a matrix of numbers; what is refused, and why.
+"""Checks of arrays that the user hands in: X must be a matrix of numbers, and some kinds of arrays are refused.
 
-Every error names the argument, what came and what is right.
+Every error names the argument, the value that came and the value that is right.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ REFUSED: dict[Callable[[Any], bool], str] = {
 
 
 def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array:
-    """X as an array of numbers (n_x, m), or (m, n_x) for samples="rows": itself if it is one already."""
+    """Return X as an array of numbers (n_x, m), or (m, n_x) for samples="rows"; X itself if it is one already."""
     one_of("samples", samples, SAMPLES)
     expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
     axis = 0 if samples == "rows" else 1
@@ -57,13 +57,13 @@ def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array
 
 
 def computing_dtype(X: Array) -> str:
-    """float32 for float32 and for types of 8 and 16 bits, which only store; float64 for all others."""
+    """Return "float32" for float32 and for types of 8 and 16 bits, which are for storage only; else "float64"."""
     name = dtype_name(X)
     return "float32" if name.startswith(("float32", "float8")) or name.endswith(("int8", "16")) else "float64"
 
 
 def as_array(value: Any, name: str, text: bool = False) -> Array:
-    """The value as an array of numbers, or of strings where ``text`` is allowed: itself if it is one already."""
+    """Return the value as an array of numbers, or of strings if ``text``; the value itself if it is one already."""
     value = value if name == "X" else column_values(value, name)
     _refuse(value, name)
     if is_array(value) and not isinstance(value, (np.ndarray, np.generic)):
@@ -72,7 +72,7 @@ def as_array(value: Any, name: str, text: bool = False) -> Array:
     else:
         try:
             array = np.asarray(value)
-        except (ValueError, TypeError) as error:  # torch raises the latter where Python asks for elements
+        except (ValueError, TypeError) as error:  # torch raises TypeError where Python asks for elements
             raise ValueError(f"{name} is ragged or otherwise no array: {error}") from None
         if array.dtype == object or (array.dtype.kind in "US" and not isinstance(value, np.ndarray)):
             array = _of_one_type(np.asarray(value, dtype=object), array, name, text)
@@ -91,7 +91,7 @@ def _refuse(value: Any, name: str) -> None:
 
 
 def _of_one_type(objects: np.ndarray, array: np.ndarray, name: str, text: bool) -> np.ndarray:
-    """Strings as an array of them, numbers as one of numbers; not what NumPy makes of a number among strings."""
+    """Convert objects to an array of strings or of numbers; refuse a mix, which NumPy would turn into strings."""
     kinds = {type(item) for item in objects.flat}
     if all(issubclass(kind, str) for kind in kinds):
         return array.astype(str)

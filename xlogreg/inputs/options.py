@@ -1,4 +1,4 @@
-"""The options of a fit that are not arrays: checked once, here, in the user's words."""
+"""Options of a fit that are not arrays; they are checked once, here, and errors use the user's words."""
 
 import math
 import numbers
@@ -21,12 +21,12 @@ TARGETS = ("labels", "probabilities")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options as handed to `xlogreg.fit`; creating one checks them.
+    """Options as handed to `xlogreg.fit`; creating an object checks them.
 
     Raises
     ------
     ValueError, TypeError
-        Naming the option, what came and what is right.
+        If an option is wrong; the message names the option, the value that came and the value that is right.
     """
 
     solver: str = "auto"
@@ -77,7 +77,7 @@ class Options:
 
     @property
     def steps(self) -> int:
-        """How many steps a solver may take at most."""
+        """Largest number of steps that a solver may take."""
         return self.max_iter or MAX_ITER[self.solver]
 
 
@@ -89,7 +89,7 @@ def options_of_models(
     tol: float | None,
     rng: int | np.random.Generator,
 ) -> list[Options]:
-    """Those of models that differ in their penalty."""
+    """Make the options of models that differ in their penalty only."""
     try:
         given = np.asarray(l2s)
         penalties = np.ravel(given.astype(np.float64)).tolist() if given.dtype.kind in "iufO" else None
@@ -106,7 +106,7 @@ def options_of_models(
 
 
 def dtype_option(dtype: Any) -> str | None:
-    """The option dtype as "float32" or "float64": a name, or a dtype of any library."""
+    """Return the option dtype as "float32" or "float64"; the user may give a name, or a dtype of any library."""
     if dtype is None:
         return None
     # a name; np.dtype has .name, np.float32 has __name__, torch.float32 only prints
@@ -123,7 +123,7 @@ def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str
         raise TypeError(f"{name} must be {wanted}, not {shown(value)}")
     try:
         finite = math.isfinite(value)
-    except OverflowError:  # of an integer or a fraction that no float holds
+    except OverflowError:  # an integer or a fraction is too large for a float
         finite = False
     if not finite or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} must be {wanted}, not {shown(value)}")

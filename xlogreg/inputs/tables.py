@@ -1,6 +1,6 @@
-"""Tables as people have them: the frames of pandas, polars and Arrow as plain columns of numbers with names.
+"""Tables of pandas, polars and Arrow, read as plain columns of numbers with names.
 
-Known by the module of their class, so that none of these libraries is imported here.
+A table is recognised by the module of its class, so that none of these libraries is imported here.
 """
 
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from xlogreg.exceptions import expect_memory
 
 __all__ = ["column_values", "is_collection", "is_nullable", "listed", "numbers_of", "open_table", "split_table"]
 
-ALIGNMENT = 64  # bytes, of a cache line
-NUMBERS = (Real, np.bool_, Decimal)  # of Python and of NumPy
+ALIGNMENT = 64  # bytes of a cache line
+NUMBERS = (Real, np.bool_, Decimal)  # types of numbers in Python and NumPy
 
 
 class Library(NamedTuple):
-    """How to read the tables of a library."""
+    """Functions that read the tables of a library."""
 
-    frames: tuple[str, ...]  # names of its classes with several columns
+    frames: tuple[str, ...]  # names of the library's classes with several columns
     names: Callable[[Any], list]
     column: Callable[[Any, int], Any]  # table, number of the column
     kind: Callable[[Any], str]  # column -> "number", "bool", or what else it holds
     numbers: Callable[[Any], np.ndarray]  # column of numbers or bools -> floats or bools, NaN where a value is missing
     values: Callable[[Any], tuple[np.ndarray, int]]  # any column -> values, and how many are missing
-    # table, numbers of its columns in order -> its numbers (m, n) without a copy; None where there are none
+    # table, column numbers in order -> values (m, n) without a copy; None where that is not possible
     whole: Callable[[Any, list[int]], np.ndarray | None] = lambda table, order: None
 
 
 def numbers_of(objects: np.ndarray) -> np.ndarray | None:
-    """Objects that are all numbers, in the dtype that NumPy gives a list of them; None where some are not."""
+    """Convert objects that are all numbers, to the dtype that NumPy gives a list of them; None if some are not."""
     if not all(issubclass(kind, NUMBERS) for kind in {type(item) for item in objects.flat}):
         return None
     return np.asarray(objects.tolist())
@@ -51,8 +51,8 @@ def _pandas_numbers(column: Any) -> np.ndarray:
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     if column.dtype.kind in "iu" and column.dtype.itemsize == 8 and not column.isna().any():
-        return column.to_numpy(dtype=column.dtype.numpy_dtype)  # which floats might round
-    return column.to_numpy(dtype="float64", na_value=np.nan)  # nullable, or of Arrow
+        return column.to_numpy(dtype=column.dtype.numpy_dtype)  # floats might round these integers
+    return column.to_numpy(dtype="float64", na_value=np.nan)  # the dtype is nullable, or one of Arrow
 
 
 def _pandas_whole(table: Any, order: list[int]) -> np.ndarray | None:
@@ -78,7 +78,7 @@ def _polars_numbers(column: Any) -> np.ndarray:
     if str(column.dtype) in ("Int128", "UInt128"):
         column = column.cast(float)
     values = column.to_numpy()
-    return values.astype(np.float64) if values.dtype == object else values  # decimals, or bools some of them null
+    return values.astype(np.float64) if values.dtype == object else values  # decimals, or bools with nulls
 
 
 def _arrow_kind(column: Any) -> str:
@@ -98,7 +98,7 @@ def _arrow_values(column: Any) -> tuple[np.ndarray, int]:
     if column.null_count == 0 and (kind == "bool" or kind.startswith(("int", "uint", "float", "double", "halffloat"))):
         return _arrow_numbers(column), 0
     if column.null_count == 0 and len(column) and kind in ("string", "large_string"):
-        coded = column.dictionary_encode()  # each text becomes one of Python's only once
+        coded = column.dictionary_encode()  # so that each text becomes a Python string only once
         chunks = getattr(coded, "chunks", [coded])
         texts, numbers = chunks[-1].dictionary.to_pylist(), [chunk.indices.to_numpy() for chunk in chunks]
         return np.asarray(texts)[np.concatenate(numbers)], 0
@@ -135,7 +135,7 @@ FRAMES = {
 
 
 def _known_as(value: Any) -> tuple[Library | None, str, str]:
-    """The library of a frame or of a column, its name, and that of the class there; subclasses count as their bases."""
+    """Find the library of a frame or column, its name, and the name of the class; subclasses count as their bases."""
     for base in type(value).__mro__[:-1]:
         name = base.__module__.partition(".")[0]
         if name in FRAMES:
@@ -144,22 +144,22 @@ def _known_as(value: Any) -> tuple[Library | None, str, str]:
 
 
 def is_collection(value: Any) -> bool:
-    """Whether it is an array or a frame of dask, which is computed block by block when it is asked for."""
+    """Whether the value is an array or a frame of dask, which dask computes block by block when asked."""
     names = {base.__module__.partition(".")[0] for base in type(value).__mro__[:-1]}
     return "dask" in names and hasattr(type(value), "to_delayed")
 
 
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
-    """The numbers of a table (m, n_x) and the names of its columns; X itself and None where it is no table.
+    """Return the numbers of a table (m, n_x) and the names of its columns; X itself and None if it is no table.
 
-    In the order of the ``wanted`` names, where there are any.
+    If there are ``wanted`` names, the columns have their order.
 
     Raises
     ------
     TypeError
-        Naming the columns that hold no numbers; for a collection of dask.
+        If columns hold no numbers (the message names them), or for a collection of dask.
     ValueError
-        Naming the columns that lack values, have one name, are missing or not wanted.
+        If columns lack values, share a name, are missing or are not wanted; the message names them.
     """
     library, module, name = _known_as(X)
     kind = f"{module}.{name}"
@@ -170,7 +170,7 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     if name == "LazyFrame":
         raise TypeError(f"X is a {kind}, which holds no numbers yet: use X.collect()")
     if name not in library.frames:
-        return X, None  # one column, of which NumPy makes one axis
+        return X, None  # a single column, which NumPy turns into one axis
     if samples != "rows":
         raise ValueError(f"X is a {kind}, whose samples are its rows: use samples='rows'")
     names = [str(name) for name in library.names(X)]
@@ -193,7 +193,8 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
         titles = (f"the column {name!r} of X" for name in names)
         found = _joined([_converted(library.numbers, *pair) for pair in zip(columns, titles, strict=True)])
     with np.errstate(all="ignore"):
-        sums = np.sum(found, axis=0)  # of which one is NaN where a value is; no column is looked at twice without need
+        # the sum of a column is NaN if one of its values is; so only those columns are searched
+        sums = np.sum(found, axis=0)
     lacking = {names[number]: np.isnan(found[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
     lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
     if lacking:
@@ -203,10 +204,10 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Columns side by side (m, n), each contiguous; they are forgotten one by one, so that few are held twice."""
+    """Join columns side by side (m, n), each contiguous; release them one by one, so that few are held twice."""
     dtype, shape = np.result_type(*(part.dtype for part in parts)), (len(parts), len(parts[0]))
     memory = np.empty(shape[0] * shape[1] * dtype.itemsize + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT  # where it lies decides how it is added up, and so the last bits
+    begin = -memory.ctypes.data % ALIGNMENT  # the address decides the order of additions, and so the last bits
     joined = memory[begin : begin + len(memory) - ALIGNMENT].view(dtype).reshape(shape)
     for number in range(len(parts)):
         joined[number] = parts[number]
@@ -215,14 +216,14 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def is_nullable(Y: Any) -> bool:
-    """Whether it is a column of pandas, or a frame of one, of integers or bools of which some could be missing."""
+    """Whether Y is a pandas column, or a frame of one, of integers or bools with a dtype that allows missing values."""
     dtypes = getattr(Y, "dtypes", None) if _known_as(Y)[1] == "pandas" else None
     kinds = np.asarray(dtypes, dtype=object).ravel().tolist()
     return len(kinds) == 1 and not isinstance(kinds[0], np.dtype) and getattr(kinds[0], "kind", "O") in "biu"
 
 
 def split_table(Ys: Any) -> list[Any] | None:
-    """The columns of a table, each a target of one model; None where it is no table."""
+    """Return the columns of a table, each the targets of one model; None if it is no table."""
     library, _, name = _known_as(Ys)
     if library is None or name not in library.frames:
         return None
@@ -230,7 +231,7 @@ def split_table(Ys: Any) -> list[Any] | None:
 
 
 def column_values(Y: Any, name: str) -> Any:
-    """The values of a column of a table, for Y and sample_weight; Y itself where it is none.
+    """Return the values of a column or a frame, for Y and sample_weight; Y itself if it is neither.
 
     Raises
     ------
@@ -258,7 +259,7 @@ def column_values(Y: Any, name: str) -> Any:
 def _converted(convert: Callable[[Any], Any], column: Any, name: str) -> Any:
     try:
         return convert(column)
-    except Exception as error:  # each library has its own for what has no counterpart in NumPy
+    except Exception as error:  # each library raises its own error for types that NumPy lacks
         expect_memory(error, f"reading {name}")
         kind = getattr(column, "dtype", getattr(column, "type", type(column).__name__))
         raise TypeError(f"{name} is of {kind}, which cannot be read: {str(error).partition(chr(10))[0]}") from None
@@ -275,5 +276,5 @@ def _refuse_other(names: list[str], wanted: tuple[str, ...]) -> None:
 
 
 def listed(items: list[str]) -> str:
-    """The first of them, and how many there are besides."""
+    """List the first items, and say how many more there are."""
     return ", ".join(items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")

@@ -1,1 +1,1 @@
-"""The equations of the notes: pure functions of arrays, which name no library."""
+"""Equations of the notes, as pure functions of arrays that name no array library."""

@@ -5,8 +5,8 @@ k = 1 for two classes (sigmoid) and k = K for K classes (softmax); W (n_x, k), b
 of the cost with respect to ``var`` is ``dvar``. Z, A and Y may carry leading axes (several models at
 once): the classes are always the last axis but one, the samples the last.
 
-Pure functions of arrays: the namespace, the device and the dtype come from the arguments, nothing
-is written into, and no value on a device is turned into a Python number, so everything here runs
+These are pure functions of arrays: the namespace, the device and the dtype come from the arguments, no
+argument is changed, and no value on a device is turned into a Python number. So everything here runs
 under ``jax.jit`` and on a remote worker unchanged.
 """
 
@@ -60,7 +60,7 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
     Parameters
     ----------
     Z : array (..., k, m)
-        Scores. The result is (...): for Z (k, m) an array of no axes, left on its device.
+        Scores. The result has the shape (...): for Z (k, m), it is an array without axes, left on its device.
     Y : array, broadcastable to Z
     loss : {"log_loss", "cross_entropy", "squared_error"}
 
@@ -75,7 +75,7 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
 
 
 def backward(X: Array, dZ: Array, dtype: Any = None) -> tuple[Array, Array]:
-    """Linear part of the backward pass, sums over the samples: X dZ' (n_x, k), sum dZ (k, 1)."""
+    """Linear part of the backward pass, as sums over the samples: X dZ' (n_x, k), sum dZ (k, 1)."""
     return X @ dZ.T, array_namespace(X).sum(dZ, axis=-1, keepdims=True, dtype=dtype)
 
 
@@ -117,7 +117,7 @@ def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Arr
 
 
 def update(parameter: Array, derivative: Array, learning_rate: float | Array) -> Array:
-    """One step of gradient descent, w - alpha dw (notes 1.4); the same for w and for b.
+    """One step of gradient descent, w - alpha dw (notes 1.4), for w or for b.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def update(parameter: Array, derivative: Array, learning_rate: float | Array) ->
 def curvature(A: Array, loss: str = "log_loss") -> Array:
     """Second derivative of each sample's log loss with respect to its scores.
 
-    a (1 - a) for two classes, diag(a) - a a' for K: with it the Hessian of J is X curvature X' / m.
+    It is a (1 - a) for two classes, and diag(a) - a a' for K classes. The Hessian of J is X curvature X' / m.
 
     Parameters
     ----------

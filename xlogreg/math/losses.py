@@ -24,14 +24,15 @@ __all__ = [
     "sum_losses",
 ]
 
-BEYOND = 0.5  # of the largest float: scores from there on count as infinite, so that no difference of two overflows
-WORTH_FOLDING = 2000  # terms, below which the calls cost more than the logarithms
+BEYOND = 0.5  # share of the largest float; larger scores count as infinite, so that no difference of two overflows
+WORTH_FOLDING = 2000  # with fewer terms, the extra calls cost more than the logarithms that they save
 
 
 def sigmoid(Z: Array) -> Array:
     """Logistic function 1 / (1 + exp(-z)), element by element (notes 1.2).
 
-    Z is of real floats, of any shape; the result, like Z, is in [0, 1]: no overflow, and exact in both tails.
+    Z holds real floats and has any shape. The result has the shape of Z and lies in [0, 1]; nothing overflows, and it
+    is exact in both tails.
 
     Examples
     --------
@@ -43,7 +44,7 @@ def sigmoid(Z: Array) -> Array:
 
 
 def _decay(Z: Array) -> tuple[Array, Array]:
-    """E = exp(-|z|) and U = 1 + E: one exponential, of which probability, loss and curvature are made."""
+    """Compute E = exp(-|z|) and U = 1 + E; probability, loss and curvature all follow from this one exponential."""
     xp = array_namespace(Z)
     E = xp.exp(-xp.abs(Z))  # in (0, 1], so nothing below overflows
     return E, 1.0 + E
@@ -58,7 +59,7 @@ def both_classes(Z: Array) -> Array:
 
 
 def share_and_curvature(Z: Array) -> tuple[Array, Array]:
-    """a = sigmoid(z) and a (1 - a), both exact in both tails."""
+    """Compute a = sigmoid(z) and a (1 - a), both exact in both tails."""
     E, U = _decay(Z)
     return _sigmoid(Z, E, U), E / (U * U)
 
@@ -68,7 +69,7 @@ def _sigmoid(Z: Array, E: Array, U: Array) -> Array:
 
 
 def _over(Z: Array, E: Array) -> Array:
-    """What the probability is U times: 1, or E for z < 0."""
+    """Return U times the probability: 1, or E for z < 0."""
     xp = array_namespace(Z)
     return xp.maximum(E, xp.astype(Z >= 0, E.dtype))
 
@@ -76,8 +77,8 @@ def _over(Z: Array, E: Array) -> Array:
 def softmax(Z: Array) -> Array:
     """Probabilities exp(z_j) / sum_i exp(z_i) over the classes, the last axis but one.
 
-    Z and the result are (..., K, m); every column of the result sums to one. Infinite scores have their limits: classes
-    of the score inf share the probability one equally, and so do all classes where every score is -inf.
+    Z and the result are (..., K, m); every column of the result sums to one. For infinite scores, the result is the
+    limit: classes of the score inf share the probability one equally, and so do all classes if every score is -inf.
 
     Examples
     --------
@@ -91,14 +92,14 @@ def softmax(Z: Array) -> Array:
 
 
 def _bounded(Z: Array) -> tuple[Array, float]:
-    """Finite scores in the place of infinite ones, and how large they are: what stands for infinity."""
+    """Replace infinite scores by finite ones; also return the finite size that stands for infinity."""
     xp = array_namespace(Z)
     infinity = BEYOND * xp.finfo(Z.dtype).max
     return xp.clip(Z, -infinity, infinity), infinity
 
 
 def _softmax(Z: Array) -> Array:
-    """`softmax` of finite scores."""
+    """Compute `softmax` for finite scores."""
     xp = array_namespace(Z)
     E = xp.exp(Z - xp.max(Z, axis=-2, keepdims=True))  # in [0, 1], at least one of them 1
     return E / xp.sum(E, axis=-2, keepdims=True)
@@ -107,8 +108,8 @@ def _softmax(Z: Array) -> Array:
 def log_loss(Z: Array, Y: Array) -> Array:
     """Log loss -(y log a + (1 - y) log(1 - a)) of each sample, a = sigmoid(z) (notes 1.3).
 
-    Computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1. Infinite
-    scores have their limits: 0 on the side of a label, else inf.
+    It is computed from the score z, not from a, so that it stays finite and accurate where a rounds to 0 or 1. For
+    infinite scores, it is the limit: 0 on the side of the label, else inf.
 
     Parameters
     ----------
@@ -136,7 +137,7 @@ def _finite_log_loss(Z: Array, Y: Array) -> Array:
 
 
 def _excess(Z: Array, Y: Array) -> Array:
-    """The log loss but for its tail log1p(exp(-|z|)): how far z is on the wrong side, exactly 0 on its own."""
+    """Log loss without its tail log1p(exp(-|z|)): how far z is on the wrong side, exactly 0 on its own side."""
     return array_namespace(Z).maximum(Z, 0.0) - Y * Z
 
 
@@ -149,9 +150,10 @@ def sum_losses(excess: Array, tail: Array, weight: Array | None, dtype: Any) -> 
 
 
 def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
-    """Sum of log1p(e) over the last two axes; two terms become one, (1 + a)(1 + b) = 1 + (a + b + ab), fold by fold.
+    """Sum log1p(e) over the last two axes; each fold makes one term of two, (1 + a)(1 + b) = 1 + (a + b + ab).
 
-    No accuracy is lost, for nothing cancels: e >= 0. A logarithm costs as much as a dozen sums.
+    No accuracy is lost: e >= 0, so nothing cancels. Folding saves time, since a logarithm costs as much as a dozen
+    additions.
     """
     xp = array_namespace(E)
     for _ in range(folds if E.shape[-1] >= WORTH_FOLDING else 0):
@@ -163,7 +165,7 @@ def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:
-    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z), with its limits for infinite scores.
+    """Log loss of K classes, -sum_j y_j log a_j of each sample, A = softmax(Z); for infinite scores, the limit.
 
     Parameters
     ----------
@@ -191,12 +193,12 @@ def _finite_cross_entropy(Z: Array, Y: Array) -> Array:
 
 
 def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    """Excess and tail of the loss, excess + log1p(tail), and softmax(Z) times 1 + tail: 1 for the largest score."""
+    """Excess and tail of the loss excess + log1p(tail), and softmax(Z) times 1 + tail, which is 1 for the top score."""
     xp = array_namespace(Z)
     S = Z - xp.max(Z, axis=-2, keepdims=True)
     E = xp.exp(S)
     top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
-    # log sum exp(s) as log(1 + the other terms): keeps the tail of a sample on its own side
+    # log sum exp(s) is taken as log(1 + the other terms), which keeps the tail of a sample on its own side
     rest = xp.sum(E - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
     return -xp.sum(Y * S, axis=-2, keepdims=True), rest, E
 
@@ -254,9 +256,9 @@ def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def _exact(M: Array, Y: Array, tail: Array, U: Array) -> Array:
-    """a - y, exact where it vanishes, of M = U a, 1 for the most probable class, and U = 1 + tail.
+    """Compute a - y, exact where it vanishes, from M = U a (1 for the most probable class) and U = 1 + tail.
 
-    What is left far out must fall as the curvature does, or the steps of Newton's method would grow there.
+    Far from the boundary, a - y must fall as the curvature does, or the steps of Newton's method would grow there.
     """
     return (M - Y - Y * tail) / U
 
@@ -284,15 +286,15 @@ def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
 
 
 class Loss(NamedTuple):
-    """A loss as data: everything that the engine needs to know of it."""
+    """A loss as data: everything that the engine needs to know about it."""
 
     name: str
     link: Callable[[Array], Array]  # finite Z -> A
-    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m), limits where Z is infinite
-    finite: Callable[[Array, Array], Array]  # the same, but not finite where Z is not
+    value: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m), their limits where Z is infinite
+    finite: Callable[[Array, Array], Array]  # Z, Y -> losses (..., 1, m), not finite where Z is not
     derivative: Callable[[Array, Array], Array]  # A, Y -> dZ (..., k, m)
     curvature: Callable[[Array], Array] | None  # A -> (..., k, k, m); None where the cost is not convex
-    # Z, Y -> excess and tail (..., 1, m) of the losses excess + log1p(tail), for `sum_losses`; dZ; curvature
+    # Z, Y -> excess and tail (..., 1, m) of the losses excess + log1p(tail), for `sum_losses`; dZ; in second, curvature
     first: Callable[[Array, Array], tuple[Array, Array, Array]]
     second: Callable[[Array, Array], tuple[Array, Array, Array, Array]] | None
     bound: float  # no eigenvalue of the second derivative in Z exceeds it
@@ -338,9 +340,10 @@ LOSSES = {
     )
 }
 
-# A sample on its own side has the residual a - y = -(1 - a), which is lost where a rounds to one. That is nothing
-# beside what it is where a does not, unless the weights of the classes differ as much: then the sums of both have the
-# same size. Of each dtype the share of a class below which that would show; and losses whose gradients are exact, too.
+# A sample on its own side has the residual a - y = -(1 - a), which is lost where a rounds to one. Usually the residuals
+# of the other samples are far larger, so that this does not matter. But if the weights of the classes differ by as
+# much, the sums of both have the same size. RARE is, for each dtype, the share of a class below which the error would
+# show. PRECISE holds losses whose gradients are exact even then.
 RARE = {"float32": 1e-5, "float64": 1e-8}
 PRECISE = {
     "log_loss": LOSSES["log_loss"]._replace(first=_exact_log_loss),

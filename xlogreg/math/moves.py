@@ -1,6 +1,6 @@
-"""What one block of samples adds to the sums that tell what a step does to the scores: see `xlogreg.solvers.existence`.
+"""Sums over one block of samples that tell how a step moves the scores: see `xlogreg.solvers.existence`.
 
-As in `xlogreg.math.sums`: theta and steps are (n_x + 1, g, k), sums have their dtype.
+As in `xlogreg.math.sums`, theta and steps are (n_x + 1, g, k), and sums have their dtype.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,14 @@ from xlogreg.math.sums import Block, bordered_grams, model_scores
 
 __all__ = ["INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
 
-INSIDE = (
-    0.1  # of a probability, which a step must leave to prove that there is a minimum: rounding does not reach so far
-)
-STILL = 0.1  # moves of the scores, below which they are held to have come to rest
-TIED = 0.5  # moves of the scores, half of those that a step of Newton's method makes of samples that it separates
+# a step must leave this share of each probability to prove that there is a minimum; rounding errors are smaller
+INSIDE = 0.1
+STILL = 0.1  # a score that moves by less counts as at rest
+TIED = 0.5  # move of a score: half of the move that a Newton step makes for samples that it separates
 
 
 def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
-    """What a step proves of the minimum: see `xlogreg.solvers.existence`.
+    """Sums by which a step may prove that there is a minimum: see `xlogreg.solvers.existence`.
 
     Parameters
     ----------
@@ -33,10 +32,10 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
     Returns
     -------
     divergence : array (g,)
-        Sum of the weighted divergences KL(alpha || a), alpha = a (1 + v - a'v), v the moves of the scores; a
-        little too large, the less the smaller they are.
+        Sum of the weighted divergences KL(alpha || a), alpha = a (1 + v - a'v), where v are the moves of the scores.
+        The sum is a little too large; the smaller the moves, the smaller the error.
     outside : array (g,)
-        Number of samples of which some alpha is not safely above zero.
+        Number of samples with an alpha that is not safely above zero.
     """
     rows, g = points.shape[0] // 2, points.shape[1]
     xp, weight = array_namespace(points), block.weight
@@ -57,39 +56,42 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
 
 
 def _growth(N: Array) -> Array:
-    """(1 + e) log(1 + e) - e in units of e^2 / 2, at most, for n = max(-e, 0) <= 0.9: no logarithm, nothing cancels."""
+    """Bound (1 + e) log(1 + e) - e from above, in units of e^2 / 2, for n = max(-e, 0) <= 0.9.
+
+    The bound needs no logarithm, and nothing cancels.
+    """
     N = array_namespace(N).minimum(N, 1.0 - INSIDE)
     return 1.0 + N * (1.0 / 3.0 + 0.45 * N)
 
 
 def _divergence_of_two(Z: Array, V: Array) -> tuple[Array, Array]:
-    """Divergence of alpha from a for two classes, and the share of its a that the one that falls behind loses."""
+    """Divergence of alpha from a for two classes, and the share of its probability that the losing class loses."""
     xp = array_namespace(Z)
-    rising, curvature = share_and_curvature(xp.where(V < 0.0, -Z, Z))  # of the class that comes forward
-    lost = xp.abs(V) * rising  # -e of the other
+    rising, curvature = share_and_curvature(xp.where(V < 0.0, -Z, Z))  # both of the class that gains
+    lost = xp.abs(V) * rising  # -e of the class that loses
     return 0.5 * curvature * V * V * (1.0 + rising * (_growth(lost) - 1.0)), lost
 
 
 def _of_targets(Y: Array) -> Array:
-    """Targets of all classes (..., K, m), both of two."""
+    """Targets of all classes (..., K, m); for two classes, of both."""
     return array_namespace(Y).concat([1.0 - Y, Y], axis=-2) if Y.shape[-2] == 1 else Y
 
 
 def _lead(block: Block, step: Array) -> tuple[Array, Array, Array]:
-    """Moves D of the scores (1, k, m), the targets (K, m), and how much each class falls behind a sample's own (K, m).
+    """Moves D of the scores (k, m), the targets (K, m), and how far each class falls behind a sample's own (K, m).
 
-    Of a sample with targets y that is sum_j y_j d_j - d. A step can be repeated for ever if it is negative nowhere.
+    For a sample with targets y, this lead is sum_j y_j d_j - d. A step can be repeated for ever if no lead is negative.
     """
     xp = array_namespace(block.X)
     D = model_scores(block.X, step)[0, :, :]
     moves = xp.concat([0.0 * D, D], axis=0) if D.shape[0] == 1 else D
     Y = _of_targets(block.Y)
-    Y = Y / xp.sum(Y, axis=0, keepdims=True)  # rounding of probabilities is no move
+    Y = Y / xp.sum(Y, axis=0, keepdims=True)  # so that rounding of probabilities does not count as a move
     return D, Y, xp.sum(Y * moves, axis=0, keepdims=True) - moves
 
 
 def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
-    """How a step of one model moves the samples: numbers of samples (1,), without those of weight zero.
+    """Count how a step of one model moves the samples, leaving out samples of weight zero.
 
     Parameters
     ----------
@@ -100,12 +102,12 @@ def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
     Returns
     -------
     wrong : array (1,)
-        Those that some class gains on, by more than the rounding errors of their own products: no outlier elsewhere
-        makes that more.
+        Number of samples on which some class gains by more than the rounding errors of the sample's own products.
+        An outlier elsewhere does not raise that limit.
     moved : array (1,)
-        Those that leave some class behind, by far more than that.
+        Number of samples that leave some class behind, by far more than that limit.
     tied : array (1,)
-        Those that do not leave every class but their own behind.
+        Number of samples that do not leave behind every class but their own.
     """
     X, _, weight, _ = block
     xp, rows = array_namespace(X), points.shape[0] // 2
@@ -121,7 +123,7 @@ def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
 
 
 def restless_terms(block: Block, step: Array) -> tuple[Array]:
-    """Number of samples (g,) of each model whose scores a step moves by `STILL` or more."""
+    """Count the samples (g,) of each model with a score that a step moves by `STILL` or more."""
     xp, weight = array_namespace(block.X), block.weight
     D = model_scores(block.X, step)
     moved = xp.max(xp.abs(D), axis=-2, keepdims=True) >= STILL
@@ -130,14 +132,14 @@ def restless_terms(block: Block, step: Array) -> tuple[Array]:
 
 
 def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
-    """The samples that a direction of recession must not move, and how another one moves them.
+    """Sum over the samples that a direction of recession must not move, and tell how a direction moves them.
 
     Parameters
     ----------
     block : Block
     points : array (2 (n_x + 1), 1, k)
-        A step, which tells what is tied: a class that falls behind by less than half of what Newton's step makes of
-        samples that it separates. And below it a direction.
+        A step, and below it a direction. The step tells which classes are tied: those that fall behind by less than
+        half of the move that a Newton step makes for samples that it separates.
 
     Returns
     -------
@@ -167,5 +169,5 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
     return H[None, ...], xp.reshape(pull, (rows, 1, k))
 
 
-# of all functions of a block
+# temporaries of all functions of a block, as in `xlogreg.math.sums`
 TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = sums.TEMPORARIES | {tied_terms: 4, recession_terms: 2}

@@ -1,4 +1,4 @@
-"""What one block of samples adds to the scores that models are judged by; sums, as in `xlogreg.math.sums`."""
+"""Sums over one block of samples by which models are judged; terms as in `xlogreg.math.sums`."""
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
 from xlogreg.math.logistic import scores
@@ -9,11 +9,11 @@ __all__ = ["class_numbers", "clipped_terms", "report_terms", "reported", "score_
 
 
 def class_numbers(Z: Array) -> Array:
-    """Number of the most probable class (..., 1, m), int32, of scores (..., k, m); the first of those that tie."""
+    """Number of the most probable class (..., 1, m), int32, for scores (..., k, m); the first class if classes tie."""
     xp, k = array_namespace(Z), Z.shape[-2]
     if k == 1:
         return xp.astype(Z > 0, xp.int32)
-    # not argmax, whose 64-bit integers some devices do not have
+    # argmax would return 64-bit integers, which some devices do not have
     numbers = xp.reshape(xp.arange(k, dtype=xp.int32, device=device_of(Z)), (-1, 1))
     return xp.min(xp.where(xp.max(Z, axis=-2, keepdims=True) == Z, numbers, k), axis=-2, keepdims=True)
 
@@ -26,7 +26,7 @@ def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
 
 
 def reported(block: Block, Z: Array, losses: Array, theta: Array) -> tuple[Array, Array]:
-    """`report_terms` of the scores Z (k, m) and their losses (1, m)."""
+    """Compute the sums of `report_terms` from the scores Z (k, m) and their losses (1, m)."""
     X, Y, weight, _ = block
     xp = array_namespace(X)
     Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
@@ -40,18 +40,18 @@ def reported(block: Block, Z: Array, losses: Array, theta: Array) -> tuple[Array
 
 
 def _weighted(losses: Array, weight: Array) -> Array:
-    """Losses times weights: nothing where the weight is zero, be the loss infinite."""
+    """Multiply losses by weights; the product is 0 where the weight is zero, even if the loss is infinite."""
     return array_namespace(losses).where(weight > 0, weight * losses, 0.0)
 
 
 def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """Sums (g,) of the weighted losses, of the weights of samples whose class is predicted, and of all weights."""
+    """Sums (g,) of the weighted losses, of the weights of correctly predicted samples, and of all weights."""
     Z = model_scores(block.X, theta)
     return _score_sums(block, theta, Z, loss.value(Z, block.Y))
 
 
 def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """`score_terms` with no probability below the dtype's eps, as `sklearn.metrics.log_loss` has them."""
+    """Compute the sums of `score_terms` with probabilities of eps or more, like `sklearn.metrics.log_loss`."""
     xp, Y = array_namespace(block.X), block.Y
     Z = model_scores(block.X, theta)
     A = loss.link(Z)

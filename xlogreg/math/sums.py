@@ -1,8 +1,8 @@
-"""What one block of samples adds to the sums that the fit needs; built from `xlogreg.math.logistic`.
+"""Terms that one block of samples adds to the sums of a fit; built from `xlogreg.math.logistic`.
 
 theta (n_x + 1, g, k) holds the parameters of g models with k outputs each, the bias in the last row; X
-never gets a row of ones. Sums, not means, so that blocks add up. They are accumulated in the dtype of
-theta, which may be wider than that of X: float32 samples, float64 sums. Capitals stand for matrices.
+never gets a row of ones. The terms are sums, not means, so that blocks add up. They are accumulated in the
+dtype of theta, which may be wider than that of X: float32 samples, float64 sums. Capitals stand for matrices.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Block(NamedTuple):
-    """Some of the samples, on the computing device and in the computing dtype."""
+    """A block of samples, on the computing device and in the computing dtype."""
 
     X: Array  # (n_x, samples)
     Y: Array  # (k, samples)
@@ -45,14 +45,14 @@ class Block(NamedTuple):
 
 
 def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
-    """What one block adds to cost and gradient: forward, loss, backward.
+    """Sum the losses and the gradients of one block: forward pass, loss, backward pass.
 
     Parameters
     ----------
     block : Block
     theta : array (n_x + 1, g, k)
-        Parameters of g models, bias in the last row; or (n_x + 1, 1, k), the same for the targets and weights of all.
-        The sums have its dtype, which may be wider than X's.
+        Parameters of g models, bias in the last row; or (n_x + 1, 1, k), the same parameters for the targets and
+        weights of all models. The sums have theta's dtype, which may be wider than X's.
     loss : Loss
 
     Returns
@@ -66,7 +66,7 @@ def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array
 
 
 def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """`gradient_terms`, and a proof of separation.
+    """Compute the sums of `gradient_terms`, and a proof that theta separates the classes.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
-    """Sums of losses excess + log1p(tail) (g, 1, m), and of gradients dZ (g, k, m)."""
+    """Sum the losses excess + log1p(tail) (g, 1, m), and the gradients that follow from dZ (g, k, m)."""
     X, _, weight, _ = block
     xp = array_namespace(X)
     dZ = dZ if weight is None else weight * dZ
@@ -91,7 +91,10 @@ def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Arra
 
 
 def _unsettled(block: Block, theta: Array, excess: Array, tail: Array) -> Array:
-    """Of hard labels the excess is 0 on their own side, where the tail is below 1 if the loss is below log 2."""
+    """Return 1 for each model (g,) if the loss of any sample is not below log 2, else 0.
+
+    With hard labels, the excess is 0 for a sample on its own side. Its loss is below log 2 if its tail is below 1.
+    """
     xp, worst = array_namespace(excess), (excess, tail)
     if block.weight is not None:
         present = xp.astype(block.weight > 0, excess.dtype)
@@ -101,30 +104,30 @@ def _unsettled(block: Block, theta: Array, excess: Array, tail: Array) -> Array:
 
 
 def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
-    """`pass_terms`, and the sum of the weighted Hessians.
+    """Compute the sums of `pass_terms`, and the sum of the weighted Hessians.
 
     Returns
     -------
     losses, dTheta, unsettled : as from `pass_terms`
     H : array (g, (n_x + 1) k, (n_x + 1) k)
-        The order of rows is that of ``theta[:, j, :]`` flattened.
+        The rows have the order of ``theta[:, j, :]`` flattened.
     """
     losses, dTheta, H, excess, tail = _second_sums(block, theta, loss)
     return losses, dTheta, _unsettled(block, theta, excess, tail), H
 
 
 def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
-    """Losses, dTheta and H as from `expansion_terms`, without the proof of separation."""
+    """Compute losses, dTheta and H, like `expansion_terms`, but without the proof of separation."""
     return _second_sums(block, theta, loss)[:3]
 
 
 def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
-    """Sums of losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p), and of each sample excess and tail."""
+    """Sum losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p); return each sample's excess and tail, too."""
     X, Y, _, _ = block
     xp = array_namespace(X)
     excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
     C = _weighted(C, block, theta)
-    # in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
+    # H is in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
     if theta.shape[2] == 1:
         H = [weighted_gram(X, C[model, 0, :, :]) for model in range(theta.shape[1])]
     else:
@@ -140,7 +143,7 @@ def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, A
 
 
 def model_scores(X: Array, theta: Array) -> Array:
-    """Z (g, k, m) of g models in one matrix product."""
+    """Compute the scores Z (g, k, m) of g models in one matrix product."""
     xp = array_namespace(X)
     rows, g, k = theta.shape
     W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g * k)))
@@ -148,18 +151,18 @@ def model_scores(X: Array, theta: Array) -> Array:
 
 
 def _weighted(C: Array, block: Block, theta: Array) -> Array:
-    """Curvature (g, k, k, m) with the weights of the samples, in theta's dtype."""
+    """Multiply the curvature C (g, k, k, m) by the weights of the samples, in theta's dtype."""
     xp = array_namespace(C)
     C = xp.astype(C if block.weight is None else block.weight * C, theta.dtype, copy=False)
     if C.shape[-2] == 1:
         return C
-    # the constant over the classes is no direction: to the rounding of theta's dtype, not of X's
+    # a constant over the classes has no curvature; this must hold to the rounding of theta's dtype, not of X's
     identity = xp.eye(C.shape[-2], dtype=C.dtype, device=device_of(C))
     return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
 
 
 def bordered_grams(X: Array, C: Array) -> Array:
-    """The sum of [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), for C (k, k, m)."""
+    """Sum the Kronecker products [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), over the samples; C is (k, k, m)."""
     xp = array_namespace(X)
     k, rows = C.shape[0], X.shape[0] + 1
     bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
@@ -171,12 +174,12 @@ def bordered_grams(X: Array, C: Array) -> Array:
 
 
 def split(theta: Array) -> tuple[Array, Array]:
-    """W (n_x, k) and b (k, 1) of theta (n_x + 1, k)."""
+    """Split theta (n_x + 1, k) into W (n_x, k) and b (k, 1)."""
     return theta[:-1, :], theta[-1:, :].T
 
 
 def moment_terms(block: Block, V: Array) -> tuple[Array]:
-    """[X; 1] diag(weight) [X; 1]' V (n_x + 1, 1), for V (n_x + 1, 1): the Hessian of a unit curvature, times V."""
+    """Compute [X; 1] diag(weight) [X; 1]' V (n_x + 1, 1) for V (n_x + 1, 1): the Hessian of unit curvature, times V."""
     X, _, weight, _ = block
     xp = array_namespace(X)
     Z = scores(X, *split(xp.astype(V, X.dtype, copy=False)))
@@ -194,7 +197,7 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
 
 
 def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
-    """Weighted sums of X and of its square (n_x, g, 1) of each of g models; origin (n_x, g, 1) says how many."""
+    """Weighted sums of X and of its square (n_x, g, 1) for each of g models; g is read from origin (n_x, g, 1)."""
     X, _, weight, _ = block
     xp = array_namespace(X)
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
@@ -204,7 +207,7 @@ def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
 
 
 def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
-    """Sums of the weights (g, 1) and of the weighted targets (g, k) of each of g models; origin (..., g, k)."""
+    """Sums of the weights (g, 1) and of the weighted targets (g, k) for each of g models; origin is (..., g, k)."""
     _, Y, weight, _ = block
     xp = array_namespace(Y)
     weight = xp.ones_like(Y[..., :1, :]) if weight is None else weight
@@ -225,7 +228,7 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
 
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
-    """[X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
+    """Second moment [X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
     X, _, weight, _ = block
     xp = array_namespace(X)
     weight = xp.ones_like(X[:1, :]) if weight is None else weight
@@ -233,7 +236,7 @@ def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
 
 
 def class_terms(block: Block, origin: Array) -> tuple[Array]:
-    """The sum of the curvatures diag(p) - p p' (k, k), for a block whose Y are the probabilities p of a model."""
+    """Sum the curvatures diag(p) - p p' (k, k), for a block whose Y holds the probabilities p of a model."""
     _, P, weight, _ = block
     xp = array_namespace(P)
     weighted = P if weight is None else P * weight
@@ -242,14 +245,14 @@ def class_terms(block: Block, origin: Array) -> tuple[Array]:
 
 
 def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
-    """The diagonal (r, k) of the Hessian in the coordinates of a block's features X (r, m) and of the classes' right.
+    """Diagonal (r, k) of the Hessian, in the coordinates of a block's features X (r, m) and of the classes, Q = right.
 
-    Of sample x it is x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y are the probabilities p of a model.
+    Sample x adds x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y holds the probabilities p of a model.
     """
     X, P, weight, _ = block
     xp = array_namespace(X)
     Q = xp.astype(right, X.dtype, copy=False)
-    F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # a variance, of which rounding may leave less than 0
+    F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # F is a variance, but rounding may make it negative
     F = F if weight is None else F * weight
     return (xp.astype((X * X) @ F.T, right.dtype, copy=False),)
 
@@ -264,13 +267,13 @@ def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
-    """X alpha (n_x, k): the samples of the block, weighted by their rows of alpha (m, k)."""
+    """Sum the samples of the block, weighted by their rows of alpha (m, k): X alpha (n_x, k)."""
     xp = array_namespace(block.X)
     part = alpha[block.start : block.start + block.X.shape[1], :]
     return (xp.astype(block.X, alpha.dtype, copy=False) @ part,)
 
 
-# functions that make so many temporaries of the size of a block, some of them in twice the precision
+# number of temporaries of the size of a block that a function makes, some of them in twice the precision
 TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
     expansion_terms: 4,
     hessian_terms: 4,

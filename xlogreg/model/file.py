@@ -1,7 +1,8 @@
-"""Model files: a .npz archive of plain arrays and a JSON header. No pickle, and nothing in them is trusted.
+"""Model files: a .npz archive of plain arrays and a JSON header. They hold no pickle, and are not trusted.
 
-Written aside, flushed to disk, then moved over what was there, so that a file is whole or as it was before. Read
-with every name, type and size checked against the size of the file before anything is allocated.
+A file is written under another name, flushed to disk, then moved over the old file: the path holds either the old
+file or the whole new one. On reading, every name, type and size is checked against the size of the file before any
+memory is allocated.
 """
 
 import dataclasses
@@ -28,14 +29,17 @@ __all__ = ["read_model", "write_model"]
 FORMAT = "xlogreg model"
 VERSION = 1
 HEADER = "header.json"
-LABEL_CHARACTERS = 2**24  # of all classes, each as long as the longest
-HEADER_BYTES = 16 * 2**20  # which may take 50 times as much while it is read
+LABEL_CHARACTERS = 2**24  # limit of the number of classes times the length of the longest label
+HEADER_BYTES = 16 * 2**20  # limit of the header, which may take 50 times as much memory while it is read
 PARAMETERS = ("w", "b", "center", "centered_b")
 ARRAYS = (*PARAMETERS, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
-NOT_FINITE = ("nan", "inf", "-inf")  # of which JSON has only the names
-WORDS = {  # of fit_info, whose other texts are free
-    "reason": ("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
+NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no such numbers, so the file holds their names
+WORDS = {  # texts that these fields of fit_info may hold; its other texts are free
+    "reason": (
+        *("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
+        "one class",
+    ),
     "gap_known": ("decrement", "bound", "estimate", "separated", ""),
     "separation": ("none", "complete", "quasi-complete", "undecided", ""),
 }
@@ -44,14 +48,14 @@ DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5})")
 
 
 def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
-    """Write the fields of a model, its arrays on the host.
+    """Write the fields of a model, whose arrays are on the host.
 
     Raises
     ------
     OSError
-        Where the file cannot be written; what was there before is still there.
+        If the file cannot be written; an older file stays as it was.
     ValueError
-        For parameters that are not finite: no such file would be read.
+        If parameters are not finite, since `read_model` would refuse the file.
     """
     for name in PARAMETERS:
         if fields[name] is not None and not np.all(np.isfinite(fields[name])):
@@ -75,33 +79,32 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
             if isinstance(fields[name], np.ndarray):
                 member = io.BytesIO()
                 npy.write_array(member, np.ascontiguousarray(fields[name]), allow_pickle=False)
-                archive.writestr(
-                    zipfile.ZipInfo(f"{name}.npy"), member.getvalue()
-                )  # dated 1980: same model, same bytes
+                # ZipInfo dates it 1980, so that the same model gives the same bytes
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
 
 
 def _storable(classes: np.ndarray) -> np.ndarray:
-    """Of a dtype, and of a length, that `read_model` takes."""
+    """Convert the labels to a dtype that `read_model` takes, and refuse labels that are too long for it."""
     if classes.dtype.kind in "US":
-        classes = classes.astype(classes.dtype.kind)  # as long as the longest
+        classes = classes.astype(classes.dtype.kind)  # NumPy then makes the strings as long as the longest label
         if math.prod(classes.shape) * int(classes.dtype.str[2:]) > LABEL_CHARACTERS:
             raise ValueError("the labels of the model are too long for a file")
     elif classes.dtype.kind == "f" and classes.dtype.itemsize > 8:
-        classes = classes.astype(np.float64)  # whole numbers
+        classes = classes.astype(np.float64)  # labels are whole numbers, which float64 holds
     if DTYPE.fullmatch(classes.dtype.str) is None:
         raise TypeError(f"labels of {classes.dtype} cannot be written; fit labels of another type")
     return classes
 
 
 def read_model(path: str | os.PathLike) -> dict[str, Any]:
-    """The fields of the model in a file.
+    """Read the fields of a model from a file.
 
     Raises
     ------
     ModelFileError
-        For anything that `write_model` does not write.
+        If the file holds anything that `write_model` does not write.
     OSError
-        Where there is no file to read.
+        If there is no file to read.
     """
     try:
         file = open_regular(path)
@@ -123,7 +126,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             return _fields(header, arrays)
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(path)} is not a model file that can be read: {error}") from None
-        except Exception as error:  # of zipfile, json and NumPy, which strangers' bytes can make raise anything
+        except Exception as error:  # damaged bytes can make zipfile, json and NumPy raise anything
             expect_memory(error, f"reading {os.fspath(path)}")
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
@@ -135,7 +138,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """By name; each stored as it is, so that none can be larger than the file."""
+    """Return the members by name. Each is stored without compression, so that none can be larger than the file."""
     members: dict[str, zipfile.ZipInfo] = {}
     allowed = {HEADER, *(f"{name}.npy" for name in ARRAYS)}
     for info in archive.infolist():
@@ -151,7 +154,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _array(name: str, data: bytes) -> np.ndarray:
-    """An array of floats, whose declared shape and type are exactly as large as its bytes."""
+    """Read an array of floats; its bytes must be exactly as many as its declared shape and type need."""
     stream = io.BytesIO(data)
     _expect(npy.read_magic(stream) == (1, 0), f"{name!r} is of an unknown array format")
     shape, fortran, dtype = npy.read_array_header_1_0(stream)
@@ -164,7 +167,7 @@ def _array(name: str, data: bytes) -> np.ndarray:
 
 
 def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The fields of a model, which fit together."""
+    """Check that the parts of a model fit together, and return its fields."""
     w, b, costs = arrays["w"], arrays["b"], arrays["costs"]
     n_classes = len(header["classes"]["values"])
     k = 1 if n_classes == 2 else n_classes
@@ -208,7 +211,7 @@ def _classes(stored: Any) -> np.ndarray:
         longest = max(len(value) for value in values)
         _expect(longest <= int(dtype[2:]), f"classes are longer than {dtype}")
         _expect(longest * len(values) <= LABEL_CHARACTERS, "its classes are too long")
-        dtype = dtype[:2] + str(max(longest, 1))  # not the declared length, which may ask for any amount of memory
+        dtype = dtype[:2] + str(max(longest, 1))  # the declared length may ask for any amount of memory
         values = [value.encode("latin-1") for value in values] if dtype[1] == "S" else values
     with np.errstate(over="ignore"):
         classes = np.asarray(values, dtype=dtype)
@@ -223,13 +226,13 @@ def _as_json(value: Any) -> Any:
 
 
 def _fit_info(stored: Any) -> FitInfo:
-    """With the types that its fields declare."""
+    """Build the `FitInfo`, and check that each value has the type that its field declares."""
     hints = typing.get_type_hints(FitInfo)
     _expect(isinstance(stored, dict) and stored.keys() == hints.keys(), "fit_info has other fields")
     values: dict[str, Any] = {}
     for name, hint in hints.items():
         allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        allowed = (*allowed, int) if float in allowed else allowed  # a whole number of passes
+        allowed = (*allowed, int) if float in allowed else allowed  # such as a whole number of passes
         value = float(stored[name]) if hint is float and stored[name] in NOT_FINITE else stored[name]
         _expect(type(value) in allowed, f"fit_info.{name} is {str(value)[:20]!r}")
         _expect(type(value) is not int or abs(value) < 2**63, f"fit_info.{name} is too large")

@@ -1,4 +1,4 @@
-"""The result of a fit: parameters that apply to X as it was handed in, and what they predict."""
+"""The result of a fit: parameters for X as it was handed in, and predictions with them."""
 
 import dataclasses
 import os
@@ -24,7 +24,7 @@ from xlogreg.samples.memory import InMemory, map_samples
 
 __all__ = ["Model", "load"]
 
-SCORES_BYTES = 2**19  # of a block of scores whose temporaries stay in a core's cache
+SCORES_BYTES = 2**19  # size of a block of scores: its temporaries then stay in the cache of a core
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,23 +34,24 @@ class Model:
     Attributes
     ----------
     w : array (n_x, k)
-        k = 1 for two classes, K for more. With the library, the device and the dtype of X as it was handed
-        in (the computing dtype if X is not of float32 or float64).
+        k = 1 for two classes, K for more. Library, device and dtype are those of X as it was handed in (the
+        computing dtype if X is not of float32 or float64).
     b : array (k, 1)
     classes : ndarray (K,)
-        The user's labels, in order. For two classes, a score above 0 means the second.
+        The user's labels, in order. For two classes, a score above 0 means the second class.
     samples : {"columns", "rows"}
-        How `fit` took its samples; predictions take and give them likewise.
+        The layout that `fit` was given; predictions take and give samples in the same layout.
     loss : str
     costs : ndarray (iterations,)
         J before each update.
     fit_info : FitInfo
     covariance : ndarray ((n_x + 1) k, (n_x + 1) k), or str
-        Of the parameters, feature by feature and the bias last, from the Fisher information; or why there is none.
+        Covariance of the parameters from the Fisher information, feature by feature and the bias last; or a text that
+        says why there is none.
     center, centered_b : array (n_x, 1), (k, 1), or None
-        Kept where rounding of b would show: predictions are then made of W'(X - center) + centered_b.
+        Kept where rounding of b would show in predictions: these then use the scores W'(X - center) + centered_b.
     feature_names : tuple of str, or None
-        Of the columns of the table that was fitted; a table to predict on may have them in another order.
+        Names of the columns of the fitted table; a table to predict on may have them in another order.
 
     Examples
     --------
@@ -86,7 +87,7 @@ class Model:
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
-            Of any library; of a dask collection a dask array, computed when it is asked for.
+            An array of any library. A dask collection gives a dask array, which is computed when it is asked for.
 
         Returns
         -------
@@ -96,7 +97,7 @@ class Model:
         Raises
         ------
         ValueError
-            For another number of features, or values that are not finite.
+            If X has another number of features, or values that are not finite.
         """
         Z = self._scores(X)
         if self.samples == "columns":
@@ -114,7 +115,8 @@ class Model:
         Returns
         -------
         array (K, m), or (m, K) for a model of rows
-            K = 2 for two classes: 1 - a and a. Limits where scores are infinite: 1 for the class of the largest.
+            K = 2 for two classes: 1 - a and a. Where scores are infinite, their limits: 1 for the class with the
+            largest score.
 
         Examples
         --------
@@ -153,7 +155,8 @@ class Model:
         Returns
         -------
         array (1, m), or (m,) for a model of rows
-            Where X lives; in NumPy labels that the library has not: strings, or numbers too large for it.
+            Lives where X lives, but in NumPy if the library cannot hold the labels: strings, or numbers too large
+            for it.
         """
         Z = self._scores(X, relative=True)
         place = place_of(Z)
@@ -166,14 +169,14 @@ class Model:
         return labels if self.samples == "rows" else labels[None, :]
 
     def evaluate(self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels") -> Report:
-        """Accuracy, mean loss and confusion matrix on samples whose labels, or their probabilities, are known.
+        """Compute accuracy, mean loss and confusion matrix on samples with known labels, or known probabilities.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
             A dask collection is evaluated by the workers of the client that was started last.
         Y : array (m,), (1, m) or one-hot (K, m)
-            Labels; all must be among `classes`. Or probabilities, as ``targets`` says: as `fit` takes both.
+            Labels, which must all be among `classes`, or probabilities, as ``targets`` says. Both as for `fit`.
         sample_weight : array (m,), optional
         """
         given = X, Y, sample_weight, targets
@@ -189,7 +192,7 @@ class Model:
 
     @property
     def deviance(self) -> float:
-        """-2 log-likelihood: for hard labels the distance to a model that is sure and right of each sample."""
+        """-2 log-likelihood: for hard labels the distance to a model that is sure and right about each sample."""
         return -2.0 * self.fit_info.log_likelihood
 
     @property
@@ -203,7 +206,7 @@ class Model:
         Raises
         ------
         ValueError
-            Where they would mean nothing, or were not computed: says why.
+            If they would mean nothing, or were not computed; the message says why.
 
         Examples
         --------
@@ -218,12 +221,12 @@ class Model:
         return StandardErrors(errors[:-1], errors[-1:].T)
 
     def to(self, backend: str, device: Any = None) -> "Model":
-        """The same model with its parameters on another backend, and a device of it, both as `fit` takes them.
+        """Return the model with its parameters on another backend or device, both named as for `fit`.
 
         Raises
         ------
         ValueError, BackendUnavailableError
-            For a backend that does not exist, or does not work here.
+            If the backend does not exist, or does not work here.
         """
         place = usable_place(backend, device)
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
@@ -234,19 +237,20 @@ class Model:
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
 
-        It is written aside and then moved to ``path``: whatever goes wrong, a model that was there stays whole.
+        The file is written under another name and then moved to ``path``: if anything goes wrong, an older model there
+        stays whole.
 
         Parameters
         ----------
         path : str or path
-            The name of the file as it is; nothing is appended.
+            The whole name of the file; no suffix is appended.
 
         Raises
         ------
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
         ValueError
-            For parameters that are not finite.
+            If parameters are not finite.
 
         Examples
         --------
@@ -289,7 +293,7 @@ class Model:
         return score_samples(source, w, b, relative)
 
     def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:
-        """function of the scores Z (k, samples), block by block."""
+        """Apply the function to the scores Z (k, samples), block by block."""
         Z = self._scores(X, relative=True)
         place = place_of(Z)
         A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
@@ -297,15 +301,15 @@ class Model:
 
 
 def load(path: str | os.PathLike) -> Model:
-    """The model in a file that `Model.save` wrote, with its parameters in NumPy; `Model.to` moves them.
+    """Load a model that `Model.save` wrote, with its parameters in NumPy; `Model.to` moves them.
 
-    Nothing in the file is executed, and nothing allocated that the file is not large enough for: see SECURITY.md.
+    Nothing in the file is executed, and no more memory is allocated than its size allows: see SECURITY.md.
 
     Raises
     ------
     ModelFileError
-        For a file that is no model, is damaged, or is of a newer version.
+        If the file is no model, is damaged, or is of a newer version.
     OSError
-        Where there is no file to read.
+        If there is no file to read.
     """
     return Model(**read_model(path))

@@ -1,4 +1,4 @@
-"""What a model does with collections of dask: predictions are collections again, evaluation is left to the workers."""
+"""Models on collections of dask: predictions are collections again, and the workers do the evaluation."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["also_on_dask", "samples_on_dask"]
 
 ModelMethod = TypeVar("ModelMethod", bound=Callable[..., Any])
 
-# how many values methods of a model give for each sample; 0 for its label
+# the number of values that each method of a model gives per sample; 0 stands for a label
 VALUES: dict[str, Callable[[Any], int]] = {
     "predict": lambda model: 0,
     "decision_function": lambda model: model.w.shape[1],
@@ -26,17 +26,17 @@ VALUES: dict[str, Callable[[Any], int]] = {
 
 
 def also_on_dask(method: ModelMethod) -> ModelMethod:
-    """The method of a model, which takes collections, too, and gives one whose blocks are predicted when asked for."""
+    """Let a method of a model take collections, too; the result is a collection, predicted when it is asked for."""
 
     @functools.wraps(method)
     def of_any(self: Any, X: Any) -> Any:
         return _mapped(self, method.__name__, X) if is_collection(X) else method(self, X)
 
-    return of_any  # type: ignore[return-value]  # of the same signature
+    return of_any  # type: ignore[return-value]  # the wrapper has the same signature
 
 
 def _mapped(model: Any, name: str, X: Any) -> Any:
-    """The method of that name of every block of X; nothing is computed."""
+    """Apply the method ``name`` of the model to every block of X; nothing is computed yet."""
     predict, values, rows = getattr(model, name), VALUES[name](model), model.samples == "rows"
     flat = rows and values < 2
     axis = 0 if rows else 1
@@ -60,13 +60,13 @@ def _refuse_other(model: Any, X: Any) -> None:
 
 
 def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) -> Any:
-    """What comes back of no samples: where the blocks live, but for labels that only NumPy has."""
+    """Make the prediction for no samples: where the blocks live, or in NumPy if the labels are strings."""
     empty = np.empty(shape, computing_dtype(like) if values else classes.dtype)
     return empty if empty.dtype.kind in "US" else place_of(like).put(empty)
 
 
 def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
-    """Samples of a collection with labels that the model knows, on the workers, centred as its own were."""
+    """Put a collection on the workers, with labels among those of the model, and centred as in its fit."""
     if not hasattr(X, "columns"):
         _refuse_other(model, X)
     elif model.feature_names is not None:

@@ -1,4 +1,4 @@
-"""Scores of a model that are too large for their dtype, or whose products are: they have their limits."""
+"""Scores that overflow their dtype, or whose products do: the scores are right, or infinite with the right sign."""
 
 import dataclasses
 import math
@@ -17,26 +17,26 @@ __all__ = ["report_sums", "score_samples"]
 
 
 def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) -> Array:
-    """Scores Z (k, m) of samples whose X is finite.
+    """Compute the scores Z (k, m) of samples whose X is finite.
 
     Parameters
     ----------
     source : InMemory
     w, b : arrays (n_x, k), (k, 1)
     relative : bool
-        Whether the scores of several classes may be those less the largest of a sample, where one is infinite: of two
-        infinite scores these tell which is larger, and they have the same softmax.
+        Whether the largest score of a sample may be subtracted from its scores, if there are several classes and a
+        score is infinite. The differences tell which of two infinite scores is larger, and have the same softmax.
 
     Raises
     ------
     ValueError
-        Where X holds values that are not finite.
+        If X holds values that are not finite.
     """
-    # nothing of the size of X is made where it lies ready: the library's own product, of all of it
+    # if X needs no conversion, a single product of all of it makes no copy of the size of X
     whole = source if source.converts else dataclasses.replace(source, block_bytes=2**62)
     Z, xp = map_samples(whole, lambda X: scores(X, w, b)), source.place.xp
     with source.place.computing():
-        if math.isfinite(float(xp.sum(Z))):  # which an overflow of the sum alone may not be, either
+        if math.isfinite(float(xp.sum(Z))):  # if only the sum overflows, the slow way below returns the same Z
             return Z
     refuse_nonfinite(source)
     center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
@@ -46,7 +46,7 @@ def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) 
 
 
 def report_sums(samples: InMemory | Distributed, theta: Array, loss: Loss) -> tuple[Array, Array]:
-    """`report_terms` of all samples, on the host, for a theta (n_x + 1, k) there."""
+    """Sum `report_terms` over all samples; both the result and theta (n_x + 1, k) are on the host."""
     losses, confusion = (to_host(part) for part in samples.sum(report_terms, theta, loss))
     if math.isfinite(losses[0]):
         return losses, confusion
@@ -56,15 +56,15 @@ def report_sums(samples: InMemory | Distributed, theta: Array, loss: Loss) -> tu
 
 
 def _far_scores(X: Array, W: Array, b: Array, center: Array, relative: bool) -> Array:
-    """Scores (k, m) of X - center (n_x, m) whose products overflow.
+    """Compute scores (k, m) of X - center (n_x, m) whose products overflow.
 
-    Sums are made of numbers of moderate size, and multiplied by their scales last: so a score is infinite only where
-    it is too large for its dtype, and has the right sign.
+    The sums add numbers of moderate size, and are multiplied by their scales last. So a score is infinite only if it
+    is too large for its dtype, and it has the right sign.
     """
     xp = array_namespace(X)
     far = xp.maximum(xp.max(xp.abs(X), axis=0, keepdims=True), xp.max(xp.abs(center)))
     steep = xp.max(xp.abs(W)) + xp.zeros_like(far)
-    # an eighth, since JAX multiplies by reciprocals, and makes zeros of those of the largest floats
+    # an eighth of each: JAX multiplies by reciprocals, and those of the largest floats would become zero
     far, steep = (0.125 * xp.where(size > 0, size, 1.0) for size in (far, steep))
     U = (W / steep[:, :1]).T @ (X / far - center / far) + b / steep / far
     if relative:
@@ -73,13 +73,13 @@ def _far_scores(X: Array, W: Array, b: Array, center: Array, relative: bool) -> 
 
 
 def _mended(Z: Array, far: Array) -> Array:
-    """Scores Z (k, m), the far ones of those samples that have a score which is not finite."""
+    """Replace the scores Z (k, m) of a sample by those of ``far`` if one of them is not finite."""
     xp = array_namespace(Z)
     return xp.where(xp.all(xp.isfinite(Z), axis=0, keepdims=True), Z, far)
 
 
 def _far_report_terms(block: Block, theta: Array, center: Array, loss: Loss) -> tuple[Array, Array]:
-    """`report_terms` of X - center."""
+    """Compute `report_terms` of X - center, with `_far_scores` where a score is not finite."""
     X = block.X
     xp = array_namespace(X)
     theta_like, center = (xp.astype(part, X.dtype, copy=False) for part in (theta, center))

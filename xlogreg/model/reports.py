@@ -1,4 +1,4 @@
-"""What a fit and an evaluation report: plain values that print well."""
+"""Reports of a fit and of an evaluation: plain values that print well."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -13,47 +13,50 @@ __all__ = ["FitInfo", "Report", "StandardErrors", "abridged", "as_json"]
 
 @dataclass(frozen=True)
 class FitInfo:
-    """What a fit did and what is proved of its result; prints as a list.
+    """Report of a fit: the work that it did and what is proved about its result; prints as a list.
 
     Attributes
     ----------
     solver, backend, device, dtype : str
-        What really computed, and in which floating-point type. The device of dask collections is "dask, N workers".
+        The solver, backend, device and floating-point type that really computed. The device of dask collections is
+        "dask, N workers".
     fallback : str or None
-        Why it is not the backend that was asked for; or why X stayed on the host.
+        Why the backend is not the one that was asked for, or why X stayed on the host.
     converged : bool
         Whether the gap was driven below tol * cost.
     reason : str
-        Why it ended: "converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "one
+        Why the fit ended: "converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "one
         class"; "checkpoint" in a file that was written while the fit was under way.
     iterations : int
         Steps of the solver.
     passes : float
         How often every sample was visited; work on a subset counts as its share. NaN in a checkpoint.
     cost : float
-        J of the parameters returned, up to 1e-7 of it, or of a thousandth of the cost without features.
+        J of the parameters returned. Its error is at most 1e-7 of it, or of a thousandth of the cost without features.
     gradient_norm : float
-        Of dJ/dw and dJ/db together, there; for standardised X if ``standardize`` was given.
+        Norm of dJ/dw and dJ/db together at these parameters; for standardised X if ``standardize`` was given.
     gap : float
-        Estimate or bound of J - min J there; NaN where it is not known.
+        Estimate or bound of J - min J at these parameters; NaN if it is not known.
     gap_known : {"bound", "decrement", "estimate", "separated", ""}
-        How the gap is known: a proof, by the step of Newton's method or the penalty; half the squared Newton decrement;
-        the decrement by the curvature that the solver has gathered; the infimum 0 of separated classes; not at all.
+        How the gap is known. "bound": a proof, by the step of Newton's method or the penalty. "decrement": half the
+        squared Newton decrement. "estimate": the decrement by the curvature that the solver has gathered.
+        "separated": the infimum of separated classes is 0. "": the gap is not known.
     parameter_error : float
-        The gap in units of statistical error, sqrt(2 gap n): about how many standard errors the parameters are off,
-        all of them together. n is the number of samples, with weights (sum s)^2 / sum s^2 (Kish 1965).
+        The gap in units of statistical error, sqrt(2 gap n): about how many standard errors all parameters together
+        are off. n is the number of samples; with weights it is (sum s)^2 / sum s^2 (Kish 1965).
     rank : int or None
-        Directions that the data determine, of the parameters; None where no Hessian was made.
+        Number of directions of the parameters that the data determine; None if no Hessian was made.
     condition : float
-        Of the Hessian scaled to a unit diagonal: an upper estimate. NaN where none was made.
+        Upper estimate of the condition number of the Hessian, scaled to a unit diagonal; NaN if no Hessian was made.
     separation : {"none", "complete", "quasi-complete", "undecided", ""}
-        Whether a hyperplane separates the classes; "" where it does not matter, with a penalty or soft targets.
+        Whether a hyperplane separates the classes; "" if it does not matter, with a penalty or soft targets.
     log_likelihood : float
-        -s times the mean log loss there, without the penalty (notes 2.8); NaN for the squared error.
+        -s times the mean log loss at these parameters, without the penalty (notes 2.8); NaN for the squared error.
     null_log_likelihood : float
-        That of the model without features: of the classes' shares, or of equal ones without a bias.
+        Log-likelihood of the model without features: it predicts the shares of the classes, or equal shares if there
+        is no bias.
     seconds : float
-        Wall time of the fit, checks and transfers included.
+        Wall time of the fit, including checks and transfers.
     """
 
     solver: str
@@ -79,7 +82,7 @@ class FitInfo:
 
     @property
     def summary(self) -> str:
-        """What matters of it, in two lines."""
+        """The most important values, in two lines."""
         above = "unknown how far" if np.isnan(self.gap) else f"about {self.gap:.1g}"
         return (
             f"{self.solver} on {self.backend}: {self.reason} after {self.passes:.4g} passes, {self.seconds:.2g} s\n"
@@ -94,16 +97,16 @@ class FitInfo:
 
 @dataclass(frozen=True)
 class Report:
-    """How a model does on some samples; prints as a table.
+    """Quality of a model on some samples; prints as a table.
 
     Attributes
     ----------
     accuracy : float
-        Share of the samples (by weight) whose class is predicted.
+        Share of the samples (by weight) whose class is predicted correctly.
     log_loss : float
-        Mean of the losses -log a of the true class (of a model fitted by squared error: of that).
+        Mean of the losses -log a of the true class; for a model fitted by squared error, mean of that error.
     confusion : ndarray (K, K)
-        Samples (by weight) of the true class in the row, predicted as the class of the column.
+        Number of samples (by weight) of each true class (row) that are predicted as each class (column).
     classes : ndarray (K,)
     """
 
@@ -130,13 +133,13 @@ class StandardErrors(NamedTuple):
 
 
 def as_json(value: Any) -> dict[str, Any]:
-    """The fields of a report as JSON has them: numbers that are not finite are null."""
+    """Return the fields of a report for JSON; numbers that are not finite become null."""
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     fields = {name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in fields.items()}
     return {name: None if isinstance(part, float) and not np.isfinite(part) else part for name, part in fields.items()}
 
 
 def abridged(classes: np.ndarray) -> str:
-    """The labels, of many the first and how many they are."""
+    """Format the labels; of more than six, only the first six and the number of all."""
     shown = [repr(label) for label in classes[:6].tolist()]
     return f"[{', '.join(shown)}{f', ... {len(classes)} in all' if len(classes) > 6 else ''}]"

@@ -1,4 +1,4 @@
-"""Models as other libraries know them: on the host, in float64, for X as it is handed in."""
+"""Models in the form that other libraries use: on the host, in float64, for X as it is handed in."""
 
 import inspect
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["bias_at", "folded", "to_sklearn", "with_labels"]
 
 
 def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """W (n_x, k) and b (k,) of a model with its centre folded into b, without the rounding errors of its dtype."""
+    """Return W (n_x, k) and b (k,) with the centre of the model folded into b, without rounding to its dtype."""
     w, b = to_host(model.w).astype(np.float64), to_host(model.b).astype(np.float64)
     if model.center is not None:
         b = to_host(model.centered_b).astype(np.float64) - w.T @ to_host(model.center).astype(np.float64)
@@ -19,22 +19,22 @@ def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bias_at(model: Any, center: np.ndarray) -> np.ndarray:
-    """The bias (k, 1) of a model for X - center, center (n_x, 1): without the detour over that for X."""
+    """Return the bias (k, 1) of a model for X - center, center (n_x, 1), without computing the bias for X first."""
     own = (model.b, 0.0) if model.center is None else (model.centered_b, to_host(model.center))
     return to_host(own[0]).astype(np.float64) + to_host(model.w).astype(np.float64).T @ (center - own[1])
 
 
 def to_sklearn(model: Any) -> Any:
-    """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops.
+    """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops.
 
-    On the host, in float64; its samples are rows, whatever those of the model are.
+    Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns.
 
     Raises
     ------
     ImportError
-        Without scikit-learn.
+        If scikit-learn is not installed.
     ValueError
-        For a model whose parameters are not finite.
+        If parameters of the model are not finite.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def to_sklearn(model: Any) -> Any:
     estimator = LogisticRegression()
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
     estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
-    # the parameters of an estimator may have been set, and not fitted
+    # fit_info is None if the parameters of an estimator were set, not fitted
     estimator.n_iter_ = np.asarray([0 if model.fit_info is None else model.fit_info.iterations], dtype=np.int32)
     if model.feature_names is not None:
         estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
@@ -61,9 +61,9 @@ def to_sklearn(model: Any) -> Any:
 
 
 def with_labels(scorer: Any, classes: np.ndarray) -> Any:
-    """The scorer of scikit-learn that is told all classes where it asks for them, since a fold may lack some.
+    """Return the scorer of scikit-learn, told all classes if it asks for labels, since a fold may lack some.
 
-    As in scikit-learn's own `LogisticRegressionCV`.
+    `LogisticRegressionCV` of scikit-learn does the same.
     """
     function = getattr(scorer, "_score_func", None)
     asked = {} if function is None else inspect.signature(function).parameters

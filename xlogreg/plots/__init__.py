@@ -1,7 +1,7 @@
-"""Pictures of fits and predictions, with matplotlib (the extra "plots"), which is loaded once one is drawn.
+"""Pictures of fits and predictions, drawn by matplotlib (the extra "plots"), which is imported at the first picture.
 
-Each is a display as scikit-learn has them: made by a classmethod ``from_...`` that draws it into ``ax``, or into a new
-figure; ``ax_`` and ``figure_`` are where it was drawn, and ``plot(ax)`` draws the same values again.
+Each picture is a display, like scikit-learn's: a classmethod ``from_...`` makes it and draws it into ``ax``, or into a
+new figure. ``ax_`` and ``figure_`` say where it was drawn last. ``plot(ax)`` draws the same values again.
 """
 
 from xlogreg.plots.boundaries import DecisionBoundaryDisplay

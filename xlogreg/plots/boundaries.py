@@ -1,4 +1,4 @@
-"""Which class a model of two features predicts where."""
+"""Draw the classes that a model of two features predicts, over the plane of these features."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,17 +13,17 @@ from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of
 
 __all__ = ["DecisionBoundaryDisplay"]
 
-POINTS = 200  # of the grid, along each feature
-ALPHA = 0.55  # so that samples stand out
-MARGIN = 0.08  # around the samples, of their extent
+POINTS = 200  # of the grid along each feature
+ALPHA = 0.55  # opacity of the background, low enough that the samples stand out
+MARGIN = 0.08  # space around the samples, as a share of their extent
 
 
 @dataclass(eq=False)
 class DecisionBoundaryDisplay(Display):
     """Probabilities over the plane of two features, the lines where the two likeliest classes tie, and samples.
 
-    Two classes: the colour is the probability, blue for the first and red for the second. More: the colour is that of
-    the likeliest class, the paler the less likely.
+    With two classes, the colour shows the probability: blue for the first class, red for the second. With more classes,
+    each point has the colour of its likeliest class, and is paler where that class is less likely.
 
     Attributes
     ----------
@@ -34,10 +34,10 @@ class DecisionBoundaryDisplay(Display):
     X : ndarray (2, m)
         The samples.
     numbers : ndarray (m,), or None
-        Of their classes.
+        The number of the class of each sample.
     classes : ndarray (K,)
     names : tuple of two str
-        Of the features.
+        The names of the features.
 
     Examples
     --------
@@ -60,26 +60,26 @@ class DecisionBoundaryDisplay(Display):
 
     @classmethod
     def from_model(cls, model: Any, X: Any, Y: Any = None, *, ax: Any = None) -> Self:
-        """Draw what a model predicts around samples.
+        """Draw the predictions of a model in the region around samples.
 
         Parameters
         ----------
         model : Model
-            Of two features.
+            A model of two features.
         X : array (2, m), or (m, 2) for a model of rows
         Y : array (m,), optional
-            Labels, by which the samples are coloured.
+            Labels of the samples; each class has a colour.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            The axes to draw into. Default: a new figure.
 
         Raises
         ------
         ValueError
-            For a model of another number of features, and for X and Y that it does not take.
+            If the model does not have two features, or does not accept X or Y.
         """
         if model.w.shape[0] != 2:
             raise ValueError(f"a plane has two features, but the model has {model.w.shape[0]}: fit one to two of them")
-        model.decision_function(X)  # which says what is wrong with X
+        model.decision_function(X)  # raises an error that says what is wrong with X
         rows = model.samples == "rows"
         values = to_host(as_matrix(open_table(X, model.samples, model.feature_names)[0], model.samples, 2))
         values = (values.T if rows else values).astype(np.float64)
@@ -107,7 +107,7 @@ class DecisionBoundaryDisplay(Display):
             likeliest = np.asarray(colours)[np.argmax(probability, axis=0), :3]
             ax.imshow(1.0 - sure * (1.0 - likeliest), **where)
         for k in range(K) if K > 2 else [1]:
-            # of two classes this is w'x + b, so that the line is straight whatever the grid
+            # with two classes this is w'x + b, so the line is straight on any grid
             ahead = self.log_probability[k] - np.max(np.delete(self.log_probability, k, axis=0), axis=0)
             if np.min(ahead) < 0.0 < np.max(ahead):
                 ax.contour(self.first, self.second, ahead, levels=[0.0], colors="black", linewidths=1.2)

@@ -1,4 +1,4 @@
-"""What every picture shares: where it is drawn, and that it can be drawn again."""
+"""The base class of all pictures, and helper functions for colours and labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from typing import Any, Self
 
 __all__ = ["BLUE", "RED", "RED_AND_BLUE", "Display", "class_colours", "label_of", "plain", "width_of"]
 
-RED_AND_BLUE = "RdBu_r"  # diverging, and told apart by every kind of eyes: blue is low, red is high
-BLUE, RED = "#2166ac", "#b2182b"  # near its two ends
+RED_AND_BLUE = "RdBu_r"  # diverging, and safe for colour-blind readers: blue is low, red is high
+BLUE, RED = "#2166ac", "#b2182b"  # colours near the two ends of that colour map
 
 
 @dataclass(eq=False)
 class Display:
-    """Values and their picture, as scikit-learn's displays: `plot` draws the same values wherever it is asked to.
+    """Values and their picture, like scikit-learn's displays: `plot` draws the same values into any axes.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn last.
+        The axes of the last drawing.
     """
 
     ax_: Any = field(init=False, repr=False)
@@ -33,17 +33,17 @@ class Display:
         return 6.4, 4.8
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the values.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to; a new figure of pyplot without.
+            The axes to draw into. Default: a new figure of pyplot.
 
         Raises
         ------
         ImportError
-            Without matplotlib (the extra "plots").
+            If matplotlib (the extra "plots") is not installed.
         """
         self.ax_ = _new_axes(self.figure_size) if ax is None else ax
         self._draw(self.ax_)
@@ -54,12 +54,12 @@ class Display:
 
 
 def width_of(ax: Any) -> float:
-    """Width of axes in points, before room is made for what stands beside them."""
+    """Width of axes in points, before the layout makes room for labels and colour bars beside them."""
     return 72.0 * ax.get_window_extent().width / ax.figure.dpi
 
 
 def class_colours(K: int) -> list[Any]:
-    """A colour for each of K classes."""
+    """Choose a colour for each of K classes."""
     if K == 2:
         return [BLUE, RED]
     from matplotlib import colormaps
@@ -68,12 +68,12 @@ def class_colours(K: int) -> list[Any]:
 
 
 def label_of(feature: int, names: Sequence[str] | None) -> str:
-    """The name of a feature, or its number."""
+    """The name of a feature; without names, "feature" and its number."""
     return f"feature {feature}" if names is None else plain(names[feature])
 
 
 def plain(name: Any) -> str:
-    """The text as it is: what stands between two dollars would be read as mathematics."""
+    """Escape the dollar signs of a name: matplotlib would read text between two of them as mathematics."""
     return str(name).replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""How fits went: the cost over iterations or passes."""
+"""Curves of the cost of fits, over iterations or passes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from xlogreg.plots.display import Display
 
 __all__ = ["LearningCurvesDisplay"]
 
-ROUNDING = 1e-15  # of the cost: what is nearer to the best is rounding error
-FAR = 10  # times as long as another, from where on lengths are compared on a logarithmic axis
+ROUNDING = 1e-15  # share of the cost; a smaller distance from the lowest cost is rounding error
+FAR = 10  # the axis is logarithmic if the longest curve is more than this many times as long as the shortest
 
-# where costs[i] is drawn. Each cost took a pass of its own, and what else a fit does (looking at the features, work on
-# subsets, line searches, the proof of the answer) is counted as if it came first: no cost is drawn too early
+# The position of costs[i] on the axis. Each cost took one pass. All other work of a fit (looking at the features, work
+# on subsets, line searches, the proof of the answer) counts as if it came first, so that no cost is drawn too early.
 POSITIONS = {
     "iterations": lambda model: np.arange(1.0, len(model.costs) + 1),
     "passes": lambda model: model.fit_info.passes - np.arange(len(model.costs))[::-1],
@@ -28,11 +28,11 @@ class LearningCurvesDisplay(Display):
     Attributes
     ----------
     positions : dict of ndarray (iterations,)
-        By name: iterations, from 1 on, or passes over the samples that had been made at most.
+        For each name, the iterations, counted from 1, or the most passes over the samples that were made by then.
     costs : dict of ndarray (iterations,)
-        By name.
+        For each name, the cost of each iteration.
     best : float
-        The lowest cost of all.
+        The lowest cost of all fits.
     over : {"passes", "iterations"}
     above_best : bool
 
@@ -63,25 +63,25 @@ class LearningCurvesDisplay(Display):
         above_best: bool = False,
         ax: Any = None,
     ) -> Self:
-        """Draw the costs of models that minimised the same: the same samples, loss and penalty.
+        """Draw the costs of models that minimised the same cost, with the same samples, loss and penalty.
 
         Parameters
         ----------
         models : dict of Model by name, or list of Model
-            Without names the solvers are the names.
+            In a list, the name of a model is its number and its solver.
         over : {"passes", "iterations"}
-            "passes" is what compares solvers: an iteration of gradient descent is one pass over the samples, others may
-            take more. Each cost is drawn where it was known at the latest.
+            "passes" compares solvers fairly: an iteration of gradient descent is one pass over the samples, those of
+            other solvers may take more. Each cost is drawn at the latest pass at which it can have become known.
         above_best : bool
-            Draw how far each cost is above the lowest of all, on a logarithmic scale. Have a fit among them that has
-            converged: the curve of the lowest dives at its end, wherever that is.
+            Draw how far each cost is above the lowest cost of all, on a logarithmic scale. At least one fit should have
+            converged: the curve with the lowest cost falls steeply at its end, even if that is not the minimum.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            The axes to draw into. Default: a new figure.
 
         Raises
         ------
         ValueError
-            Without models, for a model without costs, or another ``over``.
+            If there are no models, if a model has no costs, or if ``over`` is not one of these words.
         """
         if over not in POSITIONS:
             raise ValueError(f"over must be 'passes' or 'iterations', not {over!r}")

@@ -1,4 +1,4 @@
-"""What a penalty does: weights and scores over l2."""
+"""Curves of weights and of scores over the penalty l2."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,14 +15,15 @@ NAMED = 10  # features or classes that a legend can hold
 
 @dataclass(eq=False)
 class PathDisplay(Display):
-    """Weights over penalties, a line for each.
+    """Weights over penalties, with one line for each weight.
 
-    Of two classes the features of the largest weights are named, the others grey; of more, the colours tell classes.
+    With two classes, the legend names the features with the largest weights, and all other lines are grey. With more
+    classes, each class has a colour.
 
     Attributes
     ----------
     l2 : ndarray (P,)
-        Ascending.
+        The penalties, ascending.
     w : ndarray (P, n_x, k)
     classes : ndarray (K,)
     feature_names : tuple of str, or None
@@ -70,16 +71,16 @@ class PathDisplay(Display):
 
 @dataclass(eq=False)
 class ScoresDisplay(Display):
-    """Scores of cross-validation over penalties: each fold, their mean with its standard error, and the choice.
+    """Scores of cross-validation over penalties: each fold, their mean with its standard error, and the chosen penalty.
 
     Attributes
     ----------
     l2 : ndarray (P,)
-        Ascending.
+        The penalties, ascending.
     scores : ndarray (F, P)
     mean, error : ndarray (P,)
     chosen : float
-        The penalty.
+        The chosen penalty.
     scoring : str
 
     Examples
@@ -107,14 +108,14 @@ class ScoresDisplay(Display):
         ----------
         selection : Selection
         scoring : str, optional
-            One of ``selection.scores``; without, the one that chose.
+            One of ``selection.scores``. Default: the score that chose the penalty.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            The axes to draw into. Default: a new figure.
 
         Raises
         ------
         ValueError
-            For scores that the selection does not have.
+            If the selection does not have these scores.
         """
         scoring = selection.scoring if scoring is None else scoring
         mean, error = selection.summary(scoring)
@@ -133,7 +134,7 @@ class ScoresDisplay(Display):
 
 
 def _prepare(ax: Any, l2: np.ndarray, name: str) -> None:
-    """Axes over penalties, before anything is drawn: limits found on a linear scale would stay."""
+    """Set up axes over penalties before anything is drawn: limits found on a linear scale would stay."""
     ax.set_xscale("symlog", linthresh=l2[l2 > 0].min()) if np.any(l2 == 0) and np.any(l2 > 0) else ax.set_xscale("log")
     ax.set_xlabel("penalty l2")
     ax.set_ylabel(name)

@@ -13,14 +13,14 @@ from xlogreg.plots.display import RED_AND_BLUE, Display, plain, width_of
 __all__ = ["WeightsDisplay"]
 
 CHANNELS = ("red", "green", "blue")
-WIDER = 1.6  # how much wider than high a grid of pictures is to be
+WIDER = 1.6  # wanted ratio of columns to rows in a grid of pictures
 
 
 @dataclass(eq=False)
 class WeightsDisplay(Display):
-    """Weights as pictures, one a class: red where a brighter pixel speaks for the class, blue where against it.
+    """Weights as one picture per class: red where a brighter pixel speaks for the class, blue where it speaks against.
 
-    Two classes have one picture: red speaks for the second, blue for the first. The three channels of coloured
+    Two classes share one picture: red speaks for the second, blue for the first. The three channels of coloured
     pictures stand side by side: their weights often have opposite signs, which a mean would hide.
 
     Attributes
@@ -28,7 +28,7 @@ class WeightsDisplay(Display):
     weights : ndarray (k, height, width) or (k, height, width, 3)
     classes : ndarray (K,)
     axes_ : list of matplotlib.axes.Axes
-        Of the pictures: insets of `ax_` where there are several.
+        The axes of each picture; insets of `ax_` if there are several pictures.
 
     Examples
     --------
@@ -52,15 +52,15 @@ class WeightsDisplay(Display):
         Parameters
         ----------
         model : Model
-            Of pictures whose pixels are its features, flattened row by row as in the notes (2.9).
+            A model whose features are the pixels of pictures, flattened row by row as in the notes (2.9).
         shape : (height, width), or (height, width, 3) for pictures in red, green and blue
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            The axes to draw into. Default: a new figure.
 
         Raises
         ------
         ValueError
-            For a shape that is none, or has another number of pixels than the model has features.
+            If ``shape`` is not one of these, or if it does not fit the number of features.
         """
         shape, n_x = tuple(shape), model.w.shape[0]
         if not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)):
@@ -75,7 +75,7 @@ class WeightsDisplay(Display):
         return 6.4, min(max(5.2 * rows * height / (columns * width) + 0.4 * rows, 2.4), 12.0)
 
     def _grid(self) -> tuple[int, int]:
-        """Rows and columns of pictures."""
+        """Count the rows and columns of the grid of pictures."""
         count = len(self.weights)
         if self.weights.ndim == 4:
             return count, 3
@@ -94,7 +94,7 @@ class WeightsDisplay(Display):
             ]
         largest = float(np.max(np.abs(self.weights))) or 1.0
         columns = self._grid()[1]
-        wide = 0.8 * width_of(ax)  # the colour bar has the rest
+        wide = 0.8 * width_of(ax)  # the colour bar takes the rest
         size = min(10.0, 1.5 * wide / columns / max(*(len(title) for title, _ in panels), 1))
         self.axes_ = [ax] if len(panels) == 1 else self._insets(ax, len(panels), 2.0 * size / wide)
         for axes, (title, picture) in zip(self.axes_, panels, strict=True):
@@ -106,7 +106,7 @@ class WeightsDisplay(Display):
         ax.figure.colorbar(image, ax=ax, label=what)
 
     def _insets(self, ax: Any, count: int, title: float) -> list[Any]:
-        """Axes in rows within ax, below titles of that height; lengths are in widths of ax."""
+        """Make axes in rows inside ``ax``, each below a title of height ``title``; lengths are in widths of ``ax``."""
         rows, columns, height, width = *self._grid(), *self.weights.shape[1:3]
         wide = 0.95 / columns
         high = wide * height / width

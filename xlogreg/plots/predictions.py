@@ -1,4 +1,4 @@
-"""Predictions beside what is true: which classes are confused, and whether probabilities are what they say."""
+"""Pictures that compare predictions with the truth: the confusion matrix and the calibration curve."""
 
 import numbers
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from xlogreg.plots.display import Display, plain, width_of
 
 __all__ = ["CalibrationDisplay", "ConfusionMatrixDisplay"]
 
-SMALLEST = 4.0  # points, below which nobody reads a number
+SMALLEST = 4.0  # font size in points; nobody can read smaller numbers
 
 
 @dataclass(eq=False)
 class ConfusionMatrixDisplay(Display):
-    """The confusion matrix: the samples of each pair of classes are written down, and coloured by their share.
+    """The confusion matrix: each cell shows its number of samples, and its colour shows their share.
 
-    Shares are of the true class, so that rare classes show as well as frequent ones.
+    A share is relative to the true class, so that rare classes show as well as frequent ones.
 
     Attributes
     ----------
     confusion : ndarray (K, K)
-        Samples (by weight) of the true class in the row, predicted as the class of the column.
+        The number of samples (by weight) that belong to the class of the row and are predicted as that of the column.
     classes : ndarray (K,)
 
     Examples
@@ -43,7 +43,7 @@ class ConfusionMatrixDisplay(Display):
 
     @classmethod
     def from_model(cls, model: Any, X: Any, Y: Any, *, sample_weight: Any = None, ax: Any = None) -> Self:
-        """Draw how a model does on samples: X, Y and sample_weight are those of `Model.evaluate`."""
+        """Draw the confusion matrix of a model on samples; `Model.evaluate` explains X, Y and sample_weight."""
         return cls.from_report(model.evaluate(X, Y, sample_weight), ax=ax)
 
     @classmethod
@@ -73,20 +73,20 @@ class ConfusionMatrixDisplay(Display):
 
 @dataclass(eq=False)
 class CalibrationDisplay(Display):
-    """How often samples of a predicted probability are what was predicted, and how many there are of each.
+    """The observed share of a class over its predicted probability, and the number of samples in each bin.
 
-    Two classes: of the probability of the second. More: of that of the predicted class, whichever it is. The
-    probabilities are sorted into bins of one width. Of a calibrated model chance alone leads away from the diagonal;
-    bars show how far (Bröcker & Smith 2007): two standard errors of a share of so many samples.
+    With two classes, the probability is that of the second class; with more classes, it is that of the predicted class.
+    The probabilities are sorted into bins of equal width. The points of a calibrated model leave the diagonal only by
+    chance. Bars show how far that goes (Bröcker & Smith 2007): two standard errors of a share of as many samples.
 
     Attributes
     ----------
     predicted, observed : ndarray (B,)
-        Mean probability and share of the samples that are so, in each bin that holds samples.
+        Mean probability, and share of the samples that have the class, in each bin that holds samples.
     counts : ndarray (bins,)
         Samples in each bin, empty ones included.
     name : str
-        Of the class whose probability that is, as the axes have it.
+        The class whose probability it is, as the labels of the axes name it.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class CalibrationDisplay(Display):
 
     @classmethod
     def from_model(cls, model: Any, X: Any, Y: Any, *, bins: int = 10, ax: Any = None) -> Self:
-        """Draw how well the probabilities of a model hold on samples.
+        """Draw the calibration of a model on samples.
 
         Parameters
         ----------
@@ -113,14 +113,14 @@ class CalibrationDisplay(Display):
         X, Y
             Samples and their labels, as `Model.evaluate` takes them.
         bins : int
-            Between 0 and 1, of one width.
+            The number of bins of equal width between 0 and 1.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without.
+            The axes to draw into. Default: a new figure.
 
         Raises
         ------
         ValueError
-            For less than one bin, and for X and Y that the model does not take.
+            If ``bins`` is less than one, or if the model does not accept X or Y.
         """
         if isinstance(bins, bool) or not isinstance(bins, numbers.Integral) or bins < 1:
             raise ValueError(f"bins must be a whole number of one or more, not {bins!r}")
@@ -142,7 +142,7 @@ class CalibrationDisplay(Display):
         edges = np.linspace(0.0, 1.0, len(self.counts) + 1)
         beside = ax.twinx()
         beside.bar(edges[:-1], self.counts, width=np.diff(edges), align="edge", color="0.85", edgecolor="white")
-        beside.set_ylim(0.0, 4.0 * np.max(self.counts))  # the lowest quarter of the picture
+        beside.set_ylim(0.0, 4.0 * np.max(self.counts))  # the bars fill the lowest quarter of the picture
         beside.set_yticks([0, int(np.max(self.counts))])
         beside.set_ylabel("samples in each bin", loc="bottom")
         ax.set_zorder(beside.get_zorder() + 1)

@@ -1,1 +1,1 @@
-"""The training samples in blocks, wherever they live; one operation, `sum`, which is one pass."""
+"""Training samples in blocks, wherever they live; their one operation is `sum`, one pass over all samples."""

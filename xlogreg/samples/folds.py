@@ -1,7 +1,8 @@
-"""Models of which each leaves out a part of the samples: the folds of a cross-validation, as a `Source`.
+"""Samples of models that each leave out one part, the folds of a cross-validation, as a `Source`.
 
-A fold is a number for each sample, not a row of weights for each model: what a model leaves out is not computed. Folds
-that lie one after the other are used as they lie there; of others the samples are fetched block by block in each pass.
+Folds are stored as a number for each sample, not as a row of weights for each model. So nothing is computed for the
+samples that a model leaves out. Folds that lie one after the other are used in place. The samples of other folds are
+fetched block by block in each pass.
 """
 
 import dataclasses
@@ -22,12 +23,12 @@ __all__ = ["Folds", "split_folds", "without_fold"]
 
 @dataclass(frozen=True)
 class Folds:
-    """The samples of g models.
+    """Samples of g models, each of which leaves out one fold or none.
 
     Attributes
     ----------
     whole : InMemory
-        All samples, as they came.
+        All samples, not split into folds.
     numbers : ndarray (m,)
         The fold of each sample.
     parts : tuple of InMemory
@@ -35,9 +36,9 @@ class Folds:
     fold_of : ndarray (g,)
         The fold that each model leaves out; -1 for none.
     total_weight : float or ndarray (g,)
-        Of all samples, or of those that each model keeps.
+        Weight of all samples, or of those that each model keeps.
     held_out : bool
-        Whether the samples meant are those that the models leave out, not those they keep.
+        Whether sums are over the samples that the models leave out, not over those that they keep.
     """
 
     whole: InMemory
@@ -64,26 +65,26 @@ class Folds:
         return self.whole.dtype
 
     def keep(self, models: np.ndarray) -> "Folds":
-        """The same for some of the models only, by number."""
+        """Return these folds for some of the models only, by number."""
         total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
         return dataclasses.replace(self, fold_of=self.fold_of[models], total_weight=total)
 
     def uncentered(self) -> "Folds":
-        """The same samples, as X."""
+        """Return these folds without a centre, as X itself."""
         return dataclasses.replace(self, parts=tuple(part.uncentered() for part in self.parts))
 
     def widened(self) -> "Folds":
-        """The same samples, computed with in the widest float of the place."""
+        """Return these folds, computed in the widest float of the place."""
         parts = tuple(part.widened() for part in self.parts)
         return dataclasses.replace(self, whole=self.whole.widened(), parts=parts)
 
     def narrowed(self) -> "Folds":
-        """The same samples, computed with in float32."""
+        """Return these folds, computed in float32."""
         whole = dataclasses.replace(self.whole, dtype="float32")
         return dataclasses.replace(self, whole=whole, parts=tuple(part.narrowed() for part in self.parts))
 
     def shares(self) -> np.ndarray:
-        """Share of every class (K,), both of two, by weight, of all samples."""
+        """Share of each class (K,) in all samples, by weight; of both classes if there are two."""
         return self.whole.shares()
 
     def alone(self, model: int) -> InMemory:
@@ -93,9 +94,10 @@ class Folds:
         return found
 
     def sum(self, function: Callable[..., tuple[np.ndarray, ...]], *arguments: Any) -> tuple[np.ndarray, ...]:
-        """One pass, see `Source.sum`: over each part for the models that it is meant for; theta is on the host.
+        """Sum over the samples of each model in one pass, see `Source.sum`; theta is on the host.
 
-        A theta of one model stands for all: then what a model keeps is what there is, less what it leaves out.
+        Each part is computed only for the models that use it. A theta of one model stands for all models: then the sum
+        of a model is the sum of all parts, less the part that the model leaves out.
         """
         theta, *others = arguments
         if theta.shape[1] == 1 < self.fold_of.size:
@@ -115,17 +117,21 @@ class Folds:
         return tuple(sums)
 
     def _spread(self, term: np.ndarray) -> np.ndarray:
-        """Sums of each part as those of each model."""
+        """Turn the sums of each part into the sums of each model."""
         axis = _axis(term)
         none = np.zeros_like(np.take(term, [0], axis))
-        own = np.take(np.concatenate([term, none], axis), self.fold_of, axis)  # the last for models of no fold
+        own = np.take(np.concatenate([term, none], axis), self.fold_of, axis)  # -1 takes the zeros
         return own if self.held_out else np.sum(term, axis, keepdims=True) - own
 
 
 def split_folds(
     source: InMemory | Distributed, numbers: np.ndarray, fold_of: np.ndarray, *, held_out: bool = False
 ) -> Folds | InMemory | Distributed:
-    """Models that leave out the folds ``fold_of`` (g,), -1 for none, of the samples' ``numbers`` (m,) from 0 on."""
+    """Split the samples for g models, each of which leaves out a fold.
+
+    ``numbers`` (m,) holds the fold of each sample, from 0 on; ``fold_of`` (g,) the fold that each model leaves out, -1
+    for none.
+    """
     if isinstance(source, Distributed):
         return _masked(source, numbers, fold_of, held_out)
     if source.is_read:
@@ -147,7 +153,10 @@ def _masked(source: Distributed, numbers: np.ndarray, fold_of: np.ndarray, held_
 
 
 def fold_weights(source: InMemory, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool) -> dict[str, Any]:
-    """Zeros for what each model leaves out, as fields: of X that is read, one reading has to serve all folds."""
+    """Fields of `InMemory` with a weight of zero for the samples that each model leaves out, or keeps if ``held_out``.
+
+    If X is read block by block, one reading has to serve all folds.
+    """
     used, weight_of = np.unique(fold_of, return_inverse=True)
     place = source.place
     with place.computing():
@@ -165,7 +174,7 @@ def _slice(source: InMemory, start: int, stop: int) -> InMemory:
 
 
 def without_fold(source: InMemory | Distributed, numbers: np.ndarray, fold: int) -> InMemory | Distributed:
-    """All samples, those of one fold with the weight zero; -1 for none."""
+    """Set the weight of the samples in one fold to zero; -1 changes nothing."""
     if fold < 0:
         return source
     if isinstance(source, Distributed):
@@ -179,7 +188,7 @@ def without_fold(source: InMemory | Distributed, numbers: np.ndarray, fold: int)
 
 
 def _axis(term: np.ndarray) -> int:
-    """That of the models: sums are (g, ...), gradients (n_x + 1, g, k)."""
+    """Axis of the models: sums are (g, ...), gradients (n_x + 1, g, k)."""
     return 1 if term.ndim == 3 else 0
 
 

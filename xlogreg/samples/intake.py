@@ -1,4 +1,4 @@
-"""What lies around every fit: samples on the place that computes, and a Model of what was found there."""
+"""Intake of every fit: check the user's input, choose where to compute, and bring the samples there."""
 
 import contextlib
 import dataclasses
@@ -40,33 +40,34 @@ __all__ = [
 ]
 
 
-FEW_FEATURES = (64, 128)  # whose algebra takes next to no time, against the passes of one model and of many
-ROOM = 0.8  # of the memory that a device has left, which X may take
+FEW_FEATURES = 64  # for one model with at most so many, the algebra between passes takes next to no time
+FEW_FEATURES_OF_MANY = 128  # the same for many models, whose passes take longer
+ROOM = 0.8  # largest share of a device's free memory that X may take
 Answer = TypeVar("Answer")
 
 
 class Setting(NamedTuple):
-    """Where a fit takes place, and with which X."""
+    """X of a fit, and the place that computes."""
 
-    X: Any  # an array on the place that computes; `Stored`, to be read; or `Shards` with the workers of a cluster
+    X: Any  # an array on the place that computes, a `Stored` that is read, or the `Shards` of a cluster
     samples: str
     names: tuple[str, ...] | None
-    home: Place  # where X came from, and parameters go to
-    dtype_home: str  # of parameters there
+    home: Place  # place that X came from, and that parameters go to
+    dtype_home: str  # dtype of parameters there
     place: Place
-    dtype: str  # computed in
+    dtype: str  # computing dtype
     fallback: str | None
-    given: np.ndarray | None = None  # X on the host, where it was copied to a device
+    given: np.ndarray | None = None  # X on the host, if it was copied to a device
 
     @property
     def computed_by(self) -> tuple[str, str]:
-        """Backend and device, by name."""
+        """Names of the backend and the device that compute."""
         X, place = self.X, self.place
         return (X.backend, X.device) if isinstance(X, Shards) else (place.name, place.device_name)
 
 
 class Received(NamedTuple):
-    """What a fit is handed, checked."""
+    """Input of a fit, checked."""
 
     setting: Setting
     targets: labels.Targets
@@ -86,10 +87,10 @@ def receive(
     fallback: bool,
     apart: bool = False,
 ) -> Received:
-    """Check what the user handed in, and bring X to the place that computes.
+    """Check the user's input, and bring X to the place that computes.
 
-    X may be a dask collection, which the workers compute with; ``apart`` says that Y and the weights are not needed
-    here either. Or `Shards`, with their targets, and with weights that take the place of their own.
+    X may be a dask collection, which stays with the workers; ``apart`` says that Y and the weights may stay there, too.
+    X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights.
     """
     if is_collection(X):
         where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
@@ -106,7 +107,7 @@ def receive(
 
 
 def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Array, Any, Any, tuple[str, ...] | None]:
-    """X as numbers, and the names of its features; with Y and weights, which a factory brings along."""
+    """Open X as numbers; return it with Y, weights and feature names. A factory brings its own Y and weights."""
     one_of("samples", samples, SAMPLES)
     if callable(X):
         if Y is not None or sample_weight is not None:
@@ -119,7 +120,7 @@ def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Arra
 
 
 def reorder(received: Received, order: np.ndarray) -> Received:
-    """The same samples in another order (m,), copied."""
+    """Copy the samples in another order (m,)."""
     setting, targets, weight = received
     place, axis = setting.place, 0 if setting.samples == "rows" else 1
     with place.computing():
@@ -129,7 +130,7 @@ def reorder(received: Received, order: np.ndarray) -> Received:
 
 
 def reordered(part: Array, order: np.ndarray) -> Array:
-    """The columns of targets or weights in another order."""
+    """Copy the columns of targets or weights in another order."""
     place = place_of(part)
     with place.computing():
         return place.xp.take(part, place.put(order), axis=1)
@@ -138,7 +139,7 @@ def reordered(part: Array, order: np.ndarray) -> Array:
 def settle(
     X: Array, names: tuple[str, ...] | None, samples: str, backend: Any, device: Any, dtype: Any, fallback: bool
 ) -> Setting:
-    """Choose where to compute and in what, and bring X there."""
+    """Choose the place and the dtype to compute in, and bring X there."""
     home = place_of(X)
     nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
     place, reason = choose_place(home, nbytes, backend, device, fallback)
@@ -157,7 +158,7 @@ def settle(
 
 
 def settle_parts(parts: Shards) -> Setting:
-    """The workers compute; theta, sums and models are on the host of the client."""
+    """Setting for parts: the workers compute; theta, sums and models are on the host of the client."""
     dtype_home = _dtype_home(parts.dtype_given, parts.dtype)
     return Setting(parts, parts.samples, parts.names, HOST, dtype_home, HOST, parts.dtype, parts.fallback)
 
@@ -165,21 +166,23 @@ def settle_parts(parts: Shards) -> Setting:
 def at_work(
     setting: Setting, targets: list[labels.Targets], models: int = 1
 ) -> contextlib.AbstractContextManager[None]:
-    """For all passes of a fit: inside, the workers of the host are its own, where they are what takes its time.
+    """Hold the worker threads of the host for all passes of a fit, if the passes take most of its time.
 
-    With many features, and many classes, that is the algebra between the passes, for which BLAS wants its threads.
-    Measured: up to a third of the time, of one model and of many.
+    With many features, or many classes, the algebra between the passes takes most of the time, and BLAS needs its
+    threads for it. Measured: this saves up to a third of the time, for one model and for many.
     """
     m, n_x = setting.X.shape if setting.samples == "rows" else setting.X.shape[::-1]
     scores = models * SCORES_SHARE if models > 1 else 0
     large = m * max(n_x, scores) * 8 >= LEAST_BLOCKS * SMALL_BLOCK_BYTES
-    few = n_x <= FEW_FEATURES[models > 1] and all(len(target.classes) == 2 for target in targets)
+    few = n_x <= (FEW_FEATURES_OF_MANY if models > 1 else FEW_FEATURES) and all(
+        len(target.classes) == 2 for target in targets
+    )
     there = setting.place == HOST and not isinstance(setting.X, Shards)
     return hold_threads() if large and few and there else contextlib.nullcontext()
 
 
 def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
-    """What comes of the work; where the memory of the device does not suffice, once more with X left on the host."""
+    """Do the work; if the device runs out of memory, do it once more with X left on the host."""
     try:
         return work(setting)
     except Exception as error:
@@ -190,21 +193,21 @@ def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer
 
 
 def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
-    """X as it is read from the host block by block, and the reason."""
+    """Wrap X so that it is read from the host block by block; return it with the reason."""
     size = f"X of {X.nbytes / 2**30:.3g} GiB stays on the host, and is copied block by block in each pass"
     return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
 
 
 def _dtype_home(dtype: str, computed: str) -> str:
-    """The dtype of parameters, of that of X."""
+    """Dtype of parameters, from the dtype of X and the computing dtype."""
     return dtype if dtype in ROUNDING else computed
 
 
 def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
-    """The training samples, with a weight (1, m) as `labels.as_weight` gives it."""
+    """Put together the training samples, with a weight (1, m) from `labels.as_weight`."""
     if isinstance(setting.X, Shards):
         return _held(setting.X, encoded, weight)
-    # probabilities keep their digits: rounded ones would have another cost
+    # probabilities keep all their digits: rounding would change the cost
     dtype = "int32" if encoded.numbers else setting.dtype if encoded.hard else setting.place.widest
     Y = setting.place.put(encoded.Y, dtype)
     with setting.place.computing():
@@ -215,7 +218,7 @@ def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> I
 
 
 def _held(parts: Shards, encoded: labels.Targets, weight: Array | None) -> Distributed:
-    """The samples of parts, which are sent what they do not have."""
+    """Samples of parts, after sending them the targets and weights that they do not have."""
     own: dict[str, Any] = {} if encoded.Y is parts.targets.Y else {"Y": to_host(encoded.Y)}
     if not own and weight is parts.weight:
         return parts.source()
@@ -229,7 +232,7 @@ def _held(parts: Shards, encoded: labels.Targets, weight: Array | None) -> Distr
 
 
 def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
-    """Number of a class whose samples all have the weight zero."""
+    """Number of a class whose samples all have the weight zero; None if every class has weight."""
     if isinstance(source, Distributed):
         lost = np.flatnonzero(source.mass.classes == 0)
         return int(lost[0]) if lost.size else None

@@ -1,4 +1,4 @@
-"""Samples in memory, in blocks: the only file that knows rows from columns, block sizes and devices."""
+"""Samples in memory, in blocks: the only file that tells rows from columns and knows block sizes and devices."""
 
 import dataclasses
 import functools
@@ -28,14 +28,15 @@ __all__ = [
     "multiply_samples",
 ]
 
-SMALL_BLOCK_BYTES = 8 * 2**20  # stays in a last-level cache between its two readings; few calls of the interpreter
-LARGE_BLOCK_BYTES = 256 * 2**20  # enough to keep a GPU busy; bounds the temporaries of a conversion
-ARRIVING_BYTES = 64 * 2**20  # of a block that is copied to a device while others are computed with
-GATHERED_BYTES = 16 * 2**20  # of a subset that is copied out of X once, not in every pass over it
-READ_BYTES = 256 * 2**20  # of one that is read once, unless from a file that the system has at hand the next time
-NARROWED_BYTES = 256 * 2**20  # of X in float32, where it was not
-SCORES_SHARE = 8  # part of a block that the scores of many models may take: one in eight
-LEAST_BLOCKS = 4  # that are worth the threads
+# a block of this size stays in the last-level cache between its two readings, and needs few calls of the interpreter
+SMALL_BLOCK_BYTES = 8 * 2**20
+LARGE_BLOCK_BYTES = 256 * 2**20  # a block of this size keeps a GPU busy; it bounds the temporaries of a conversion
+ARRIVING_BYTES = 64 * 2**20  # size of a block that is copied to a device while others are computed
+GATHERED_BYTES = 16 * 2**20  # largest subset that is copied out of X once, not in every pass over it
+READ_BYTES = 256 * 2**20  # the same for a stored X, unless the host reads array files, which the system caches
+NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
+SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
+LEAST_BLOCKS = 4  # fewer blocks are not worth the threads
 
 Answer = TypeVar("Answer")
 Range = tuple[int, int]  # start and stop of a block
@@ -43,21 +44,20 @@ Range = tuple[int, int]  # start and stop of a block
 
 @dataclass(frozen=True)
 class InMemory:
-    """Samples that lie in one array, on the place that computes.
+    """Samples in one array, on the place that computes.
 
     Attributes
     ----------
     X : array (n_x, m), or (m, n_x) when ``rows``
-        Any real dtype, any layout; converted block by block, never written into. Or `Stored`: its blocks are read when
-        they are computed with, and brought to the place.
+        Any real dtype, any layout; converted block by block, never written into. Or `Stored`: each block is read and
+        brought to the place when it is computed.
     Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
-        With an axis in front, (t, k, m) or (t, 1, m), where models that share X have their own. None only where
-        nothing but X is looked at.
+        If models that share X have targets of their own, (t, k, m) or (t, 1, m). None only if nothing but X is used.
     weight : array (1, m), or (t, 1, m), or None
     place, dtype : Place, str
-        Where and in what the blocks are computed.
+        The place and the dtype that the blocks are computed in.
     total_weight : float, or ndarray (g,) of the models
-        Sum of the weights; m without.
+        Sum of the weights; m without weights.
     rows : bool
         Whether the samples are the rows of X.
     n_classes : int or None
@@ -65,9 +65,9 @@ class InMemory:
     center : array (n_x, 1), or None
         Subtracted from every block of X before anything is computed with it.
     target_of, weight_of : ndarray (g,), or None
-        Which of the targets, and of the weights, belong to each of g models, where there are several.
+        Numbers of the targets and of the weights that belong to each of g models, if there are several.
     index : array (m,), or None
-        Which samples of X are meant; they are fetched block by block. Y and weight hold no others.
+        Numbers of the samples in X; they are fetched block by block. Y and weight hold these samples only.
     """
 
     X: Array
@@ -93,13 +93,13 @@ class InMemory:
         return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
 
     def __sizeof__(self) -> int:
-        """Bytes of the arrays: by them dask decides what to move between workers, and what to write to the disk."""
+        """Bytes of the arrays. By this size dask decides what to move between workers, and what to write to disk."""
         arrays = [array for array in (self.X, self.Y, self.weight) if array is not None]
         return sum(math.prod(array.shape) * getattr(array.dtype, "itemsize", 8) for array in arrays)
 
     @property
     def converts(self) -> bool:
-        """Whether blocks are made of X, not cut out of it."""
+        """Whether blocks of X are read or converted, not just slices of it."""
         return self.is_read or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
 
     @property
@@ -109,24 +109,24 @@ class InMemory:
 
     @functools.cached_property
     def exact(self) -> bool:
-        """Whether X holds integers that have to be centred before they become floats, which do not tell them apart."""
+        """Whether X holds integers so large that they have to be centred before rounding to floats makes them equal."""
         wide = self.center is not None and dtype_name(self.X).endswith(("int32", "int64"))
         return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
 
     def centered(self, center: Array) -> "InMemory":
-        """The same samples, as X - center."""
+        """Return these samples with X - center in place of X."""
         return dataclasses.replace(self, center=self.place.put(center, self.dtype))
 
     def uncentered(self) -> "InMemory":
-        """The same samples, as X."""
+        """Return these samples without a centre, as X itself."""
         return self if self.center is None else self._uncentered
 
     @functools.cached_property
     def _uncentered(self) -> "InMemory":
-        return dataclasses.replace(self, center=None)  # once, with what it keeps at hand
+        return dataclasses.replace(self, center=None)  # made once, so that its cached properties are kept
 
     def keep(self, models: np.ndarray) -> "InMemory":
-        """The same samples for some of the models only, by number."""
+        """Return these samples for some of the models only, by number."""
         total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
         chosen = {
             name: getattr(self, name)[models] for name in ("target_of", "weight_of") if getattr(self, name) is not None
@@ -134,7 +134,7 @@ class InMemory:
         return dataclasses.replace(self, total_weight=total, **chosen)
 
     def alone(self, model: int) -> "InMemory":
-        """The same samples with the targets and weights of one of the models."""
+        """Return these samples with the targets and weights of one of the models."""
         chosen = self.keep(np.asarray([model]))
         Y = self.Y if chosen.target_of is None else self.Y[int(chosen.target_of[0]), :, :]
         weight = self.weight
@@ -144,20 +144,24 @@ class InMemory:
         return dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, target_of=None, weight_of=None)
 
     def widened(self) -> "InMemory":
-        """The same samples, computed with in the widest float of the place."""
-        return dataclasses.replace(self, dtype=self.place.widest)  # in which each block gets its weights, too
+        """Return these samples, computed in the widest float of the place."""
+        return dataclasses.replace(self, dtype=self.place.widest)  # each block gets its weights in it, too
 
     @property
     def drawable(self) -> np.ndarray | None:
-        """The samples (n,), by number, that a subset may be of; None for all."""
+        """Numbers (n,) of the samples that a subset may contain; None for all."""
         return self.X.drawable if isinstance(self.X, Stored) and self.index is None else None
 
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
-        """Disjoint random subsets of about so many samples each, see `draw_subsets`."""
+        """Draw disjoint random subsets of about ``counts`` samples each, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
 
     def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
-        """Some of the samples, by number; X is copied out of X up to so many bytes, else fetched block by block."""
+        """Take some of the samples, by number.
+
+        They are copied out of X up to ``gathered`` bytes (for a stored X see `READ_BYTES`), and fetched block by block
+        otherwise.
+        """
         xp, place = self.place.xp, self.place
         with place.computing():
             Y, weight = (None if a is None else xp.take(a, index, axis=1) for a in (self.Y, self.weight))
@@ -169,26 +173,29 @@ class InMemory:
             return dataclasses.replace(part, X=self._fetched(index), index=None) if held else part
 
     def _fetched(self, index: Array) -> Array:
-        """Samples of X, by number, in the orientation that they lie in."""
+        """Fetch samples of X, by number, in the orientation of X."""
         if isinstance(self.X, Stored):
             return self.place.put(self.X.take(to_host(index)))
         return self.place.take(self.X, index, axis=0 if self.rows else 1)
 
     @functools.cached_property
     def effective_samples(self) -> float:
-        """(sum s)^2 / sum s^2 of the weights s; m without (Kish, Survey Sampling, 1965)."""
+        """Effective number of samples (Kish, Survey Sampling, 1965).
+
+        It is (sum s)^2 / sum s^2 of the weights s; m without weights.
+        """
         if self.weight is None:
             return float(self.m)
         with self.place.computing():
-            scaled = self.weight * (self.m / self.total_weight)  # whose squares neither overflow nor vanish
+            scaled = self.weight * (self.m / self.total_weight)  # its squares neither overflow nor vanish
             return self.m**2 / float(self.place.xp.sum(scaled * scaled))
 
     def settled(self) -> "InMemory":
-        """The same samples as they are computed with, where one block holds them: converted once, not in each pass."""
+        """Convert these samples once, not in each pass, if one block holds them; return them unchanged otherwise."""
         return self if not self.converts or len(self.spans()) > 1 else self._converted()
 
     def narrowed(self) -> "InMemory":
-        """The same samples, computed with in float32; converted once, up to a size."""
+        """Return these samples, computed in float32; up to `NARROWED_BYTES` they are converted only once."""
         narrow = dataclasses.replace(self, dtype="float32")
         return narrow._converted() if self.m * self.n_x * 4 <= NARROWED_BYTES else narrow
 
@@ -198,14 +205,14 @@ class InMemory:
         return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
 
     def targets(self, start: int, stop: int) -> Array:
-        """Y (k, stop - start) of these samples, in the computing dtype."""
+        """Y (k, stop - start) of the samples from start to stop, in the computing dtype."""
         xp, Y = self.place.xp, self._cut(self.Y, self.target_of, start, stop)
         if self.n_classes is not None:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
 
     def shares(self) -> np.ndarray:
-        """Share of every class (K,), both of two, by weight; without a look at X."""
+        """Share of each class (K,) by weight, of both classes if there are two; X is not read."""
         xp = self.place.xp
         with self.place.computing():
             widest = self.place.dtype(self.place.widest)
@@ -215,33 +222,33 @@ class InMemory:
         return to_host(mass)[:, 0].astype(np.float64) / self.total_weight
 
     def _hot(self, start: int, stop: int) -> Array:
-        """Targets (K, stop - start) of all classes, both of two, in the widest float."""
+        """Targets (K, stop - start) of all classes, of both if there are two, in the widest float."""
         Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
         return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
 
     def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Range]:
-        """Start and stop of each block, for a function that makes so many temporaries of its size.
+        """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.
 
-        ``outputs``: scores of a sample, where many models make more of them than a block should hold.
+        ``outputs`` is the number of scores of a sample, if many models may make more scores than a block should hold.
         """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
-        temporaries += self.index is not None  # and what is fetched is one
+        temporaries += self.index is not None  # the fetched samples are one more
         large = ARRIVING_BYTES if self.is_read else LARGE_BLOCK_BYTES
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
-        count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # of equal size, as far as they can be
+        count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # blocks are as equal as possible
         if not self.place.small_blocks and not self.converts:
-            count = 1  # slices are copies there, and nothing is to be converted
+            count = 1  # slices are copies on this device, and nothing has to be converted
         count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
         size = math.ceil(self.m / max(1, min(count, self.m)))
         return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
 
     def raw(self, start: int, stop: int) -> Array:
-        """X (n_x, stop - start) of these samples, in X's own dtype."""
+        """X (n_x, stop - start) of the samples from start to stop, in X's own dtype."""
         if self.index is not None:
             X = self._fetched(self.index[start:stop])
         elif isinstance(self.X, Stored):
             X = self.place.send(self.X.read(start, stop))
-        elif self.rows:  # cut before it is transposed: some libraries copy what they transpose
+        elif self.rows:  # cut first: some libraries copy an array when they transpose it
             X = self.X[start:stop, :]
         else:
             X = self.X if stop - start == self.m else self.X[:, start:stop]
@@ -258,35 +265,35 @@ class InMemory:
 
     @functools.cached_property
     def _only_block(self) -> Block | None:
-        """All samples, where they are one small block that is used as it lies there: many passes over little data."""
+        """All samples as a block, if they are few and need no conversion: made once for many passes. Else None."""
         small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
         if not small or self.converts or self.index is not None or self.block_bytes is not None:
             return None
         return self.block(0, self.m)
 
     def block(self, start: int, stop: int, raw: Array | None = None) -> Block:
-        """These samples, of ``raw`` where that was fetched; X may be overwritten by the next block of the thread."""
+        """Block of the samples from start to stop, of ``raw`` if given. The thread's next block may overwrite X."""
         weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
-        if weight is not None and dtype_name(weight) != self.dtype:  # counts, and folds
+        if weight is not None and dtype_name(weight) != self.dtype:  # of counts, folds, or widened samples
             weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
         return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start)
 
     def computed(self, start: int, stop: int, raw: Array | None = None) -> Array:
-        """X (n_x, stop - start) of these samples as it is computed with, see `block`."""
+        """X (n_x, stop - start) of the samples, centred and in the computing dtype, see `block`."""
         raw = self.raw(start, stop) if raw is None else raw
         return self.place.convert(raw, self.dtype, self.center, self.exact)
 
     def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
-        """Targets or weights of these samples; with an axis in front for models that have their own."""
+        """Targets or weights of the samples from start to stop, with an axis in front if models have their own."""
         part = values if stop - start == self.m else values[..., start:stop]
         return part if of is None else self.place.xp.take(part, self.place.put(of), axis=0)
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
-        """One pass, see `Source.sum`."""
+        """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
         theta = arguments[0]
         owned = self.target_of if self.weight_of is None else self.weight_of
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
-        outputs = g * theta.shape[2] if g > 1 else 0  # of many models
+        outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
         if self.place == HOST and not outputs and type(theta) is np.ndarray and self._only_block is not None:
             with HOST.computing():
                 return function(self._only_block, *arguments)
@@ -297,22 +304,22 @@ class InMemory:
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
-            # BLAS alone keeps the cores as busy with blocks that are used as they lie there, by one softmax model
+            # for one softmax model and blocks that need no conversion BLAS alone keeps the cores as busy as threads do
             busy = self.converts or outputs > 0 or held_threads() > 0
             return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
 
     def each(self, function: Callable[..., Answer], spans: list[Range], threads: bool = True) -> Iterable[Answer]:
-        """function(start, stop, raw) of every span, in order, with `raw` of those that one thread reads, else None."""
+        """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""
         in_threads = self.place == HOST and threads and (self.is_read or len(spans) >= LEAST_BLOCKS)
         fetched: Iterable[tuple[Range, Array | None]] = ((span, None) for span in spans)
         alone = self.is_read and in_threads and self.X.concurrent
         if alone and self.index is None:
-            fetched = announce(self.X.expect, spans)  # each thread reads what it computes with, while that is in cache
+            fetched = announce(self.X.expect, spans)  # each thread reads its own blocks and finds them in its cache
         elif self.is_read and not alone:
             fetched = read_ahead(self._arrived, spans)
 
         def answer(item: tuple[Range, Array | None]) -> Answer:
-            with self.place.computing():  # which a thread does not inherit
+            with self.place.computing():  # a thread does not inherit this context
                 return function(*item[0], item[1])
 
         return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
@@ -323,7 +330,7 @@ class InMemory:
 
 
 def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
-    """function(X of a block) (k, samples) of every block, side by side (k, m)."""
+    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m)."""
     parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
     if len(parts) == 1:
         return parts[0]
@@ -332,22 +339,22 @@ def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
 
 
 def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
-    """X~'X~ (m, m) of X~ = (X - center) * inverse_scale, in dtype or the widest float of the place: one pass.
+    """Compute X~'X~ (m, m) of X~ = (X - center) * inverse_scale in one pass, in dtype or the widest float of the place.
 
-    Some features at a time, so that wide data of a small dtype never become a whole float copy.
+    It takes some features at a time, so that wide data of a small dtype never become a whole float copy.
     """
     parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
     return tree_sum((X.T @ X,) for X in parts)[0]
 
 
 def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
-    """X~ alpha (n_x, r) for alpha (m, r), on the host: one pass."""
+    """Compute X~ alpha (n_x, r) for alpha (m, r) in one pass, see `multiply_samples`; the result is on the host."""
     alpha = source.place.put(alpha, source.dtype)
     return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
 
 
 def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
-    """(X - center) * inverse_scale, some features at a time, (n, m) each."""
+    """Yield (X - center) * inverse_scale, some features at a time, (n, m) each."""
     place, xp = source.place, source.place.xp
     scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
     step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))

@@ -1,4 +1,4 @@
-"""Where X holds values that cannot be computed with: looked for once the sums of a pass have shown that it does."""
+"""Find the values of X that are not finite, after the sums of a pass have shown that X holds some."""
 
 from typing import NamedTuple
 
@@ -14,23 +14,23 @@ __all__ = ["refuse_nonfinite"]
 
 
 class Found(NamedTuple):
-    """Values that are not finite: how many, and the first of them."""
+    """Number of values that are not finite, and the first of them."""
 
     values: int
     feature: int
     sample: int
     value: float
-    dtype_given: str  # of X
+    dtype_given: str  # dtype of X
 
 
 def refuse_nonfinite(source: Samples) -> None:
-    """Say where X holds values that cannot be computed with; returns if there are none.
+    """Raise an error that says where X holds values that are not finite; return if there are none.
 
     Raises
     ------
     ValueError
-        Names the first such value by row and column of X as it was handed in, its block of a dask collection, and how
-        many there are.
+        The message has the number of these values, the row and column of the first one in X as it was handed in, and
+        its block of a dask collection or of a stored X.
     """
     found, block = _everywhere(source)
     if not found:
@@ -46,7 +46,7 @@ def refuse_nonfinite(source: Samples) -> None:
 
 
 def _everywhere(source: Samples) -> tuple[list[Found], str]:
-    """What is found, in order, and how to name the block of the first."""
+    """Return what was found in each part, in order, and a text that names the block of the first value."""
     if not isinstance(source, Distributed):
         assert isinstance(source, InMemory)
         found = find_nonfinite(source)
@@ -58,7 +58,7 @@ def _everywhere(source: Samples) -> tuple[list[Found], str]:
 
 
 def find_nonfinite(source: InMemory) -> Found | None:
-    """Of samples in memory."""
+    """Count the values that are not finite among samples in memory, and find the first; None if there are none."""
     xp = source.place.xp
     dtype = source.place.dtype(source.dtype)
     first: Found | None = None

@@ -1,8 +1,8 @@
-"""What an objective needs of its samples.
+"""Interface between an objective and its samples.
 
-A `Source` gives one operation to everything above it: `sum`, one pass over the samples. What the blocks are and where
-they live is its own affair: `xlogreg.samples.memory` has those of an array, `xlogreg.samples.folds` those of models
-that leave some out.
+A `Source` has one operation for all code above it: `sum`, one pass over the samples. The source alone knows its blocks
+and where they live: `xlogreg.samples.memory` has the blocks of an array, `xlogreg.samples.folds` those of models that
+leave out some samples.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ from xlogreg.arrays.place import HOST, Array, Place, to_host
 __all__ = ["Samples", "Source", "draw_subsets", "host_center"]
 
 
-LONGEST_RUN = 64  # of neighbouring samples in a random subset
-RUNS_A_CLASS = 64  # at the least, so that data sorted by label are drawn as if shuffled
+LONGEST_RUN = 64  # samples in a run of neighbours in a random subset, at most
+RUNS_A_CLASS = 64  # at least so many, so that data sorted by label are drawn as if shuffled
 
 
 class Source(Protocol):
-    """The training samples, as far as an objective needs them."""
+    """Training samples, with the methods that an objective needs."""
 
     @property
     def n_x(self) -> int: ...
@@ -39,16 +39,16 @@ class Source(Protocol):
     def widened(self) -> "Source": ...
     def shares(self) -> Array: ...
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
-        """ONE pass: function(block, *arguments) of every block, added in a fixed tree.
+        """Sum function(block, *arguments) over all blocks in ONE pass, in a fixed tree.
 
-        Array arguments travel to the samples and the sums travel back to where the first of them
-        lives (without one, to the host). A block has the computing dtype, the sums the widest of its place.
+        Array arguments travel to the samples. The sums travel back to the place of the first array argument (without
+        one, to the host). A block has the computing dtype; the sums have the widest dtype of its place.
         """
         ...
 
 
 class Samples(Source, Protocol):
-    """All samples of a fit, as far as posing its problem, drawing subsets and judging what was found need them."""
+    """All samples of a fit, with the methods needed to pose its problem, draw subsets and judge its result."""
 
     @property
     def total_weight(self) -> Any: ...
@@ -72,7 +72,7 @@ class Samples(Source, Protocol):
 
 
 def host_center(source: Samples) -> Array:
-    """The centre that blocks are really shifted by, as float64 on the host; zeros without one."""
+    """Centre that is subtracted from blocks, as rounded there, in float64 on the host; zeros without a centre."""
     xp = HOST.xp
     if source.center is None:
         return xp.zeros((source.n_x, 1))
@@ -80,19 +80,20 @@ def host_center(source: Samples) -> Array:
 
 
 def draw_subsets(source: Any, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[Any]:
-    """Disjoint random subsets of about so many samples each, reweighted so that each class has its share again.
+    """Draw disjoint random subsets of about ``counts`` samples, reweighted so that each class has its share again.
 
-    Drawn in runs of neighbours, which are cheap to read, but short ones: data are often sorted by label. They are more
-    samples where weights count little.
+    The samples are drawn in runs of neighbours, which are cheap to read. The runs are short, since data are often
+    sorted by label. If the weights are uneven, the subsets have more samples.
 
     Parameters
     ----------
     source
-        Samples with ``m``, ``effective_samples``, ``place``, ``drawable`` (the samples (n,), by number, that may be
-        drawn, None for all) and ``take``, which gives some of them in memory.
+        Samples with ``m``, ``effective_samples``, ``place``, ``drawable`` (the numbers (n,) of the samples that may be
+        drawn, None for all) and ``take``, which brings some of them into memory.
     counts : tuple of int
+        Samples of each subset, as if all weights were equal.
     shares : array (K,)
-        Of the classes (both of two), by weight.
+        Shares of the classes by weight; of both classes if there are two.
     rng : numpy.random.Generator
     """
     counts = tuple(min(source.m, math.ceil(count * source.m / source.effective_samples)) for count in counts)

@@ -1,9 +1,9 @@
-"""Blocks over the cores of the host, and their sums added up: one worker thread for each thread that BLAS may use.
+"""Compute blocks on all cores of the host and add up their sums: one worker thread for each thread that BLAS may use.
 
-Array expressions on whole blocks leave all cores but one idle wherever no BLAS call is running. So the blocks are
-spread over workers, and BLAS is held to one thread inside each. The number of workers is that of BLAS's threads:
-`threadpoolctl.threadpool_limits`, or the environment variable of the BLAS (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS,
-OMP_NUM_THREADS), is the one control; a pool of processes that gives each of them one thread gets one worker each.
+While no BLAS call is running, array expressions on whole blocks use one core only. So the blocks are spread over
+workers, and BLAS is limited to one thread inside each worker. The number of workers is the number of BLAS threads. Only
+`threadpoolctl.threadpool_limits` and the environment variable of the BLAS (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS,
+OMP_NUM_THREADS) control it. In a pool of processes with one BLAS thread each, every process gets one worker.
 With one thread, or a BLAS that threadpoolctl does not know, blocks are computed in turn.
 """
 
@@ -24,27 +24,27 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Range = tuple[int, int]  # start and stop of a block
 
-AHEAD = 2  # items taken for each worker: with fewer, workers wait where blocks take unlike times
-RUN = 4  # items that a worker takes at a time where that is asked for: handing one over takes a tenth of its time
-READ_AHEAD = 2  # blocks that are read before they are asked for
-ANNOUNCED = 8  # blocks that are announced at a time, which takes less than one by one
+AHEAD = 2  # items taken for each worker; with fewer, workers wait when blocks take different times
+RUN = 4  # most items that a worker takes at a time: handing over a single item takes a tenth of its computing time
+READ_AHEAD = 2  # blocks that are read before they are needed
+ANNOUNCED = 8  # blocks announced in one call; one call for each block would take longer
 
 
 @functools.cache
 def _controller() -> Any:
-    from threadpoolctl import ThreadpoolController  # which takes its time to load
+    from threadpoolctl import ThreadpoolController  # imported here, since it is slow to load
 
     found = ThreadpoolController().select(user_api="blas")
     return found if found.lib_controllers else None
 
 
-_holder = threading.local()  # in the thread that holds the workers for longer than a pass: how many they are
-_busy = threading.Lock()  # held while the limit is: it is the process's, and only who set it may lift it
-_pools: dict[int, ThreadPoolExecutor] = {}  # by the number of workers; idle threads cost nothing, new ones 0.1 ms each
+_holder = threading.local()  # ``count``: number of workers, in a thread that holds them for longer than a pass
+_busy = threading.Lock()  # held while BLAS is limited: only the thread that set this limit of the process may lift it
+_pools: dict[int, ThreadPoolExecutor] = {}  # one for each number of workers; idle threads cost nothing, new ones 0.1 ms
 
 
 def _forget() -> None:
-    """In the child of a fork, where the threads of the pools do not exist and the lock may be held for ever."""
+    """Reset lock and pools in the child of a fork: it lacks their threads, and the lock may be held for ever."""
     global _busy
     _busy = threading.Lock()
     _pools.clear()
@@ -67,21 +67,21 @@ def _single_threaded_blas() -> Iterator[None]:
 
 
 def thread_count() -> int:
-    """How many blocks are computed at a time."""
+    """Number of blocks that are computed at the same time."""
     return 1 if _controller() is None else max(library.num_threads for library in _controller().lib_controllers)
 
 
 def held_threads() -> int:
-    """How many workers this thread holds; 0 where it does not."""
+    """Number of workers that this thread holds; 0 if it holds none."""
     return getattr(_holder, "count", 0)
 
 
 @contextlib.contextmanager
 def hold_threads() -> Iterator[None]:
-    """Inside, the workers are this thread's, and BLAS has one thread between passes, too, where nobody else has them.
+    """Hold the workers for this thread, and limit BLAS to one thread between passes, too.
 
-    Threads of BLAS that have nothing to do wait for more by turning, a while, on the cores that workers want: measured,
-    a third of the time of a fit.
+    Nothing changes if another thread has the workers. Idle BLAS threads spin for a while, on cores that the workers
+    need: measured, this takes a third of the time of a fit.
     """
     count, busy = thread_count(), _busy
     if count == 1 or held_threads() or not busy.acquire(blocking=False):
@@ -97,12 +97,12 @@ def hold_threads() -> Iterator[None]:
 
 
 def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total: int = 0) -> Iterator[Answer]:
-    """function(item) of every item, in order, on all workers.
+    """Apply the function to every item on all workers, and yield the answers in order.
 
-    Items are taken when there is a worker for them, or will be next; several at a time where ``total``, their number,
-    is given and large: of items that take no memory. Of several calls at a time one gets the workers, the others
-    compute in turn. Whatever ends it, Ctrl-C or an error, no worker is left running: close it where it may be left
-    before its end.
+    Items are taken when a worker is free, or will be free next. If ``total``, the number of items, is given and large,
+    a worker takes several items at a time; give it only if the items take no memory. Of several calls at the same time,
+    one gets the workers, and the others compute in turn. No worker is left running after Ctrl-C or an error. Close the
+    iterator if it may not be read to its end.
     """
     if held := held_threads():
         yield from _map_in_order(held, function, items, total)
@@ -121,7 +121,7 @@ def map_blocks(function: Callable[[Item], Answer], items: Iterable[Item], total:
 def _map_in_order(
     count: int, function: Callable[[Item], Answer], items: Iterable[Item], total: int
 ) -> Iterator[Answer]:
-    """As a pool's own map, but of a few runs of items at a time for each of so many workers."""
+    """Map like `Executor.map`, but submit only a few runs of items at a time for each of ``count`` workers."""
     if count not in _pools:
         _pools[count] = ThreadPoolExecutor(count, "xlogreg")
     pool, most, run = _pools[count], AHEAD * count, min(max(total // (2 * RUN * count), 1), RUN)
@@ -144,28 +144,28 @@ def _all_of(function: Callable[[Item], Answer], items: list[Item]) -> list[Answe
 
 def _next_of(running: collections.deque[Future[list[Answer]]]) -> list[Answer]:
     answers = running[0].result()
-    running.popleft()  # once it has ended: until then it has to be waited for
+    running.popleft()  # only after it has ended: until then `_map_in_order` has to wait for it
     return answers
 
 
 def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Sum of tuples of arrays, added pairwise in a tree that depends on their number only.
 
-    Errors grow with the logarithm of the number of terms, and only as many sums are held at a time.
+    Errors grow with the logarithm of the number of terms. The number of sums held at a time grows in the same way.
 
     Examples
     --------
     >>> tree_sum((number, 2 * number) for number in range(5))
     (10, 20)
     """
-    partial: list[tuple[int, tuple[Any, ...]]] = []  # (how many terms, their sum), ever smaller
+    partial: list[tuple[int, tuple[Any, ...]]] = []  # (number of terms, their sum); the numbers decrease
     try:
         for term in terms:
             partial.append((1, term))
             while len(partial) > 1 and partial[-1][0] == partial[-2][0]:
                 _merge(partial)
     finally:
-        if isinstance(terms, Generator):  # which else would end when its traceback is forgotten, or never
+        if isinstance(terms, Generator):  # it would otherwise end when its traceback is freed, or never
             terms.close()
     while len(partial) > 1:
         _merge(partial)
@@ -178,7 +178,7 @@ def _merge(partial: list[tuple[int, tuple[Any, ...]]]) -> None:
 
 
 def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
-    """Each item with read(item), some of them ahead; in order, since one thread reads all."""
+    """Yield each item with read(item), in order: one thread reads all items, a few of them ahead."""
     pending: deque[tuple[Item, Future[Answer]]] = deque()
     with ThreadPoolExecutor(1, "xlogreg-reader") as reader, contextlib.ExitStack() as stack:
         stack.callback(lambda: [future.cancel() for _, future in pending])
@@ -193,7 +193,7 @@ def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterato
 
 
 def announce(expect: Callable[[int, int], None], spans: list[Range]) -> Iterator[tuple[Range, None]]:
-    """Each span, after expect(start, stop) of those that follow: for threads that read for themselves."""
+    """Yield each span, after calling expect(start, stop) for the next spans; for threads that read their own blocks."""
     for number, span in enumerate(spans):
         if number % ANNOUNCED == 0:
             later = spans[number + ANNOUNCED if number else 0 : number + 2 * ANNOUNCED]

@@ -1,7 +1,7 @@
-"""What estimators are handed, as scikit-learn understands it: samples in rows, labels, weights, parameters.
+"""Check the input of estimators as scikit-learn understands it: samples in rows, labels, weights, parameters.
 
-Arrays are taken as they are, after a look at their shape: the fit finds out by itself where X is not finite.
-Everything else goes through scikit-learn's own checks, and so fails with its words.
+Arrays are taken as they are, after a check of their shape: the fit itself finds out if X is not finite. Everything else
+goes through scikit-learn's own checks, so errors have scikit-learn's words.
 """
 
 import math
@@ -41,12 +41,12 @@ __all__ = [
 
 
 def is_foreign(value: Any) -> bool:
-    """Whether it is an array of a library other than NumPy."""
+    """Whether ``value`` is an array of a library other than NumPy."""
     return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
 
 
 def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shards:
-    """Samples of dask collections with their labels and weights, on the workers; the estimator gets their features."""
+    """Take samples, labels and weights of dask collections, on the workers; store the features in the estimator."""
     where = {"backend": estimator.backend, "device": estimator.device}
     parts = share_out(X, y, sample_weight, samples="rows", **where)
     estimator.n_features_in_ = parts.n_x
@@ -57,15 +57,16 @@ def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shard
 
 
 def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
-    """X (m, n_x) as an array of numbers, itself where it is one; or `Stored`, where it is read in blocks.
+    """Return X (m, n_x) as an array of numbers, unchanged if it is one; or as `Stored` if it is read in blocks.
 
-    The number of features and their names become the estimator's with ``reset``, else are compared with them.
+    With ``reset``, the estimator stores the number of features and their names. Without, they are compared with those
+    that it has.
     """
     if callable(X):
         raise TypeError("X is a function: factories of blocks are for xlogreg.fit, which wants no y beside them")
-    if is_collection(X):  # looked at when its blocks are predicted
+    if is_collection(X):  # checked when its blocks are predicted
         return X
-    odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # of which the last two are refused
+    odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last two
     if odd or isinstance(opened(X, axis=0), Stored):
         X = as_matrix(X, "rows")
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
@@ -74,15 +75,15 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
         estimator.n_features_in_ = X.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
     elif hasattr(estimator, "feature_names_in_") or X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
-        validate_data(estimator, X, reset=False, skip_check_array=True)  # which warns, or fails
+        validate_data(estimator, X, reset=False, skip_check_array=True)  # warns or raises if they differ
     return X
 
 
 def take_labels(estimator: Any, y: Any, m: int) -> Array:
-    """The labels of m samples (m,), of any library."""
+    """Check the labels (m,) of m samples, an array of any library, and return them."""
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-    if is_nullable(y):  # which scikit-learn makes floats of, and so one label of several large ones
+    if is_nullable(y):  # scikit-learn makes floats of these, which merges large labels
         y = column_values(y, "y")
     if is_foreign(y):
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -97,18 +98,18 @@ def take_labels(estimator: Any, y: Any, m: int) -> Array:
 
 
 def take_truth(y: Any) -> Any:
-    """Labels to judge by, as scikit-learn's metrics take them."""
+    """Convert labels or weights to what scikit-learn's metrics take."""
     return to_host(y) if is_foreign(y) else _plain(y)
 
 
 def _plain(y: Any) -> Any:
-    """Labels that came as objects, in the dtype of what they are: scikit-learn knows no such type of label."""
+    """Give numbers that came as objects a numeric dtype: scikit-learn does not know them as labels."""
     found = numbers_of(np.asarray(y)) if getattr(getattr(y, "dtype", None), "kind", "") == "O" else None
     return y if found is None else found
 
 
 def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -> Array | None:
-    """The weights of the samples times those of their classes (1, m), on the place; None for ones."""
+    """The weights of the samples times those of their classes (1, m), on ``place``; None if neither are given."""
     m, xp = y.shape[0], place.xp
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(m, sample_weight)
@@ -130,7 +131,7 @@ def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -
 
 
 def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], np.ndarray]) -> np.ndarray:
-    """What the weights of each class (K,) are multiplied by; ``weights`` gives their sums."""
+    """The factors (K,) for the weights of each class; ``weights`` returns the sum of the weights of each class."""
     if isinstance(class_weight, str) and class_weight == "balanced":
         masses = weights()
         return np.sum(masses) / (len(classes) * np.where(masses > 0, masses, 1.0))
@@ -144,7 +145,7 @@ def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], 
 
 
 def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
-    """Refuse penalties that are not offered, by the name of the parameter."""
+    """Refuse L1 and elastic-net penalties; ``name`` is the parameter that holds the L1 ratio."""
     if not (penalty is None or (isinstance(penalty, str) and penalty in ("deprecated", "l2"))):
         raise ValueError(
             f"penalty={shown(penalty)} is not supported, only 'l2' and None: there is no L1 or elastic net yet"
@@ -154,19 +155,19 @@ def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
 
 
 def refuse_number(name: str, value: Any, zero: bool = False) -> None:
-    """Refuse what is no number above 0, or 0 or more; infinity is one."""
+    """Refuse a value that is not a number above 0 (or 0, with ``zero``); infinity is allowed."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, not {shown(value)}")
     try:
         number = float(value)
-    except OverflowError:  # of an integer that no float holds
+    except OverflowError:  # the integer is too large for a float
         number = math.nan
     if not (number > 0 or (zero and number == 0)):
         raise ValueError(f"{name} must be {'0 or more' if zero else 'above 0'}, as a float, not {shown(value)}")
 
 
 def refuse_flags(estimator: Any) -> None:
-    """Refuse what is neither True nor False where an estimator has such a parameter."""
+    """Refuse an estimator whose flags are not True or False."""
     for name in ("fit_intercept", "warm_start", "refit"):
         value = getattr(estimator, name, False)
         if not isinstance(value, (bool, np.bool_)):

@@ -1,4 +1,4 @@
-"""Fits as scikit-learn promises them: its rule for when to stop, and its warning where that is not met."""
+"""Fits that keep scikit-learn's promises: its rule for when to stop, and its warning if that is not met."""
 
 import time
 from collections.abc import Callable
@@ -20,21 +20,21 @@ from xlogreg.samples.intake import receive
 
 __all__ = ["ConvergenceWarning", "fit_folds", "reach"]
 
-REFINEMENTS = 3  # of fits whose gradients are not yet as small as asked for
+REFINEMENTS = 3  # most repetitions with a smaller tol, while gradients are not as small as asked for
 
 
 class ConvergenceWarning(exceptions.ConvergenceWarning, sklearn_exceptions.ConvergenceWarning):
-    """The tolerance was not reached: of xlogreg and of scikit-learn at once, so that filters for either work."""
+    """Warning that the tolerance was not reached: both xlogreg's and scikit-learn's, so filters for either work."""
 
 
 def reach(gradient_tol: float, fitted: Callable[[float | None], list[Model]]) -> list[Model]:
-    """Models whose gradients have no component above ``gradient_tol``, or rounding errors hide the rest.
+    """Fit models until no component of their gradients is above ``gradient_tol``, or rounding errors hide the rest.
 
     Parameters
     ----------
     gradient_tol : float
     fitted : callable
-        From a tol as `xlogreg.fit` takes it to the models.
+        Takes a tol, as `xlogreg.fit` does, and returns the models.
     """
     with unconverged() as messages:
         models = fitted(None)
@@ -52,10 +52,10 @@ def reach(gradient_tol: float, fitted: Callable[[float | None], list[Model]]) ->
 
 
 def _tighter_tol(models: list[Model], gradient_tol: float) -> float | None:
-    """The tol that makes the gradients as small as asked for; None where they are, or where no tol does."""
+    """The tol that makes the gradients as small as asked for; None if they are so already, or if no tol helps."""
     infos = [model.fit_info for model in models]
     return min(
-        (  # the norm is no less than any component, and the gap falls with its square
+        (  # no component is larger than the norm, and the gap falls with the square of the norm
             0.1 * info.gap / info.cost * (gradient_tol / info.gradient_norm) ** 2
             for info in infos
             if info.reason == "converged" and info.gap > 0.0 and info.gradient_norm > gradient_tol
@@ -73,9 +73,7 @@ def fit_folds(
     gradient_tol: float,
     search: dict[str, Any],
 ) -> tuple[list[Model], LeftOut | None, np.ndarray]:
-    """The model of each fold and each C; what they left out, where each sample is tested once at most; and which lack.
-
-    The last (F, K): which training parts have no sample of which class.
+    """Fit a model for each fold and each C.
 
     Parameters
     ----------
@@ -86,14 +84,23 @@ def fit_folds(
         Numbers of samples.
     Cs : ndarray (P,)
     gradient_tol : float
-        See `optimum.reach`.
+        See `reach`.
     search : dict
-        The arguments of `xlogreg.fit` of these names.
+        Arguments of `xlogreg.fit`, by name.
+
+    Returns
+    -------
+    models : list of Model (F P,)
+        The models of the first fold for all C, then those of the next.
+    left : LeftOut, or None
+        The models with the samples that they left out; None if `_partition` finds no fold for each sample.
+    lacking : ndarray (F, K)
+        Which training parts have no sample of which class.
 
     Raises
     ------
     ValueError
-        Where no training part has two classes.
+        If no training part has two classes.
     """
     m, began = X.shape[0], time.perf_counter()
     encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
@@ -125,7 +132,10 @@ def fit_folds(
 
 
 def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:
-    """The fold in which each sample is tested (m,), one number more for none; None where that is not all of it."""
+    """Find the fold that tests each sample (m,); a sample that no fold tests gets the number of folds.
+
+    None if a sample is tested twice, or if a fold does not train, once each, on all samples that it does not test.
+    """
     numbers = np.full(m, len(folds))
     for number, (train, test) in enumerate(folds):
         again = np.any(numbers[test] != len(folds))

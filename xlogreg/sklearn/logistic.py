@@ -1,4 +1,4 @@
-"""`LogisticRegression` as scikit-learn has it, on any array library. Samples are rows here, parameters theirs."""
+"""scikit-learn's `LogisticRegression`, with its parameters, on any array library. Samples are rows here."""
 
 import copy
 import dataclasses
@@ -44,45 +44,45 @@ SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 class LogisticRegression(ClassifierMixin, BaseEstimator):
     """Logistic regression with the parameters and attributes of `sklearn.linear_model.LogisticRegression`.
 
-    Minimises C sum_i s_i L(a_i, y_i) + ||w||^2 / 2: two classes by sigmoid, more by softmax; the bias is not penalised.
-    Arrays of CuPy, PyTorch and JAX go straight in, without a setting. L1 and elastic-net penalties are refused.
+    It minimises C sum_i s_i L(a_i, y_i) + ||w||^2 / 2, with the sigmoid for two classes and the softmax for more. The
+    bias is not penalised. Arrays of CuPy, PyTorch and JAX need no setting. L1 and elastic-net penalties are refused.
 
     Parameters
     ----------
     penalty : {"l2", None}, optional
-        None is C=inf; deprecated in scikit-learn.
+        None means C=inf. The parameter is deprecated in scikit-learn.
     C : float
-        Inverse of the penalty: l2 = 1 / (C s), s the sum of the weights. Infinity for none.
+        Inverse of the penalty: l2 = 1 / (C s), where s is the sum of the weights. Infinity means no penalty.
     l1_ratio : {0, None}
     tol : float
-        No component of the gradient of the mean loss is larger where a fit ends. Most are far smaller.
+        At the end of a fit, no component of the gradient of J, see `xlogreg.fit`, is larger. Most are far smaller.
     fit_intercept : bool
     class_weight : {dict, "balanced", None}
     random_state : int, optional
-        Of the subsets of samples that curvature is taken from.
+        Seed of the random subsets of samples that curvature is computed from.
     solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"}
-        Accepted for the sake of those who switch: each means `xlogreg.fit`.
+        Accepted for compatibility with scikit-learn: each one means `xlogreg.fit`.
     max_iter : int
     verbose : int
     warm_start : bool
         Whether to start where the last fit ended.
     dual, intercept_scaling, n_jobs
-        Without effect.
+        These have no effect.
     backend, device : optional
-        Where to compute, as `xlogreg.fit` takes them. None: where X lives.
+        Where to compute, as in `xlogreg.fit`. None means where X lives.
 
     Attributes
     ----------
     coef_ : array (1, n_features), or (n_classes, n_features)
-        These three live where the training X lived: library, device, and dtype of the first two.
+        ``coef_``, ``intercept_`` and ``n_iter_`` live where the training X lived; the first two have its dtype, too.
     intercept_ : array (1,), or (n_classes,)
     n_iter_ : array (1,)
     classes_ : ndarray (n_classes,)
     fit_info_ : FitInfo
-        What the fit did and what is proved of its result.
+        A record of what the fit did, and of what is proved about its result.
     n_features_in_ : int
     feature_names_in_ : ndarray (n_features,)
-        Where X had names.
+        Only if X had names.
 
     Examples
     --------
@@ -139,9 +139,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array or frame (m, n_features)
-            Of dask, too: fitted by the workers of the client that was started last.
+            A dask collection is fitted by the workers of the client that was started last.
         y : array (m,)
-            Numbers, bools or strings; may live elsewhere than X.
+            Numbers, bools or strings; y may live elsewhere than X.
         sample_weight : array (m,), optional
         """
         C = math.inf if self.penalty is None else self.C
@@ -161,7 +161,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return self
 
     def _fit_all(self, X: Any, y: Any, weight: Array | None, C: float, total: float) -> None:
-        """Fit samples whose weights (1, m), of that sum, count their classes, too; or parts, which have theirs."""
+        """Fit samples with weights (1, m) that sum to ``total`` and include class weights; or parts that hold them."""
         options = self._search()
         options |= {"l2": 1.0 / (C * total), "sample_weight": weight, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
@@ -173,7 +173,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
 
     def _last(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the last fit ended, as `xlogreg.fit` takes a start, for samples of these classes."""
+        """Take the parameters of the last fit as ``initial`` of `xlogreg.fit`, for samples of these classes."""
         coef, wanted = to_host(self._dense()), (1 if len(classes) == 2 else len(classes), self.n_features_in_)
         if coef.shape != wanted:
             raise ValueError(
@@ -183,7 +183,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return coef.T, to_host(self.intercept_)[:, None]
 
     def _search(self) -> dict[str, Any]:
-        """How to look for the optimum, as `xlogreg.fit` takes it."""
+        """Check the options of the search for the optimum; return them as arguments of `xlogreg.fit`."""
         one_of("solver", self.solver, SOLVERS)
         refuse_flags(self)
         refuse_number("tol", self.tol, zero=True)
@@ -193,23 +193,23 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return search | {"backend": self.backend, "device": self.device}
 
     def _adopt(self, models: list[Model]) -> None:
-        """Take the mean parameters of models, in the dtype and on the place of the first, and with its centre."""
+        """Store the mean of the parameters of models, in the dtype, on the place and with the centre of the first."""
         like = models[0]
         place, dtype = place_of(like.w), dtype_name(like.w)
         w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
         self._offset = None
-        if like.center is not None:  # what rounding took from the scores there, and is given back by `_model`
+        if like.center is not None:  # keep what rounding takes from the scores there; `_model` adds it back
             centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
             self._offset = like.center, centered_b - self._centered_b(like.center)
 
     def _centered_b(self, center: Array) -> np.ndarray:
-        """The bias (k, 1) for X - center of coef_ and intercept_ as they are."""
+        """Compute the bias (k, 1) for X - center from the present coef_ and intercept_."""
         w, b = (to_host(part).astype(np.float64) for part in (self._dense(), self.intercept_))
         return w @ to_host(center) + b[:, None]
 
     def _model(self) -> Model:
-        """The model of coef_ and intercept_ as they are, whoever set them."""
+        """Make a model of the present coef_ and intercept_, whether `fit` or the user set them."""
         check_is_fitted(self)
         coef = self._dense()
         place = place_of(coef)
@@ -220,7 +220,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             samples="rows",
             loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
             costs=np.zeros(0),
-            fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions ask for none
+            fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions do not need it
         )
         if self._offset is None:
             return model
@@ -248,7 +248,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return model.decision_function(X)
 
     def predict(self, X: Any) -> Array:
-        """The most probable label of each sample (m,): where X lives, unless it is a string."""
+        """The most probable label of each sample (m,); labels live where X lives, unless they are strings."""
         model, X = self._take(X, "predict")
         labels = model.predict(X)
         return labels.astype(object) if self.classes_.dtype == object else labels
@@ -259,7 +259,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return model.predict_proba(X)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of the probabilities, accurate where these vanish; 0 of those that round to one."""
+        """Logarithms of the probabilities, accurate for tiny ones, too; 0 for a probability that rounds to one."""
         model, X = self._take(X, "predict_log_proba")
         logs = model.predict_log_proba(X)
         if is_collection(logs):
@@ -268,7 +268,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the samples, by weight, whose label is predicted."""
+        """Share of the samples, by weight, whose label is predicted correctly."""
         if is_collection(X):
             return self._take(X, "score")[0].evaluate(X, y, sample_weight).accuracy
         y = column_values(y, "y") if is_nullable(y) else y
@@ -276,7 +276,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
 
     def to(self, backend: str, device: Any = None) -> Self:
-        """A copy with its arrays on another backend, and a device of it: ``to("numpy")`` to leave the GPU."""
+        """Copy the estimator with its arrays on another backend and device; ``to("numpy")`` leaves the GPU."""
         place = usable_place(backend, device)
         moved = copy.copy(self)
         for name, value in vars(self).items():
@@ -297,12 +297,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return self
 
     def _dense(self) -> Array:
-        """coef_ as an array, whichever it is."""
+        """Return coef_ as a dense array, also after `sparsify`."""
         check_is_fitted(self)
         return place_of(self.intercept_).put(self.coef_.toarray()) if is_sparse(self.coef_) else self.coef_
 
     def to_sklearn(self) -> Any:
-        """A fitted `sklearn.linear_model.LogisticRegression` with the same predictions: the road to ONNX and skops."""
+        """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops."""
         names = getattr(self, "feature_names_in_", None)
         exported = dataclasses.replace(self._model(), feature_names=names).to_sklearn()
         exported.classes_ = self.classes_
@@ -315,5 +315,5 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
 
 def classes_of(model: Model, y: Any) -> np.ndarray:
-    """The labels of a model as scikit-learn has them: strings as objects where they came as such."""
+    """The classes of a model as scikit-learn has them: of dtype object if the labels ``y`` have that dtype."""
     return model.classes.astype(object) if getattr(getattr(y, "dtype", None), "kind", "") == "O" else model.classes

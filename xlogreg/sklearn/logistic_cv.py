@@ -1,4 +1,4 @@
-"""`LogisticRegressionCV` as scikit-learn will have it: all folds at all C fitted together."""
+"""`LogisticRegressionCV` as scikit-learn will have it; all folds and all C are fitted together."""
 
 import copy
 import numbers
@@ -28,10 +28,10 @@ __all__ = ["LogisticRegressionCV"]
 
 
 class Known(NamedTuple):
-    """A score that one pass over the test samples gives, wherever they live."""
+    """A score that takes one pass over the test samples, wherever they live."""
 
-    name: str  # of `Report`, and of `LeftOut.scores`
-    sign: float
+    name: str  # as in `Report` and in `LeftOut.scores`
+    sign: float  # -1 for a loss: scikit-learn's scores are better when larger
 
 
 SCORES = {"neg_log_loss": Known("log_loss", -1.0), "accuracy": Known("accuracy", 1.0)}
@@ -40,21 +40,21 @@ SCORES = {"neg_log_loss": Known("log_loss", -1.0), "accuracy": Known("accuracy",
 class LogisticRegressionCV(LogisticRegression):
     """`LogisticRegression` whose C is chosen by cross-validation, as `sklearn.linear_model.LogisticRegressionCV` does.
 
-    Where scikit-learn 1.9 announces a change, the new meaning holds: ``scoring`` is the log loss by default, and the
+    If scikit-learn 1.9 announces a change, the new meaning holds here: ``scoring`` is the log loss by default, and the
     attributes are those of ``use_legacy_attributes=False``.
 
     Parameters
     ----------
     Cs : int or list of float
-        Inverse penalties; a number stands for so many from 1e-4 to 1e4. s in l2 = 1 / (C s) is the sum of the
-        weights of a fold's training part.
+        Inverse penalties; an integer stands for that many values from 1e-4 to 1e4. In l2 = 1 / (C s), s is the sum of
+        the weights of a fold's training part.
     cv : int, splitter or iterable of (train, test), optional
-        None: five stratified folds.
+        None means five stratified folds.
     scoring : str, callable or None
-        None is the accuracy. "neg_log_loss" and "accuracy" are computed where X lives, others on the host.
+        None means the accuracy. "neg_log_loss" and "accuracy" are computed where X lives, other scores on the host.
     refit : bool
-        Whether to fit all samples at the C whose mean score is best. If not, parameters and C are the means of those
-        that are best in each fold.
+        Whether to fit all samples at the C whose mean score is best. If False, the parameters and C are means over the
+        folds, of the parameters and the C that are best in each fold.
     l1_ratios : (0.0,) or None
     use_legacy_attributes : False
     fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
@@ -70,12 +70,12 @@ class LogisticRegressionCV(LogisticRegression):
     C_, l1_ratio_ : float
     scores_ : array (n_folds, 1, n_cs)
     coefs_paths_ : array (n_folds, 1, n_cs, 1 or n_classes, n_features + 1)
-        Without the last column for fit_intercept=False. A class that the training part lacks has the weights 0, and an
-        intercept so low that its probability is below eps.
+        The last column is missing for fit_intercept=False. A class that the training part lacks has the weights 0, and
+        an intercept so low that its probability is below eps.
     n_iter_ : array (n_folds, 1, n_cs)
     l1_ratios_ : array (1,)
     fit_info_ : FitInfo
-        Of the fit to all samples; with ``refit`` only.
+        A record of the fit to all samples; only with ``refit``.
 
     Examples
     --------
@@ -138,12 +138,12 @@ class LogisticRegressionCV(LogisticRegression):
         Parameters
         ----------
         X : array or frame (m, n_features)
-            Of dask, too: fitted by the workers of the client that was started last.
+            A dask collection is fitted by the workers of the client that was started last.
         y : array (m,)
         sample_weight : array (m,), optional
-            Of the fits, and of the scores of the folds.
+            Weights for the fits, and for the scores of the folds.
         **params
-            For the splitter and the scorer, as metadata routing says.
+            Parameters that metadata routing passes on to the splitter and the scorer.
         """
         refuse_l1(self.penalty, "l1_ratios", self.l1_ratios)
         if self.penalty is None:
@@ -161,7 +161,7 @@ class LogisticRegressionCV(LogisticRegression):
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
         routed = self._routed("fit", _on_host(params))
-        seen = labels if isinstance(X, (Shards, Stored)) else X  # of which splitters want the length
+        seen = labels if isinstance(X, (Shards, Stored)) else X  # splitters need only the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
@@ -173,7 +173,8 @@ class LogisticRegressionCV(LogisticRegression):
             by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
             scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
         else:
-            known = None if np.any(lacking) else known  # whose probabilities are not clipped
+            # known scores do not clip the probability of a class that a fold lacks, as scikit-learn's scorers do
+            known = None if np.any(lacking) else known
             rows = zip(folds, models, strict=True)
             scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score, known) for (_, test), row in rows])
         found = [[folded(model) for model in row] for row in models]
@@ -187,9 +188,9 @@ class LogisticRegressionCV(LogisticRegression):
             best = np.argmax(scores, axis=1)
             self.C_ = float(np.mean(Cs[best]))
             self._adopt([row[number] for row, number in zip(models, best, strict=True)])
-            if not self.fit_intercept:  # a class that a fold lacks has a bias all the same
+            if not self.fit_intercept:  # a class that a fold lacks has a bias even then
                 self.intercept_ = self.intercept_ * 0.0
-            self.__dict__.pop("fit_info_", None)  # of a fit before this one
+            self.__dict__.pop("fit_info_", None)  # left by an earlier fit
         steps = [[model.fit_info.iterations for model in row] for row in models]
         self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
         return self
@@ -207,19 +208,19 @@ class LogisticRegressionCV(LogisticRegression):
     def _scores(
         self, X: Array, y: Array, test: Any, models: list[Model], params: dict[str, Any], known: "Known | None"
     ) -> list[float]:
-        """Of models, on the test samples of a fold."""
+        """Score models on the test samples of a fold."""
         test = np.arange(X.shape[0])[test]
         params = _check_method_params(X, params, indices=test)
         X, y = (_rows(value, test) for value in (X, y))
         fold, scored = copy.copy(self), []
-        fold.__dict__.pop("feature_names_in_", None)  # X has none any more
+        fold.__dict__.pop("feature_names_in_", None)  # X has no names any more
         for model in models:
             fold._adopt([model])
             scored.append(fold._score(X, y, params, known, with_labels(self._scorer(), self.classes_)))
         return scored
 
     def _score(self, X: Any, y: Any, params: dict[str, Any], known: "Known | None", scorer: Any) -> float:
-        """By what is known of ``scoring``, or by its scorer, with what is passed on to it."""
+        """Score samples, by a known score or else by the scorer with the parameters that are passed on to it."""
         if known is not None:
             return known.sign * getattr(self._take(X, "score")[0].evaluate(X, y, **params), known.name)
         if is_foreign(X):
@@ -229,18 +230,17 @@ class LogisticRegressionCV(LogisticRegression):
     def score(  # type: ignore[override]  # as scikit-learn's does
         self, X: Any, y: Any, *, sample_weight: Any = None, **score_params: Any
     ) -> float:
-        """The score that ``scoring`` names, of samples X (m, n_features) with the labels y (m,)."""
+        """Score samples X (m, n_features) with the labels y (m,), as ``scoring`` says."""
         if sample_weight is not None:
             score_params["sample_weight"] = sample_weight
         params = self._routed("score", _on_host(score_params)).scorer.score
-        if (
-            self.scoring is None or self._known({}) is SCORES["accuracy"]
-        ):  # also of labels that were not there to be fitted
+        # the accuracy takes labels, too, that the fit did not see
+        if self.scoring is None or self._known({}) is SCORES["accuracy"]:
             return super().score(X, y, **params)
         return self._score(X, y, params, self._known(params), self._scorer())
 
     def _known(self, params: dict[str, Any]) -> "Known | None":
-        """The score, where it is one that needs no scorer of scikit-learn."""
+        """The score if it needs no scorer of scikit-learn; otherwise None."""
         name = "accuracy" if self.scoring is None else self.scoring
         return SCORES.get(name) if isinstance(name, str) and params.keys() <= {"sample_weight"} else None
 
@@ -248,7 +248,7 @@ class LogisticRegressionCV(LogisticRegression):
         return get_scorer("accuracy" if self.scoring is None else self.scoring)
 
     def _routed(self, method: str, params: dict[str, Any]) -> Bunch:
-        """Which of the parameters of fit or score are for the splitter, and which for the scorer."""
+        """Sort the parameters of fit or score into those for the splitter and those for the scorer."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, method, **params)
         if params.keys() - {"sample_weight"}:
@@ -256,7 +256,7 @@ class LogisticRegressionCV(LogisticRegression):
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=params))
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """What fit and score ask for and pass on, as scikit-learn's metadata routing wants to know."""
+        """Tell scikit-learn's metadata routing what fit and score ask for and pass on."""
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
         return (
             MetadataRouter(owner=self)

@@ -1,12 +1,13 @@
-"""What is proved of an answer: its cost, its gradient, and how far from the minimum it is at most.
+"""Certificate of an answer: its cost, its gradient, and the largest possible gap to the minimum.
 
 The gap J - min J is known in one of two ways:
 
 - "decrement": half the squared Newton decrement g' H^-1 g / 2, from the Hessian of all samples;
 - "bound": a proof, by duality. For any probabilities alpha of the samples whose means are those of the targets,
-  min J >= mean H(alpha) - sum_j V_j^2 / (2 l2 T_j^2), H the entropy, V = X (alpha - Y)' / s (Yu, Huang & Lin, Dual
-  coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum A is nearly such an alpha:
-  mixed with one constant distribution c it is one exactly, alpha = (1 - tau) A + tau c.
+  min J >= mean H(alpha) - sum_j V_j^2 / (2 l2 T_j^2), where H is the entropy and V = X (alpha - Y)' / s (Yu, Huang &
+  Lin, Dual coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum the probabilities A
+  of the model are nearly an alpha of this kind. A mixture with one constant distribution c is exactly of this kind:
+  alpha = (1 - tau) A + tau c.
 """
 
 from typing import NamedTuple
@@ -24,7 +25,7 @@ EXPANSION_LIMIT = 1000  # parameters up to which a Hessian of all samples is wor
 
 
 class Certificate(NamedTuple):
-    """The objective at theta, of g models, and the gap."""
+    """The objective at theta, for g models, and the gap J - min J."""
 
     here: Evaluation
     gap: Array | None  # (g,); None where it is not known
@@ -33,9 +34,9 @@ class Certificate(NamedTuple):
 
 
 def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMIT) -> Certificate:
-    """Certificate of theta (n_x + 1, g, k) on the host: one pass, or two for the bound.
+    """Certify theta (n_x + 1, g, k) on the host: one pass, or two for the bound.
 
-    ``limit``: parameters up to which it is by the Hessian.
+    Up to ``limit`` parameters the gap comes from the Hessian.
     """
     rows, _, k = theta.shape
     if objective.loss.curvature is None:
@@ -53,15 +54,15 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
 def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndarray:
     """Upper bounds (g,) of J - min J: one pass, for the means of x and of x y'."""
     ridge = objective.ridge
-    data = here.gradient - ridge * theta  # of the losses alone: X (A - Y)' / s, and mean A - mean Y
+    data = here.gradient - ridge * theta  # gradient of the losses alone: X (A - Y)' / s, and mean A - mean Y
     slopes = np.sum(data * theta, axis=(0, 2))
     entropy = here.loss - slopes  # mean H(A), since L(z, y) = H(a) + (a - y)'z
     V, constant = data[:-1], np.zeros_like(entropy)
     if objective.free[-1, 0, 0] > 0:
-        means = objective.source.shares()[None, :]  # of the targets, of all classes (1, K)
+        means = objective.source.shares()[None, :]  # means of the targets of all classes (1, K)
         e = data[-1]
         e = np.concatenate([-e, e], axis=1) if e.shape[1] == 1 else e
-        rho = np.max(e / means, axis=1)  # the least that leaves c without negative entries
+        rho = np.max(e / means, axis=1)  # the least rho for which c has no negative entries
         tau = rho / (1.0 + rho)
         c = np.maximum(means - e / np.where(rho > 0, rho, 1.0)[:, None], 0.0)
         constant = tau * -np.sum(c * np.log(np.where(c > 0, c, 1.0)), axis=1)

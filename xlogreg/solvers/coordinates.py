@@ -1,7 +1,7 @@
-"""Coordinates of the parameters: X~ = (X - center) / scale, and the way there and back.
+"""Coordinates of the parameters, X~ = (X - center) / scale, and conversions to them and back.
 
-The score is one number in any of them: z = w'x + b = u'x~ + v with w = u / scale, b = v - w'center.
-All on the host in float64.
+The score is the same in all coordinates: z = w'x + b = u'x~ + v with w = u / scale, b = v - w'center.
+Everything here is on the host in float64.
 """
 
 from typing import NamedTuple
@@ -19,33 +19,33 @@ from xlogreg.samples.source import Samples, host_center
 __all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread", "measure_spreads"]
 
 
-DROWNING = {"float32": 1e2, "float64": 1e8}  # squares of means against variances
-ROUNDED = 1e-10  # of the second moment, up to which a variance is rounding
-LACKING = 0.1  # of the second moment
-SEEN = 100  # samples that make up the second moment of a feature, at the least, for its curvature to be known
+DROWNING = {"float32": 1e2, "float64": 1e8}  # square of a mean over the variance; above it rounding drowns the variance
+ROUNDED = 1e-10  # a variance up to this share of the second moment is a rounding error
+LACKING = 0.1  # share of the second moment in all samples, below which a subset has next to nothing of a feature
+SEEN = 100  # at least so many samples must make up the second moment of a feature before its curvature is known
 
 
 class Coordinates(NamedTuple):
-    """X~ = (X - center) / scale; both (n_x, 1)."""
+    """Coordinates X~ = (X - center) / scale; center and scale are (n_x, 1)."""
 
     center: np.ndarray
     scale: np.ndarray
 
     def theta_of(self, w: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """theta (n_x + 1, 1, k) of parameters w (n_x, k), b (k, 1) for X."""
+        """Turn parameters w (n_x, k), b (k, 1) for X into theta (n_x + 1, 1, k)."""
         return np.concatenate([w * self.scale, (b + w.T @ self.center).T])[:, None, :]
 
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """w (n_x, k) and b (k, 1) for X, of theta (n_x + 1, 1, k)."""
+        """Turn theta (n_x + 1, 1, k) into w (n_x, k) and b (k, 1) for X."""
         w = theta[:-1, 0, :] / self.scale
         return w, theta[-1:, 0, :].T - w.T @ self.center
 
     def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """w (n_x, k) and v (k, 1) for X - center, of theta (n_x + 1, 1, k)."""
+        """Turn theta (n_x + 1, 1, k) into w (n_x, k) and v (k, 1) for X - center."""
         return theta[:-1, 0, :] / self.scale, theta[-1:, 0, :].T
 
     def covariance_of(self, covariance: np.ndarray) -> np.ndarray:
-        """Covariance of (w, b) for X, of that of theta ((n_x + 1) k, (n_x + 1) k)."""
+        """Turn the covariance ((n_x + 1) k, (n_x + 1) k) of theta into the covariance of (w, b) for X."""
         n_x = self.scale.shape[0]
         k = covariance.shape[0] // (n_x + 1)
         jacobian = np.diag(np.append(1.0 / self.scale[:, 0], 1.0))
@@ -54,16 +54,16 @@ class Coordinates(NamedTuple):
         return jacobian @ covariance @ jacobian.T
 
     def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
-        """The gradient dTheta (n_x + 1, 1, k) in the ``other`` coordinates."""
+        """Turn the gradient dTheta (n_x + 1, 1, k) into the gradient in the ``other`` coordinates."""
         dU, dv = dTheta[:-1, 0, :], dTheta[-1:, 0, :]
         shift = (self.center - other.center) / other.scale
         return np.concatenate([dU * self.scale / other.scale + shift * dv, dv])[:, None, :]
 
 
 class Spread(NamedTuple):
-    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and the passes that took.
+    """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and number of passes.
 
-    ``opposite`` is the share of the first of two classes, where one less that of the second has lost its digits.
+    ``opposite`` is the share of the first of two classes, if one minus the share of the second loses its digits.
     """
 
     mean: np.ndarray
@@ -74,7 +74,7 @@ class Spread(NamedTuple):
 
     @property
     def shares(self) -> np.ndarray:
-        """Share of every class (K,), both of two, by weight."""
+        """Share of every class (K,) by weight; both classes if there are two."""
         shares = self.targets[:, 0]
         if shares.shape[0] > 1:
             return shares
@@ -82,19 +82,20 @@ class Spread(NamedTuple):
 
 
 def measure_spread(source: Samples, exact: bool = False) -> Spread:
-    """From all samples, in one pass, or in two where a mean drowns the variance, or a square overflows or vanishes.
+    """Measure the spread of all samples in one pass; in two if a mean drowns a variance, or a square is out of range.
 
-    NaN or infinite where X holds values that are not finite, or whose squares are not. The first pass may be off by a
-    tenth in float32, which is as good as any for a scale that only the engine sees; ``exact`` wants the second.
+    Values of X that are not finite raise an error. The spread is NaN or infinite if the squares of X are not finite.
+    The first pass may be off by a tenth in float32. That is good enough for a scale that only the engine sees; with
+    ``exact`` the second pass is always made.
     """
     spread = _spread_about(source, np.zeros((source.n_x, 1)))
     with np.errstate(all="ignore"):
         finite = np.isfinite(spread.variance)
         told = finite & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
     if not finite.all():
-        refuse_nonfinite(source)  # as it is computed with; if it is finite, its squares are not
+        refuse_nonfinite(source)  # this raises if X is not finite in the computing dtype; otherwise its squares are not
     if exact or not told.all():
-        wide = source.widened()  # rounding would pass for variance
+        wide = source.widened()  # rounding errors would look like variance
         wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
         spread = _spread_about(wide, host_center(wide))._replace(passes=2)
     if spread.targets.shape[0] == 1 and spread.targets[0, 0] > 1.0 - RARE[source.dtype]:
@@ -108,17 +109,18 @@ def _spread_about(source: Samples, origin: np.ndarray) -> Spread:
 
 
 def _variance(D: np.ndarray, D2: np.ndarray) -> np.ndarray:
-    """Of what has the mean D and the second moment D2; 0 where that is rounding."""
+    """Variance for the mean D and the second moment D2; 0 where it is only a rounding error."""
     with np.errstate(all="ignore"):
         variance = D2 - D * D
         return np.where((variance <= ROUNDED * D2) & np.isfinite(D2), 0.0, variance)
 
 
 def measure_spreads(source: Samples | Folds, targets: np.ndarray) -> Spread:
-    """That of each of g models, of its own samples: mean, less what the source is centred by, and variance (n_x, g).
+    """Measure mean, relative to the centre of the source, and variance (n_x, g) of g models over their own samples.
 
-    ``targets`` (k, g) are their means, by weight. One pass about the centre; two more for a model whose mean is so far
-    from there that it drowns a variance: a feature that is constant in its samples alone, say.
+    ``targets`` (k, g) are the weighted means of the targets. This takes one pass about the centre, and two more for a
+    model whose mean is so far from the centre that it drowns a variance. An example is a feature that is constant only
+    in the samples of that model.
     """
     wide = source.widened()
     origin = np.zeros((wide.n_x, targets.shape[1], 1))
@@ -135,7 +137,7 @@ def measure_spreads(source: Samples | Folds, targets: np.ndarray) -> Spread:
 
 
 def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None) -> Coordinates:
-    """Those in which the user wants the penalty, and the iterates of gradient descent.
+    """Return the coordinates in which the user wants the penalty and the iterates of gradient descent.
 
     ``standardize=True`` needs the spread.
     """
@@ -145,10 +147,10 @@ def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None)
 
 
 def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bool) -> Coordinates:
-    """Those in which every feature has the mean zero and about the same curvature.
+    """Return coordinates in which every feature has the mean zero and about the same curvature.
 
     Without a bias the score may not be shifted, so the centre stays the user's. ``ridge`` is l2 over the
-    bound of the loss's curvature: a feature that hardly varies is curved by its penalty alone.
+    bound of the loss's curvature: a feature that hardly varies gets its curvature from the penalty alone.
     """
     center = spread.mean if bias else user.center
     curvature = spread.variance + (spread.mean - center) ** 2 + ridge * user.scale**2
@@ -156,30 +158,33 @@ def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bo
 
 
 class Moments(NamedTuple):
-    """What a subset knows of each feature (n_x,), in engine coordinates, where its second moment is about one."""
+    """Moments of each feature (n_x,) in a subset, in engine coordinates; there the second moment is about one."""
 
-    samples: int  # of the subset
-    second: np.ndarray  # moment of the subset
-    whole: np.ndarray  # of all samples
-    size: np.ndarray  # sum x^4 / sum x^2: the square of x where it matters. 3 if normal, m / n if not zero in n of m
+    samples: int  # number of samples in the subset
+    second: np.ndarray  # second moment in the subset
+    whole: np.ndarray  # second moment in all samples
+    size: np.ndarray  # sum x^4 / sum x^2: x^2 where it matters. 3 for a normal x, m / n for x not zero in n of m
 
     @property
     def unseen(self) -> np.ndarray:
-        """Features of which the subset has next to nothing, or too few samples that matter: rare, or heavy-tailed."""
+        """Mask of features whose second moment is too small in the subset, or comes from too few of its samples.
+
+        These features are rare or heavy-tailed.
+        """
         return (self.second < LACKING * self.whole) | (SEEN * self.size > self.samples)
 
     def raised(self, H: np.ndarray, curvature: float) -> np.ndarray:
-        """H (n_x + 1, n_x + 1) with what all samples have on the diagonal of unseen features, where that is more.
+        """Raise the diagonal of H (n_x + 1, n_x + 1) to its value in all samples for unseen features, if that is more.
 
-        In a subset such a feature may be constant, or so far out that the loss is flat. Of the others nothing is
-        raised: what chance adds would hide the small eigenvalues of correlated features.
+        In a subset an unseen feature may be constant, or so far out that the loss is flat. The other features are not
+        raised: additions by chance would hide the small eigenvalues of correlated features.
         """
         floor = np.where(self.unseen, curvature * self.whole, 0.0)
         return H + np.diag(np.append(np.maximum(floor - np.diagonal(H)[:-1], 0.0), 0.0))
 
 
 def measure_moments(subset: InMemory, spread: Spread, coordinates: Coordinates) -> Moments:
-    """In one pass over the subset."""
+    """Measure the moments of the features in one pass over the subset."""
     totals = subset.sum(size_terms, HOST.put(1.0 / coordinates.scale))
     second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
     whole = ((spread.variance + (spread.mean - coordinates.center) ** 2) / coordinates.scale**2)[:, 0]
@@ -187,6 +192,6 @@ def measure_moments(subset: InMemory, spread: Spread, coordinates: Coordinates) 
 
 
 def as_host(array: Array) -> np.ndarray:
-    """A small array as float64 on the host."""
+    """Return a small array as float64 on the host."""
     ready = type(array) is np.ndarray and array.dtype == np.float64
     return array if ready else HOST.put(array, "float64")

@@ -1,8 +1,8 @@
 """The loop that Newton's and quasi-Newton methods share: a step, a safeguard, a proof.
 
-Stops by half the squared Newton decrement, g' H^-1 g / 2, an estimate of J - min J that no scaling of the
-features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5). The objective is convex, so
-a sufficient decrease of the value is all that a step must show (Nocedal & Wright 2006, algorithm 3.1).
+The loop stops by half the squared Newton decrement, g' H^-1 g / 2. This is an estimate of J - min J that no scaling of
+the features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5). The objective is convex, so
+a step only has to show a sufficient decrease of the value (Nocedal & Wright 2006, algorithm 3.1).
 """
 
 import collections
@@ -16,41 +16,41 @@ from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["Method", "decrement", "minimize"]
 
-ARMIJO = 1e-4  # share of the decrease that a step promises, which it has to make
-SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that are tried
-LONGER = 3.0  # by which a step of Newton's method is made longer than one, for each gap in costs
-LONGEST = 1.5  # by which it is made longer at most
-LAZY_STEPS = 3  # in a row that gain too little, after which a method is given up
-STEADY_FALL = (0.2, 0.55)  # shares of the gap that the steps of separated classes leave: it ends up falling by e
-STEADY_STEPS = 2  # in a row that leave such a share, after which a direction of recession is looked for
-LOOK_AGAIN = 4  # such steps after a look that found none
-TREND_STEPS = 2  # of which the trend of theta is made
-NOISE = 8.0  # rounding errors of a value, below which no difference of two is trusted
+ARMIJO = 1e-4  # a step has to make at least this share of the decrease that it promises
+SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that are tried, one after the other
+LONGER = 3.0  # a step of Newton's method gets longer than one by this number times gap / cost
+LONGEST = 1.5  # and it gets longer than one by at most this number
+LAZY_STEPS = 3  # a method is given up after so many steps in a row that gain too little
+STEADY_FALL = (0.2, 0.55)  # shares of the gap that steps leave if classes are separated: it ends up falling by e
+STEADY_STEPS = 2  # so many steps in a row that leave this share start a search for a direction of recession
+LOOK_AGAIN = 4  # so many more of these steps start a new search after one that found no direction
+TREND_STEPS = 2  # the trend of theta is its move over so many steps
+NOISE = 8.0  # rounding errors of a value; a difference of two values that is smaller is not trusted
 
 
 class Method(Protocol):
-    """What tells one second-order method from another."""
+    """The part in which one second-order method differs from another."""
 
     @property
     def patience(self) -> int:
-        """How many gaps in a row must be small before that is believed."""
+        """Number of gaps in a row that must be small before convergence is believed."""
         ...
 
     @property
     def endurance(self) -> int:
-        """How many steps may pass without the gap's halving before rounding errors are held to be all that is left."""
+        """Number of steps that do not halve the gap, after which only rounding errors are assumed to be left."""
         ...
 
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
-        """The objective at theta, with as many derivatives as `step` needs: one pass."""
+        """Evaluate the objective at theta, with as many derivatives as `step` needs: one pass."""
         ...
 
     def step(self, here: Evaluation) -> Array:
-        """-B^-1 g, for an approximate Hessian B."""
+        """Return the step -B^-1 g for an approximate Hessian B."""
         ...
 
     def learn(self, moved: Array, change: Array) -> Self:
-        """The method that also knows that moving theta so changed the gradient so."""
+        """Return a method that also knows that the move ``moved`` of theta changed the gradient by ``change``."""
         ...
 
 
@@ -69,7 +69,7 @@ def minimize(
     slow: float = 0.0,
     monitor: Monitor | None = None,
 ) -> Result:
-    """Minimise; the models of a batch share their step length.
+    """Minimise the objective; the models of a batch share their step length.
 
     Parameters
     ----------
@@ -77,10 +77,10 @@ def minimize(
     start : array (n_x + 1, g, k)
     method : Method
     tol : float
-        Stop when gap <= tol * J for every model. The last step, which needs no pass, is taken. 0: go on.
+        Stop when gap <= tol * J for every model. The last step needs no pass and is still taken. 0: do not stop.
     max_iter : int
     slow : float
-        Give up with the reason "slow" when the gap was not divided by this in three steps running: the method
+        Give up with the reason "slow" when three steps in a row do not divide the gap by this factor: the method
         knows too little of the Hessian.
     monitor : callable, optional
 
@@ -88,7 +88,7 @@ def minimize(
     -------
     Result
         Reason "converged", "separated", "precision" (rounding errors hide any further decrease),
-        "diverged" (the cost is not finite), "max_iter", "slow", or what the monitor says.
+        "diverged" (the cost is not finite), "max_iter", "slow", or the reason that the monitor gives.
     """
     xp = array_namespace(start)
     patience, slowness, rounding = Patience(tol, method.patience), Slowness(slow), Rounding(objective, method.endurance)
@@ -123,7 +123,7 @@ def minimize(
             reason = "precision"
             break
         further = theta + stride.length * step
-        method = method.learn(further - theta, there.gradient - here.gradient)  # as rounding lets theta move
+        method = method.learn(further - theta, there.gradient - here.gradient)  # the move after rounding
         theta, at, here = further, further, there
     else:
         gap = decrement(here.gradient, method.step(here)) if bool(xp.all(xp.isfinite(here.value))) else gap
@@ -142,14 +142,14 @@ def minimize(
 
 
 def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
-    """Say why there is no step worth taking: a hyperplane separates the classes, or the method has none; or ""."""
+    """Say why no step is worth taking, or "": a hyperplane separates the classes, or the method has no finite step."""
     if objective.separable and bool(array_namespace(here.value).all(here.separated)):
         return "separated"
     return "" if math.isfinite(gap) else "precision"
 
 
 class Patience:
-    """Ends a run once the gaps of all models have been small so many times in a row."""
+    """Ends a run once the gaps of all models have been small ``times`` times in a row."""
 
     def __init__(self, tol: float, times: int) -> None:
         self.tol, self.times, self.small = tol, times, 0
@@ -173,12 +173,12 @@ class Slowness:
 
 
 class Rounding:
-    """Ends a run where rounding of the value hides what is left to gain, once the gap falls no more either."""
+    """Ends a run once rounding of the value hides the remaining gain and the gap does not fall either."""
 
     def __init__(self, objective: Objective, endurance: int) -> None:
         self.noise, self.endurance = NOISE * objective.noise, endurance
-        self.idle, self.halved = 0, math.inf  # steps since the gap was last halved, and what it was then
-        self.slack = 0.0  # by which a value may rise, for only the gap can be trusted
+        self.idle, self.halved = 0, math.inf  # steps since the gap was last halved, and the gap at that step
+        self.slack = 0.0  # a value may rise by this amount where only the gap can be trusted
 
     def sees(self, gap: float, value: float) -> str:
         blind = gap <= self.noise * value
@@ -188,7 +188,7 @@ class Rounding:
 
 
 class Separation:
-    """Ends a run along a direction of recession: there the gap of Newton's method falls by e at each full step."""
+    """Ends a run along a direction of recession: the gap of Newton's method then falls by e at each full step."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective, self.before, self.steady, self.passes = objective, math.inf, 0, 0
@@ -205,23 +205,23 @@ class Separation:
 
 
 class Stride:
-    """Finds out how far along a step the cost falls enough."""
+    """Finds the length of a step at which the cost falls enough."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective, self.length = objective, 1.0
-        self.eager = not objective.separable  # to take longer steps than Newton's
+        self.eager = not objective.separable  # whether steps longer than Newton's are tried
 
     def along(
         self, method: Method, theta: Array, here: Evaluation, step: Array, known: tuple[float, float, float]
     ) -> tuple[Evaluation | None, int]:
-        """Evaluate the objective after the step, or a part of it; None where no part lowers the cost. And the passes.
+        """Evaluate the objective after the step or a part of it, and count the passes; None if no part lowers the cost.
 
-        ``known``: the gap, the value, and by how much rounding may have that rise.
+        ``known`` is the gap, the value, and the amount by which rounding may raise the value.
         """
         gap, value, slack = known
         reach = 1.0
         if self.eager and here.hessian is not None and value > 0.0:
-            # far from the minimum the curvature falls along the step, as the margins grow: it goes too short
+            # far from the minimum the curvature falls along the step, as the margins grow: the step is too short
             reach += min(LONGER * gap / value, LONGEST)
         for passes, length in enumerate(SHORTER if reach == 1.0 else (reach, *SHORTER), start=1):
             there = method.evaluate(self.objective, theta + length * step)

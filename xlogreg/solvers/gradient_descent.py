@@ -21,12 +21,13 @@ def minimize(
     enough: Callable[[Array], bool] | None = None,
     monitor: Monitor | None = None,
 ) -> Result:
-    """``max_iter`` updates, fewer only if it diverges, ``monitor`` stops it or ``enough`` says so.
+    """Make ``max_iter`` updates; fewer if the run diverges, ``monitor`` stops it, or ``enough`` says so.
 
     Parameters
     ----------
     objective : Objective
-        Living where ``start`` lives: on the device of the samples, nothing waits for it between two looks.
+        It lives where ``start`` lives. If that is the device of the samples, nothing waits for the device between two
+        looks.
     start : array (n_x + 1, g, k)
     learning_rate : float
     max_iter : int
@@ -37,8 +38,8 @@ def minimize(
     Returns
     -------
     Result
-        Without a gap. Reason "max_iter", "converged", "diverged", or what the monitor says; ``costs[i]`` is J before
-        update i.
+        It has no gap. The reason is "max_iter", "converged", "diverged", or the one that the monitor gives;
+        ``costs[i]`` is J before update i.
     """
     xp = array_namespace(start)
     theta, at, reason, said = start, start, "max_iter", ""
@@ -72,9 +73,11 @@ def minimize(
 
 
 def _runs_away(window: Array, first: Array, last: bool) -> bool:
-    """Whether the costs (looks, g) of some model are not finite, or rise, or end, throughout above the first.
+    """Whether the costs (looks, g) of some model diverge.
 
-    A rate that is merely large makes the cost swing; a divergent one lifts even its lowest points.
+    They diverge if they are not finite, or if their later half is above the first cost, and is also above their earlier
+    half unless this is the last look. A rate that is merely large makes the cost swing; a divergent rate lifts even its
+    lowest points.
     """
     xp = array_namespace(window)
     if not bool(xp.all(xp.isfinite(window))):

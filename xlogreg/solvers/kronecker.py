@@ -1,4 +1,4 @@
-"""The preconditioner of softmax models and of many features: diagonal in a basis of features times classes."""
+"""The preconditioner for softmax models and for many features: diagonal in a basis of features times classes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Basis(NamedTuple):
     U : array (n_x + 1, r)
     values : array (r,)
     tail : float
-        What is assumed of the second moment in all directions outside of U.
+        The second moment that is assumed in all directions outside of U.
     """
 
     T: np.ndarray
@@ -31,30 +31,30 @@ class Basis(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether there is nothing outside of U."""
+        """Whether U spans all directions."""
         return self.U.shape[0] == self.U.shape[1]
 
 
 @dataclass(frozen=True)
 class Kronecker:
-    """M = the diagonal of the Hessian in the coordinates of a basis U and of the classes' Q, of each of g models.
+    """Preconditioner M of g models: the Hessian's diagonal in the coordinates of a basis U and of the classes' Q.
 
     M^-1 G = T^-1 {U [(U' T^-1 G Q) / spectrum] + (1 - U U') T^-1 G Q / tail} Q'. With a whole basis and the spectrum
-    s a' + l2 that is the inverse of A (x) S + l2 T^2, A = Q diag(a) Q'; with the true diagonal it is closer to the
-    Hessian's than that (the eigenvalue correction of George et al., NeurIPS 2018).
+    s a' + l2 this is the inverse of A (x) S + l2 T^2, where A = Q diag(a) Q'. With the true diagonal it is closer to
+    the inverse of the Hessian (the eigenvalue correction of George et al., NeurIPS 2018).
 
     Attributes
     ----------
     basis : Basis
     right : array (g, k, k)
-        Q.
+        The matrix Q of each model.
     spectrum : array (r, g, k)
-        Infinite where there is nothing to solve for: along the constant over the classes, which changes no
-        probability, and where features are collinear.
+        The diagonal in the directions of U. It is infinite where there is nothing to solve for: along the constant over
+        the classes, which changes no probability, and where features are collinear.
     tail : array (1, g, k)
-        The same outside of U.
+        The diagonal in the directions outside of U.
     conditioning : tuple of Conditioning
-        Of each model, or empty.
+        One for each model, or empty.
     """
 
     basis: Basis
@@ -71,7 +71,7 @@ class Kronecker:
     def from_factors(
         cls, basis: Basis, a: np.ndarray, Q: np.ndarray, diagonal: np.ndarray, l2: float, precision: float
     ) -> "Kronecker":
-        """Of one model: from the diagonal (r, k) of the losses' Hessian, and the curvatures a (k,) of the classes Q."""
+        """Build that of one model from the losses' Hessian: its diagonal (r, k), and its curvatures a (k,) along Q."""
         k, a = a.shape[0], np.maximum(a, 0.0)
         null = (a <= k * precision * a.max())[None, :] if k > 1 else np.zeros((1, 1), dtype=bool)
         collinear = basis.values <= basis.values.shape[0] * precision * basis.values.max()
@@ -79,7 +79,7 @@ class Kronecker:
         spectrum = diagonal + tail
         dead = collinear[:, None] & (spectrum <= l2 + precision * diagonal.max())
         known = ~(null | dead)
-        # with a penalty every direction is curved, however little of it the data determine
+        # with a penalty every direction is curved, even if the data hardly determine it
         spectrum = np.where(null | (dead & (l2 == 0)) | (spectrum <= 0), np.inf, spectrum)
         conditioning: tuple[Conditioning, ...] = ()
         if basis.whole:
@@ -94,7 +94,7 @@ class Kronecker:
 
     @classmethod
     def join(cls, parts: Sequence["Kronecker"]) -> "Kronecker":
-        """Of the models of all parts, which share their basis."""
+        """Join preconditioners of single models that share their basis."""
         if len(parts) == 1:
             return parts[0]
         axes = {"right": 0, "spectrum": 1, "tail": 1}
@@ -102,12 +102,12 @@ class Kronecker:
         return cls(parts[0].basis, **joined, conditioning=tuple(part.conditioning[0] for part in parts))
 
     def keep(self, models: np.ndarray) -> "Kronecker":
-        """That of some of the models, by number."""
+        """Return the preconditioner of some models, given by number."""
         conditioning = tuple(self.conditioning[model] for model in models.tolist()) if self.conditioning else ()
         return Kronecker(self.basis, self.right[models], self.spectrum[:, models], self.tail[:, models], conditioning)
 
     def cautious(self, l2: float) -> "Kronecker":
-        """The same with no more curvature than l2 outside of U."""
+        """Return the preconditioner with no more curvature than l2 outside of U."""
         added = np.where(np.isfinite(self.tail), self.tail, 0.0)
         lower = np.where(np.isfinite(self.tail), l2, np.inf)
         return dataclasses.replace(self, spectrum=self.spectrum - added + l2, tail=lower)
@@ -124,5 +124,5 @@ class Kronecker:
 
 
 def _turned(R: np.ndarray, Q: np.ndarray) -> np.ndarray:
-    """R (n, g, k) with the classes of each model in the coordinates of its own Q (g, k, k)."""
+    """Turn R (n, g, k) so that the classes of each model are in the coordinates of its own Q (g, k, k)."""
     return (R.transpose(1, 0, 2) @ Q).transpose(1, 0, 2)

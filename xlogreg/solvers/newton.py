@@ -27,7 +27,7 @@ class Newton:
 
     @classmethod
     def for_objective(cls, objective: Objective) -> Self:
-        """With the rounding errors of that objective."""
+        """Build the method with the rounding errors of the objective."""
         return cls(objective.precision, objective.noise)
 
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:

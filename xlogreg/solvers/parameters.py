@@ -1,4 +1,4 @@
-"""Parameters of a model, rounded to the dtype of X; with the centre of the features where b alone would lose digits."""
+"""Parameters of a model, rounded to the dtype of X; with the centre of the features if b alone would lose digits."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,19 @@ from xlogreg.solvers.coordinates import Coordinates
 
 __all__ = ["Parameters", "as_stored"]
 
-SHIFT = 1e-6  # of a score, that rounding of b may be
+SHIFT = 1e-6  # largest error of a score that rounding of b may cause
 
 
 class Parameters(NamedTuple):
-    """Of a model, in the dtype that it keeps, on the host."""
+    """Parameters of a model on the host, in the dtype in which the model keeps them."""
 
     w: np.ndarray  # (n_x, k)
-    b: np.ndarray  # (k, 1)
-    center: np.ndarray | None  # (n_x, 1) where rounding of b would show
-    centered_b: np.ndarray | None  # (k, 1)
+    b: np.ndarray  # (k, 1), for X
+    center: np.ndarray | None  # (n_x, 1) if rounding of b would show, else None
+    centered_b: np.ndarray | None  # (k, 1), for X - center
 
     def theta_in(self, coordinates: Coordinates) -> np.ndarray:
-        """theta (n_x + 1, 1, k) of exactly these, as they predict."""
+        """Turn exactly these parameters, as they predict, into theta (n_x + 1, 1, k)."""
         w = self.w.astype(np.float64)
         if self.center is None or self.centered_b is None:
             return coordinates.theta_of(w, self.b.astype(np.float64))
@@ -30,7 +30,7 @@ class Parameters(NamedTuple):
 
 
 def as_stored(w: np.ndarray, v: np.ndarray, center: np.ndarray, dtype: str) -> Parameters:
-    """Parameters w (n_x, k), v (k, 1) for X - center, rounded; b makes up for what rounding of w does in the mean."""
+    """Round parameters w (n_x, k), v (k, 1) for X - center; b makes up for the mean effect of rounding w."""
     with np.errstate(over="ignore"):
         w = w.astype(dtype)
         exact, reach = w.astype(np.float64), float(np.abs(w * center).sum(axis=0).max())

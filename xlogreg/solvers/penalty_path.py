@@ -1,9 +1,10 @@
-"""Models that differ in their penalty, from the strong to the weak: each starts where those before it point to.
+"""Models that differ in their penalty, from strong to weak: each starts where the models before it point to.
 
-For softmax models and many features, where there is no inverse Hessian to share. The answer is a smooth function of
-log l2, so a polynomial through the last few points to the next: of the degree that would have come nearest to the
-last. L-BFGS keeps its pairs, for the curvature of the losses changes little; only what the penalty adds to them is
-exchanged. Models of other targets or weights are minimised beside each other, one penalty after the other.
+This is for softmax models and for many features, which have no inverse Hessian to share. The answer is a smooth
+function of log l2, so a polynomial through the last few answers points to the next. It has the degree that would have
+come nearest to the last answer. L-BFGS keeps its pairs, because the curvature of the losses changes little; only the
+penalty's part in the pairs is exchanged. Models of other targets or weights are minimised side by side, one penalty
+after the other.
 """
 
 import dataclasses
@@ -20,8 +21,8 @@ from xlogreg.solvers.spectral_lbfgs import RENEWALS, Axes, pairs_that_fit, renew
 
 __all__ = ["minimize"]
 
-DEGREE = 3  # of the polynomials, at most
-UNKNOWN = 2  # penalties at the beginning, when nothing points to the next: the curvature is taken anew on the way
+DEGREE = 3  # highest degree of the polynomials
+UNKNOWN = 2  # the first penalties, for which earlier answers tell too little: their fits take the curvature anew
 
 
 def minimize(
@@ -41,23 +42,24 @@ def minimize(
     objective : Objective
     start : ndarray (n_x + 1, g, k)
     given : ndarray (g,)
-        Which of the models begin there though others point elsewhere.
+        Whether each model begins at its ``start``, even if other models point elsewhere.
     tracks : ndarray (g,)
-        Models of one number differ in nothing but their penalty.
+        A number for each model. Models with the same number differ only in their penalty.
     axes : Axes
     tol, max_iter
-        As for `minimize_in_stages`.
+        See `minimize_in_stages`.
 
     Returns
     -------
     list of Result
-        As from `minimize_in_stages`; the passes count work on subsets as its share, but not that of the axes.
+        One result for each model, as from `minimize_in_stages`. The passes count the work on subsets as its share of a
+        pass, but leave out the work on the axes.
     """
     l2s, share = objective.l2[0, :, 0], axes.subset.m / objective.source.m
     memory = pairs_that_fit(objective.source, start[:, 0, :].size * len(np.unique(tracks)))
     results: dict[int, Result] = {}
     pairs: dict[int, Pairs] = dict.fromkeys(np.unique(tracks).tolist(), ())
-    done: dict[int, list[int]] = {track: [] for track in pairs}  # the models that point to the next
+    done: dict[int, list[int]] = {track: [] for track in pairs}  # the models whose answers point to the next
     roads = [[n for n in np.argsort(-l2s, kind="stable").tolist() if tracks[n] == track] for track in pairs]
     for level in range(max(map(len, roads))):
         models = [road[level] for road in roads if level < len(road)]
@@ -87,13 +89,16 @@ def minimize(
 def _renewed(
     axes: Axes, memory: int, known: Pairs, part: Objective, left: np.ndarray, theta: np.ndarray, pairs: Pairs | None
 ) -> QuasiNewton:
-    """The method of a stage: the curvature at its start, and the pairs so far."""
+    """Return the method of a stage, with the curvature at its start and the pairs so far."""
     pairs = known if pairs is None else pairs
     return QuasiNewton(renew(part, axes, theta), pairs, memory, rescaling=0.5, patience=2)
 
 
 def _predicted(points: list[tuple[float, np.ndarray]], l2: float) -> np.ndarray:
-    """theta at l2, by the polynomial in log l2 that would have come nearest to the last point, from those before it."""
+    """Predict theta at l2 by a polynomial in log l2.
+
+    It has the degree that would have come nearest to the last point, from the points before it.
+    """
     *before, (last, there) = points
     if l2 in (0.0, last) or not before:
         return there
@@ -106,7 +111,7 @@ def _predicted(points: list[tuple[float, np.ndarray]], l2: float) -> np.ndarray:
 
 
 def _interpolated(points: list[tuple[float, np.ndarray]], l2: float) -> np.ndarray:
-    """The polynomial in log l2 through all points (Lagrange's form)."""
+    """Evaluate at l2 the polynomial in log l2 through all points (Lagrange's form)."""
     at = np.log([point for point, _ in points])
     others = [np.delete(at, number) for number in range(len(at))]
     weights = [np.prod((math.log(l2) - x) / (own - x)) for own, x in zip(at, others, strict=True)]

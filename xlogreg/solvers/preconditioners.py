@@ -1,4 +1,4 @@
-"""The approximate inverse Hessian that a solver steps with; all on the host, where second-order solvers keep theta."""
+"""Approximate inverse Hessians for the steps of a solver; all on the host, where second-order solvers keep theta."""
 
 import dataclasses
 import math
@@ -21,19 +21,19 @@ __all__ = [
     "grounded",
 ]
 
-LEAST_INVERSES = 8  # of the Hessians of many models that are held, and more while they are small
-INVERTED_NUMBERS = 2**20  # in all
+LEAST_INVERSES = 8  # so many inverse Hessians may always be held for many models
+INVERTED_NUMBERS = 2**20  # more inverses may be held while they have at most so many entries in all
 
 
 class Conditioning(NamedTuple):
-    """What the decomposition of a Hessian tells of the problem.
+    """Facts about the problem that the decomposition of a Hessian shows.
 
     Attributes
     ----------
     rank : int
-        Directions that the data determine.
+        Number of directions that the data determine.
     condition : float
-        Of the Hessian scaled to a unit diagonal; an upper estimate.
+        Condition number of the Hessian scaled to a unit diagonal; an upper estimate.
     null : array (n_x + 1, d) or ((n_x + 1) k, d), or None
         An orthonormal basis of the directions of each column of theta, or of theta flattened, that change no score.
     """
@@ -44,16 +44,16 @@ class Conditioning(NamedTuple):
 
 
 class Preconditioner(Protocol):
-    """M^-1 times a gradient, model by model."""
+    """An approximate Hessian M whose inverse is applied to gradients, model by model."""
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
-        """M^-1 gradient, for a gradient (n_x + 1, g, k)."""
+        """Return M^-1 gradient for a gradient (n_x + 1, g, k)."""
         ...
 
 
 @dataclass(frozen=True)
 class Diagonal:
-    """M = diag(curvature), curvature broadcastable to theta."""
+    """Diagonal preconditioner M = diag(curvature); curvature is broadcastable to theta."""
 
     curvature: np.ndarray
 
@@ -63,16 +63,16 @@ class Diagonal:
 
 @dataclass(frozen=True)
 class Inverse:
-    """M^-1 = inverse (g, p, p), p = (n_x + 1) k, held whole: for one Hessian that many gradients meet."""
+    """Full inverse M^-1 = inverse (g, p, p), p = (n_x + 1) k, for one Hessian and many gradients."""
 
     inverse: np.ndarray
-    conditioning: tuple[Conditioning, ...]  # of each model
+    conditioning: tuple[Conditioning, ...]  # one for each model
 
     @classmethod
     def from_hessians(cls, hessian: np.ndarray, precision: float, shift: np.ndarray | None = None) -> "Inverse":
-        """The inverse of symmetric positive Hessians (g, p, p), the pseudo-inverse of those that are singular.
+        """Invert symmetric positive Hessians (g, p, p); a singular one gets a pseudo-inverse.
 
-        ``shift`` (g, p, p) is the part of them that is not the data's, and does not count in the rank.
+        ``shift`` (g, p, p) is the part of the Hessians that does not come from the data. It does not count in the rank.
         """
         inverses, conditioning = zip(*(_invert(H, precision) for H in hessian), strict=True)
         if shift is not None and shift.any():
@@ -90,17 +90,17 @@ class Inverse:
 
 @dataclass(frozen=True)
 class Shared:
-    """M_j = curvature_j (S + rho_j diag(penalty)) of g models of one output, each rho_j one of a few.
+    """Preconditioners M_j = curvature_j (S + rho_j diag(penalty)) of g models of one output, with few different rho_j.
 
     Attributes
     ----------
     inverse : array (u, n_x + 1, n_x + 1)
-        Of S + rho diag(penalty), for each rho.
+        Inverse of S + rho diag(penalty), for each rho.
     group : array (g,)
-        Which of them belongs to each model.
+        Number of the inverse that belongs to each model.
     curvature : array (g,)
     regular : array (g,)
-        Whether the inverse of each is one, not a pseudo-inverse, which knows nothing of some directions.
+        Whether each model has a true inverse. A pseudo-inverse knows nothing of some directions.
     """
 
     inverse: np.ndarray
@@ -116,10 +116,10 @@ class Shared:
     def from_moment(
         cls, S: np.ndarray, penalty: np.ndarray, curvature: np.ndarray, l2: np.ndarray, precision: float
     ) -> "Shared":
-        """From S (n_x + 1, n_x + 1), penalty (n_x + 1, 1), and the curvatures and penalties (g,) of the models.
+        """Build the inverses from the second moment S (n_x + 1, n_x + 1), and the curvature and l2 (g,) of the models.
 
-        Where there are more different l2 / curvature than can be inverted, those within a factor of two, or more,
-        share one.
+        ``penalty`` (n_x + 1, 1) has the factor of l2 for each row of theta. If there are more different values of
+        l2 / curvature than can be inverted, values within a factor of two, or more, share one inverse.
         """
         rho, base = l2 / curvature, 1.0
         values, group = np.unique(rho, return_inverse=True)
@@ -140,17 +140,17 @@ class Shared:
         return solution / self.curvature[:, None]
 
     def keep(self, models: np.ndarray) -> "Shared":
-        """That of some of the models, by number."""
+        """Return the preconditioner of some models, given by number."""
         parts = {name: getattr(self, name)[models] for name in ("group", "curvature", "regular")}
         return dataclasses.replace(self, **parts)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """M = a Hessian (g, p, p), p = (n_x + 1) k, held whole.
+    """Preconditioner M that is a full Hessian (g, p, p), p = (n_x + 1) k.
 
-    Where it is singular (collinear features, the constant over the classes of a softmax) the solution
-    of minimum norm is given, in coordinates that make its diagonal one; NaN where there is none: at scores
+    If the Hessian is singular (collinear features, the constant over the classes of a softmax), `solve` gives the
+    solution of minimum norm in coordinates that make the diagonal one. It gives NaN if there is no solution: at scores
     so large that the curvature has vanished and the gradient has not.
 
     Attributes
@@ -159,7 +159,7 @@ class Dense:
     precision : float
         Relative rounding error of the Hessian's entries.
     noise : float
-        Relative rounding error of the gradient's.
+        Relative rounding error of the gradient's entries.
     """
 
     hessian: np.ndarray
@@ -187,9 +187,9 @@ class Dense:
 
 
 def grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
-    """Hessians (g, p, p) of a softmax with curvature along constants over the classes, where they have none.
+    """Give Hessians (g, p, p) of a softmax a curvature along constants over the classes, where they have none.
 
-    No gradient has a part there: steps stay as they are, and are found without eigenvalues.
+    No gradient has a part along these constants. So the steps stay the same, and no eigenvalues are needed for them.
     """
     g, p, _ = hessian.shape
     H = hessian.copy()
@@ -201,7 +201,7 @@ def grounded(hessian: np.ndarray, k: int, precision: float) -> np.ndarray:
 
 
 def _scaled(H: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray, bool]:
-    """The scale (p, 1) that gives H a unit diagonal, H so scaled, and whether that is safely positive definite."""
+    """Return the scale (p, 1) that gives H a unit diagonal, scaled H, and whether it is safely positive definite."""
     diagonal = H.diagonal()
     # rows of zeros (constant features) stay zeros; the others get a unit diagonal before rank is judged
     scale = (1.0 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf)))[:, None]
@@ -215,7 +215,7 @@ def _scaled(H: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray, bo
 
 
 def _pseudo_inverse(values: np.ndarray, precision: float) -> np.ndarray:
-    """1 / values of the eigenvalues that are more than rounding errors, 0 of the others."""
+    """Invert the eigenvalues that are more than rounding errors; the others get 0."""
     return 1.0 / np.where(values > values.shape[0] * precision * values.max(), values, np.inf)
 
 
@@ -223,7 +223,7 @@ def _invert(H: np.ndarray, precision: float) -> tuple[np.ndarray, Conditioning]:
     scale, scaled, definite = _scaled(H, precision)
     if definite:
         inverse = np.linalg.inv(scaled)
-        norms = [float(np.abs(A).sum(axis=0).max()) for A in (scaled, inverse)]  # 1-norms, as LAPACK's estimate
+        norms = [float(np.abs(A).sum(axis=0).max()) for A in (scaled, inverse)]  # 1-norms, like LAPACK's estimate
         return scale * inverse * scale.T, Conditioning(H.shape[0], norms[0] * norms[1], None)
     values, Q = eigen(scaled)
     kept = _pseudo_inverse(values, precision)
@@ -238,7 +238,10 @@ def eigen(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _from_either_half(decompose: Callable[..., Any], A: np.ndarray) -> Any:
-    """LAPACK's method gives up on a few sound matrices, but hardly ever when it reads the other half of them."""
+    """Decompose a symmetric matrix; if that fails, decompose it once more from its other half.
+
+    LAPACK's method gives up on a few sound matrices, but hardly ever on both halves of one.
+    """
     try:
         return decompose(A)
     except np.linalg.LinAlgError:
@@ -246,14 +249,14 @@ def _from_either_half(decompose: Callable[..., Any], A: np.ndarray) -> Any:
 
 
 class Curved(NamedTuple):
-    """Which directions a matrix is curved in, scaled to a unit diagonal."""
+    """Number of directions in which a matrix is curved, scaled to a unit diagonal, and a basis of the flat ones."""
 
     rank: int
-    flat: np.ndarray  # (p, p - rank) an orthonormal basis of the others
+    flat: np.ndarray  # (p, p - rank) an orthonormal basis of the directions without curvature
 
 
 def curved_directions(H: np.ndarray, tolerance: float) -> Curved:
-    """Those of eigenvalues above that share of the largest."""
+    """Find the directions of H whose eigenvalues are above the share ``tolerance`` of the largest."""
     scale, scaled, _ = _scaled(H, tolerance)
     values, Q = eigen(scaled)
     flat = int(np.sum(values <= tolerance * values[-1]))
@@ -261,7 +264,7 @@ def curved_directions(H: np.ndarray, tolerance: float) -> Curved:
 
 
 def _is_small(shift: np.ndarray, H: np.ndarray, conditioning: Conditioning) -> bool:
-    """Whether H of full rank keeps at least half of its least eigenvalue without that part, scaled as it was."""
+    """Whether H has full rank and keeps half of its least eigenvalue or more, at the same scale, without ``shift``."""
     share = float((shift.diagonal() / H.diagonal()).max())
     return conditioning.null is None and 2.0 * share * conditioning.condition <= 1.0
 

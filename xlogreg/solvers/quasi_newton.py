@@ -1,4 +1,4 @@
-"""L-BFGS with a given preconditioner as its initial inverse Hessian: one gradient a pass, n_x memory."""
+"""L-BFGS with a given preconditioner as its initial inverse Hessian: a pass is one gradient; memory grows with n_x."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class QuasiNewton:
     ----------
     preconditioner : Preconditioner
     pairs : tuple of triples of arrays
-        How theta moved, s, and how the gradient changed, y, the newest last, and 1 / s'y (1, g, 1): 0 for a model
-        that learnt nothing.
+        Moves s of theta, changes y of the gradient, and 1 / s'y (1, g, 1), with the newest pair last. 1 / s'y is 0 for
+        a model that learnt nothing.
     memory : int
-        How many of them are kept.
+        Number of pairs that are kept.
     rescaling : float
-        The power of the newest pair's curvature by which the preconditioner is rescaled: 1 for one that may be off as
-        a whole, less for one that is right in most directions.
+        The power of the newest pair's curvature by which the preconditioner is rescaled. It is 1 if the preconditioner
+        may be wrong as a whole, and less if the preconditioner is right in most directions.
     """
 
     preconditioner: Preconditioner
@@ -47,7 +47,7 @@ class QuasiNewton:
             weights.append(inverse * _dot(s, q))
             q = q - weights[-1] * y
         r = self.preconditioner.solve(q)
-        if self.pairs:  # the newest curvature, measured by the preconditioner's
+        if self.pairs:  # rescale by the newest curvature, relative to the preconditioner's
             _, y, inverse = self.pairs[-1]
             measured = inverse * _dot(y, self.preconditioner.solve(y))
             xp = array_namespace(measured)
@@ -57,14 +57,14 @@ class QuasiNewton:
         return -r
 
     def learn(self, moved: Array, change: Array) -> Self:
-        # convex: s'y >= 0, and a pair whose curvature drowns in rounding errors teaches nothing
+        # the objective is convex, so s'y >= 0; a pair whose curvature drowns in rounding errors teaches nothing
         pair = _pair(moved, change)
         if not bool(array_namespace(moved).any(pair[2] > 0)):
             return self
         return dataclasses.replace(self, pairs=(*self.pairs[1 - self.memory :], pair))
 
     def keep(self, models: Array) -> Self:
-        """The method of some of the models, by number."""
+        """Return the method of some models, given by number."""
         assert isinstance(self.preconditioner, (Shared, Kronecker)), "the others are of one model"
         if models.shape[0] == self.preconditioner.models:
             return self
@@ -74,7 +74,7 @@ class QuasiNewton:
 
 
 def join_pairs(parts: list[Pairs], like: Array) -> Pairs:
-    """The pairs of single models, of the shape of ``like``, as those of a batch: zeros where one has fewer."""
+    """Join the pairs of single models, of the shape of ``like``, into pairs of a batch; zeros if a model has fewer."""
     if len(parts) == 1:
         return parts[0]
     xp = array_namespace(like)
@@ -87,7 +87,7 @@ def join_pairs(parts: list[Pairs], like: Array) -> Pairs:
 
 
 def shift_pairs(pairs: Pairs, change: Array) -> Pairs:
-    """The pairs after a diagonal matrix, change (n_x + 1, g, 1), was added to the Hessian."""
+    """Adapt the pairs to a Hessian to which a diagonal matrix, change (n_x + 1, g, 1), was added."""
     return tuple(_pair(s, y + change * s) for s, y, _ in pairs)
 
 
@@ -98,8 +98,8 @@ def _pair(moved: Array, change: Array) -> tuple[Array, Array, Array]:
 
 
 def _dot(a: Array, b: Array) -> Array:
-    """Of each model (1, g, 1)."""
+    """Inner product for each model (1, g, 1)."""
     xp = array_namespace(a)
-    if a.shape[1] == 1:  # several times faster than along two axes
+    if a.shape[1] == 1:  # this is several times faster than a sum along two axes
         return xp.reshape(xp.sum(a * b), (1, 1, 1))
     return xp.sum(a * b, axis=(0, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""What every solver returns."""
+"""The result that every solver returns, and the monitors that may stop a solver."""
 
 import dataclasses
 import math
@@ -12,8 +12,8 @@ from xlogreg.solvers.objective import Evaluation
 
 __all__ = ["Clock", "Monitor", "Result"]
 
-# called before each step with the iteration, theta, its evaluation, and the gap (g,) where the solver has an estimate;
-# what it returns is the reason to stop, or "" to go on
+# A monitor is called before each step with the iteration, theta, its evaluation, and the gap (g,) if the solver has an
+# estimate of it. It returns the reason to stop, or "" to go on.
 Monitor = Callable[[int, Array, Evaluation, Array | None], str]
 
 
@@ -30,15 +30,15 @@ class Result:
     costs : array (iterations, g)
         J before each step.
     last : Evaluation
-        The objective where it was last evaluated, with all the derivatives that the solver asked for.
+        The last evaluation of the objective, with all the derivatives that the solver asked for.
     at : array (n_x + 1, g, k)
-        Where that was: theta, or a step before it.
+        The point of that evaluation: theta, or one step before it.
     gap : array (g,), or None
-        The solver's own estimate of J - min J there, where it has one.
+        The solver's own estimate of J - min J at that point, if it has one.
     method : object
-        What a second-order method has learnt.
+        A second-order method with everything that it has learnt.
     trend : array (n_x + 1, g, k), or None
-        How theta moved in the last steps: where the cost falls for ever, the direction along which it does.
+        The move of theta over the last steps. If the cost falls for ever, it falls along this direction.
     """
 
     theta: Array
@@ -53,7 +53,7 @@ class Result:
     trend: Array | None = None
 
     def followed_by(self, other: "Result") -> "Result":
-        """Both as one run: where the other stopped, with the steps, passes and costs of the two."""
+        """Join both to one run, which ends where ``other`` stopped and has the steps, passes and costs of both."""
         return dataclasses.replace(
             other,
             iterations=self.iterations + other.iterations,
@@ -63,14 +63,14 @@ class Result:
 
 
 class Clock:
-    """A monitor that says "time_limit" when the time is up, or would be before the end of one more step.
+    """A monitor that says "time_limit" when the time is up, or would be up before the end of one more step.
 
-    A step is taken to last as long as the one before; the first of a stage is never judged so.
+    The next step is assumed to last as long as the last one. Before the first step of a stage nothing is assumed.
 
     Parameters
     ----------
     end : float
-        When the time is up, by `time.perf_counter`.
+        The moment when the time is up, on the clock of `time.perf_counter`.
     """
 
     def __init__(self, end: float) -> None:
@@ -82,11 +82,11 @@ class Clock:
         return time.perf_counter() >= self.end
 
     def allows(self, steps: float) -> bool:
-        """Whether there is time for so many steps as long as the last."""
+        """Whether there is time for ``steps`` more steps that are as long as the last one."""
         return time.perf_counter() + steps * self.took < self.end
 
     def __call__(self, iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-        to_host(here.value)  # waits for the device, where steps would only be queued
+        to_host(here.value)  # this waits for the device, which otherwise would only queue the steps
         now = time.perf_counter()
         self.took = now - self.last if iteration > 0 else 0.0
         self.last = now

@@ -75,7 +75,7 @@ def minimize(
     monitor: Monitor | None = None,
     clock: Clock | None = None,
 ) -> Result:
-    """Minimise, from subsets to all samples; theta on the host, one model of one output.
+    """Minimise the cost of one model of one output, first on subsets, then on all samples; theta is on the host.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def minimize(
 
 
 class Start(NamedTuple):
-    """What subsets give to a run on all samples."""
+    """What a run on all samples takes over from subsets."""
 
     theta: np.ndarray
     method: QuasiNewton | None  # None where no subset told the curvature
@@ -173,7 +173,7 @@ def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
 
 
 def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objective:
-    """The objective of a subset, with a penalty (n_x,) against features of which it happens to see too little."""
+    """Make the objective of a subset, with a penalty (n_x,) against features that it happens to see too little of."""
     penalty = objective.l2 * objective.penalty + ridge[:, None, None]
     return dataclasses.replace(
         objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
@@ -181,9 +181,9 @@ def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objectiv
 
 
 def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: float, clock: Clock | None) -> Result:
-    """Newton's method on a subset.
+    """Run Newton's method on a subset.
 
-    From the Hessian of a smaller subset, one step with that: the one taken here is better taken at the minimum.
+    If the Hessian of a smaller subset is known, it makes the first step: a new Hessian is worth more near the minimum.
     """
     newton: dict[str, Any] = {"method": Newton.for_objective(part), "max_iter": SUBSET_STEPS, "monitor": clock}
     if hessian is None:
@@ -193,10 +193,10 @@ def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: f
 
 
 def _by_gradients(part: Objective, theta: np.ndarray, tol: float, unique: bool, clock: Clock | None) -> Result:
-    """L-BFGS on a subset; where that is not quick, with the Hessian of the subset where it slowed down.
+    """Run L-BFGS on a subset; if it is not quick, take the Hessian of the subset where it slowed down.
 
-    There is no Hessian in the result where none was needed: features that hardly correlate, and a minimum that is
-    unique. Of several, only a Hessian tells which of them has the minimum norm.
+    The result has no Hessian if none was needed: the features hardly correlate, and the minimum is unique. If there are
+    several minima, only a Hessian tells the one of minimum norm.
     """
     run: dict[str, Any] = {"max_iter": SUBSET_STEPS, "monitor": clock}
     found = descent.minimize(part, theta, method=_stepping(part, None), tol=QUICK_GAP * tol, slow=QUICK, **run)
@@ -210,18 +210,18 @@ def _by_gradients(part: Objective, theta: np.ndarray, tol: float, unique: bool, 
 
 
 def _stepping(objective: Objective, hessian: Array | None) -> QuasiNewton:
-    """L-BFGS from a Hessian, or from none: in the engine's coordinates all features have about the same curvature."""
+    """L-BFGS from a Hessian, or from none: in these coordinates all features have about the same curvature."""
     if hessian is None:
         return QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)), patience=1)
     return QuasiNewton(Inverse.from_hessians(hessian, objective.precision, objective.shift(1)), patience=1)
 
 
 def _least(parameters: int) -> int:
-    """Samples of a subset for each parameter, at the least."""
+    """The least number of samples that a subset has for each parameter."""
     return START_SAMPLES if parameters < DEAR else START_SAMPLES_DEAR
 
 
 def _hessian_samples(m: int, parameters: int, work: float) -> int:
-    """As many as cost about the time of a gradient or two of all samples, within reason."""
+    """How many samples a Hessian may have to cost about as much as a gradient or two of all samples."""
     most = int(np.clip(work / parameters**2, LEAST_HESSIAN_SAMPLES, MOST_HESSIAN_SAMPLES)) * parameters
     return min(max(_least(parameters) * parameters, HESSIAN_SHARE * m // parameters), most, m // 2)

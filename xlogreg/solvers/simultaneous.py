@@ -1,8 +1,8 @@
 """Many models at once: quasi-Newton steps, and each model leaves when it is done.
 
-One pass over the samples serves all models that are left. Steps have the length one; a model whose value rises goes
-back and takes half of its step in the next pass, in which the others move on. One whose gap does not fall as it should
-leaves, too, for a solver of single models.
+One pass over the samples serves all models that are left. Steps have the length one. A model whose value rises goes
+back and takes half of its step in the next pass, while the others move on. A model whose gap does not fall as it should
+leaves, too, and goes to a solver of single models.
 """
 
 import collections
@@ -18,8 +18,8 @@ from xlogreg.solvers.result import Result
 
 __all__ = ["NARROW_GAP", "minimize", "minimize_in_stages"]
 
-NARROW_GAP = 1e-5  # that float32 will do for: some hundred times what its rounding errors hide
-HOPEFUL = 8  # steps in which the gap must be halved
+NARROW_GAP = 1e-5  # relative gap for which float32 is enough: some hundred times the gap that its rounding errors hide
+HOPEFUL = 8  # a model leaves if so many steps do not halve its gap
 
 
 def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int) -> list[Result]:
@@ -31,19 +31,19 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     start : array (n_x + 1, g, k), or (n_x + 1, 1, k) for all of them
     method : QuasiNewton
     tol : float
-        A model is done when its gap is at most tol * J, as often in a row as the method has patience. The last step,
-        which needs no pass, is taken.
+        A model is done when its gap is at most tol * J, as many times in a row as the patience of the method. The last
+        step needs no pass and is still taken.
     max_iter : int
 
     Returns
     -------
     list of Result
-        One for each model, of one model each. Reason "converged", "precision", or "left": nothing is claimed of it,
-        and theta is where it was last.
+        One result for each model. Its reason is "converged", "precision" or "left". If the model left, nothing is
+        claimed of it, and theta is its last position.
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
-    here = objective.evaluate(start)  # which is cheaper where all start at the same
+    here = objective.evaluate(start)  # this is cheaper if all models start at the same theta
     theta, alive = start + xp.zeros_like(here.gradient), list(range(here.gradient.shape[1]))
     costs: list[dict[int, float]] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
@@ -87,7 +87,7 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         taken = there.value <= here.value + 8.0 * objective.noise * xp.abs(here.value)
         here, previous = there.where(taken, here), here.gradient
         theta = theta + xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
-        # what rounding makes of a change that small would pass for a curvature of nothing, and the next step go far
+        # rounding errors of so small a change would look like zero curvature, and the next step would go too far
         method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
     return [results[model] for model in range(len(results))]
 
@@ -104,7 +104,7 @@ def _alone(
     method: QuasiNewton,
     before: Array,
 ) -> Result:
-    """What was found of one of the models, by number; ``before``: where they were some steps ago."""
+    """Build the result of one model, given by number. ``before`` is the theta of all models some steps ago."""
     xp, one = array_namespace(theta), slice(number, number + 1)
     only = xp.asarray([number])
     at = theta[:, one, :]
@@ -131,22 +131,23 @@ def minimize_in_stages(
     method: Callable[[Objective, Array, Array, Pairs | None], QuasiNewton],
     max_iter: int,
 ) -> list[Result]:
-    """Minimise to one gap after the other, each with an objective of its own: one in float32 will do for large gaps.
+    """Minimise in stages, each to its own gap and with its own objective: float32 is enough for large gaps.
 
     Parameters
     ----------
     stages : list of (Objective, tol)
     start : array (n_x + 1, g, k), or (n_x + 1, 1, k) for all of them
     method : callable
-        From the objective of the models that are left, their numbers, their theta, and the pairs so far (None at
-        first) to the method of a stage.
+        Returns the method of a stage, given the objective of the models that are left, their numbers, their theta, and
+        the pairs so far (None at first).
     max_iter : int
-        Of each stage.
+        Largest number of steps in each stage.
 
     Returns
     -------
     list of Result
-        As from `minimize`. What a stage in float32 does not bring to its gap goes on in the next.
+        One result for each model, like those of `minimize`. A model that a stage in float32 does not bring to its gap
+        goes on in the next stage.
     """
     xp = array_namespace(start)
     whole: dict[int, Result] = {}
@@ -160,7 +161,7 @@ def minimize_in_stages(
         ended = minimize(part, theta, method=chosen, tol=tol, max_iter=max_iter)
         for model, result in zip(alive.tolist(), ended, strict=True):
             whole[model] = whole[model].followed_by(result) if model in whole else result
-        # what rounding errors keep from the gap of a stage is left to one of less
+        # a model that rounding errors keep from the gap of a stage goes on in a stage with smaller rounding errors
         going = [n for n, result in enumerate(ended) if objective.noise > finest or result.reason == "converged"]
         if last or not going:
             break

@@ -1,9 +1,9 @@
-"""Wide data, n_x > m: everything that starts at zero stays in the span of the samples.
+"""Wide data, n_x > m: a solver that starts at zero stays in the span of the samples.
 
-With X~ = (X - c) / s the user's features and X~'X~ = V diag(lambda) V' (m, m), w~ = X~ V diag(lambda)^-1/2 u is an
-orthonormal change of variables on that span: the scores are those of the r <= m features
-R = diag(lambda)^1/2 V', and ||w~|| = ||u||. So fitting R is fitting X: gradient descent keeps its iterates, penalty
-and all, and a second-order method has r parameters instead of n_x.
+Let X~ = (X - c) / s be the user's features and X~'X~ = V diag(lambda) V' (m, m). Then w~ = X~ V diag(lambda)^-1/2 u is
+an orthonormal change of variables on that span: the scores are those of the r <= m features
+R = diag(lambda)^1/2 V', and ||w~|| = ||u||. So fitting R is fitting X: gradient descent has the same iterates and the
+same penalty, and a second-order method has r parameters instead of n_x.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ from xlogreg.solvers.coordinates import Coordinates, as_host
 
 __all__ = ["Span", "is_even", "reduce_wide", "reduction_pays"]
 
-UNEVEN = 1e8  # variance of a feature, in those of the others, that products of samples still stand
-MOST_SAMPLES = 5000  # whose products take 200 MB
+UNEVEN = 1e8  # largest variance over the median one; above it, products of samples lose the other features
+MOST_SAMPLES = 5000  # the products (m, m) of so many samples take 200 MB
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,16 @@ class Span:
     Attributes
     ----------
     source : InMemory
-        The samples as they came, centred; or not, where the mean may as well be subtracted from their combinations.
+        The samples in their original features, centred. They are not centred if the mean can as well be subtracted from
+        combinations of them.
     basis : array (m, r)
-        V diag(lambda)^-1/2, where the samples are.
+        V diag(lambda)^-1/2, on the device of the samples.
     scale : ndarray (r, 1)
-        u = theta / scale.
+        Scale of theta: u = theta / scale.
     user : Coordinates
-        Those of X~; its scale, and the centre that the source really has.
+        Coordinates of X~: its scale, and the centre that the source really has.
     means : ndarray (r,)
-        What was subtracted from the features R, so that their means are zero to the last bit.
+        Values that were subtracted from the features R, so that their means are zero to the last bit.
     """
 
     source: InMemory
@@ -51,16 +52,16 @@ class Span:
 
     @property
     def center(self) -> np.ndarray:
-        """What X is shifted by (n_x, 1)."""
+        """Centre that is subtracted from X (n_x, 1)."""
         return self.user.center
 
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """w (n_x, k) and b (k, 1) for X as it came: one pass."""
+        """Turn theta into w (n_x, k) and b (k, 1) for the original X: one pass."""
         w, v = self.centered_parameters_of(theta)
         return w, v - w.T @ self.center
 
     def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """w (n_x, k) and v (k, 1) for X - center: one pass."""
+        """Turn theta into w (n_x, k) and v (k, 1) for X - center: one pass."""
         place = self.source.place
         with place.computing():
             alpha = self.basis @ place.put(theta[:-1, 0, :] / self.scale, place.widest)
@@ -71,17 +72,17 @@ class Span:
         return combined / self.user.scale**2, theta[-1:, 0, :].T - means
 
     def gradient_of(self, dTheta: np.ndarray, other: object) -> np.ndarray:
-        """The gradient for u, which is as long as that for w~."""
+        """Turn the gradient dTheta into the gradient for u, which has the same norm as the gradient for w~."""
         return np.concatenate([dTheta[:-1] * self.scale[:, :, None], dTheta[-1:]])
 
 
 def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
-    """Whether so many passes over the n_x features cost more time than the m^2 products of the samples.
+    """Whether ``iterations`` passes over the n_x features cost more time than the m^2 products of the samples.
 
-    Measured: the products take the time of 0.04 m passes, their eigenvalues that of 0.5 m^2 / n_x.
+    By measurement, the products take the time of 0.04 m passes, and their eigenvalues that of 0.5 m^2 / n_x passes.
     """
     m, n_x = source.m, source.n_x
-    if not isinstance(source, InMemory):  # whose products would have to meet
+    if not isinstance(source, InMemory):  # the samples lie in parts, and products across parts would be needed
         return False
     if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.is_read and source.X.sequential):
         return False
@@ -89,31 +90,35 @@ def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
 
 
 class Reduced(NamedTuple):
-    """Samples with r <= m features."""
+    """Samples with r <= m features, and the change of variables that made them."""
 
     source: InMemory
     basis: Array  # (m, r)
-    spectrum: np.ndarray  # (r,) the eigenvalues
+    spectrum: np.ndarray  # (r,) the eigenvalues lambda that are not zero
     means: np.ndarray  # (r,)
 
 
 def is_even(variance: np.ndarray, user: Coordinates) -> bool:
-    """Whether no feature dwarfs the others, of which rounding of the products would leave nothing; (n_x, 1)."""
+    """Whether no feature dwarfs the others, by its variance (n_x, 1).
+
+    Otherwise rounding errors of the products of samples would leave nothing of the other features.
+    """
     sizes = variance / user.scale**2
     return bool(np.max(sizes) <= UNEVEN * np.median(sizes[sizes > 0.0])) if np.any(sizes > 0.0) else False
 
 
 def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
-    """The same samples with r <= m features: one pass.
+    """Reduce samples to r <= m features in one pass.
 
     Parameters
     ----------
     source : InMemory
-        Centred as the user's features, or at their mean where there is a bias.
+        Samples that are centred like the user's features, or at their mean if there is a bias.
     user : Coordinates
-        Of the features that are penalised.
+        Coordinates of the features that are penalised.
     centered : bool
-        Whether the bias takes the means of the features: what rounding left of them would pass for a feature.
+        Whether the bias takes over the means of the features. They are then subtracted, for their rounding errors
+        would look like a feature.
     """
     place = source.place
     with place.computing():

@@ -29,17 +29,20 @@ from xlogreg.solvers.result import Monitor, Result
 
 __all__ = ["RENEWALS", "Axes", "axes_pay", "minimize", "pairs_that_fit", "principal_axes", "renew"]
 
-WHOLE_LIMIT = 2500  # features whose second moment is held and decomposed
+WHOLE_LIMIT = 2500  # features, up to which their second moment is held and decomposed
 RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
-AXES_SAMPLES = 10  # for each feature, in the subset of the axes
-DIAGONAL_SAMPLES = 2000  # at least, in the subset of the diagonal
-SPAN_SAMPLES = (4.0, 14.0)  # times the root of m: least and most in the subset whose span stands for many features
+AXES_SAMPLES = 10  # for each feature, in the subset that gives the axes
+DIAGONAL_SAMPLES = 2000  # at least, in the subset that gives the diagonal
+LEAST_SPAN = 4.0  # times the root of m: the least samples of a subset whose span stands for many features
+MOST_SPAN = 14.0  # times the root of m: the most samples of that subset
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
-BIAS_PENALTY = 1e-3  # the bias is not penalised: as good as nothing, so that T has an inverse
-MEMORY, LEAST_MEMORY = 100, 20  # pairs at most, and where they take more memory than X
+BIAS_PENALTY = 1e-3  # on the bias, which has none: next to nothing, so that T has an inverse
+MEMORY = 100  # pairs at most
+LEAST_MEMORY = 20  # pairs that are held even where they take more memory than X
 PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
-SLOW = 1.5  # what three steps have to divide the gap by each, or all axes are taken
-WORTH, AT_LAST = 4, 250  # n_x^2 / (m k) up to which all axes are taken at once, and where steps are slow
+SLOW = 1.5  # each of three steps has to divide the gap by this, or all axes are taken
+ALL_AT_ONCE = 4  # n_x^2 / (m k), up to which all axes are taken at once
+ALL_AT_LAST = 250  # the same where steps are slow
 
 
 def minimize(
@@ -54,7 +57,7 @@ def minimize(
     max_iter: int,
     monitor: Monitor | None = None,
 ) -> Result:
-    """Minimise; theta on the host, one model of k outputs.
+    """Minimise the cost of one model of k outputs; theta is on the host.
 
     Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k); the coordinates of theta may be of
     another kind than `Coordinates`. The passes of the result count work on subsets as its share.
@@ -78,7 +81,7 @@ def minimize(
             method=method,
             tol=target,
             max_iter=max_iter - (0 if whole is None else whole.iterations),
-            slow=0.0 if basis.whole or not axes_pay(source, k, AT_LAST) else SLOW,
+            slow=0.0 if basis.whole or not axes_pay(source, k, ALL_AT_LAST) else SLOW,
             monitor=monitor,
         )
         theta, pairs = result.theta, result.method.pairs
@@ -104,17 +107,17 @@ def minimize(
 
 
 def pairs_that_fit(source: Source, numbers: int) -> int:
-    """How many pairs of so many numbers L-BFGS may hold: as take the memory of X."""
+    """How many pairs of so many numbers L-BFGS may hold: no more than take the memory of X."""
     return min(max(source.m * source.n_x // (2 * numbers), LEAST_MEMORY), MEMORY)
 
 
-def axes_pay(source: Samples, k: int, worth: float = WORTH) -> bool:
-    """Whether all axes cost no more time than some gradients of all samples: measured, one for n_x^2 = 4 m k."""
+def axes_pay(source: Samples, k: int, worth: float = ALL_AT_ONCE) -> bool:
+    """Whether all axes cost no more than some gradients of all samples: one where n_x^2 = 4 m k, as measured."""
     return source.n_x <= WHOLE_LIMIT and source.n_x**2 <= worth * source.effective_samples * k
 
 
 def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> tuple[InMemory, InMemory]:
-    """Two disjoint ones, for the axes and for the diagonal; all samples for both where they are too few."""
+    """Draw two disjoint subsets, for the axes and for the diagonal; take all samples for both if they are few."""
     first = AXES_SAMPLES * (source.n_x + 1)
     second = max(DIAGONAL_SAMPLES, first // 2)
     if first + second > source.effective_samples:
@@ -125,14 +128,14 @@ def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> t
 
 
 def _units(objective: Objective, l2: float) -> np.ndarray:
-    """T (n_x + 1, 1): the square roots of the penalties, which only have to be right where they count."""
+    """T (n_x + 1, 1), the square roots of the penalties, which need to be right only for features that count."""
     penalty = objective.penalty[:, :, 0] if l2 > 0 else np.ones_like(objective.penalty[:, :, 0])
     least = 1e-12 / l2 if l2 > 0 else 0.0
     return np.sqrt(np.concatenate([np.maximum(penalty, least), [[BIAS_PENALTY]]]))
 
 
 class Axes(NamedTuple):
-    """A basis, the subset that tells the curvature of the classes, that subset in the basis, and the passes it took."""
+    """A basis, the subset for the curvature of the classes, that subset in the basis, and the passes they took."""
 
     basis: Basis
     subset: InMemory
@@ -143,7 +146,7 @@ class Axes(NamedTuple):
 def principal_axes(
     objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator
 ) -> Axes:
-    """All principal axes, of the second moment of a subset."""
+    """Find all principal axes of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.l2[0, 0, 0]))
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
@@ -155,20 +158,21 @@ def principal_axes(
 
 
 def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemory:
-    """The same samples with the features basis' X + bias' (r, m), for basis (n_x, r) and bias (1, r)."""
+    """Take basis' X + bias' (r, m) as the features of the samples, for basis (n_x, r) and bias (1, r)."""
     W, b = source.place.put(basis, source.dtype), source.place.put(bias, source.dtype)
     X = map_samples(source, lambda X: scores(X, W, b.T))
     return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
 
 
 def _span(objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator) -> Axes:
-    """The span of a subset, of as many samples as the data have directions that count against the penalty."""
+    """Find the span of a subset of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.l2[0, 0, 0])
     T = _units(objective, l2)
     scale = objective.rows[:-1, 0, :] / T[:-1]
     effective = source.effective_samples
     least, most = (
-        max(1, min(int(factor * math.sqrt(effective)), int(effective) // 8, source.n_x // 2)) for factor in SPAN_SAMPLES
+        max(1, min(int(factor * math.sqrt(effective)), int(effective) // 8, source.n_x // 2))
+        for factor in (LEAST_SPAN, MOST_SPAN)
     )
     count, chosen = least, 0
     while count > chosen:
@@ -193,7 +197,7 @@ def _span(objective: Objective, source: Samples, spread: Spread, coordinates: ob
 
 
 def _half_noise(values: np.ndarray) -> float:
-    """t with sum s / (s + t) = half of their number: what a subset's principal axes are worth, in the mean."""
+    """Solve sum s / (s + t) = half the number of s for t: the mean worth of the principal axes of a subset."""
     low, high = 1e-12 * float(values[-1]), float(values[-1])
     for _ in range(60):
         middle = math.sqrt(low * high)
@@ -202,7 +206,7 @@ def _half_noise(values: np.ndarray) -> float:
 
 
 def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
-    """The preconditioner for the curvature of the classes of each model at theta (n_x + 1, g, k)."""
+    """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
     parameters, l2s = theta * objective.rows, objective.l2[0, :, 0].tolist()
     return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
 

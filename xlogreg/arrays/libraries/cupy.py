@@ -22,7 +22,10 @@ def _free(module: Any, device: Any) -> int:
 
 
 def _send(module: Any, host: np.ndarray, device: Any) -> Any:
-    """Through pinned memory; the target is memory of the computing stream, which may still be reading it."""
+    """Copy to the device on a side stream, through pinned memory.
+
+    The target is memory of the computing stream. That stream may still be reading it, so the copy waits for it.
+    """
     order: Literal["C", "F"] = "C" if host.flags.c_contiguous else "F"
     pinned = np.frombuffer(module.cuda.alloc_pinned_memory(host.nbytes), host.dtype, host.size)
     pinned = pinned.reshape(host.shape, order=order)

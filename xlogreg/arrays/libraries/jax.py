@@ -23,7 +23,7 @@ def _device(module: Any, name: Any) -> Any:
 
 @functools.cache
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One launch instead of some forty, and no temporaries in memory; compiled anew for each shape."""
+    """Compile a function, anew for each shape: one launch instead of about forty, and no temporaries in memory."""
     jax = importlib.import_module("jax")
     compiled = jax.jit(lambda block, arrays, constants: function(block, *arrays, *constants), static_argnums=2)
     return lambda block, *arguments: compiled(block, arguments[:-1], arguments[-1:])
@@ -40,7 +40,7 @@ JAX = Library(
     device=_device,
     device_name=lambda device: f"{device.platform}:{device.id}",
     namespace=lambda module: array_namespace(module.numpy.empty(0)),
-    # on a GPU the default multiplies float32 matrices in TF32: three digits
+    # by default, JAX multiplies float32 matrices on a GPU in TF32, which has three digits
     context=lambda module, device: module.default_matmul_precision("highest"),
     fills=False,
     compile=_compile,

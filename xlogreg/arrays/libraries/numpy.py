@@ -1,4 +1,4 @@
-"""NumPy's own ways: the standard without detours, and what is worth writing anew for blocks in a cache."""
+"""NumPy: the array standard without wrappers, and functions rewritten for blocks that fit a cache."""
 
 import contextlib
 import ctypes
@@ -21,7 +21,7 @@ _all: Any = np.logical_and.reduce
 
 
 class NumPy:
-    """NumPy, which follows the standard by itself, without the detours that take as long as small arrays do."""
+    """Namespace of NumPy without wrappers: NumPy follows the standard, and wrappers take as long as small arrays do."""
 
     concat = staticmethod(np.concatenate)
 
@@ -54,11 +54,12 @@ class NumPy:
         return x.mT
 
 
-# glibc gives memory back to the system above the size of the largest block freed so far, 128 kB at first and 32 MB at
-# most: fresh pages for the temporaries of every block would cost many models half as much again
+# glibc gives freed memory back to the system if it is larger than the largest block freed so far (128 kB at first,
+# 32 MB at most). Freeing a large block here raises that limit. Otherwise, fresh pages for the temporaries of every
+# block would make many models take half as long again.
 np.empty(31 * 2**20, dtype=np.uint8)
 
-# the options of glibc's mallopt, with their values while pages are kept and the names of the variables that set them
+# options of glibc's mallopt: number, bytes while pages are kept, environment variable that sets it, default in bytes
 THRESHOLDS = ((-1, 2**26, "MALLOC_TRIM_THRESHOLD_", 2**17), (-3, 2**25, "MALLOC_MMAP_THRESHOLD_", 2**17))
 _keeping = threading.Lock()
 _keepers = 0
@@ -66,7 +67,10 @@ _keepers = 0
 
 @functools.cache
 def _mallopt() -> Any:
-    """That of glibc, where a variable has taken away what it does by itself: dask sets one for its workers."""
+    """Return glibc's mallopt if an environment variable has switched off glibc's own adaptation; else None.
+
+    Dask sets a variable of this kind for its workers.
+    """
     if not any(name in os.environ for _, _, name, _ in THRESHOLDS):
         return None
     return getattr(ctypes.CDLL(None), "mallopt", None)
@@ -74,7 +78,7 @@ def _mallopt() -> Any:
 
 @contextlib.contextmanager
 def pages_kept() -> Iterator[None]:
-    """Inside, memory that is freed is used again instead of being given back to the system: half the time of a pass."""
+    """Keep freed memory for reuse inside the context, instead of giving it back: this saves half the time of a pass."""
     global _keepers
     mallopt = _mallopt()
     if mallopt is None:
@@ -93,12 +97,12 @@ def pages_kept() -> Iterator[None]:
                 mallopt(option, int(os.environ.get(name, default)))
 
 
-FEW_FEATURES = 10  # up to which symmetry saves less than it costs
+FEW_FEATURES = 10  # up to this number, the symmetry of a Gram matrix saves less time than it costs
 _scratch = threading.local()
 
 
 def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
-    """So many numbers of this thread, used again: fresh pages for every block cost more than the arithmetic."""
+    """Return memory of this thread for so many numbers; it is reused: fresh pages cost more than the arithmetic."""
     size, memory = count * np.dtype(dtype).itemsize, vars(_scratch).get(name)
     if memory is None or memory.nbytes < size:
         memory = vars(_scratch)[name] = np.empty(size, dtype=np.uint8)
@@ -106,21 +110,21 @@ def _memory(name: str, count: int, dtype: Any) -> np.ndarray:
 
 
 def lies_ready(X: Any, dtype: Any) -> bool:
-    """Whether an array of any library is computed with as it lies in memory.
+    """Whether an array of any library can be computed with as it lies in memory.
 
-    NumPy's arrays may lie in the order of bytes of another machine. Or they begin at no whole number, as what has come
-    through a wire: BLAS does not take those, and NumPy's own products are slow.
+    A NumPy array may have the byte order of another machine. Or it may not be aligned to whole numbers, like data that
+    came over a network: BLAS does not take unaligned arrays, and NumPy's own products are slow.
     """
     return bool(X.dtype == dtype) and getattr(getattr(X, "flags", None), "aligned", True)
 
 
 def convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np.ndarray:
-    """X - center in that dtype: X itself where it lies ready, else in memory that the thread's next call overwrites."""
+    """Compute X - center in that dtype: X if nothing differs, else memory that the thread's next call overwrites."""
     ready = lies_ready(X, dtype)
     if center is None and ready:
         return X
     out = _memory("block", X.size, dtype).reshape(X.shape, order="F" if X.flags.f_contiguous else "C")
-    if not ready:  # rounded before it is centred, as the centre was
+    if not ready:  # X is rounded before it is centred, like the centre
         np.copyto(out, X, casting="unsafe")
         X = out
     if center is not None:
@@ -129,20 +133,20 @@ def convert(xp: Any, X: np.ndarray, dtype: Any, center: np.ndarray | None) -> np
 
 
 def log1p(E: np.ndarray) -> np.ndarray:
-    """Up to three times faster than NumPy's, and as accurate: the second term is what rounding of 1 + e lost."""
+    """Compute log(1 + e) as precisely as NumPy, up to three times faster: a second term adds what 1 + e rounded off."""
     U = 1.0 + E
     return np.log(U) + (E - (U - 1.0)) / U
 
 
 def squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """In the order that the samples lie in, so that at most the weights make a temporary of the size of X."""
+    """Sum weighted squares in the order of memory; only weights other than 1 make a temporary of the size of X."""
     weighted = X if np.all(weight == 1) else X * weight
     across = X.strides[1] == X.itemsize
     return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
 
 def gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
-    """In memory of the thread that is used again, as `convert`; and of few features without symmetry."""
+    """Compute the Gram matrix in reused memory, like `convert`; for few features, do not use its symmetry."""
     half = _memory("gram", X.size + C.size, C.dtype).reshape(-1, C.size)
     factor = C if X.shape[0] <= FEW_FEATURES else np.sqrt(C)
     np.multiply(X, factor, out=half[:-1])
@@ -169,5 +173,5 @@ NUMPY = Library(
     squares=squares,
     gram=gram,
     log1p=log1p,
-    log1p_folds=3,  # (1 + e)^8 overflows for 65,000 classes and more, in float32
+    log1p_folds=3,  # makes products (1 + e)^8, which overflow in float32 only for 65,000 classes and more
 )

@@ -1,4 +1,4 @@
-"""array-api-strict: nothing but the standard, on devices that pretend to be apart; for tests."""
+"""array-api-strict: only the standard, on devices that behave as if they were separate; for tests."""
 
 import importlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""The array libraries by the names that users call them: a new one is a file beside this, and a line here."""
+"""Array libraries by the names that users give; a new library needs a file beside this one, and a line here."""
 
 import importlib
 from typing import Any
@@ -27,5 +27,5 @@ def module_of(name: str) -> Any:
 
 
 def gpu_default() -> str:
-    """The library that backend="auto" takes large host data to."""
+    """Name of the library to which backend="auto" moves large host data."""
     return next(name for name, library in LIBRARIES.items() if library.is_gpu_default)

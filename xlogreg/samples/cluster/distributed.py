@@ -1,8 +1,9 @@
 """Samples that live with the workers of a dask cluster, as a `Source`: theta travels out, sums travel back.
 
 The blocks of a collection become parts, each an `InMemory` where dask put it. Parts are the results of tasks that dask
-can run again, so what is lost with a worker is made anew; nothing is scattered. A pass is one task for each part; their
-sums are added in the order of the parts, in a fixed tree, so that the answer does not depend on which came first.
+can run again, so parts that are lost with a worker are made anew; nothing is scattered. A pass is one task for each
+part. The sums are added in the order of the parts, in a fixed tree, so that the result does not depend on which task
+ends first.
 """
 
 import dataclasses
@@ -39,38 +40,38 @@ __all__ = ["Distributed", "Shard", "Shards"]
 
 
 class Shard(NamedTuple):
-    """One of the parts."""
+    """One of the parts, as a future."""
 
-    future: Any  # of an `InMemory`
+    future: Any  # future of an `InMemory`
     start: int  # number of its first sample
     stop: int
-    name: str  # of the block that it was made of: "block 7 (samples 70000 to 79999)"
+    name: str  # name of the block that it was made of: "block 7 (samples 70000 to 79999)"
 
 
 @dataclass(frozen=True)
 class Shards:
-    """What a collection was made into.
+    """Parts that a dask collection was made into.
 
     Attributes
     ----------
-    workers : Workers
-    pieces : tuple of Piece
+    workers : Cluster
+    pieces : tuple of Shard
         In the order of the samples; empty blocks are left out.
     n_x : int
     samples : {"columns", "rows"}
     names : tuple of str, or None
-        Of the features.
+        Names of the features.
     dtype_given, dtype : str
         The dtype of X, and the one computed in.
     targets : Targets
-        The labels of all blocks. Y itself is with the parts; here, too, `with_targets`.
+        Labels of all blocks. Y itself is with the parts, and also here after `with_targets`.
     mass : Mass
         The weights of all samples.
     backend, device : str
-        What computes.
+        Names of the backends and of the device that compute.
     fallback : str or None
     weight : ndarray (1, m), or None
-        Theirs, `with_targets`.
+        Weights of the samples, after `with_targets`.
     """
 
     workers: Cluster
@@ -93,27 +94,27 @@ class Shards:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """That of X."""
+        """Shape of X, as the user handed it in."""
         return (self.m, self.n_x) if self.samples == "rows" else (self.n_x, self.m)
 
     @property
     def labels(self) -> np.ndarray:
-        """The user's labels (m,), of parts `with_targets`."""
+        """The user's labels (m,); only after `with_targets`."""
         return self.targets.classes[self.targets.Y[0].astype(np.intp)]
 
     def source(self) -> "Distributed":
-        """The samples."""
+        """The samples as a `Source`, for an objective."""
         return Distributed(self, self.dtype, self.mass.total, self.mass)
 
     def with_targets(self) -> "Shards":
-        """The same, with their targets and weights in the memory of the client, too."""
+        """Return these parts, with their targets and weights in the memory of the client, too."""
         small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
         Y, weights = zip(*self.source().each(contents, small), strict=True)
         weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
         return dataclasses.replace(self, targets=self.targets._replace(Y=np.concatenate(Y, axis=1)), weight=weight)
 
     def scaled(self, factors: np.ndarray) -> "Shards":
-        """The same with weights times the factors (K,) of the samples' classes."""
+        """Return these parts with the weights multiplied by the factors (K,) of the samples' classes."""
         count = len(self.pieces)
         made = self.workers.send(scale, [piece.future for piece in self.pieces], [factors] * count)
         pieces = tuple(piece._replace(future=future) for piece, future in zip(self.pieces, made, strict=True))
@@ -121,33 +122,33 @@ class Shards:
         return dataclasses.replace(scaled, mass=merge_masses(scaled.source().each(weigh)))
 
     def rows(self, index: np.ndarray) -> np.ndarray:
-        """X (samples, n_x) of some of the samples, by number in ascending order, in the memory of the client."""
+        """Bring X (samples, n_x) of some samples, by number in ascending order, to the memory of the client."""
         found = self.source().take(index)
         return np.asarray(found.raw(0, found.m)).T
 
 
 @dataclass(frozen=True)
 class Distributed:
-    """The samples of all parts, in a view.
+    """Samples of all parts, seen through a view.
 
     Attributes
     ----------
-    parts : Parts
+    parts : Shards
     dtype : str
-        What is computed in.
+        The computing dtype.
     total_weight : float, or ndarray (g,) of the models
     known : Mass or None
-        The weights of all samples, where somebody asked for them.
+        The weights of all samples, if they have been computed.
     center : ndarray (n_x, 1), or None
-        What X is shifted by.
+        Subtracted from X.
     view : tuple
-        Methods of `InMemory` with their arguments, which every part goes through before it is passed over.
-    owned : tuple, or None
-        Futures of what models have of their own, beside each of the parts.
+        Methods of `InMemory` with their arguments, which are applied to every part before a pass over it.
+    columns : tuple, or None
+        For each part, a future of the fields that models have of their own.
     chosen : tuple
         The method of `InMemory` that chooses among the models, as in ``view``.
     whole : Distributed or None
-        Of some of the models, that of all.
+        The samples of all models, if these are the samples of some models.
     """
 
     parts: Shards
@@ -159,7 +160,7 @@ class Distributed:
     columns: tuple[Any, ...] | None = None
     chosen: View = ()
     whole: "Distributed | None" = None
-    drawable: None = None  # a subset may be of any of the samples
+    drawable: None = None  # a subset may contain any of the samples
 
     @property
     def n_x(self) -> int:
@@ -175,12 +176,12 @@ class Distributed:
 
     @property
     def place(self) -> Place:
-        """Where theta and sums are: the host of the client."""
+        """Place of theta and the sums: the host of the client."""
         return HOST
 
     @functools.cached_property
     def mass(self) -> Mass:
-        """The weights of all samples, of one model."""
+        """Weights of all samples, for one model."""
         if self.known is not None:
             return self.known
         if self.whole is None:
@@ -190,32 +191,32 @@ class Distributed:
 
     @functools.cached_property
     def masses(self) -> list[Mass]:
-        """Those of each model that owns targets or weights, asked for together; one where they share what is owned."""
+        """Masses of models with targets or weights of their own, asked for together; just one if they share both."""
         return [merge_masses(of_parts) for of_parts in zip(*self.each(weigh_models), strict=True)]
 
     @property
     def effective_samples(self) -> float:
-        """(sum s)^2 / sum s^2 of the weights s; m without."""
+        """Effective number of samples (sum s)^2 / sum s^2, for weights s; m without weights."""
         return self.mass.effective
 
     def shares(self) -> np.ndarray:
-        """Share of every class (K,), both of two, by weight."""
+        """Share of each class (K,) by weight, of both classes if there are two."""
         return self.mass.classes / self.mass.total
 
     def centered(self, center: Array) -> "Distributed":
-        """The same samples, as X - center."""
+        """Return these samples with X - center in place of X."""
         return self._viewed("centered", center, center=HOST.put(center, self.dtype))
 
     def uncentered(self) -> "Distributed":
-        """The same samples, as X."""
+        """Return these samples without a centre, as X itself."""
         return self if self.center is None else self._viewed("uncentered", center=None)
 
     def widened(self) -> "Distributed":
-        """The same samples, computed with in float64."""
+        """Return these samples, computed in float64."""
         return self._viewed("widened", dtype="float64")
 
     def narrowed(self) -> "Distributed":
-        """The same samples, computed with in float32; converted once, up to a size of each part."""
+        """Return these samples, computed in float32; parts up to a certain size are converted once."""
         narrowed = self.with_columns(narrow, {})
         return dataclasses.replace(narrowed, view=(), dtype="float32", known=self.known, whole=self.whole)
 
@@ -223,15 +224,15 @@ class Distributed:
         return dataclasses.replace(self, view=(*self.view, (name, arguments)), **changed)
 
     def settled(self) -> "Distributed":
-        """Themselves: what is converted anew in each pass takes less time than asking for it."""
+        """Return these samples unchanged: to convert them in each pass takes less time than a task of its own."""
         return self
 
     def with_columns(
         self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any
     ) -> "Distributed":
-        """The same samples with targets or weights of models, fields of `InMemory` that are made where the parts live.
+        """Return these samples with targets or weights of models, as fields of `InMemory` that are made on the workers.
 
-        By make(part, **columns, **options), where of the columns (..., m) each part is given those of its samples.
+        make(part, **columns, **options) makes the fields. Each part gets the columns (..., m) of its own samples.
         """
         assert not self.chosen or make is narrow, "what models own is numbered as they all are"
         pieces, view = self.parts.pieces, (*self.chosen, *self.view)
@@ -240,15 +241,15 @@ class Distributed:
         return dataclasses.replace(self, columns=tuple(self._send(columns_of, pieces, orders)), known=None, whole=None)
 
     def keep(self, models: np.ndarray) -> "Distributed":
-        """The same samples for some of the models only, by number."""
-        if self.columns is None:  # all have the same targets and weights
+        """Return these samples for some of the models only, by number."""
+        if self.columns is None:  # all models have the same targets and weights
             return self
         total = self.total_weight[models] if np.ndim(self.total_weight) else self.total_weight
         chosen, whole = (("keep", (self._numbers(models),)),), self.whole or self
         return dataclasses.replace(self, chosen=chosen, total_weight=total, whole=whole)
 
     def alone(self, model: int) -> "Distributed":
-        """The same samples with the targets and weights of one of the models."""
+        """Return these samples with the targets and weights of one of the models."""
         if self.columns is None:
             return self
         total = float(self.total_weight[model]) if np.ndim(self.total_weight) else self.total_weight
@@ -256,25 +257,25 @@ class Distributed:
         return dataclasses.replace(self, chosen=chosen, total_weight=total, known=None, whole=whole)
 
     def _numbers(self, models: np.ndarray) -> np.ndarray:
-        """Of models that were chosen, as all are numbered."""
+        """Turn numbers among the chosen models into numbers among all models."""
         return self.chosen[0][1][0][models] if self.chosen else models
 
     def each(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """function(part, *arguments) of every part, in order, where they live."""
+        """Call function(part, *arguments) for every part, where it lives; return the answers in order."""
         pieces = self.parts.pieces
         order = Task((*self.chosen, *self.view), function, arguments)
         return self._collect(pieces, self._send(ordered, pieces, [order] * len(pieces)))
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
-        """One pass, see `Source.sum`; arrays among the arguments are on the host, and so are the sums."""
+        """Sum over all parts in one pass, see `Source.sum`; array arguments and sums are on the host."""
         return tree_sum(self.each(InMemory.sum, function, *arguments))
 
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[InMemory]:
-        """Disjoint random subsets in the memory of the client, see `draw_subsets`."""
+        """Draw disjoint random subsets into the memory of the client, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
 
     def take(self, index: np.ndarray) -> InMemory:
-        """Some of the samples, by number in ascending order, in the memory of the client."""
+        """Bring some of the samples, by number in ascending order, to the memory of the client."""
         local = list(self._split(index))
         pieces = tuple(piece for piece, _ in local)
         orders = [Task(self.chosen, fetch, (numbers,)) for _, numbers in local]
@@ -285,14 +286,14 @@ class Distributed:
         return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=found[0][3]), self.view)
 
     def _split(self, index: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
-        """The parts that hold any of the samples, with their numbers there."""
+        """Yield each part that holds any of the samples, with the samples' numbers in the part."""
         for piece in self.parts.pieces:
             first, last = np.searchsorted(index, (piece.start, piece.stop)).tolist()
             if last > first:
                 yield piece, index[first:last] - piece.start
 
     def _send(self, task: Callable[..., Any], pieces: tuple[Shard, ...], orders: list[Any]) -> list[Any]:
-        """Futures of task(part, order) of those parts, with an order of each, and what models own there."""
+        """Start the task for each of these parts, with its order and the models' own fields; return the futures."""
         each: list[list[Any]] = [[piece.future for piece in pieces], orders]
         if self.columns is not None:
             futures = dict(zip(self.parts.pieces, self.columns, strict=True))

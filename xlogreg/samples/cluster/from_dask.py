@@ -1,7 +1,8 @@
-"""From collections of dask to parts that live with the workers: blocks looked at, labels united, parts made.
+"""Make parts on the workers from dask collections: look at the blocks, unite their labels, make the parts.
 
-Two rounds of small answers, then one of parts. The first says what each block holds; the labels of all are the classes,
-so that one which occurs in the last block only counts as any other. X itself never comes to the client.
+First the workers send small answers, which say what each block holds. The labels of all blocks are the classes, so that
+a label that occurs only in the last block counts as any other. Then the workers make the parts and send their weights.
+X itself never comes to the client.
 """
 
 import itertools
@@ -51,24 +52,24 @@ def share_out(
     fallback: bool = True,
     classes: np.ndarray | None = None,
 ) -> Shards:
-    """The samples of a dask collection, as parts on the workers of the client that was started last.
+    """Make parts of a dask collection, on the workers of the client that was started last.
 
     Parameters
     ----------
     X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
     Y, sample_weight
-        As `xlogreg.fit` takes them, or collections of as many samples.
+        As `xlogreg.fit` takes them, or collections with as many samples as X.
     samples, targets, backend, device, dtype, fallback
-        As `xlogreg.fit` takes them; or "none" as targets, for parts without Y.
+        As `xlogreg.fit` takes them. ``targets`` may also be "none", for parts without Y.
     classes : ndarray (K,), optional
-        Of a model, whatever labels occur.
+        Classes of a model, also those that do not occur in Y.
 
     Raises
     ------
     ValueError, TypeError
-        For input that is wrong: names the block.
+        If the input is wrong; the message names the block.
     WorkersLostError, RuntimeError
-        See `Workers.collect`.
+        See `Cluster.collect`.
     """
     workers, asked = Cluster.current(), dtype_option(dtype)
     one_of("samples", samples, SAMPLES)
@@ -121,7 +122,7 @@ def share_out(
 
 
 def bring(values: Any) -> Any:
-    """What is small, in the memory of the client: a collection, or a list in which there are some."""
+    """Bring a small collection, or the collections in a list, to the memory of the client."""
     if isinstance(values, (list, tuple)):
         return [bring(entry) if is_collection(entry) else entry for entry in values]
     if not is_collection(values):
@@ -132,7 +133,7 @@ def bring(values: Any) -> Any:
 
 
 def _encoded(Y: Any, m: int, n_x: int, request: Request) -> Targets:
-    """Targets of all samples on the host, in as few bytes as hold them, of a Y that lies there."""
+    """Encode a Y that is no collection: targets of all samples, on the host, in as few bytes as can hold them."""
     shape = (m, n_x) if request.samples == "rows" else (n_x, m)
     if request.known is not None:
         targets = encode_truth(Y, shape, request.samples, request.known, request.targets)
@@ -147,9 +148,9 @@ class Column(NamedTuple):
     """X, Y or the weights in blocks."""
 
     name: str
-    blocks: list[Any]  # in the order of the samples; none where it is no collection
-    axis: int  # of the samples
-    counts: tuple[float, ...]  # how many samples each block holds, NaN where dask does not know
+    blocks: list[Any]  # in the order of the samples; empty without a collection
+    axis: int  # axis of the samples
+    counts: tuple[float, ...]  # number of samples in each block, NaN if dask does not know it
 
 
 def _blocks(X: Any, samples: str) -> Column:
@@ -167,13 +168,13 @@ def _blocks(X: Any, samples: str) -> Column:
 
 
 def _unmeasured(name: str, frame: Any) -> Column:
-    """A frame or one of its columns; how many blocks it comes in is known only once dask has planned its reading."""
+    """Blocks of a frame or of one of its columns, whose number is known only after dask has planned the reading."""
     blocks = list(frame.to_delayed())
     return Column(name, blocks, 0, (math.nan,) * len(blocks))
 
 
 def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> Column:
-    """Y or the weights, with the samples of the blocks of X where dask knows these."""
+    """Y or the weights in blocks; these hold the same samples as the blocks of X if dask knows the counts."""
     if not is_collection(values):
         return Column(name, [], 0, ())
     if not hasattr(values, "chunks"):
@@ -194,10 +195,11 @@ def _expect_as_many(name: str, own: tuple[float, ...], counts: tuple[float, ...]
 
 
 def _matched(columns: list[Column], workers: Cluster) -> tuple[list[list[Any]], tuple[float, ...]]:
-    """The blocks of X, Y and the weights, of the same samples, None for those of no collection; and X's counts.
+    """Match the blocks of X, Y and the weights, so that they hold the same samples; return them and X's counts.
 
-    dask plans the reading of each collection alone: one column of a table comes in fewer blocks than the others. What
-    it does not know is counted in the blocks that the workers have, and those of Y and of the weights are cut anew.
+    The blocks of values that are no collection are None. dask plans the reading of each collection alone: one column of
+    a table comes in fewer blocks than the others. If dask does not know the counts, the workers count the samples of
+    their blocks. Blocks of Y and of the weights with other counts than X are cut anew.
     """
     given = [column for column in columns if column.blocks]
     if len(given) > 1 and math.isnan(sum(sum(column.counts) for column in given)):
@@ -218,7 +220,7 @@ def _matched(columns: list[Column], workers: Cluster) -> tuple[list[list[Any]], 
 
 
 def _cut_anew(column: Column, counts: tuple[float, ...], workers: Cluster) -> list[Any]:
-    """Blocks of so many samples."""
+    """Cut the samples of a column into new blocks of ``counts`` samples."""
     stops = np.cumsum(column.counts).astype(int).tolist()
     starts = [0, *stops[:-1]]
     parts: list[list[Any]] = []
@@ -231,7 +233,7 @@ def _cut_anew(column: Column, counts: tuple[float, ...], workers: Cluster) -> li
 
 
 def _names(counts: Sequence[float]) -> list[str]:
-    """What blocks of so many samples are called."""
+    """Names of blocks that hold ``counts`` samples."""
     names = []
     for number, (count, stop) in enumerate(zip(counts, np.cumsum(counts).tolist(), strict=True)):
         known = count > 0 and not math.isnan(stop)
@@ -239,7 +241,7 @@ def _names(counts: Sequence[float]) -> list[str]:
     return names
 
 
-# what blocks of X have to have in common
+# facts that must be the same for all blocks of X
 ALIKE: tuple[Callable[[Survey], str], ...] = (
     lambda block: f"{block.n_x} features",
     lambda block: f"the dtype {block.dtype_given}",
@@ -248,7 +250,7 @@ ALIKE: tuple[Callable[[Survey], str], ...] = (
 
 
 def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
-    """The surveys, where there is nothing to refuse in any block, nor in one of them against the first."""
+    """Return the surveys; raise if a block is refused, or does not agree with the first block."""
     surveys: list[Survey] = []
     for number, block in enumerate(found):
         if isinstance(block, Refusal):
@@ -267,7 +269,7 @@ def _accepted(found: list[Survey | Refusal]) -> list[Survey]:
 
 
 def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Shard], list[list[Any]]]:
-    """The parts to be made, without a future yet, and the blocks, of those that are not empty."""
+    """Leave out empty blocks; return the parts to be made, still without futures, and the other blocks."""
     named, stops = _names([block.m for block in surveys]), np.cumsum([block.m for block in surveys]).tolist()
     kept = [number for number, block in enumerate(surveys) if block.m]
     pieces = [Shard(None, stops[n] - surveys[n].m, stops[n], named[n]) for n in kept]
@@ -275,7 +277,7 @@ def _cut(surveys: list[Survey], blocks: list[list[Any]]) -> tuple[list[Shard], l
 
 
 def _united(surveys: list[Survey], kind: str, known: np.ndarray | None) -> Targets:
-    """The targets of all blocks, without Y."""
+    """Unite the targets of all blocks, without Y."""
     found = [block.classes for block in surveys if block.classes is not None]
     if len({classes.dtype.kind in "US" for classes in found}) > 1:
         raise ValueError("Y holds strings in some of its blocks and numbers in others")
@@ -286,7 +288,7 @@ def _united(surveys: list[Survey], kind: str, known: np.ndarray | None) -> Targe
 
 
 def _warned(surveys: list[Survey]) -> str | None:
-    """Why some blocks are not computed where that was asked for: one warning for all of them."""
+    """Warn once if some blocks are not computed where the user asked for it, and return the reason; else None."""
     lacks = [(block.lack, " on ".join(block.place)) for block in surveys if block.lack is not None]
     if not lacks:
         return None

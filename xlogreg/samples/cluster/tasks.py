@@ -1,7 +1,7 @@
-"""Tasks on the workers of a dask cluster: sent, waited for, and named where they fail.
+"""Tasks on the workers of a dask cluster: send them, wait for them, and name those that fail.
 
-What was lost with a worker dask makes again on another, and a task that fails is tried once more. Where that does not
-help the wait ends with an error: there is none without an end.
+If a worker is lost, dask computes its results again on another worker. A task that fails is tried once more. If that
+does not help, the wait ends with an error: no wait lasts for ever.
 """
 
 import concurrent.futures
@@ -15,14 +15,14 @@ from xlogreg.exceptions import WorkersLostError
 
 __all__ = ["NO_WORKER_SECONDS", "Cluster"]
 
-NO_WORKER_SECONDS = 30.0  # without any worker, after which a wait ends; a nanny starts a new one in a few
-STEP_SECONDS = 1.0  # between two looks at the cluster
-RETRIES = 1
+NO_WORKER_SECONDS = 30.0  # a wait ends after so long without any worker; a nanny starts a new worker in a few seconds
+STEP_SECONDS = 1.0  # time between two looks at the cluster
+RETRIES = 1  # a task that fails is tried once more
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers that a client of dask leads to.
+    """Workers of a dask cluster, reached through a client.
 
     Attributes
     ----------
@@ -33,14 +33,14 @@ class Cluster:
 
     @classmethod
     def current(cls) -> "Cluster":
-        """Those of the client that was started last.
+        """Cluster of the client that was started last.
 
         Raises
         ------
         ImportError
-            Without dask.distributed.
+            If dask.distributed is not installed.
         ValueError
-            Without a client.
+            If there is no client, or if it is asynchronous.
         """
         try:
             from distributed import default_client
@@ -59,7 +59,7 @@ class Cluster:
 
     @property
     def count(self) -> int:
-        """How many there are now."""
+        """Number of workers now."""
         self._expect_scheduler()
         try:
             return len(self.client.sync(self.client.scheduler.ncores, callback_timeout=NO_WORKER_SECONDS))
@@ -67,29 +67,32 @@ class Cluster:
             self._say_lost(f"the scheduler of the dask cluster does not answer ({type(error).__name__})")
 
     def load(self, blocks: list[Any]) -> list[Any]:
-        """Futures of delayed values."""
+        """Start computing delayed values; return their futures."""
         self._expect_scheduler()
         return self.client.compute(blocks, retries=RETRIES)
 
     def send(self, function: Any, *each: Sequence[Any]) -> list[Any]:
-        """Futures of function(*arguments), an argument of each sequence; futures among them stand for their values."""
+        """Start function(*arguments), with one argument of each sequence; return the futures.
+
+        A future among the arguments stands for its value.
+        """
         self._expect_scheduler()
-        with warnings.catch_warnings():  # of millions of parameters or labels, which have to get there somehow
+        with warnings.catch_warnings():  # millions of parameters or labels have to be sent in some way
             warnings.filterwarnings("ignore", "Sending large graph")
             return self.client.map(function, *each, pure=False, retries=RETRIES)
 
     def collect(self, tasks: list[Any], names: Sequence[str]) -> list[Any]:
-        """The values of futures, in order, which are given up then; ``names`` say which blocks they are of.
+        """Wait for the values of futures, in order, and release them; ``names`` has the name of each one's block.
 
         Raises
         ------
         WorkersLostError
-            When there has been no worker for NO_WORKER_SECONDS, when the scheduler is gone, or when the workers that
-            computed one of the tasks died one after the other.
+            If there has been no worker for NO_WORKER_SECONDS, if the scheduler is gone, or if the workers that computed
+            one of the tasks died one after the other.
         RuntimeError
-            When a task failed twice: names it.
+            If a task failed twice; the message names its block.
         """
-        import asyncio  # which takes longer than the rest of this library
+        import asyncio  # imported here: its import takes longer than that of the rest of this library
 
         loop = self.client.loop.asyncio_loop
         answer = asyncio.run_coroutine_threadsafe(self.client.gather(tasks, asynchronous=True), loop)
@@ -105,13 +108,13 @@ class Cluster:
             raise
         except (Exception, asyncio.CancelledError) as error:
             failed = [(task, name) for task, name in zip(tasks, names, strict=True) if task.status == "error"]
-            if not failed:  # cancelled, or broken off
+            if not failed:  # the tasks were cancelled or broken off
                 self._expect_scheduler()
                 self._say_lost(f"the dask cluster gave up the tasks of this fit ({type(error).__name__})")
             task, name = failed[0]
             raise _named(task.exception(), name) from error
         finally:
-            for task in tasks:  # also ends the waiting for them, where it has not ended
+            for task in tasks:  # this also ends a wait for them that is still going on
                 task.release()
 
     def _expect_scheduler(self) -> None:
@@ -123,7 +126,7 @@ class Cluster:
 
 
 def _named(error: BaseException, block: str) -> Exception:
-    """The error as that of a block."""
+    """Turn the error of a task into one that names its block."""
     from distributed import KilledWorker
 
     if isinstance(error, KilledWorker):

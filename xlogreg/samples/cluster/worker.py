@@ -1,7 +1,7 @@
-"""What a worker of a dask cluster does: looks at blocks of a collection, makes parts of them, and passes over these.
+"""Work of a dask worker: look at blocks of a collection, make parts of them, and compute passes over the parts.
 
-A part is an `InMemory` on the place of its worker. All functions here are sent to the workers by name, so that these
-need nothing but this library.
+A part is an `InMemory` on the place of its worker. All functions here are sent to the workers by name, so that the
+workers need nothing but this library.
 """
 
 import dataclasses
@@ -47,46 +47,46 @@ __all__ = [
     "weigh_models",
 ]
 
-AXES = {"columns": 1, "rows": 0}  # of the samples
+AXES = {"columns": 1, "rows": 0}  # axis of the samples
 REFUSED = (TypeError, ValueError, BackendUnavailableError)
 View = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 class Request(NamedTuple):
-    """How blocks are taken: the arguments of `xlogreg.fit` of these names."""
+    """Options for blocks: the arguments of `xlogreg.fit` with these names, and two more."""
 
     samples: str
-    targets: str  # or "encoded", where Y is that of `Targets` already; "none" without Y
+    targets: str  # or "encoded", if Y is already the one of `Targets`; "none" without Y
     backend: str | None
     device: Any
     fallback: bool
-    names: tuple[str, ...] | None = None  # of the features, in order
-    known: np.ndarray | None = None  # the classes of a model, whatever labels occur
+    names: tuple[str, ...] | None = None  # names of the features, in order
+    known: np.ndarray | None = None  # classes of a model, also those that do not occur in Y
 
 
 class Survey(NamedTuple):
-    """A block, before the labels of the others are known."""
+    """Facts about a block, found before the labels of the other blocks are known."""
 
     m: int
     n_x: int = 0
-    dtype_given: str = ""  # of X
-    computed: str = ""  # what it is computed in unless something else is asked for
-    place: tuple[str, str] = ("", "")  # that computes, and its device, by name
-    lack: Lack | None = None  # why it is not the one asked for
+    dtype_given: str = ""  # dtype of X
+    computed: str = ""  # computing dtype, unless the user asks for another
+    place: tuple[str, str] = ("", "")  # names of the backend and the device that compute
+    lack: Lack | None = None  # why the place is not the one asked for
     names: tuple[str, ...] | None = None
-    classes: np.ndarray | None = None  # that occur in Y, or are known; None without either
+    classes: np.ndarray | None = None  # classes that occur in Y, or the known ones; None without either
     hard: bool = True
 
 
 class Refusal(NamedTuple):
-    """An error of the user's, which is no failure of the task: trying again would not help."""
+    """Error in the user's input. It is not a failure of the task: trying again would not help."""
 
     kind: type[Exception]
     message: str
 
 
 def survey(X: Any, Y: Any, weight: Any, request: Request) -> Survey | Refusal:
-    """Look at a block of X and, where they are collections, at those of Y and of the weights."""
+    """Look at a block of X, and at the blocks of Y and of the weights if these are collections."""
     try:
         return _surveyed(X, Y, weight, request)
     except REFUSED as error:
@@ -121,12 +121,12 @@ def _find(X: Array, request: Request) -> tuple[Place, Lack | None]:
 
 
 def count_samples(block: Any, axis: int) -> int:
-    """How many samples a block of an array or of a frame holds."""
+    """Number of samples in a block of an array or of a frame."""
     return int(block.shape[axis])
 
 
 def join_samples(blocks: list[Any], spans: list[tuple[int, int]], axis: int) -> Any:
-    """The samples from start to stop of each of these blocks of Y or of the weights, one after the other."""
+    """Join the samples from start to stop of each of these blocks of Y or of the weights."""
     framed = hasattr(blocks[0], "iloc")
     cuts = [block.iloc[a:b] if framed else cut(block, a, b, axis) for block, (a, b) in zip(blocks, spans, strict=True)]
     if len(cuts) == 1:
@@ -136,7 +136,7 @@ def join_samples(blocks: list[Any], spans: list[tuple[int, int]], axis: int) -> 
     return array_namespace(cuts[0]).concat(cuts, axis=axis)
 
 
-# targets -> what makes Y (k, m) of a block of them, of the shape of X, samples, and all classes
+# for each kind of targets, a function from a block of Y, the shape of X, samples and all classes to Y (k, m)
 ENCODE: dict[str, Callable[..., Array]] = {
     "labels": lambda Y, shape, samples, classes: encode_known(Y, shape[AXES[samples]], samples, classes),
     "probabilities": lambda Y, shape, samples, _: encode_targets(Y, shape, samples, "probabilities", complete=False).Y,
@@ -148,36 +148,36 @@ ENCODE: dict[str, Callable[..., Array]] = {
 def make_part(
     X: Any, Y: Any, weight: Any, request: Request, dtype: str, classes: np.ndarray, n_classes: int | None
 ) -> InMemory:
-    """The part of a block, on the place that computes.
+    """Make the part of a block, on the place that computes.
 
     Parameters
     ----------
     X, Y, weight
-        Blocks; of Y and the weights also what is left of those of `labels.encode_targets` and `labels.as_weight`.
+        Blocks. Y and the weights may also be slices of the results of `labels.encode_targets` and `labels.as_weight`.
     request : Request
     dtype : str
-        That is computed in.
+        The computing dtype.
     classes : ndarray (K,)
-        Of all blocks.
+        Classes of all blocks.
     n_classes : int or None
-        K where Y becomes numbers of classes.
+        K if Y becomes class numbers.
     """
     X, _ = open_table(X, request.samples, request.names)
     X = as_matrix(X, request.samples)
     if isinstance(X, np.ndarray):
-        X = np.require(X, requirements="A")  # which what came through a wire seldom is, see `host.convert`
+        X = np.require(X, requirements="A")  # data from a network are seldom aligned, see `lies_ready`
     place, _ = _find(X, request)
     Y = ENCODE[request.targets](Y, X.shape, request.samples, classes)
     weight = as_weight(weight, X.shape[AXES[request.samples]], complete=False)
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
-    # the sum of all weights is that of the whole, which no part knows
+    # a total weight of 1.0: no part knows the sum of all weights
     return InMemory(place.put(X), Y, weight, place, dtype, 1.0, request.samples == "rows", n_classes)
 
 
 class Mass(NamedTuple):
-    """The weights of a part."""
+    """Sums of the weights of a part, or of all samples."""
 
     total: float
     largest: float
@@ -186,19 +186,19 @@ class Mass(NamedTuple):
 
     @property
     def effective(self) -> float:
-        """(sum s)^2 / sum s^2, without overflow (Kish, Survey Sampling, 1965)."""
+        """Effective number of samples (sum s)^2 / sum s^2, without overflow (Kish, Survey Sampling, 1965)."""
         return (self.total / self.largest) ** 2 / self.squares
 
 
 def merge_masses(masses: Sequence[Mass]) -> Mass:
-    """That of all parts."""
+    """Merge the masses of all parts into one."""
     largest = max(mass.largest for mass in masses)
     squares = math.fsum(mass.squares * (mass.largest / (largest or 1.0)) ** 2 for mass in masses)
     return Mass(math.fsum(mass.total for mass in masses), largest, squares, np.sum([m.classes for m in masses], axis=0))
 
 
 def weigh(part: InMemory) -> Mass:
-    """Of each class, and of all."""
+    """Sum the weights of each class, and of all samples."""
     weight, place = part.weight, part.place
     masses = np.zeros(0) if part.Y is None else part.shares()
     if weight is None:
@@ -212,13 +212,13 @@ def weigh(part: InMemory) -> Mass:
 
 
 def weigh_models(part: InMemory) -> list[Mass]:
-    """Of each of the models that have targets or weights of their own."""
+    """Weigh the part for each of the models that have targets or weights of their own."""
     columns = part.target_of if part.weight_of is None else part.weight_of
     return [weigh(part.alone(model)) for model in range(1 if columns is None else len(columns))]
 
 
 class Task(NamedTuple):
-    """What is to be done with a part."""
+    """Function to call with a view of a part, and its other arguments."""
 
     view: View
     function: Callable[..., Any]
@@ -229,32 +229,32 @@ Columns = dict[str, Any]  # fields of a part that models have of their own, by n
 
 
 def ordered(part: InMemory, task: Task, columns: Columns | None = None) -> Any:
-    """function(the part with those fields and in that view, *arguments)."""
+    """Call the function of the task with the part, after setting the fields in ``columns`` and applying the view."""
     part = dataclasses.replace(part, **columns) if columns else part
     with pages_kept():
         return task.function(viewed(part, task.view), *task.arguments)
 
 
 def columns_of(part: InMemory, task: Task, columns: Columns | None = None) -> Columns:
-    """The fields that the function of the task gives, beside those that there were."""
+    """Add the fields that the function of the task returns to those in ``columns``."""
     return (columns or {}) | ordered(part, task, columns)
 
 
 def attach(part: InMemory, **fields: Any) -> Columns:
-    """The fields, of which targets and weights are brought to where the part is."""
+    """Return the fields, with targets and weights brought to the place of the part."""
     with part.place.computing():
         put = {name: part.place.put(fields[name]) for name in ("Y", "weight") if fields.get(name) is not None}
     return fields | put
 
 
 def narrow(part: InMemory) -> Columns:
-    """What the part in float32 has of its own."""
+    """Fields that differ when the part is computed in float32."""
     narrowed = part.narrowed()
     return {name: getattr(narrowed, name) for name in ("X", "rows", "index", "center", "dtype")}
 
 
 def scale(part: InMemory, factors: np.ndarray) -> InMemory:
-    """The part with weights times the factors (K,) of the samples' classes."""
+    """Return the part with its weights multiplied by the factors (K,) of the samples' classes."""
     xp, place = part.place.xp, part.place
     with place.computing():
         numbers = xp.astype(xp.reshape(part.Y, (-1,)), xp.int32)
@@ -263,20 +263,20 @@ def scale(part: InMemory, factors: np.ndarray) -> InMemory:
 
 
 def contents(part: InMemory, dtype: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Y, in that dtype or its own, and the weights, on the host."""
+    """Bring Y, in ``dtype`` or its own dtype, and the weights to the host."""
     Y = to_host(part.Y)
     return Y if dtype is None else Y.astype(dtype), None if part.weight is None else to_host(part.weight)
 
 
 def viewed(part: InMemory, view: View) -> InMemory:
-    """The part after those methods of it, each with its arguments."""
+    """Apply the methods of a view, each with its arguments, to the part."""
     for name, arguments in view:
         part = getattr(part, name)(*arguments)
     return part
 
 
 def fetch(part: InMemory, index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, int | None]:
-    """X (n_x, samples), Y and weight of some of the samples, by number in the part, on the host; and `n_classes`."""
+    """Bring X (n_x, samples), Y and weight of some samples, by number in the part, to the host; add `n_classes`."""
     taken = part.take(part.place.put(index))
     Y, weight = (None if values is None else to_host(values) for values in (taken.Y, taken.weight))
     return HOST.put(taken.raw(0, taken.m)), Y, weight, part.n_classes

@@ -29,13 +29,13 @@ class Piece(NamedTuple):
 
     @property
     def mark(self) -> "Mark":
-        """What has to be the same at every pass."""
+        """Mark of this block, which has to be the same in every pass."""
         check = zlib.crc32(self.Y.tobytes(), 0 if self.weight is None else zlib.crc32(self.weight.tobytes()))
         return Mark(self.number, self.Y.shape[1], check)
 
 
 class Mark(NamedTuple):
-    """What a block is known by: its number, how many samples it holds, a checksum of their targets and weights."""
+    """Identity of a block: its number, its number of samples, and a checksum of their targets and weights."""
 
     number: int
     length: int
@@ -43,7 +43,7 @@ class Mark(NamedTuple):
 
 
 class FirstPass(NamedTuple):
-    """What the first pass over a factory's blocks finds."""
+    """Result of the first pass over a factory's blocks."""
 
     X: "Streamed"
     Y: np.ndarray  # (k, m), as the user gave it
@@ -51,7 +51,7 @@ class FirstPass(NamedTuple):
 
 
 class Streamed(Sequential):
-    """The blocks of a factory, held against what the first pass saw."""
+    """Blocks of a factory, compared in every pass with the marks of the first pass."""
 
     def __init__(self, factory: Callable[[], Any], samples: str, first: Piece, marks: list[Mark]) -> None:
         axis = 0 if samples == "rows" else 1
@@ -61,7 +61,7 @@ class Streamed(Sequential):
         self.stops = np.cumsum([mark.length for mark in marks])
 
     def blocks(self) -> Iterator[np.ndarray]:
-        # one piece more than there were may come: who reads finds that out by the number of samples
+        # there may be one piece too many; `Sequential` checks the number of samples
         for piece, mark in itertools.zip_longest(_pieces(self.factory, self.samples, self.first), self.marks):
             if piece is None:
                 return
@@ -79,12 +79,12 @@ class Streamed(Sequential):
 
 
 def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
-    """Call the factory for the first time, and look at every block: one pass.
+    """Call the factory for the first time, and look at every block in one pass.
 
     Raises
     ------
     ValueError, TypeError, BlockError
-        Naming the block that is not what it should be.
+        If a block is not valid; the message names it.
     """
     pieces = _pieces(factory, samples, None)
     first = next(pieces, None)
@@ -96,7 +96,7 @@ def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
     marks: list[Mark] = []
     begin = 0
     piece: Piece | None = first
-    first = first._replace(X=cut(first.X, 0, 1, reservoir.axis).copy())  # what the others are held against
+    first = first._replace(X=cut(first.X, 0, 1, reservoir.axis).copy())  # the others are compared with it
     while piece is not None:
         reservoir.add(begin, piece.X)
         marks.append(piece.mark)
@@ -111,7 +111,7 @@ def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
 
 
 def _pieces(factory: Callable[[], Any], samples: str, first: Piece | None) -> Iterator[Piece]:
-    """The blocks that hold samples, each like the first."""
+    """Yield the blocks that hold samples; each has to be like the first."""
     axis, number = 0 if samples == "rows" else 1, -1
     for number, item in enumerate(_items(factory)):
         try:
@@ -134,7 +134,7 @@ def _items(factory: Callable[[], Any]) -> Iterator[Any]:
         for item in factory():
             yield item
             number += 1
-    except Exception as error:  # the user's own code, which may fail with anything
+    except Exception as error:  # the user's own code may raise any error
         expect_memory(error, f"the factory made block {number}")
         raise BlockError(f"the factory failed at block {number}: {type(error).__name__}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""X in several files of a folder: .npy parts, read where they lie, and .parquet parts, decoded anew for each pass."""
+"""X in several files of a folder: .npy parts are read in place, .parquet parts are decoded anew for each pass."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,35 +16,35 @@ from xlogreg.samples.files.sequential import Sequential
 
 __all__ = ["Chain", "open_parts"]
 
-BATCH_BYTES = 16 * 2**20  # of a table that is decoded at a time
+BATCH_BYTES = 16 * 2**20  # size of the batches in which a table is decoded, counted in float64
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples: str = "rows") -> Any:
-    """The parts of X in a folder as one, for `fit` and the predictions of a model to read block by block.
+    """Open the parts of X in a folder as one X, which `fit` and the predictions of a model read block by block.
 
     Parameters
     ----------
     folder : str or path
-        Holds files .npy, or .parquet (which needs pyarrow), in the order of their names; other files are no parts.
-        Arrays (m_i, n_x), or (n_x, m_i) for samples="columns"; or of labels (m_i,). Tables have one column for each
-        feature. Parts without samples are left out.
+        Holds .npy files, or .parquet files (which need pyarrow). The parts are in the order of their file names; other
+        files are ignored. A .npy file holds an array (m_i, n_x), or (n_x, m_i) for samples="columns", or labels (m_i,).
+        A .parquet file holds a table with one column for each feature. Parts without samples are left out.
     target : str, optional
-        Of tables the column that holds the labels.
+        Column of the tables that holds the labels.
     samples : {"rows", "columns"}
-        As `fit` is told.
+        Orientation of X, as in `fit`.
 
     Returns
     -------
-    X, or (X, Y) with a target, or Y where the parts are labels
-        X with ``shape`` and ``dtype``, the common one of the parts; it holds no samples. Y is an array (m,).
+    X, or (X, Y) with a target, or Y if the parts are labels
+        X has a ``shape`` and a ``dtype``, the common one of the parts, but no samples in memory. Y is an array (m,).
 
     Raises
     ------
     ValueError, TypeError
-        For a folder without parts, or parts that do not fit together: names the file.
+        If the folder has no parts, or the parts do not fit together; the message names the file.
     OSError
-        Where there is nothing to read.
+        If the folder or a file cannot be read.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def _open_arrays(paths: list[Path], target: str | None, samples: str) -> Any:
 
 
 def _array(path: Path, axis: int) -> FileRange:
-    """What is in a .npy file, by its header."""
+    """Open the array in a .npy file, as its header describes it."""
     with path.open("rb") as file:
         try:
             shape, fortran, dtype = READERS[npy.read_magic(file)](file)
@@ -103,7 +103,7 @@ def _array(path: Path, axis: int) -> FileRange:
 def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
     if samples != "rows":
         raise ValueError("the samples of tables are their rows: use samples='rows'")
-    import pyarrow.parquet  # an extra
+    import pyarrow.parquet  # imported here, since it is an optional dependency
 
     opened = pyarrow.parquet.ParquetFile
     columns = [opened(path).schema_arrow.names for path in paths]
@@ -128,7 +128,7 @@ def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
 
 
 class Tables(Sequential):
-    """Tables in files of columns."""
+    """Tables in .parquet files, one after the other along the samples."""
 
     def __init__(self, paths: list[Path], names: list[str], opened: Callable[[Path], Any]) -> None:
         self.opened = opened
@@ -150,7 +150,7 @@ class Tables(Sequential):
                 with self.opened(path) as table:
                     for batch in table.iter_batches(batch_size=size, columns=list(self.names or ())):
                         yield open_table(batch, "rows", self.names)[0].astype(self.dtype, copy=False)
-            except OSError as error:  # as those of pyarrow are
+            except OSError as error:  # also raised by pyarrow
                 expect_memory(error, f"reading {path}")
                 raise BlockError(f"{path} cannot be read: {error}") from error
             except ValueError as error:
@@ -185,7 +185,7 @@ class Chain(Stored):
         self.shape = (int(self.stops[-1]), other) if self.axis == 0 else (other, int(self.stops[-1]))
 
     def _within(self, start: int, stop: int) -> Iterator[tuple[Stored, tuple[int, int]]]:
-        """The parts that hold these samples, and their numbers there."""
+        """Yield each part that holds some of these samples, with the samples' start and stop in the part."""
         first, last = np.searchsorted(self.stops, [start, stop - 1], side="right").tolist()
         for number in range(first, last + 1):
             part, begin = self.parts[number], int(self.stops[number]) - self.parts[number].m

@@ -1,6 +1,6 @@
-"""X that comes one block after the other, so that reading a few samples means reading all before them.
+"""X that comes one block after the other, so that reading a few samples means reading all samples before them.
 
-A subset of it is therefore drawn while all samples pass by for the first time: a reservoir of short runs.
+Therefore a subset is drawn while all samples pass by for the first time: a reservoir of short runs.
 """
 
 import threading
@@ -14,15 +14,15 @@ from xlogreg.exceptions import BlockError
 
 __all__ = ["Reservoir", "Sequential"]
 
-RUN = 8  # neighbouring samples in the reservoir: few, since data are often sorted by label
-KEPT_BYTES = 128 * 2**20  # of the reservoir; twice that while it is filled
+RUN = 8  # samples in a run of neighbours; few, since data are often sorted by label
+KEPT_BYTES = 128 * 2**20  # size of the reservoir; up to twice that while it is filled
 
 
 class Reservoir:
-    """Runs of neighbouring samples drawn at random from blocks that pass by once: those with the smallest keys.
+    """Runs of neighbouring samples, drawn at random from blocks that pass by once.
 
-    Each run gets a random key; the smallest of all keys belong to a random subset (Vitter, ACM TOMS 1985, has the
-    same for single items).
+    Each run gets a random key, and the runs with the smallest keys are kept: they are a random subset (Vitter, ACM TOMS
+    1985, does the same for single items).
     """
 
     def __init__(self, axis: int) -> None:
@@ -31,7 +31,7 @@ class Reservoir:
         self.runs: list[tuple[int, np.ndarray]] = []
 
     def add(self, begin: int, block: np.ndarray) -> None:
-        """Let the block pass by, whose first sample has the number ``begin``."""
+        """Draw runs from the next block; its first sample has the number ``begin``."""
         m = block.shape[self.axis]
         keys = self.rng.random(-(-m // RUN))
         for number in np.flatnonzero(keys < self.limit).tolist():
@@ -49,16 +49,16 @@ class Reservoir:
         self.limit = self.keys[-1]
 
     def drawn(self) -> tuple[np.ndarray, np.ndarray]:
-        """The numbers of the samples (n,), in order, and the samples."""
+        """Return the numbers (n,) of the drawn samples, in order, and the samples."""
         runs = sorted(self.runs, key=lambda run: run[0])
         index = np.concatenate([np.arange(start, start + run.shape[self.axis]) for start, run in runs])
         return index, np.concatenate([run for _, run in runs], axis=self.axis)
 
 
 class Sequential(Stored):
-    """Samples in blocks that are made anew for every pass; `blocks` says how.
+    """Samples in blocks that `blocks` makes anew for every pass.
 
-    The shape has to be known. One thread at a time moves on; who wants earlier samples begins anew.
+    The shape has to be known. Only one thread reads at a time. Reading earlier samples restarts the iterator.
     """
 
     sequential = True
@@ -75,7 +75,7 @@ class Sequential(Stored):
         self._kept, self.drawable = np.empty((0, 0)), None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What it is of; not how far it was read."""
+        """State without the position of the reader and without the drawn samples."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "drawable"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -83,11 +83,11 @@ class Sequential(Stored):
         self._unread()
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All samples, in the orientation of ``shape``."""
-        raise NotImplementedError  # abstract: files and factories make their blocks each in their own way
+        """Yield all samples in blocks, in the orientation of ``shape``."""
+        raise NotImplementedError  # abstract: files and factories each make their blocks in their own way
 
     def keep(self, reservoir: Reservoir) -> None:
-        """Let subsets be drawn of what the reservoir holds."""
+        """Keep the samples of the reservoir, so that subsets are drawn from them."""
         self.drawable, self._kept = reservoir.drawn()
 
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
@@ -108,7 +108,7 @@ class Sequential(Stored):
                 self._move_on()
                 continue
             end = min(stop, self._end)
-            # copied: who makes the blocks may make the next in the same memory
+            # copied, since the next block may be made in the same memory
             found.append(cut(self._block, start - self._begin, end - self._begin, self.axis).copy())
             start = end
         if stop == self.m:
