@@ -58,7 +58,8 @@ class Problem:
     def mean(self) -> np.ndarray:
         """Of the features, by weight (n_x, 1); exactly that of one that is constant, not what rounding leaves of it."""
         least, most = self.X.min(axis=1, keepdims=True), self.X.max(axis=1, keepdims=True)
-        return np.where(least == most, least, (self.X @ self.weight)[:, None])
+        counts = self.weight / self.weight.min()  # exactly one each where all are the same
+        return np.where(least == most, least, (self.X @ counts / counts.sum())[:, None])
 
     @functools.cached_property
     def center(self) -> np.ndarray:

@@ -56,6 +56,13 @@ def test_a_constant_feature_is_none_where_features_are_standardised_without_a_bi
     assert exists(problem).kind == "exists"
 
 
+def test_a_mean_that_is_a_whole_number_is_exactly_that():
+    X, Y = [[2.0, 2.0, 5.0, 2.0, 2.0, 1.0, 2.0, 0.0, 2.0, 2.0]], [0, 0, 1, 0, 0, 0, 0, 0, 0, 1]
+    problem = pose(X, Y, bias=False, standardize=True)
+    assert problem.mean[0, 0] == 2.0
+    assert exists(problem).kind == "separated"  # samples at the mean have the score zero, whatever the weight is
+
+
 SETS = {
     "apart": ([[-2.0, -1.0, 1.0, 2.0]], [0, 0, 1, 1], "complete", 0.0),
     "touching": ([[-1.0, 0.0, 0.0, 1.0]], [0, 0, 1, 1], "quasi-complete", 0.5 * LOG2),
