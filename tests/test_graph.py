@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import math
 import operator
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -310,3 +312,12 @@ def test_an_array_of_one_number_can_be_differentiated():
     J = W.T @ W
     assert J.shape == (1, 1)
     np.testing.assert_array_equal(J.backward()["dW"], [[2.0], [4.0]])
+
+
+def test_the_names_of_the_graph_are_listed_before_they_are_imported():
+    program = (
+        "import xlogreg.graph, sys; assert 'xlogreg.graph.variable' not in sys.modules; print(*dir(xlogreg.graph))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
+    assert {"Variable", "exp", "log", "maximum", "sigmoid"} <= set(found.split())
+    assert "backward pass" in graph.__doc__

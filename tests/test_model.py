@@ -204,6 +204,15 @@ def test_probabilities_that_are_not_said_to_be_some_are_refused_with_the_way():
         model.evaluate(X, P, targets="soft")
 
 
+def test_results_from_before_the_package_had_folders_are_loaded(problem):
+    path = xlogreg.fit_path(*problem, [0.1, 0.01])
+    data = pickle.dumps(path, protocol=2)
+    for now, then in ((b"model.model", b"model"), (b"model.reports", b"reports"), (b"fitting.fit_path", b"paths")):
+        assert b"cxlogreg." + now + b"\n" in data
+        data = data.replace(b"cxlogreg." + now + b"\n", b"cxlogreg." + then + b"\n")
+    np.testing.assert_array_equal(pickle.loads(data).models[1].w, path.models[1].w)
+
+
 def test_a_pickle_from_before_the_package_had_folders_is_loaded(problem, tmp_path):
     X, Y = problem
     model = xlogreg.fit(X, Y, l2=0.1)

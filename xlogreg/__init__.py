@@ -1,6 +1,7 @@
 """xlogreg: logistic regression, written once, on any array library."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from xlogreg.arrays.place import BackendStatus, available_backends
@@ -85,6 +86,17 @@ __all__ = [
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
 _ESTIMATORS = {"LogisticRegression": "xlogreg.sklearn.logistic", "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv"}
 _SUBMODULES = ("graph", "images", "plots")
+
+# modules where pickles from before there were folders look for models and results
+_FORMER = {
+    "backends": "arrays.place",
+    "paths": "fitting.fit_path",
+    "reports": "model.reports",
+    "resampling": "fitting.bootstrap",
+    "selection": "fitting.fit_cv",
+}
+for _then, _now in _FORMER.items():
+    sys.modules[f"xlogreg.{_then}"] = sys.modules[f"xlogreg.{_now}"]
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,7 @@ SPAN_TOL = 1e-9  # relative gap in the span of wide data, at which it shows whet
 TIGHTER = 1e-4  # factor of the gap to stop at, after a gap that turned out larger than it looked
 FAR_OUT = 1e5  # standard deviations, from which on samples far out are certain to spoil the coordinates
 RECENTER = 10.0  # standard deviations by which samples far out must have moved the mean of those that count
-TINY = float(np.finfo(float).tiny)  # takes the place of a share that rounds to zero beside other classes
+TINY = np.finfo(float).tiny  # takes the place of a share that rounds to zero beside other classes
 NEWTON_WORK = 2e8  # operations of one Hessian, below which Newton's method is always quick enough
 
 

@@ -87,7 +87,7 @@ def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, E
     ended = result.reason in ("converged", "separated", "precision")
     exact = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
     if exact is not problem.objective and problem.source.m * problem.source.n_x > LARGE:
-        even = problem.source.effective_samples > 0.99 * problem.source.m
+        even = problem.source.effective_samples >= (1.0 - 1e-12) * problem.source.m  # all weights are equal
         farthest = 1.0 if even else FARTHEST
         narrow = decide(problem.objective, result.theta, tol=tol, steps=0, farthest=farthest)
         condition = np.inf if narrow.inverse is None else narrow.inverse.conditioning[0].condition

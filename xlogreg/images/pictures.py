@@ -14,7 +14,7 @@ import numpy as np
 from xlogreg.arrays.place import Array, array_namespace, is_array
 from xlogreg.exceptions import expect_memory
 from xlogreg.images.files import Skipped, find_pictures, read_pictures
-from xlogreg.inputs.files import open_regular, printable
+from xlogreg.inputs.files import IrregularFileError, open_regular, printable
 
 __all__ = ["Pictures", "Skipped", "flatten", "load_folder", "load_h5", "unflatten"]
 
@@ -202,7 +202,7 @@ def load_h5(path: str | os.PathLike) -> Pictures:
         raise ImportError("HDF5 files need h5py: pip install 'xlogreg[h5]'", name="h5py") from error
     try:
         file = open_regular(path)
-    except ValueError as error:
+    except IrregularFileError as error:
         raise ValueError(f"{os.fspath(path)!r} is no file of pictures as the course has them: it is {error}") from None
     with file:
         try:

@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["expect_file", "expect_folder", "open_regular", "printable", "write_atomically"]
+__all__ = ["IrregularFileError", "expect_file", "expect_folder", "open_regular", "printable", "write_atomically"]
+
+
+class IrregularFileError(ValueError):
+    """The file is a pipe or a device, which would be waited for, or be read for ever."""
 
 
 def open_regular(path: str | os.PathLike) -> IO[bytes]:
@@ -29,7 +33,7 @@ def open_regular(path: str | os.PathLike) -> IO[bytes]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ValueError("no regular file")
+        raise IrregularFileError("no regular file")
     return os.fdopen(descriptor, "rb")
 
 

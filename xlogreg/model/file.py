@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.exceptions import ModelFileError, expect_memory
-from xlogreg.inputs.files import open_regular, write_atomically
+from xlogreg.inputs.files import IrregularFileError, open_regular, write_atomically
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.reports import FitInfo
 
@@ -108,7 +108,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
     """
     try:
         file = open_regular(path)
-    except ValueError as error:
+    except IrregularFileError as error:
         raise ModelFileError(f"{os.fspath(path)} is not a model file that can be read: it is {error}") from None
     with file:
         try:

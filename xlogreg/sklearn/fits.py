@@ -77,7 +77,7 @@ def fit_folds(
 
     Parameters
     ----------
-    X : array (m, n_x), or Parts
+    X : array (m, n_x), or Shards
     y : array (m,)
     weight : array (1, m), or None
     folds : list of (train, test)

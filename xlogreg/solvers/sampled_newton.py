@@ -85,7 +85,7 @@ def minimize(
     start : ndarray (n_x + 1, 1, 1)
     spread : Spread
         Of all samples, in the coordinates of X.
-    engine : Coordinates
+    coordinates : Coordinates
         Those of theta.
     warm : bool
         Whether the start is better than a subset's answer: then only a Hessian is taken from one.
