@@ -205,7 +205,7 @@ class Separation:
 
 
 class Stride:
-    """Finds the length of a step at which the cost falls enough."""
+    """Line search: finds the length of a step at which the cost falls enough."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective, self.length = objective, 1.0
