@@ -21,7 +21,8 @@ SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that
 LONGER = 3.0  # a step of Newton's method gets longer than one by this number times gap / cost
 LONGEST = 1.5  # and it gets longer than one by at most this number
 LAZY_STEPS = 3  # a method is given up after so many steps in a row that gain too little
-STEADY_FALL = (0.2, 0.55)  # shares of the gap that steps leave if classes are separated: it ends up falling by e
+STEADY_LEAST = 0.2  # least share of the gap that a step of separated classes leaves: the gap ends up falling by e
+STEADY_MOST = 0.55  # largest share that such a step leaves
 STEADY_STEPS = 2  # so many steps in a row that leave this share start a search for a direction of recession
 LOOK_AGAIN = 4  # so many more of these steps start a new search after one that found no direction
 TREND_STEPS = 2  # the trend of theta is its move over so many steps
@@ -194,8 +195,7 @@ class Separation:
         self.objective, self.before, self.steady, self.passes = objective, math.inf, 0, 0
 
     def sees(self, gap: float, here: Evaluation, step: Array, length: float) -> str:
-        least, most = STEADY_FALL
-        steady = least * self.before <= gap <= most * self.before and length == 1.0
+        steady = STEADY_LEAST * self.before <= gap <= STEADY_MOST * self.before and length == 1.0
         self.before, self.steady = gap, self.steady + 1 if steady else 0
         if self.steady < STEADY_STEPS or not self.objective.separable or here.hessian is None:
             return ""
