@@ -1,7 +1,7 @@
 """Places where arrays live, transfers between them, and the backends that work on this machine.
 
 The rest of the library sees a namespace (from an array) and a `Place` (a library on one of its devices).
-It never asks which library it works with; the differences between libraries are in `xlogreg.arrays.library`.
+It never asks which library it works with; the differences between libraries are in `xlogreg.arrays.traits`.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.libraries.table import LIBRARIES, module_of
-from xlogreg.arrays.library import (
+from xlogreg.arrays.stored import Stored
+from xlogreg.arrays.traits import (
     array_namespace,
     center_integers,
     device_of,
     is_array,
     move,
 )
-from xlogreg.arrays.stored import Stored
 
 __all__ = [
     "HOST",

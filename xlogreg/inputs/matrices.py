@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.library import is_sparse, is_traced
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
 from xlogreg.arrays.stored import Stored, opened
+from xlogreg.arrays.traits import is_sparse, is_traced
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.options import SAMPLES
 from xlogreg.inputs.tables import column_values, numbers_of

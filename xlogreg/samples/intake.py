@@ -10,9 +10,9 @@ import numpy as np
 
 from xlogreg.arrays.choice import choose_place
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.library import is_out_of_memory
 from xlogreg.arrays.place import HOST, ROUNDING, Array, Place, dtype_name, place_of, to_host
 from xlogreg.arrays.stored import Slices, Stored
+from xlogreg.arrays.traits import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, one_of, warn
 from xlogreg.inputs import labels
 from xlogreg.inputs.matrices import as_matrix, computing_dtype

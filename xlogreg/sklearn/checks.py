@@ -15,9 +15,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from xlogreg.arrays.library import is_sparse
 from xlogreg.arrays.place import Array, Place, is_array, to_host
 from xlogreg.arrays.stored import Stored, opened
+from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix

@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from xlogreg.arrays.choice import usable_place
-from xlogreg.arrays.library import is_sparse
 from xlogreg.arrays.place import Array, dtype_name, is_array, place_of, to_host
+from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import one_of
 from xlogreg.fitting.fit import fit
 from xlogreg.inputs.labels import encode_targets, total_of

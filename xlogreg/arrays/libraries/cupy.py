@@ -5,7 +5,7 @@ from typing import Any, Literal
 import array_api_compat
 import numpy as np
 
-from xlogreg.arrays.library import Library, side_stream
+from xlogreg.arrays.traits import Library, side_stream
 
 __all__ = ["CUPY"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import array_api_compat
 
-from xlogreg.arrays.library import Library, array_namespace
+from xlogreg.arrays.traits import Library, array_namespace
 
 __all__ = ["JAX"]
 

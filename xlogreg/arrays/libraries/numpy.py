@@ -11,7 +11,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from xlogreg.arrays.library import NAMESPACES, Library
+from xlogreg.arrays.traits import NAMESPACES, Library
 
 __all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
 

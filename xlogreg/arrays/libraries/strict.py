@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.arrays.library import Library
+from xlogreg.arrays.traits import Library
 
 __all__ = ["STRICT"]
 

@@ -8,7 +8,7 @@ from xlogreg.arrays.libraries.jax import JAX
 from xlogreg.arrays.libraries.numpy import NUMPY
 from xlogreg.arrays.libraries.strict import STRICT
 from xlogreg.arrays.libraries.torch import TORCH
-from xlogreg.arrays.library import Library
+from xlogreg.arrays.traits import Library
 
 __all__ = ["LIBRARIES", "gpu_default", "module_of"]
 
