@@ -12,7 +12,8 @@ from conftest import place_or_skip
 import xlogreg
 from xlogreg.arrays import place as backends
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.place import HOST, dtype_name, place_of, place_on, squares, to_host
+from xlogreg.arrays.place import HOST, dtype_name, place_of, place_on, to_host
+from xlogreg.arrays.products import squares
 
 NO_CUPY = not xlogreg.available_backends()["cupy"].usable
 needs_no_cuda = pytest.mark.skipif(not NO_CUPY, reason="CuPy works here")
@@ -190,4 +191,4 @@ def test_squares_are_summed_in_any_layout(where, order, weighted):
     rng = np.random.default_rng(0)
     X = np.asarray(rng.standard_normal((3, 50)), order=order)
     weight = rng.random((1, 50)) if weighted else np.ones((1, 50))
-    where.check(squares(where.asarray(X), where.asarray(weight)), X**2 @ weight.T)
+    where.check(squares(where.asarray(X), where.asarray(weight.T)), X**2 @ weight.T)

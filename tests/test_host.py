@@ -6,8 +6,8 @@ import pytest
 import xlogreg
 from xlogreg.arrays.libraries import numpy as host
 from xlogreg.arrays.place import HOST
+from xlogreg.arrays.products import scores
 from xlogreg.inputs.matrices import computing_dtype
-from xlogreg.math.logistic import scores
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import (
     combine_terms,

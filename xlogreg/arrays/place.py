@@ -37,11 +37,10 @@ __all__ = [
     "is_array",
     "log1p",
     "log1p_folds",
+    "name_of",
     "place_of",
     "place_on",
-    "squares",
     "to_host",
-    "weighted_gram",
 ]
 
 Array = Any  # an array of any library that follows the array API standard
@@ -303,16 +302,6 @@ def _status(name: str) -> BackendStatus:
     except Exception:  # not installed, or not importable: the reason says which
         version = ""
     return BackendStatus(not reason, version, "" if reason else place_on(name).device_name, reason)
-
-
-def squares(X: Array, weight: Array) -> Array:
-    """Sums (n_x, 1) of the squares of X (n_x, m), weighted by weight (1, m)."""
-    return LIBRARIES[name_of(X)].squares(X, weight)
-
-
-def weighted_gram(X: Array, C: Array) -> Array:
-    """Compute [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1) for X (n_x, m) and C (1, m), in C's dtype."""
-    return LIBRARIES[name_of(X)].gram(X, C)
 
 
 def log1p(E: Array) -> Array:

@@ -12,6 +12,7 @@ __all__ = [
     "NAMESPACES",
     "Library",
     "array_namespace",
+    "bordered_grams",
     "center_integers",
     "device_of",
     "is_array",
@@ -20,6 +21,7 @@ __all__ = [
     "is_traced",
     "move",
     "side_stream",
+    "squares",
 ]
 
 device_of = array_api_compat.device  # None for an array traced by jax.jit
@@ -58,15 +60,40 @@ def _log1p(E: Any) -> Any:
     return array_namespace(E).log1p(E)
 
 
-def _squares(X: Any, weight: Any) -> Any:
-    return (X * X) @ weight.T
+def _scores(X: Any, W: Any, b: Any) -> Any:
+    return W.T @ X + b
+
+
+def _combine(X: Any, V: Any) -> Any:
+    return X @ V
+
+
+def squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
+    S = X if scale is None else X * scale
+    S = S * S
+    return (S * S if twice else S) @ V
 
 
 def _gram(X: Any, C: Any) -> Any:
-    xp = array_namespace(X)
+    if C.shape[0] > 1:
+        return bordered_grams(X, C)
+    xp, C = array_namespace(X), C[0, :, :]
     root = xp.sqrt(C)
     half = xp.concat([xp.astype(X, C.dtype, copy=False) * root, root], axis=0)
     return half @ half.T  # a matrix times its own transpose takes half the work, if the library detects it
+
+
+def bordered_grams(X: Any, C: Any) -> Any:
+    """Sum the Kronecker products [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), over the samples; C is (k, k, m)."""
+    xp = array_namespace(X)
+    X = xp.astype(X, C.dtype, copy=False)
+    k, rows = C.shape[0], X.shape[0] + 1
+    bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
+    H = []
+    for output in range(k):
+        part = xp.reshape(xp.expand_dims(C[output, :, :], axis=1) * bordered, (k * rows, X.shape[1]))
+        H.append(xp.reshape(part @ bordered.T, (k, rows, rows)))
+    return xp.reshape(xp.permute_dims(xp.stack(H), (2, 0, 3, 1)), (rows * k, rows * k))
 
 
 def _unknown(module: Any, device: Any) -> None:
@@ -102,10 +129,8 @@ class Library:
         Takes a namespace, X, a dtype, and a center or None; returns X - center in that dtype.
     fills : bool
         Whether parts of an array can be written into; a copy in pieces needs that.
-    squares : callable
-        Takes X (n_x, m) and a weight (1, m); returns the weighted sums of squares (n_x, 1).
-    gram : callable
-        Takes X (n_x, m) and C (1, m); returns [X; 1] diag(C) [X; 1]' (n_x + 1, n_x + 1), in the dtype of C.
+    scores, combine, squares, gram : callable
+        The four products of X (n_x, m), all that the math asks of X; see `xlogreg.arrays.products`.
     log1p : callable
         Takes e >= 0; returns log(1 + e), to full relative accuracy.
     log1p_folds : int
@@ -135,7 +160,9 @@ class Library:
     small_blocks: Callable[[Any], bool] = lambda device: False
     convert: Callable[[Any, Any, Any, Any], Any] = _convert
     fills: bool = True
-    squares: Callable[[Any, Any], Any] = _squares
+    scores: Callable[[Any, Any, Any], Any] = _scores
+    combine: Callable[[Any, Any], Any] = _combine
+    squares: Callable[..., Any] = squares
     gram: Callable[[Any, Any], Any] = _gram
     log1p: Callable[[Any], Any] = _log1p
     log1p_folds: int = 0

@@ -14,14 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.arrays.products import combine, scores
 from xlogreg.math.losses import LOSSES, sigmoid
 
-__all__ = ["backward", "cost", "curvature", "forward", "gradients", "scores", "update"]
-
-
-def scores(X: Array, W: Array, b: Array) -> Array:
-    """Linear part of the forward pass, Z = W'X + b (k, m) (notes 2.3)."""
-    return W.T @ X + b
+__all__ = ["backward", "cost", "curvature", "forward", "gradients", "update"]
 
 
 def forward(X: Array, W: Array, b: Array, link: Callable[[Array], Array] = sigmoid) -> tuple[Array, Array]:
@@ -76,7 +72,7 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
 
 def backward(X: Array, dZ: Array, dtype: Any = None) -> tuple[Array, Array]:
     """Linear part of the backward pass, as sums over the samples: X dZ' (n_x, k), sum dZ (k, 1)."""
-    return X @ dZ.T, array_namespace(X).sum(dZ, axis=-1, keepdims=True, dtype=dtype)
+    return combine(X, dZ.T), array_namespace(dZ).sum(dZ, axis=-1, keepdims=True, dtype=dtype)
 
 
 def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Array, Array]:

@@ -5,11 +5,12 @@ As in `xlogreg.math.sums`, theta and steps are (n_x + 1, g, k), and sums have th
 
 from collections.abc import Callable
 
-from xlogreg.arrays.place import Array, array_namespace, device_of, weighted_gram
+from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.arrays.products import gram
 from xlogreg.math import sums
 from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, share_and_curvature
-from xlogreg.math.sums import Block, bordered_grams, model_scores
+from xlogreg.math.sums import Block, score_moves
 
 __all__ = ["INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
 
@@ -39,8 +40,9 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
     """
     rows, g = points.shape[0] // 2, points.shape[1]
     xp, weight = array_namespace(points), block.weight
-    both = model_scores(block.X, xp.concat([points[:rows, :, :], points[rows:, :, :]], axis=1))
+    both = score_moves(block.X, xp.concat([points[:rows, :, :], points[rows:, :, :]], axis=1))
     Z, V = both[:g, :, :], both[g:, :, :]
+    Z = Z if block.offset is None else Z + block.offset
     if points.shape[2] == 1:
         divergence, lost = _divergence_of_two(Z, V)
     else:
@@ -82,8 +84,8 @@ def _lead(block: Block, step: Array) -> tuple[Array, Array, Array]:
 
     For a sample with targets y, this lead is sum_j y_j d_j - d. A step can be repeated for ever if no lead is negative.
     """
-    xp = array_namespace(block.X)
-    D = model_scores(block.X, step)[0, :, :]
+    xp = array_namespace(step)
+    D = score_moves(block.X, step)[0, :, :]
     moves = xp.concat([0.0 * D, D], axis=0) if D.shape[0] == 1 else D
     Y = _of_targets(block.Y)
     Y = Y / xp.sum(Y, axis=0, keepdims=True)  # so that rounding of probabilities does not count as a move
@@ -109,10 +111,10 @@ def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
     tied : array (1,)
         Number of samples that do not leave behind every class but their own.
     """
-    X, _, weight, _ = block
-    xp, rows = array_namespace(X), points.shape[0] // 2
+    X, weight = block.X, block.weight
+    xp, rows = array_namespace(points), points.shape[0] // 2
     D, Y, lead = _lead(block, points[:rows, :, :])
-    size = xp.max(model_scores(xp.abs(X), points[rows:, :, :])[0, :, :], axis=0, keepdims=True)
+    size = xp.max(score_moves(abs(X), points[rows:, :, :])[0, :, :], axis=0, keepdims=True)
     rounding = xp.finfo(D.dtype).eps * (8.0 + 2.0 * X.shape[0] ** 0.5) * size
     wrong = xp.min(lead, axis=0, keepdims=True) < -rounding
     moved = xp.max(lead, axis=0, keepdims=True) > 1e4 * rounding
@@ -124,8 +126,8 @@ def recession_terms(block: Block, points: Array) -> tuple[Array, ...]:
 
 def restless_terms(block: Block, step: Array) -> tuple[Array]:
     """Count the samples (g,) of each model with a score that a step moves by `STILL` or more."""
-    xp, weight = array_namespace(block.X), block.weight
-    D = model_scores(block.X, step)
+    xp, weight = array_namespace(step), block.weight
+    D = score_moves(block.X, step)
     moved = xp.max(xp.abs(D), axis=-2, keepdims=True) >= STILL
     moved = moved if weight is None else xp.logical_and(moved, weight > 0)
     return (xp.sum(xp.astype(moved, step.dtype), axis=(-2, -1)),)
@@ -150,7 +152,7 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
     """
     rows, k = points.shape[0] // 2, points.shape[2]
     X, weight = block.X, block.weight
-    xp, dtype = array_namespace(X), points.dtype
+    xp, dtype = array_namespace(points), points.dtype
     _, Y, lead = _lead(block, points[:rows, :, :])
     tied = xp.astype(xp.logical_or(Y > 0, lead < TIED), X.dtype)
     tied = tied if weight is None else tied * xp.astype(weight > 0, X.dtype)
@@ -161,12 +163,11 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
         C = xp.expand_dims(xp.sum(tied, axis=0), axis=0) * xp.expand_dims(Y, axis=1) * xp.expand_dims(Y, axis=0)
         identity = xp.eye(k, dtype=X.dtype, device=device_of(X))[:, :, None]
         C = C + identity * xp.expand_dims(tied, axis=1) - across - xp.permute_dims(across, (1, 0, 2))
-    D = model_scores(X, points[rows:, :, :])
+    D = score_moves(X, points[rows:, :, :])
     R = xp.sum(C * D, axis=1) if k > 1 else C[0, :, :] * D[0, :, :]
     dW, db = backward(X, R, dtype)
     pull = xp.concat([xp.astype(dW, dtype, copy=False), db.T], axis=0)
-    H = weighted_gram(X, xp.astype(C[0, :, :], dtype)) if k == 1 else bordered_grams(xp.astype(X, dtype), C)
-    return H[None, ...], xp.reshape(pull, (rows, 1, k))
+    return gram(X, xp.astype(C, dtype))[None, ...], xp.reshape(pull, (rows, 1, k))
 
 
 # temporaries of all functions of a block, as in `xlogreg.math.sums`

@@ -1,9 +1,8 @@
 """Sums over one block of samples by which models are judged; terms as in `xlogreg.math.sums`."""
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
-from xlogreg.math.logistic import scores
 from xlogreg.math.losses import Loss
-from xlogreg.math.sums import Block, model_scores, split
+from xlogreg.math.sums import Block, model_scores, weights
 
 __all__ = ["class_numbers", "clipped_terms", "report_terms", "reported", "score_terms"]
 
@@ -20,15 +19,14 @@ def class_numbers(Z: Array) -> Array:
 
 def report_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
     """Sum of the weighted losses (1,), and the weights counted by true class and predicted class (K, K)."""
-    X = block.X
-    Z = scores(X, *split(array_namespace(X).astype(theta, X.dtype, copy=False)))
+    Z = model_scores(block, theta[:, None, :])[0, :, :]
     return reported(block, Z, loss.finite(Z, block.Y), theta)
 
 
 def reported(block: Block, Z: Array, losses: Array, theta: Array) -> tuple[Array, Array]:
     """Compute the sums of `report_terms` from the scores Z (k, m) and their losses (1, m)."""
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
+    Y, weight = block.Y, block.weight
+    xp = array_namespace(Z)
     Y = xp.concat([1.0 - Y, Y], axis=0) if Z.shape[0] == 1 else Y
     predicted = class_numbers(Z)
     numbers = xp.reshape(xp.arange(Y.shape[0], dtype=predicted.dtype, device=device_of(Z)), (-1, 1))
@@ -46,14 +44,14 @@ def _weighted(losses: Array, weight: Array) -> Array:
 
 def score_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
     """Sums (g,) of the weighted losses, of the weights of correctly predicted samples, and of all weights."""
-    Z = model_scores(block.X, theta)
+    Z = model_scores(block, theta)
     return _score_sums(block, theta, Z, loss.value(Z, block.Y))
 
 
 def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
     """Compute the sums of `score_terms` with probabilities of eps or more, like `sklearn.metrics.log_loss`."""
-    xp, Y = array_namespace(block.X), block.Y
-    Z = model_scores(block.X, theta)
+    xp, Y = array_namespace(theta), block.Y
+    Z = model_scores(block, theta)
     A = loss.link(Z)
     if Z.shape[-2] == 1:
         A, Y = (xp.concat([1.0 - part, part], axis=-2) for part in (A, Y))
@@ -62,9 +60,7 @@ def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array,
 
 
 def _score_sums(block: Block, theta: Array, Z: Array, losses: Array) -> tuple[Array, Array, Array]:
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
-    weight = xp.ones_like(X[:1, :]) if weight is None else weight
+    xp, Y, weight = array_namespace(theta), block.Y, weights(block)
     predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
     right = weight * xp.astype(predicted == own, weight.dtype)
     sums = _weighted(losses, weight), right, weight + xp.zeros_like(right)

@@ -6,16 +6,16 @@ dtype of theta, which may be wider than that of X: float32 samples, float64 sums
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from xlogreg.arrays.place import Array, array_namespace, device_of, squares, weighted_gram
-from xlogreg.math.logistic import backward, scores
+from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.arrays.products import combine, gram, scores, squares
+from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, sum_losses
 
 __all__ = [
     "TEMPORARIES",
     "Block",
-    "bordered_grams",
     "class_terms",
     "combine_terms",
     "correlation_terms",
@@ -26,22 +26,25 @@ __all__ = [
     "model_scores",
     "moment_terms",
     "pass_terms",
+    "score_moves",
     "second_moment_terms",
     "size_terms",
     "split",
     "spread_terms",
     "spreads_terms",
     "target_terms",
+    "weights",
 ]
 
 
 class Block(NamedTuple):
     """A block of samples, on the computing device and in the computing dtype."""
 
-    X: Array  # (n_x, samples)
+    X: Any  # (n_x, samples): an array, or another object with the four products of `xlogreg.arrays.products`
     Y: Array  # (k, samples)
     weight: Array | None  # (1, samples)
     start: int  # number of the first sample
+    offset: Array | None = None  # (k, samples) or (1, samples), added to the scores of every model
 
 
 def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
@@ -62,7 +65,7 @@ def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array
     dTheta : array (n_x + 1, g, k)
         Sum of the weighted gradients.
     """
-    return _first_sums(block, theta, *loss.first(model_scores(block.X, theta), block.Y))
+    return _first_sums(block, theta, *loss.first(model_scores(block, theta), block.Y))
 
 
 def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
@@ -75,14 +78,14 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
         1 if the loss of any sample is not below log 2, else 0. With hard labels 0 proves that theta separates the
         classes: every sample is strictly on its own side.
     """
-    excess, tail, dZ = loss.first(model_scores(block.X, theta), block.Y)
+    excess, tail, dZ = loss.first(model_scores(block, theta), block.Y)
     return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, excess, tail))
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
     """Sum the losses excess + log1p(tail) (g, 1, m), and the gradients that follow from dZ (g, k, m)."""
-    X, _, weight, _ = block
-    xp = array_namespace(X)
+    X, weight = block.X, block.weight
+    xp = array_namespace(dZ)
     dZ = dZ if weight is None else weight * dZ
     g, k, m = dZ.shape
     dW, db = backward(X, xp.reshape(dZ, (g * k, m)), theta.dtype)
@@ -123,16 +126,11 @@ def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
 
 def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
     """Sum losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p); return each sample's excess and tail, too."""
-    X, Y, _, _ = block
-    xp = array_namespace(X)
-    excess, tail, dZ, C = _second(loss)(model_scores(X, theta), Y)
+    xp = array_namespace(theta)
+    excess, tail, dZ, C = _second(loss)(model_scores(block, theta), block.Y)
     C = _weighted(C, block, theta)
     # H is in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
-    if theta.shape[2] == 1:
-        H = [weighted_gram(X, C[model, 0, :, :]) for model in range(theta.shape[1])]
-    else:
-        X = xp.astype(X, theta.dtype, copy=False)
-        H = [bordered_grams(X, C[model, :, :, :]) for model in range(theta.shape[1])]
+    H = [gram(block.X, C[model, :, :, :]) for model in range(theta.shape[1])]
     sums = _first_sums(block, theta, excess, tail, dZ)
     return (*sums, H[0][None, ...] if len(H) == 1 else xp.stack(H), excess, tail)
 
@@ -142,9 +140,15 @@ def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, A
     return loss.second
 
 
-def model_scores(X: Array, theta: Array) -> Array:
-    """Compute the scores Z (g, k, m) of g models in one matrix product."""
-    xp = array_namespace(X)
+def model_scores(block: Block, theta: Array) -> Array:
+    """Compute the scores Z (g, k, m) of g models, with the offset of the samples."""
+    Z = score_moves(block.X, theta)
+    return Z if block.offset is None else Z + block.offset
+
+
+def score_moves(X: Any, theta: Array) -> Array:
+    """Compute how a step moves the scores (g, k, m) of g models: one matrix product, without an offset."""
+    xp = array_namespace(theta)
     rows, g, k = theta.shape
     W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g * k)))
     return xp.reshape(scores(X, W, b), (g, k, X.shape[1]))
@@ -161,18 +165,6 @@ def _weighted(C: Array, block: Block, theta: Array) -> Array:
     return C - identity[:, :, None] * xp.sum(C, axis=-3, keepdims=True)
 
 
-def bordered_grams(X: Array, C: Array) -> Array:
-    """Sum the Kronecker products [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), over the samples; C is (k, k, m)."""
-    xp = array_namespace(X)
-    k, rows = C.shape[0], X.shape[0] + 1
-    bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
-    H = []
-    for output in range(k):
-        part = xp.reshape(xp.expand_dims(C[output, :, :], axis=1) * bordered, (k * rows, X.shape[1]))
-        H.append(xp.reshape(part @ bordered.T, (k, rows, rows)))
-    return xp.reshape(xp.permute_dims(xp.stack(H), (2, 0, 3, 1)), (rows * k, rows * k))
-
-
 def split(theta: Array) -> tuple[Array, Array]:
     """Split theta (n_x + 1, k) into W (n_x, k) and b (k, 1)."""
     return theta[:-1, :], theta[-1:, :].T
@@ -180,35 +172,39 @@ def split(theta: Array) -> tuple[Array, Array]:
 
 def moment_terms(block: Block, V: Array) -> tuple[Array]:
     """Compute [X; 1] diag(weight) [X; 1]' V (n_x + 1, 1) for V (n_x + 1, 1): the Hessian of unit curvature, times V."""
-    X, _, weight, _ = block
-    xp = array_namespace(X)
+    X, weight = block.X, block.weight
+    xp = array_namespace(V)
     Z = scores(X, *split(xp.astype(V, X.dtype, copy=False)))
     dW, db = backward(X, Z if weight is None else weight * Z, V.dtype)
     return (xp.concat([xp.astype(dW, V.dtype, copy=False), db], axis=0),)
 
 
+def weights(block: Block) -> Array:
+    """Return the weights of the samples (1, m), or (g, 1, m); ones if there are none."""
+    if block.weight is not None:
+        return block.weight
+    xp, Y = array_namespace(block.Y), block.Y
+    return xp.ones_like(xp.reshape(Y, (-1, Y.shape[-1]))[:1, :])
+
+
 def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype."""
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
-    weight = xp.ones_like(X[:1, :]) if weight is None else weight
-    sums = X @ weight.T, squares(X, weight), Y @ weight.T
+    X, Y, xp, weight = block.X, block.Y, array_namespace(origin), weights(block).T
+    sums = combine(X, weight), squares(X, weight), Y @ weight
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
 def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Weighted sums of X and of its square (n_x, g, 1) for each of g models; g is read from origin (n_x, g, 1)."""
-    X, _, weight, _ = block
-    xp = array_namespace(X)
-    weight = xp.ones_like(X[:1, :]) if weight is None else weight
-    weight = xp.matrix_transpose(xp.reshape(weight, (-1, X.shape[1])))
-    sums = (xp.astype(xp.expand_dims(part @ weight, axis=-1), origin.dtype, copy=False) for part in (X, X * X))
-    return tuple(xp.broadcast_to(part, origin.shape) for part in sums)
+    X, xp = block.X, array_namespace(origin)
+    weight = xp.matrix_transpose(xp.reshape(weights(block), (-1, X.shape[1])))
+    sums = (xp.astype(part, origin.dtype, copy=False) for part in (combine(X, weight), squares(X, weight)))
+    return tuple(xp.broadcast_to(xp.expand_dims(part, axis=-1), origin.shape) for part in sums)
 
 
 def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Sums of the weights (g, 1) and of the weighted targets (g, k) for each of g models; origin is (..., g, k)."""
-    _, Y, weight, _ = block
+    Y, weight = block.Y, block.weight
     xp = array_namespace(Y)
     weight = xp.ones_like(Y[..., :1, :]) if weight is None else weight
     sums = weight + xp.zeros_like(Y[..., :1, :]), weight * Y
@@ -219,25 +215,21 @@ def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
 
 def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
     """Weighted sums of the squares and of the fourth powers of X * inverse_scale (n_x, 1), in inverse_scale's dtype."""
-    X, _, weight, _ = block
-    xp = array_namespace(X)
-    S = X * xp.astype(inverse_scale, X.dtype, copy=False)
-    S = S * S
-    weight = xp.ones_like(X[:1, :]) if weight is None else weight
-    return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in (S @ weight.T, squares(S, weight)))
+    X, xp, weight = block.X, array_namespace(inverse_scale), weights(block).T
+    scale = xp.astype(inverse_scale, X.dtype, copy=False)
+    sums = (squares(X, weight, scale, twice) for twice in (False, True))
+    return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in sums)
 
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
     """Second moment [X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
-    X, _, weight, _ = block
-    xp = array_namespace(X)
-    weight = xp.ones_like(X[:1, :]) if weight is None else weight
-    return (xp.astype(weighted_gram(X, weight), origin.dtype, copy=False),)
+    xp = array_namespace(origin)
+    return (xp.astype(gram(block.X, weights(block)[None, :, :]), origin.dtype, copy=False),)
 
 
 def class_terms(block: Block, origin: Array) -> tuple[Array]:
     """Sum the curvatures diag(p) - p p' (k, k), for a block whose Y holds the probabilities p of a model."""
-    _, P, weight, _ = block
+    P, weight = block.Y, block.weight
     xp = array_namespace(P)
     weighted = P if weight is None else P * weight
     diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
@@ -249,28 +241,26 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
 
     Sample x adds x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y holds the probabilities p of a model.
     """
-    X, P, weight, _ = block
-    xp = array_namespace(X)
+    X, P, weight = block.X, block.Y, block.weight
+    xp = array_namespace(right)
     Q = xp.astype(right, X.dtype, copy=False)
     F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # F is a variance, but rounding may make it negative
     F = F if weight is None else F * weight
-    return (xp.astype((X * X) @ F.T, right.dtype, copy=False),)
+    return (xp.astype(squares(X, F.T), right.dtype, copy=False),)
 
 
 def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Weighted sums of x (n_x, 1) and of x y' (n_x, k), in origin's dtype."""
-    X, Y, weight, _ = block
-    xp = array_namespace(X)
-    weight = xp.ones_like(Y[:1, :]) if weight is None else weight
-    sums = X @ weight.T, X @ (weight * Y).T
+    X, xp, weight = block.X, array_namespace(origin), weights(block)
+    sums = combine(X, weight.T), combine(X, (weight * block.Y).T)
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:
     """Sum the samples of the block, weighted by their rows of alpha (m, k): X alpha (n_x, k)."""
-    xp = array_namespace(block.X)
-    part = alpha[block.start : block.start + block.X.shape[1], :]
-    return (xp.astype(block.X, alpha.dtype, copy=False) @ part,)
+    X, xp = block.X, array_namespace(alpha)
+    part = alpha[block.start : block.start + X.shape[1], :]
+    return (xp.astype(combine(X, xp.astype(part, X.dtype, copy=False)), alpha.dtype, copy=False),)
 
 
 # number of temporaries of the size of a block that a function makes, some of them in twice the precision

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from xlogreg.arrays.place import Array, array_namespace, to_host
-from xlogreg.math.logistic import scores
+from xlogreg.arrays.products import scores
 from xlogreg.math.losses import Loss
 from xlogreg.math.scores import report_terms, reported
 from xlogreg.math.sums import Block, split

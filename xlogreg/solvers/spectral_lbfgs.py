@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import to_host
-from xlogreg.math.logistic import scores
+from xlogreg.arrays.products import scores
 from xlogreg.math.sums import class_terms, diagonal_terms
 from xlogreg.samples.memory import InMemory, combine_features, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source

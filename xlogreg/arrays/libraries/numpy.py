@@ -11,6 +11,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from xlogreg.arrays import traits
 from xlogreg.arrays.traits import NAMESPACES, Library
 
 __all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
@@ -138,8 +139,11 @@ def log1p(E: np.ndarray) -> np.ndarray:
     return np.log(U) + (E - (U - 1.0)) / U
 
 
-def squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def squares(X: np.ndarray, V: np.ndarray, scale: np.ndarray | None = None, twice: bool = False) -> np.ndarray:
     """Sum weighted squares in the order of memory; only weights other than 1 make a temporary of the size of X."""
+    if V.shape[1] > 1 or scale is not None or twice:
+        return traits.squares(X, V, scale, twice)
+    weight = V.T
     weighted = X if np.all(weight == 1) else X * weight
     across = X.strides[1] == X.itemsize
     return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
@@ -147,6 +151,9 @@ def squares(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
     """Compute the Gram matrix in reused memory, like `convert`; for few features, do not use its symmetry."""
+    if C.shape[0] > 1:
+        return traits.bordered_grams(X, C)
+    C = C[0]
     half = _memory("gram", X.size + C.size, C.dtype).reshape(-1, C.size)
     factor = C if X.shape[0] <= FEW_FEATURES else np.sqrt(C)
     np.multiply(X, factor, out=half[:-1])

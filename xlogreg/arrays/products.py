@@ -1,0 +1,48 @@
+"""The four products of X (n_x, m) with which all sums of a fit are made; each kind of X has its own.
+
+An array has those of its library, which are fields of the library's row. A block of any other kind is an object whose
+class has four methods of these names, and `shape`, `dtype` and `__abs__`.
+"""
+
+from typing import Any
+
+from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.place import Array, is_array, name_of
+
+__all__ = ["combine", "gram", "scores", "squares"]
+
+_products: dict[type, Any] = {}  # keys are types of X
+
+
+def _products_of(X: Any) -> Any:
+    """Return the row of an array's library, or else the class of X: its four products take X first."""
+    kind = type(X)
+    if kind not in _products:
+        _products[kind] = LIBRARIES[name_of(X)] if is_array(X) else kind
+    return _products[kind]
+
+
+def scores(X: Any, W: Array, b: Array) -> Array:
+    """Compute W'X + b (k, m) for W (n_x, k) and b (k, 1): the linear part of the forward pass (notes 2.3)."""
+    return _products_of(X).scores(X, W, b)
+
+
+def combine(X: Any, V: Array) -> Array:
+    """Compute X V (n_x, k) for V (m, k): the linear part of the backward pass (notes 2.4)."""
+    return _products_of(X).combine(X, V)
+
+
+def squares(X: Any, V: Array, scale: Array | None = None, twice: bool = False) -> Array:
+    """Compute (S o S) V (n_x, k) for V (m, k) and S = X, or S = X * scale for a scale (n_x, 1).
+
+    With ``twice``, the squares are squared once more.
+    """
+    return _products_of(X).squares(X, V, scale, twice)
+
+
+def gram(X: Any, C: Array) -> Array:
+    """Sum the Kronecker products [x; 1] [x; 1]' (x) C over the samples, for C (k, k, m), in the dtype of C.
+
+    The result is ((n_x + 1) k, (n_x + 1) k); for k = 1 it is [X; 1] diag(C) [X; 1]'.
+    """
+    return _products_of(X).gram(X, C)
