@@ -93,6 +93,14 @@ def test_objective_and_solvers_speak_the_namespace_of_theta_alone(name):
     assert "numpy" not in imports_of(MODULES[f"xlogreg.solvers.{name}"])
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if wing_of(name) in ("fitting", "solvers", "model")])
+def test_fits_ask_their_samples_and_coordinates_and_not_for_their_kind(module):
+    kinds = {"Dense", "Stored", "Matrix", "Shards", "Distributed", "InMemory", "Folds"}
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "type"):
+            assert not {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & kinds
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_files_and_functions_are_as_long_as_a_reader_can_hold(module):
     text = MODULES[module].read_text()

@@ -9,6 +9,7 @@ import pytest
 from conftest import IN_PROCESS, close, cut, place_or_skip
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST
 from xlogreg.math import moves
 from xlogreg.math import sums as terms
@@ -18,6 +19,7 @@ from xlogreg.samples.cluster import worker as parts
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.cluster.from_dask import share_out
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
@@ -115,7 +117,7 @@ def test_a_subset_is_that_of_memory_to_the_bit(client, data):
     X, _, Y, weight = data
     source = share_out(cut(X), cut(Y), cut(weight), samples="columns").source()
     encoded = np.asarray(Y[None, :], dtype=np.int32)
-    memory = InMemory(X, encoded, weight[None, :], HOST, "float64", float(np.sum(weight)), n_classes=3)
+    memory = InMemory(Dense(X), Columns(encoded, weight[None, :]), HOST, "float64", float(np.sum(weight)), n_classes=3)
     assert source.effective_samples == pytest.approx(memory.effective_samples, rel=1e-12)
     np.testing.assert_allclose(source.shares(), memory.shares(), rtol=1e-12)
     center = X.mean(axis=1, keepdims=True)
@@ -398,7 +400,7 @@ def test_the_same_fit_gives_the_same_bits(client, data):
 
 def test_what_is_sent_to_workers_is_pickled_by_name(data):
     X, Y, _, weight = data
-    source = InMemory(X, Y[None, :], weight[None, :], HOST, "float64", 1.0)
+    source = InMemory(Dense(X), Columns(Y[None, :], weight[None, :]), HOST, "float64", 1.0)
     assert HOST.xp is not None  # a module, which is then held and cannot be pickled
     order = parts.Task(
         (("centered", (X[:, :1],)),), InMemory.sum, (terms.gradient_terms, np.ones((6, 1, 1)), LOSSES["log_loss"])
@@ -543,7 +545,7 @@ def test_a_cluster_without_workers_ends_the_fit_in_time(data, monkeypatch):
 def test_the_source_is_one_for_the_objective(client, data):
     source = share_out(cut(data[0]), data[1], samples="columns").source()
     assert isinstance(source, Distributed)
-    assert (source.n_x, source.m, source.total_weight, source.rows) == (5, 3000, 3000.0, False)
+    assert (source.n_x, source.m, source.total_weight, source.is_here) == (5, 3000, 3000.0, False)
     assert source.settled() is source
     assert source.keep(np.asarray([0])) is source
     assert source.alone(0) is source

@@ -9,7 +9,7 @@ from conftest import close, cut, place_or_skip
 import xlogreg
 from xlogreg.samples.cluster import distributed as cluster
 from xlogreg.samples.cluster.from_dask import share_out
-from xlogreg.samples.folds import fold_weights, split_folds, without_fold
+from xlogreg.samples.folds import fold_weights
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
@@ -246,21 +246,21 @@ def test_a_source_without_a_fold_is_that_of_memory(client, data, fold):
     X, Y, _, weight = data
     numbers = np.arange(900) % 3
     whole = share_out(blocks(X), Y, weight, samples="columns").source()
-    kept = without_fold(whole, numbers, fold)
+    kept = whole.without_fold(numbers, fold)
     s = weight * (numbers != fold)
     assert kept.total_weight == pytest.approx(s.sum(), rel=1e-12)
     assert kept.effective_samples == pytest.approx(s.sum() ** 2 / (s @ s), rel=1e-12)
     np.testing.assert_allclose(kept.shares(), [s[Y == 0].sum() / s.sum(), s[Y == 1].sum() / s.sum()], rtol=1e-12)
     index = np.asarray([3, 4, 300, 899])
     taken = kept.centered(np.ones((4, 1))).take(index)
-    np.testing.assert_allclose(taken.weight[0], s[index], rtol=1e-12)
+    np.testing.assert_allclose(taken.columns.weight[0], s[index], rtol=1e-12)
     np.testing.assert_allclose(taken.block(0, 4).X, X[:, index] - 1.0)
 
 
 def test_models_keep_their_numbers(client, data):
     X, Y, _, weight = data
     numbers = np.arange(900) % 4
-    source = split_folds(share_out(blocks(X), Y, weight, samples="columns").source(), numbers, np.arange(4))
+    source = share_out(blocks(X), Y, weight, samples="columns").source().leaving_out(numbers, np.arange(4))
     three = source.keep(np.asarray([1, 2, 3]))
     for some in (three.keep(np.asarray([0, 2])), three.narrowed().keep(np.asarray([0, 2]))):
         for position, fold in enumerate((1, 3)):

@@ -9,9 +9,11 @@ import threadpoolctl
 from conftest import QUICK
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST
 from xlogreg.samples import threads
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.solvers import sampled_newton as engine
 from xlogreg.solvers.coordinates import measure_spread
 from xlogreg.solvers.objective import Objective
@@ -186,14 +188,14 @@ def test_a_sample_keeps_the_shares_of_the_classes(n_classes):
     weight = rng.uniform(0.5, 2.0, (1, 50_000))
     Y = Y[None, :] if n_classes else Y[None, :].astype(float)
     X = rng.standard_normal((2, 50_000))
-    source = InMemory(X, Y, weight, HOST, "float64", float(weight.sum()), n_classes=n_classes)
+    source = InMemory(Dense(X), Columns(Y, weight), HOST, "float64", float(weight.sum()), n_classes=n_classes)
     shares = measure_spread(source).targets
     classes = np.concatenate([1 - shares, shares]) if n_classes is None else shares
     (sample,) = source.samples((3000,), classes[:, 0], np.random.default_rng(1))
     assert 2500 < sample.m < 3500
     np.testing.assert_allclose(measure_spread(sample).targets, shares, rtol=1e-12)
     (again,) = source.samples((3000,), classes[:, 0], np.random.default_rng(1))
-    np.testing.assert_array_equal(sample.X, again.X)
+    np.testing.assert_array_equal(sample.X.array, again.X.array)
 
 
 def test_threads_change_no_bit_and_leave_blas_as_it_was():

@@ -5,6 +5,7 @@ import pytest
 
 import xlogreg
 from xlogreg.arrays.libraries import numpy as host
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST
 from xlogreg.arrays.products import scores
 from xlogreg.inputs.matrices import computing_dtype
@@ -18,8 +19,9 @@ from xlogreg.math.sums import (
     second_moment_terms,
     spread_terms,
 )
-from xlogreg.samples.folds import split_folds
-from xlogreg.samples.memory import InMemory, combine_features, map_samples, multiply_samples
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import combine_features, map_samples, multiply_samples
+from xlogreg.samples.source import Columns
 from xlogreg.solvers.coordinates import user_coordinates
 from xlogreg.solvers.span import reduce_wide
 
@@ -33,7 +35,7 @@ def test_x_that_begins_anywhere_in_memory_is_computed_with_by_blas(samples):
     odd = np.frombuffer(b"." + X.tobytes(), dtype=X.dtype, offset=1).reshape(X.shape)
     assert not odd.flags.aligned
     source, other = (
-        InMemory(x, np.asarray(Y[None, :], dtype=float), None, HOST, "float64", 300.0, samples == "rows")
+        InMemory(Dense(x, samples == "rows"), Columns(np.asarray(Y[None, :], dtype=float)), HOST, "float64", 300.0)
         for x in (odd, odd[::-1])
     )
     theta = np.ones((5, 1, 1))
@@ -88,8 +90,8 @@ def _models(source):
     few = {f"few of {name}": found.take(np.arange(1, 90, 2)) for name, found in whole.items()}
     fetched = {f"fetched of {name}": found.take(np.arange(1, 90, 2), gathered=0) for name, found in whole.items()}
     drawn = dict(enumerate(source.samples((20, 20), np.asarray([0.5, 0.5]), np.random.default_rng(0))))
-    folds = split_folds(source, np.arange(90) % 3, np.asarray([0, 1, 2])).parts
-    rows = split_folds(source, np.arange(90) // 30, np.asarray([0, 1, 2])).parts
+    folds = source.leaving_out(np.arange(90) % 3, np.asarray([0, 1, 2])).parts
+    rows = source.leaving_out(np.arange(90) // 30, np.asarray([0, 1, 2])).parts
     every = whole | few | fetched | drawn | dict(enumerate((*folds, *rows), start=len(drawn)))
     return every | {f"settled {name}": found.settled() for name, found in every.items()}
 
@@ -106,7 +108,7 @@ def _answers(found):
     yield map_samples(found, lambda X: scores(X, theta[:-1, 0], theta[-1:, 0]))
     yield multiply_samples(found, np.ones((4, 1)))
     yield combine_features(found, np.ones((found.m, 2)), np.ones((4, 1)))
-    yield reduce_wide(found, user_coordinates(4, False, None), centered=True).source.X
+    yield reduce_wide(found, user_coordinates(4, False, None), centered=True).source.X.array
     yield found.raw(0, found.m)
     yield found.features(slice(1, 3))
     yield found.shares()
@@ -120,7 +122,7 @@ def test_no_answer_lies_in_memory_that_a_later_block_overwrites(layout, samples)
 
     def source(center):
         X = LAYOUTS[layout](3.0 * rng.standard_normal((4, 90) if samples == "columns" else (90, 4)))
-        made = InMemory(X, Y, None, HOST, computing_dtype(X), 90.0, samples == "rows")
+        made = InMemory(Dense(X, samples == "rows"), Columns(Y), HOST, computing_dtype(X), 90.0)
         return made if center is None else made.centered(center)
 
     for center in (None, np.full((4, 1), 0.5)):

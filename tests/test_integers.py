@@ -8,8 +8,11 @@ import pytest
 import xlogreg
 from tests.conftest import cut
 from xlogreg import PrecisionWarning
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
-from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import map_samples
+from xlogreg.samples.source import Columns
 
 COUNT = np.arange(120)
 Y = (np.random.default_rng(0).random(120) < 1 / (1 + np.exp(-0.03 * (COUNT - 60)))).astype(int)
@@ -70,7 +73,7 @@ def test_no_difference_of_two_integers_wraps_around(dtype):
     """Of a value that stands for none, at the end of the range, and all others far from it."""
     kind = np.iinfo(dtype)
     X = np.asarray([[kind.min, kind.max, 2**60, 2**60 + 1]], dtype=dtype)
-    source = InMemory(X, np.zeros((1, 4)), None, HOST, "float64", 4.0).centered(np.full((1, 1), 2.0**60))
+    source = InMemory(Dense(X), Columns(np.zeros((1, 4))), HOST, "float64", 4.0).centered(np.full((1, 1), 2.0**60))
     assert source.exact
     expected = [[kind.min - 2.0**60, kind.max - 2.0**60, 0.0, 1.0]]
     np.testing.assert_allclose(map_samples(source, lambda X: X + 0.0), expected, rtol=1e-15)

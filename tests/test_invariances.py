@@ -136,12 +136,14 @@ def test_the_same_fit_twice_is_bitwise_the_same():
 
 
 def test_blocks_of_rows_and_of_columns_are_the_same_samples():
+    from xlogreg.arrays.matrix import Dense
     from xlogreg.samples.memory import InMemory
+    from xlogreg.samples.source import Columns
 
     X = np.arange(60.0).reshape(4, 15)
     Y = np.arange(15.0)[None, :]
     for rows in (False, True):
-        source = InMemory(X.T if rows else X, Y, None, HOST, "float64", 15.0, rows, block_bytes=4 * 4 * 8)
+        source = InMemory(Dense(X.T if rows else X, rows), Columns(Y), HOST, "float64", 15.0, block_bytes=4 * 4 * 8)
         blocks = [source.block(*span) for span in source.spans()]
         assert len(blocks) == 4
         assert [block.start for block in blocks] == [0, 4, 8, 12]

@@ -7,8 +7,10 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.solvers import simultaneous
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.preconditioners import Shared
@@ -197,7 +199,7 @@ def test_a_model_of_a_batch_says_why_it_has_no_standard_errors(monkeypatch):
 
 def test_scores_of_a_batch_stay_within_a_block():
     X = np.zeros((3, 100_000))
-    source = InMemory(X, None, None, HOST, "float64", 1e5)
+    source = InMemory(Dense(X), Columns(), HOST, "float64", 1e5)
     longest = max(stop - start for start, stop in source.spans(outputs=500))
     assert longest * 500 * 8 <= 2 * 2**20
     assert len(source.spans()) == 1
@@ -272,11 +274,11 @@ def test_bad_input_is_refused_by_name(change, message):
 
 def test_one_model_of_a_batch_has_its_own_targets_and_weights():
     Y, weight = np.arange(12.0).reshape(2, 1, 6), 1.0 + np.arange(18.0).reshape(3, 1, 6)
-    source = InMemory(np.zeros((2, 6)), Y, weight, HOST, "float64", np.arange(4.0))
+    source = InMemory(Dense(np.zeros((2, 6))), Columns(Y, weight), HOST, "float64", np.arange(4.0))
     source = dataclasses.replace(source, target_of=np.asarray([0, 1, 0, 1]), weight_of=np.asarray([2, 1, 0, 2]))
     for alone in (source.alone(3), source.keep(np.asarray([1, 3])).alone(1)):
-        assert (Y[1] == alone.Y).all()
-        assert (alone.weight == weight[2]).all()
+        assert (Y[1] == alone.columns.Y).all()
+        assert (alone.columns.weight == weight[2]).all()
         assert alone.total_weight == 3.0
         assert alone.effective_samples == pytest.approx(3.0**2 / np.sum(weight[2] ** 2))
 

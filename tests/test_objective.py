@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from xlogreg.arrays import matrix
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.graph.slopes import slope
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import pass_terms
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.samples.threads import tree_sum
 from xlogreg.solvers import descent
 from xlogreg.solvers.certificate import certify
@@ -24,9 +26,8 @@ def make(X, Y, place=HOST, dtype="float64", *, weight=None, l2=(0.3,), bias=True
     Y = np.asarray(Y, dtype=float)
     k = Y.shape[0]
     samples = InMemory(
-        place.put(X, dtype),
-        place.put(Y, dtype),
-        None if weight is None else place.put(weight, dtype),
+        matrix.Dense(place.put(X, dtype)),
+        Columns(place.put(Y, dtype), None if weight is None else place.put(weight, dtype)),
         place,
         dtype,
         float(X.shape[1]) if weight is None else float(np.sum(weight)),
@@ -131,7 +132,8 @@ def test_class_numbers_become_one_hot_columns(where, three_classes):
     X, Y = three_classes
     theta = np.random.default_rng(3).standard_normal((4, 1, 3))
     numbers = make(X, np.eye(3)[:, Y], where.place, where.dtype)
-    coded = dataclasses.replace(numbers.source, Y=where.place.put(Y[None, :].astype("int32")), n_classes=3)
+    columns = Columns(where.place.put(Y[None, :].astype("int32")))
+    coded = dataclasses.replace(numbers.source, columns=columns, n_classes=3)
     one_hot, by_number = numbers.evaluate(theta), dataclasses.replace(numbers, source=coded).evaluate(theta)
     np.testing.assert_array_equal(one_hot.value, by_number.value)
     np.testing.assert_array_equal(one_hot.gradient, by_number.gradient)

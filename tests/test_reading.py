@@ -8,10 +8,9 @@ import pytest
 
 import xlogreg
 from xlogreg.arrays import stored
-from xlogreg.arrays.stored import FileRange
+from xlogreg.arrays.stored import FileRange, announce
 from xlogreg.samples import memory as data
 from xlogreg.samples import threads
-from xlogreg.samples.threads import announce
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def table(tmp_path):
 
 
 def opened(path):
-    return stored.opened(np.load(path, mmap_mode="r"), 0)
+    return stored.stored(np.load(path, mmap_mode="r"), True)
 
 
 def test_each_span_is_announced_once_and_ahead():
@@ -76,11 +75,11 @@ def test_the_threads_that_compute_read_a_file_and_its_parts(table, tmp_path, mon
 def test_a_block_outlives_its_file(table):
     X, _, path = table
     there = opened(path)
-    block, some = there.read(10, 4000), there.take(np.asarray([0, 1, 3999]))
+    block, some = there.read(10, 4000), there.read_some(np.asarray([0, 1, 3999]))
     os.truncate(path, 128)  # of a map, the next look at what is gone would end the process
     np.testing.assert_array_equal(block, X[10:])
     np.testing.assert_array_equal(some, X[[0, 1, 3999]])
-    for look in (lambda: there.read(10, 4000), lambda: there.take(np.asarray([5, 7]))):
+    for look in (lambda: there.read(10, 4000), lambda: there.read_some(np.asarray([5, 7]))):
         with pytest.raises(xlogreg.BlockError, match=r"X\.npy ends before samples .* it shrank"):
             look()
     with pytest.raises(xlogreg.BlockError, match=r"X\.npy changed while it was read"):

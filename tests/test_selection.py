@@ -8,11 +8,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import pass_terms
-from xlogreg.samples.folds import split_folds
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 
 L2S = [1.0, 1e-2, 1e-4]
 
@@ -174,9 +175,9 @@ def test_folds_sum_what_weights_of_zero_would(order, held_out, weighted):
     numbers = rng.integers(0, 3, 300)
     numbers = np.sort(numbers) if order == "sorted" else numbers
     own = rng.uniform(0.5, 2.0, (1, 300)) if weighted else None
-    source = InMemory(X, Y[None, :] * 1.0, own, HOST, "float64", 300.0).centered(np.ones((4, 1)))
+    source = InMemory(Dense(X), Columns(Y[None, :] * 1.0, own), HOST, "float64", 300.0).centered(np.ones((4, 1)))
     fold_of = np.asarray([0, 2, 2, 1] if held_out else [0, 2, -1, 1])
-    folds = split_folds(source, numbers, fold_of, held_out=held_out)
+    folds = source.leaving_out(numbers, fold_of, held_out)
     theta = 0.3 * rng.standard_normal((5, 4, 1))
     for some, used in ((np.arange(4), theta), (np.asarray([1, 3]), theta[:, [1, 3], :]), (np.arange(4), theta[:, :1])):
         found = folds.keep(some).uncentered().sum(pass_terms, used, LOSSES["log_loss"])
@@ -184,7 +185,7 @@ def test_folds_sum_what_weights_of_zero_would(order, held_out, weighted):
             mask = (numbers == fold_of[model]) == held_out
             weight = mask[None, :] * (1.0 if own is None else own)
             one = used if used.shape[1] == 1 else used[:, [position], :]
-            masked = InMemory(X, Y[None, :] * 1.0, weight, HOST, "float64", 300.0)
+            masked = InMemory(Dense(X), Columns(Y[None, :] * 1.0, weight), HOST, "float64", 300.0)
             losses, gradient, _ = masked.sum(pass_terms, one, LOSSES["log_loss"])
             assert found[0][position] == pytest.approx(losses[0])
             np.testing.assert_allclose(found[1][:, position], gradient[:, 0], atol=1e-9)

@@ -1,15 +1,14 @@
 """``standardize=True`` for many models: each in the scale of its own samples, as `fit` would of these alone."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from conftest import QUICK
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
-from xlogreg.samples.folds import split_folds
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.solvers.coordinates import measure_spread, measure_spreads
 
 TIGHT = {"float64": 1e-14, "float32": 1e-7}
@@ -138,13 +137,13 @@ def test_spreads_are_those_of_each_models_samples(settled):
     numbers = np.arange(M) * 3 // M
     X[1] = 1e6 + 1e-3 * X[1] + 100.0 * numbers  # each fold but for its mean a thousandth as wide as all
     X[2] = np.where(numbers == 2, X[2], 7.0)  # constant where the last is left out
-    source = InMemory(X, Y[None, :] * 1.0, None, HOST, "float64", float(M))
+    source = InMemory(Dense(X), Columns(Y[None, :] * 1.0), HOST, "float64", float(M))
     centered = source.centered(measure_spread(source, exact=True).mean)
     centered = centered.settled() if settled else centered
     masks = np.stack([numbers != fold for fold in range(3)] + [numbers == 0]).astype(float)
-    own = {"weight": masks[:, None, :], "weight_of": np.arange(4), "total_weight": masks.sum(axis=1)}
-    folds = dataclasses.replace(split_folds(centered, numbers, np.arange(3)), total_weight=masks[:3].sum(axis=1))
-    for many, g in ((dataclasses.replace(centered, **own), 4), (folds, 3)):
+    shared = centered.sharing(Columns(weight=masks[:, None, :]), None, np.arange(4)).weighing(masks.sum(axis=1))
+    folds = centered.leaving_out(numbers, np.arange(3)).weighing(masks[:3].sum(axis=1))
+    for many, g in ((shared, 4), (folds, 3)):
         found = measure_spreads(many, np.zeros((1, g)))
         for model in range(g):
             part = X[:, masks[model] > 0]

@@ -10,8 +10,8 @@ from conftest import place_or_skip
 
 import xlogreg
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.place import HOST, to_host
-from xlogreg.arrays.stored import FileRange, Slices, Stored, opened
+from xlogreg.arrays.place import HOST
+from xlogreg.arrays.stored import FileRange, Slices, stored
 from xlogreg.samples import intake as assembly
 from xlogreg.samples import memory as data
 from xlogreg.samples.files.folder import Chain
@@ -92,27 +92,27 @@ def test_a_file_is_read_as_it_lies(rows, order, tmp_path):
     X = np.arange(60.0).reshape(10, 6)
     whole = mapped(tmp_path, X, order)
     for view in (whole, whole[2:9] if order == "C" else whole[:, 1:5]):
-        found = opened(view, 0 if rows else 1)
+        found = stored(view, rows)
         assert isinstance(found, FileRange)
         assert found.shape == view.shape
         if rows:
             np.testing.assert_array_equal(found.read(1, 4), view[1:4])
             np.testing.assert_array_equal(found.read(1, 4, slice(1, 3)), view[1:4, 1:3])
-            np.testing.assert_array_equal(found.take(np.asarray([0, 1, 4, 6])), view[[0, 1, 4, 6]])
+            np.testing.assert_array_equal(found.read_some(np.asarray([0, 1, 4, 6])), view[[0, 1, 4, 6]])
         else:
             np.testing.assert_array_equal(found.read(1, 4), view[:, 1:4])
             np.testing.assert_array_equal(found.read(1, 4, slice(1, 3)), view[1:3, 1:4])
-            np.testing.assert_array_equal(found.take(np.asarray([0, 2, 3])), view[:, [0, 2, 3]])
+            np.testing.assert_array_equal(found.read_some(np.asarray([0, 2, 3])), view[:, [0, 2, 3]])
 
 
 def test_what_a_file_does_not_have_stays_an_array(tmp_path):
     np.save(tmp_path / "X.npy", np.ones((4, 2)))
     changed = np.load(tmp_path / "X.npy", mmap_mode="c")
     changed[0] = 5.0
-    assert opened(changed, 0) is changed
+    assert stored(changed, True) is None
     every_other = np.load(tmp_path / "X.npy", mmap_mode="r")[::2]
-    assert opened(every_other, 0) is every_other
-    assert not isinstance(opened([[1.0]], 0), Stored)
+    assert stored(every_other, True) is None
+    assert stored([[1.0]], True) is None
 
 
 def test_a_file_that_was_replaced_or_shrank_before_the_fit_is_no_other_x(table, tmp_path):
@@ -262,7 +262,7 @@ def test_what_needs_all_of_it_gets_all_of_it(table, tmp_path):
     model = xlogreg.fit(X, Y, samples="rows", l2=0.1)
     display = xlogreg.plots.DecisionBoundaryDisplay.from_model(model, mapped(tmp_path, X), Y)
     pyplot.close(display.figure_)
-    assert to_host(opened(Sliced(X), axis=0)).shape == X.shape
+    assert stored(Sliced(X), True).host().shape == X.shape
 
 
 @pytest.mark.parametrize("scoring", [pytest.param("accuracy", marks=pytest.mark.slow), "roc_auc"])

@@ -218,7 +218,7 @@ def test_some_samples_are_found_by_reading_on(table):
     X, Y = table
     there = take_in(Factory(X, Y), "rows").X
     index = np.asarray([0, 5, 6, 2999])
-    np.testing.assert_array_equal(there.take(index), X[index])
+    np.testing.assert_array_equal(there.read_some(index), X[index])
     there.drawable = None
-    np.testing.assert_array_equal(there.take(index), X[index])
+    np.testing.assert_array_equal(there.read_some(index), X[index])
     np.testing.assert_array_equal(there.read(10, 20, slice(1, 3)), X[10:20, 1:3])

@@ -11,9 +11,11 @@ import pytest
 
 import xlogreg
 from tests.conftest import cut
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.math.losses import LOSSES, PRECISE
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 
 SHARE = 1e-18
 W = np.asarray([[1.0, -0.5], [0.3, 0.8]])  # of the rare classes against the others (classes, n_x)
@@ -134,7 +136,7 @@ def test_nothing_is_nan_whatever_the_weights(K):
 
 def test_shares_of_both_classes_keep_their_digits():
     Y, weight = np.asarray([[1.0, 0.0, 1.0, 0.25]]), np.asarray([[100.0, 1e-30, 2.0, 1e-30]])
-    shares = InMemory(np.ones((1, 4)), Y, weight, HOST, "float64", 102.0).shares()
+    shares = InMemory(Dense(np.ones((1, 4))), Columns(Y, weight), HOST, "float64", 102.0).shares()
     np.testing.assert_allclose(shares, [1.75e-30 / 102.0, 1.0], rtol=1e-14)
 
 

@@ -5,6 +5,7 @@ import pytest
 from conftest import QUICK
 from reference import loop_gradients
 
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import to_host
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tied_terms
@@ -21,6 +22,7 @@ from xlogreg.math.sums import (
     spread_terms,
 )
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.samples.threads import tree_sum
 
 N_X, M, G = 3, 12, 2
@@ -301,7 +303,13 @@ def test_a_tree_adds_arrays_and_changes_none_of_them():
 def test_the_sums_of_a_source_come_home_to_the_parameters(where):
     Y, weight, theta, loss = pose(1)
     put = where.place.put
-    source = InMemory(put(X, where.dtype), put(Y, where.dtype), put(weight, where.dtype), where.place, where.dtype, 1.0)
+    source = InMemory(
+        Dense(put(X, where.dtype)),
+        Columns(put(Y, where.dtype), put(weight, where.dtype)),
+        where.place,
+        where.dtype,
+        1.0,
+    )
     there = source.sum(pass_terms, put(theta, where.place.widest), loss)
     for ours, part in zip(source.sum(pass_terms, theta, loss), there, strict=True):
         assert type(ours) is np.ndarray

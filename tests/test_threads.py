@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import threadpoolctl
 
+from xlogreg.arrays.choice import Where
+from xlogreg.arrays.matrix import Dense
 from xlogreg.inputs.labels import Targets
 from xlogreg.samples import threads
 from xlogreg.samples.intake import at_work, settle
@@ -109,9 +111,9 @@ def test_an_error_gives_held_workers_back(two_workers):
     [((50, 100_000), 1, True), ((50, 10_000), 1, False), ((100, 100_000), 1, False), ((100, 3000), 200, True)],
 )
 def test_fits_hold_the_workers_where_blocks_take_their_time(two_workers, shape, models, held):
-    setting = settle(np.empty(shape), None, "columns", None, None, None, True)
+    samples = settle(Dense(np.empty(shape)), None, Where()).samples
     target = Targets(None, np.arange(2), False, True)
-    with at_work(setting, [target], models):
+    with at_work(samples, [target], models):
         assert bool(threads.held_threads()) == held
-    with at_work(setting, [target._replace(classes=np.arange(3))], models):
+    with at_work(samples, [target._replace(classes=np.arange(3))], models):
         assert not threads.held_threads()

@@ -8,12 +8,21 @@ from xlogreg.arrays.libraries.table import LIBRARIES, gpu_default
 from xlogreg.arrays.place import HOST, Place, place_on, why_unusable
 from xlogreg.exceptions import BackendFallbackWarning, BackendUnavailableError, one_of, shown, warn
 
-__all__ = ["Lack", "choose_place", "find_place", "usable_place", "warn_of"]
+__all__ = ["Lack", "Where", "choose_place", "find_place", "usable_place", "warn_of"]
 
 # backend="auto" moves host data of at least this size to a GPU. A fit reads X about ten times, twice in each
 # pass, and one copy over the bus costs about as much as one reading by a CPU. So the gain has to outweigh the
 # start of the device: about a second, in which a laptop reads X of this size ten times.
 AUTO_BYTES = 256 * 2**20
+
+
+class Where(NamedTuple):
+    """Where a fit computes, as handed to `xlogreg.fit`."""
+
+    backend: Any = None
+    device: Any = None
+    dtype: Any = None
+    fallback: bool = True
 
 
 class Lack(NamedTuple):
@@ -26,7 +35,7 @@ class Lack(NamedTuple):
         return f"{self.asked}: {self.reason}"
 
 
-def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, str | None]:
+def choose_place(data: Place, nbytes: int, where: Where) -> tuple[Place, str | None]:
     """Choose where to compute; warn and return the reason if that is not where the user asked for.
 
     Parameters
@@ -35,17 +44,16 @@ def choose_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: 
         Where X lives.
     nbytes : int
         Size of X in bytes.
-    backend, device, fallback
-        As handed to `xlogreg.fit`.
+    where : Where
 
     Raises
     ------
     ValueError, TypeError
         If the backend does not exist; the message lists the backends that work here.
     BackendUnavailableError
-        If the backend does not work here, and ``fallback`` is False.
+        If the backend does not work here, and ``where.fallback`` is False.
     """
-    place, lack = find_place(data, nbytes, backend, device, fallback)
+    place, lack = find_place(data, nbytes, where)
     if lack is not None:
         warn_of(lack, "on this machine", str(data))
     return place, None if lack is None else str(lack)
@@ -57,8 +65,9 @@ def warn_of(lack: Lack, where: str, instead: str) -> None:
     warn(f"{lack.asked} is not usable {where}: {lack.reason}. {remedy}", BackendFallbackWarning)
 
 
-def find_place(data: Place, nbytes: int, backend: Any, device: Any, fallback: bool) -> tuple[Place, Lack | None]:
+def find_place(data: Place, nbytes: int, where: Where) -> tuple[Place, Lack | None]:
     """Choose where to compute, like `choose_place`, but do not warn."""
+    backend, device, _, fallback = where
     if backend is not None and not isinstance(backend, str):
         raise TypeError(f"backend must be a name such as 'cupy', not {type(backend).__name__}")
     if not isinstance(fallback, (bool, np.bool_)):

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.libraries.table import LIBRARIES, module_of
-from xlogreg.arrays.stored import Stored
 from xlogreg.arrays.traits import (
     array_namespace,
     center_integers,
@@ -61,8 +60,8 @@ def dtype_name(array: Array) -> str:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """Return the array as a NumPy array: a view where the library allows one, else a copy; read a `Stored` in full."""
-    return array.read(0, array.m) if isinstance(array, Stored) else LIBRARIES[name_of(array)].fetch(array)
+    """Return the array as a NumPy array: a view where the library allows one, else a copy."""
+    return LIBRARIES[name_of(array)].fetch(array)
 
 
 def name_of(array: Array) -> str:
@@ -227,8 +226,8 @@ HOST = Place("numpy", "cpu")
 
 
 def place_of(array: Array) -> Place:
-    """Return the place where an array lives, or to which a `Stored` is read."""
-    return HOST if type(array) is np.ndarray or isinstance(array, Stored) else Place(name_of(array), device_of(array))
+    """Return the place where an array lives."""
+    return HOST if type(array) is np.ndarray else Place(name_of(array), device_of(array))
 
 
 def place_on(name: str, device: Any = None) -> Place:

@@ -7,17 +7,26 @@ import contextlib
 import functools
 import mmap
 import os
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from xlogreg.arrays.matrix import Dense, Flaw, Range, flaw_in
+from xlogreg.arrays.place import HOST, Array, Place, to_host
+from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import BlockError, expect_memory
 
-__all__ = ["FileRange", "Slices", "Stored", "cut", "opened", "runs_of", "state_of"]
+__all__ = ["FileRange", "Slices", "Stored", "announce", "cut", "read_ahead", "runs_of", "state_of", "stored"]
 
+READ_AHEAD = 2  # blocks that are read before they are needed
+ANNOUNCED = 8  # blocks announced in one call; one call for each block would take longer
 COPIED_BYTES = 64 * 2**20  # largest read that is copied from the file; larger ones go through a memory map
 Layout = Literal["C", "F"]
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 def cut(block: np.ndarray, start: int, stop: int, axis: int) -> np.ndarray:
@@ -43,15 +52,36 @@ class Stored:
     dtype: np.dtype
     axis: int
     names: tuple[str, ...] | None = None
-    ndim: int = 2
-    sequential = False  # whether reading a few samples costs as much as reading all
-    concurrent = False  # whether threads may read at the same time
-    drawable: np.ndarray | None = None  # numbers (n,) of the samples that a subset may use; None for all
+    dense = True
+    is_read = True
+    sequential = False
+    concurrent = False
+    drawable: np.ndarray | None = None
+
+    @property
+    def home(self) -> Place:
+        """Place of the parameters of a model, and of the blocks that are read."""
+        return HOST
+
+    @property
+    def rows(self) -> bool:
+        """Whether the samples are the rows."""
+        return self.axis == 0
 
     @property
     def m(self) -> int:
         """Number of samples."""
         return self.shape[self.axis]
+
+    @property
+    def n_x(self) -> int:
+        """Number of features."""
+        return self.shape[1 - self.axis]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all samples in bytes."""
+        return self.m * self.n_x * self.dtype.itemsize
 
     def read(self, start: int, stop: int, features: slice = slice(None)) -> np.ndarray:
         """Read the samples from start to stop, with these features only, in the orientation of ``shape``.
@@ -66,7 +96,7 @@ class Stored:
     def expect(self, start: int, stop: int) -> None:
         """Tell the system that these samples will be read soon, so that it can fetch them."""
 
-    def take(self, index: np.ndarray) -> np.ndarray:
+    def read_some(self, index: np.ndarray) -> np.ndarray:
         """Read the samples of these numbers (n,), which are in ascending order."""
         parts = [self.read(start, stop) for start, stop in runs_of(index)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=self.axis)
@@ -79,6 +109,72 @@ class Stored:
     def name(self, sample: int) -> str:
         """Name the block of a sample, for errors; return "" if only the number of the sample is known."""
         return ""
+
+    def is_ready(self, place: Place, dtype: str) -> bool:
+        return False
+
+    def put(self, place: Place) -> "Stored":
+        return self
+
+    def cut(self, start: int, stop: int, place: Place) -> Array:
+        X = place.send(self.read(start, stop))
+        return X.T if self.rows else X
+
+    def converted(self, block: Array, place: Place, dtype: str, center: Array | None, exact: bool) -> Array:
+        return place.convert(block, dtype, center, exact)
+
+    def fetched(
+        self, ranges: list[Range], arrived: Callable[[Range], Any], in_threads: bool, whole: bool
+    ) -> tuple[Iterable[tuple[Range, Any]], int]:
+        if not (in_threads and self.concurrent):
+            return read_ahead(arrived, ranges), 0
+        # each thread reads its own blocks and finds them in its cache
+        return announce(self.expect, ranges) if whole else ((range, None) for range in ranges), len(ranges)
+
+    def between(self, start: int, stop: int) -> Dense:
+        return Dense(self.read(start, stop), self.rows)
+
+    def take(self, index: Array, place: Place) -> Dense:
+        return Dense(place.put(self.read_some(to_host(index))), self.rows)
+
+    def features(self, part: slice, place: Place) -> Array:
+        X = place.put(self.read(0, self.m, part))
+        return X.T if self.rows else X
+
+    def host(self) -> np.ndarray:
+        return self.read(0, self.m)
+
+    def host_rows(self, index: np.ndarray) -> np.ndarray:
+        X = self.read_some(index)
+        return X if self.rows else X.T
+
+    def flaw(self, block: Array, place: Place, dtype: str) -> Flaw | None:
+        return flaw_in(block, place, dtype)
+
+
+def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
+    """Yield each item with read(item), in order: one thread reads all items, a few of them ahead."""
+    pending: deque[tuple[Item, Future[Answer]]] = deque()
+    with ThreadPoolExecutor(1, "xlogreg-reader") as reader, contextlib.ExitStack() as stack:
+        stack.callback(lambda: [future.cancel() for _, future in pending])
+        for item in items:
+            pending.append((item, reader.submit(read, item)))
+            if len(pending) > READ_AHEAD:
+                item, future = pending.popleft()
+                yield item, future.result()
+        while pending:
+            item, future = pending.popleft()
+            yield item, future.result()
+
+
+def announce(expect: Callable[[int, int], None], spans: list[Range]) -> Iterator[tuple[Range, None]]:
+    """Yield each span, after calling expect(start, stop) for the next spans; for threads that read their own blocks."""
+    for number, span in enumerate(spans):
+        if number % ANNOUNCED == 0:
+            later = spans[number + ANNOUNCED if number else 0 : number + 2 * ANNOUNCED]
+            if later:
+                expect(later[0][0], later[-1][1])
+        yield span, None
 
 
 def runs_of(index: np.ndarray) -> list[tuple[int, int]]:
@@ -147,8 +243,8 @@ class FileRange(Stored):
             part = self._map[(slice(start, stop), features) if self.axis == 0 else (features, slice(start, stop))]
         return part.astype(self.dtype, copy=False)
 
-    def take(self, index: np.ndarray) -> np.ndarray:
-        return self._copied(runs_of(index)) if self._contiguous else super().take(index)
+    def read_some(self, index: np.ndarray) -> np.ndarray:
+        return self._copied(runs_of(index)) if self._contiguous else super().read_some(index)
 
     @contextlib.contextmanager
     def _opened(self, start: int, stop: int) -> Iterator[Any]:
@@ -203,22 +299,20 @@ class FileRange(Stored):
         return os.path.basename(self.path)
 
 
-def opened(X: Any, axis: int) -> Any:
-    """Wrap X as `Stored` if it is an array in a file, or has slices and is no array; else return X itself.
+def stored(X: Any, rows: bool) -> Stored | None:
+    """Wrap X, as the user handed it in, if it is an array in a file, or has slices and is no array; else return None.
 
-    Parameters
-    ----------
-    X : object
-        X as the user handed it in.
-    axis : {0, 1}
-        Axis of the samples.
+    ``rows`` says whether its samples are the rows.
     """
+    axis = 0 if rows else 1
+    if isinstance(X, Stored):
+        return X
     if isinstance(X, np.memmap):
         return _mapped(X, axis)
-    if isinstance(X, (Stored, np.ndarray, np.generic)) or hasattr(X, "__array_namespace__"):
-        return X
+    if isinstance(X, (np.ndarray, np.generic)) or hasattr(X, "__array_namespace__") or is_sparse(X):
+        return None
     sliced = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(X, "__dlpack__")
-    return Slices(X, axis) if sliced and _kind(X.dtype) in "biuf" else X
+    return Slices(X, axis) if sliced and _kind(X.dtype) in "biuf" else None
 
 
 def _kind(dtype: Any) -> str:
@@ -228,17 +322,17 @@ def _kind(dtype: Any) -> str:
         return "O"
 
 
-def _mapped(X: np.memmap, axis: int) -> Any:
-    """Return a memory map as a `FileRange` of its file; X itself if it has no file, or is no contiguous part of one."""
+def _mapped(X: np.memmap, axis: int) -> FileRange | None:
+    """Return a memory map as a `FileRange` of its file; None if it has no file, or is no contiguous part of one."""
     base: Any = X
     while isinstance(base, np.ndarray):
         base = base.base
     path = X.filename
     contiguous = X.flags.c_contiguous or X.flags.f_contiguous
     if not (isinstance(base, mmap.mmap) and path and os.path.isfile(path) and X.ndim == 2 and contiguous and X.size):
-        return X
+        return None
     if X.mode == "c":  # copy-on-write: the file does not have the changes made to X
-        return X
+        return None
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     # where the map begins in the file; a view has the offset of the whole array
     begins = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY
@@ -250,7 +344,7 @@ def _mapped(X: np.memmap, axis: int) -> Any:
     same = all(
         found.read(i, i + 1).tobytes() == cut(X, i, i + 1, axis).astype(found.dtype).tobytes() for i in (0, found.m - 1)
     )
-    return found if same else X
+    return found if same else None
 
 
 def _is_cached(file: int, at: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 import xlogreg
-from xlogreg.arrays.stored import Stored, opened
+from xlogreg.arrays.stored import stored
 from xlogreg.cli.table_files import read_table, without
 from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.tables import column_values
@@ -103,8 +103,8 @@ def workers_at(address: str | None) -> Iterator[None]:
 
 def as_collection(X: Any) -> Any:
     """Turn X into a dask array whose blocks the workers read from the files themselves."""
-    X = opened(X, axis=0)
-    if not isinstance(X, Stored):
+    X = stored(X, rows=True)
+    if X is None:
         raise ValueError("--dask is for .npy arrays and folders of parts, which every worker can read for itself")
     delayed = importlib.import_module("dask").delayed
     arrays, blocks = importlib.import_module("dask.array"), []

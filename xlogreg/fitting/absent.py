@@ -21,7 +21,7 @@ from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.model.reports import FitInfo
-from xlogreg.samples.intake import Received, Setting
+from xlogreg.samples.intake import Origin, Received
 
 __all__ = ["fit_parts", "warn_of_lacking"]
 
@@ -99,15 +99,16 @@ def _fit_present(
 
     If only one class has samples, its probability is 1 everywhere, and the reason is "one class".
     """
-    setting, targets, _ = received
+    arrival, targets, _ = received
+    origin, n_x = arrival.origin, arrival.samples.n_x
     present = np.flatnonzero(~lacking)
     if len(present) == 1:
-        return [_constant(setting, targets.classes, int(present[0]), began)] * len(options)
+        return [_constant(origin, n_x, targets.classes, int(present[0]), began)] * len(options)
     if len(present) == 2:  # weights of +-w / 2 in place of a sigmoid's w: the sum of squares is half
         options = [dataclasses.replace(option, l2=0.5 * option.l2) for option in options]
-    few = Received(setting, _restricted(targets, present), weight[None, :])
+    few = Received(arrival, _restricted(targets, present), weight[None, :])
     models = build_models(Plan.of_one(few, options), began)
-    return [_of_all(setting, model, targets.classes, present) for model in models]
+    return [_of_all(origin, model, targets.classes, present) for model in models]
 
 
 def _restricted(targets: Targets, present: np.ndarray) -> Targets:
@@ -119,12 +120,12 @@ def _restricted(targets: Targets, present: np.ndarray) -> Targets:
     return Targets(Y[present] if len(present) > 2 else Y[present[1:]], classes, False, targets.hard)
 
 
-def _low(setting: Setting) -> float:
+def _low(origin: Origin) -> float:
     """Bias of a class without samples, for a probability below eps."""
-    return math.log(np.finfo(setting.dtype).eps) - 1.0
+    return math.log(np.finfo(origin.dtype).eps) - 1.0
 
 
-def _of_all(setting: Setting, model: Model, classes: np.ndarray, present: np.ndarray) -> Model:
+def _of_all(origin: Origin, model: Model, classes: np.ndarray, present: np.ndarray) -> Model:
     """Extend the model of some classes to all K classes, three or more."""
 
     def put(values: Array, absent: float) -> Array:
@@ -132,34 +133,33 @@ def _of_all(setting: Setting, model: Model, classes: np.ndarray, present: np.nda
         found = to_host(values).astype(np.float64)
         full = np.full((len(classes), found.shape[1]), absent)
         full[present] = found if found.shape[0] > 1 else found * [[-0.5], [0.5]]
-        return setting.home.put(full, setting.dtype_home)
+        return origin.home.put(full, origin.dtype_home)
 
-    xp = setting.home.xp
+    xp = origin.home.xp
     return dataclasses.replace(
         model,
         w=xp.matrix_transpose(put(xp.matrix_transpose(model.w), 0.0)),
-        b=put(model.b, _low(setting)),
-        centered_b=None if model.centered_b is None else put(model.centered_b, _low(setting)),
+        b=put(model.b, _low(origin)),
+        centered_b=None if model.centered_b is None else put(model.centered_b, _low(origin)),
         classes=classes,
         loss="cross_entropy",
         covariance="classes have no sample",
     )
 
 
-def _constant(setting: Setting, classes: np.ndarray, present: int, began: float) -> Model:
+def _constant(origin: Origin, n_x: int, classes: np.ndarray, present: int, began: float) -> Model:
     """Make the model that gives one of the classes the probability 1."""
-    K, n_x = len(classes), setting.X.shape[1 if setting.samples == "rows" else 0]
-    b = np.full((K, 1), _low(setting))
+    K = len(classes)
+    b = np.full((K, 1), _low(origin))
     b[present] = 0.0
     b = b if K > 2 else b[1:] - b[:1]
-    backend, device = setting.computed_by
-    zero = float(np.finfo(setting.dtype).eps)
+    zero = float(np.finfo(origin.dtype).eps)
     info = FitInfo(
         solver="auto",
-        backend=backend,
-        device=device,
-        dtype=setting.dtype,
-        fallback=setting.fallback,
+        backend=origin.backend,
+        device=origin.device,
+        dtype=origin.dtype,
+        fallback=origin.fallback,
         converged=False,
         reason="one class",
         iterations=0,
@@ -177,13 +177,13 @@ def _constant(setting: Setting, classes: np.ndarray, present: int, began: float)
         seconds=time.perf_counter() - began,
     )
     return Model(
-        w=setting.home.put(np.zeros((n_x, b.shape[0])), setting.dtype_home),
-        b=setting.home.put(b, setting.dtype_home),
+        w=origin.home.put(np.zeros((n_x, b.shape[0])), origin.dtype_home),
+        b=origin.home.put(b, origin.dtype_home),
         classes=classes,
-        samples=setting.samples,
+        samples=origin.samples,
         loss="cross_entropy" if K > 2 else "log_loss",
         costs=np.zeros(0),
         fit_info=info,
         covariance="classes have no sample",
-        feature_names=setting.names,
+        feature_names=origin.names,
     )

@@ -21,9 +21,7 @@ from xlogreg.fitting.solving import centered, solve
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import RARE
 from xlogreg.math.sums import target_terms
-from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.folds import Folds
-from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import penalty_path
 from xlogreg.solvers.certificate import EXPANSION_LIMIT
@@ -76,7 +74,7 @@ class Batch(NamedTuple):
             spread = spread._replace(targets=self.shares[model][:, None], opposite=None)
         if self.users is not None:
             user = Coordinates(*(part[:, [model]] for part in self.users))
-        given, columns = (_of_the_same(samples, source) for samples in (problem.given, problem.columns))
+        given, columns = (samples.like(source) for samples in (problem.given, problem.columns))
         whole = problem.full is problem.objective
         full = objective if whole else dataclasses.replace(problem.full, source=columns, **own)
         changed: dict[str, Any] = {
@@ -86,15 +84,6 @@ class Batch(NamedTuple):
             "columns": source if whole else columns,
         }
         return problem._replace(objective=objective, source=source, full=full, solver="batch", **changed)
-
-
-def _of_the_same(samples: Samples, model: Samples) -> Samples:
-    """Give samples the targets and weights of a model."""
-    if not isinstance(samples, InMemory):
-        return model.uncentered()
-    assert isinstance(model, InMemory)
-    names = ("Y", "weight", "total_weight", "n_classes")
-    return dataclasses.replace(samples, **{name: getattr(model, name) for name in names})
 
 
 def sharing_pays(problem: Problem) -> bool:
@@ -135,8 +124,7 @@ def pose_batch(
     """
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
-        assert isinstance(source, (InMemory, Folds, Distributed))
-        source = dataclasses.replace(source, total_weight=totals[:, 0])
+        source = source.weighing(totals[:, 0])
     separable = hard & (l2s == 0)
     objective = dataclasses.replace(
         problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
@@ -144,17 +145,8 @@ def bootstrap(
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
         raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
     option = Options(l2=l2, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng)
-    received = receive(
-        X,
-        Y,
-        sample_weight,
-        samples=samples,
-        targets=targets,
-        backend=backend,
-        device=device,
-        dtype=dtype,
-        fallback=fallback,
-    )
+    where = Where(backend, device, dtype, fallback)
+    received = receive(X, Y, sample_weight, samples, targets, where)
     (model,) = build_models(Plan.of_one(received, [option]), began)
     draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
     portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
@@ -175,7 +167,7 @@ def bootstrap(
 
 
 def _solve_replicates(received: Received, option: Options, count: int, rng: np.random.Generator) -> list[Solved]:
-    setting, targets, weight = received
+    arrival, targets, weight = received
     m = targets.Y.shape[1]
     drawn = (np.bincount(rng.integers(m, size=m), minlength=m)[None, :] for _ in range(count))
     weights: list[Array | None]
@@ -186,7 +178,7 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
         weights = [weight * place.put(counts, place.widest) for counts in drawn]
     numbers = list(range(count))
     option = dataclasses.replace(option, tol=None if option.tol is None else min(option.tol, LOOSEST))
-    return solve_plan(Plan(setting, [targets], weights, [0] * count, numbers, [option] * count))
+    return solve_plan(Plan(arrival, [targets], weights, [0] * count, numbers, [option] * count))
 
 
 def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray]:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.choice import Where
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
 from xlogreg.fitting.outcome import concluded, model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Setting, at_work, erased_class, gather, receive, within_memory
+from xlogreg.samples.intake import Arrival, at_work, receive, within_memory
 
 __all__ = ["fit"]
 
@@ -166,31 +167,21 @@ def fit(
         time_limit=time_limit,
     )
     path = checkpoint_path(checkpoint)
-    setting, encoded, weight = receive(
-        X,
-        Y,
-        sample_weight,
-        samples=samples,
-        targets=targets,
-        backend=backend,
-        device=device,
-        dtype=dtype,
-        fallback=fallback,
-        apart=True,
-    )
+    where = Where(backend, device, dtype, fallback)
+    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, apart=True)
 
-    def fitted(setting: Setting) -> Model:
-        source = gather(setting, encoded, weight)
-        erased = erased_class(source, encoded)
-        if erased is not None:
-            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[erased]!r}")
-        with at_work(setting, [encoded]):
+    def fitted(arrival: Arrival) -> Model:
+        origin, source = arrival.origin, arrival.samples.holding(encoded, weight)
+        lost = source.lost_class(encoded)
+        if lost is not None:
+            raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[lost]!r}")
+        with at_work(source, [encoded]):
             problem = pose(source, encoded, initial, options)
-            with keeping(path, setting, encoded, problem, began) as kept:
-                problem, result, verdict = concluded(setting, problem, options, began, kept)
-                model = model_of(setting, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+            with keeping(path, origin, encoded, problem, began) as kept:
+                problem, result, verdict = concluded(origin, problem, options, began, kept)
+                model = model_of(origin, encoded, problem, result.costs, verdict, time.perf_counter() - began)
                 if kept is not None:
                     kept.write(model)
         return model
 
-    return within_memory(setting, fitted)
+    return within_memory(arrival, fitted)

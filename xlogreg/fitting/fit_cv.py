@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import to_host
-from xlogreg.arrays.stored import Stored
 from xlogreg.exceptions import one_of, shown
 from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
@@ -18,9 +18,8 @@ from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.options import options_of_models
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import with_labels
-from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import bring
-from xlogreg.samples.intake import Received, Setting, receive
+from xlogreg.samples.intake import Received, receive
 
 __all__ = ["Selection", "fit_cv"]
 
@@ -172,17 +171,8 @@ def fit_cv(
     began = time.perf_counter()
     one_of("rule", rule, RULES)
     options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
-    received = receive(
-        X,
-        Y,
-        sample_weight,
-        samples=samples,
-        targets=targets,
-        backend=backend,
-        device=device,
-        dtype=dtype,
-        fallback=fallback,
-    )
+    where = Where(backend, device, dtype, fallback)
+    received = receive(X, Y, sample_weight, samples, targets, where)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)
@@ -216,7 +206,7 @@ def _scored(
     models: list[Model], received: Received, numbers: np.ndarray, fold_of: np.ndarray, scorer: Any
 ) -> np.ndarray:
     """Score the models (g,) with a scorer of scikit-learn, on the host."""
-    setting, targets, weight = received
+    arrival, targets, weight = received
     if targets.Y.shape[0] == 1:
         y = targets.classes[to_host(targets.Y)[0].astype(np.int64)]
     else:
@@ -226,20 +216,8 @@ def _scored(
         test = numbers == fold
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
         exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-        scores[number] = scorer(exported, _rows(setting, test), y[test], **weighted)
+        scores[number] = scorer(exported, arrival.samples.host_rows(np.flatnonzero(test)), y[test], **weighted)
     return scores
-
-
-def _rows(setting: Setting, chosen: np.ndarray) -> np.ndarray:
-    """Return the samples that ``chosen`` (m,) marks, on the host, as rows."""
-    rows = setting.samples == "rows"
-    if isinstance(setting.X, Shards):
-        return setting.X.rows(np.flatnonzero(chosen))
-    if isinstance(setting.X, Stored):
-        X = setting.X.take(np.flatnonzero(chosen))
-        return X if rows else X.T
-    X = to_host(setting.X)
-    return (X if rows else X.T)[chosen]
 
 
 def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

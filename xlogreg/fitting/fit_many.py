@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.choice import Where
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.outcome import Verdict, concluded, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
@@ -15,9 +16,8 @@ from xlogreg.inputs import labels
 from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
-from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import bring, share_out
-from xlogreg.samples.intake import Setting, at_work, open_samples, settle, settle_parts, within_memory
+from xlogreg.samples.intake import Arrival, at_work, open_features, settle, settle_parts, within_memory
 from xlogreg.solvers.parameters import Parameters
 
 __all__ = ["build_models", "fit_many"]
@@ -89,13 +89,14 @@ def fit_many(
     (array([[1.159]]), array([[0.344]]))
     """
     began = time.perf_counter()
-    where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
-    if is_collection(X):
-        X = share_out(X, None, samples=samples, targets="none", **where)
+    where, names = Where(backend, device, dtype, fallback), None
+    shared = is_collection(X)
+    if shared:
+        X = share_out(X, None, samples=samples, targets="none", where=where)
         Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
-        X, Ys, sample_weights, names = open_samples(X, Ys, sample_weights, samples)
+        X, Ys, sample_weights, names = open_features(X, Ys, sample_weights, samples)
         Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
     one_of("targets", targets, TARGETS)
     encoded = [
@@ -111,21 +112,21 @@ def fit_many(
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    setting = settle_parts(X) if isinstance(X, Shards) else settle(X, names, samples, **where)
+    arrival = settle_parts(X) if shared else settle(X, names, where)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(
-        Plan(setting, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
+        Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
     )
 
 
 def build_models(plan: Plan, began: float) -> list[Model]:
     """Fit the models of a plan, and judge them."""
 
-    def built(setting: Setting) -> list[Model]:
-        with at_work(setting, plan.targets, len(plan.options)):
-            return _built(plan._replace(setting=setting), began)
+    def built(arrival: Arrival) -> list[Model]:
+        with at_work(arrival.samples, plan.targets, len(plan.options)):
+            return _built(plan._replace(arrival=arrival), began)
 
-    return within_memory(plan.setting, built)
+    return within_memory(plan.arrival, built)
 
 
 def _built(plan: Plan, began: float) -> list[Model]:
@@ -138,9 +139,9 @@ def _built(plan: Plan, began: float) -> list[Model]:
             warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
             costs, verdict = np.zeros(0), _unknown(problem)
         else:
-            problem, result, verdict = concluded(plan.setting, problem, plan.options[number], result=result)
+            problem, result, verdict = concluded(plan.arrival.origin, problem, plan.options[number], result=result)
             costs = result.costs
-        models.append(model_of(plan.setting, target, problem, costs, verdict, time.perf_counter() - began))
+        models.append(model_of(plan.arrival.origin, target, problem, costs, verdict, time.perf_counter() - began))
     return in_full(models)
 
 

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, place_of
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.plans import Plan
@@ -137,17 +138,7 @@ def fit_path(
     """
     began = time.perf_counter()
     options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
-    received = receive(
-        X,
-        Y,
-        sample_weight,
-        samples=samples,
-        targets=targets,
-        backend=backend,
-        device=device,
-        dtype=dtype,
-        fallback=fallback,
-        apart=True,
-    )
+    where = Where(backend, device, dtype, fallback)
+    received = receive(X, Y, sample_weight, samples, targets, where, apart=True)
     models = build_models(Plan.of_one(received, options), began)
     return Path(tuple(models), np.asarray([option.l2 for option in options]))

@@ -1,13 +1,11 @@
 """Models of folds, fitted together and scored on the samples that they left out."""
 
-import math
 import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
-from xlogreg.arrays.stored import Stored
 from xlogreg.exceptions import shown
 from xlogreg.fitting.absent import fit_parts
 from xlogreg.fitting.plans import Plan
@@ -17,14 +15,10 @@ from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.scores import clipped_terms, score_terms
 from xlogreg.model.model import Model
-from xlogreg.samples.cluster.distributed import Shards
-from xlogreg.samples.folds import split_folds
-from xlogreg.samples.intake import Received, gather, reorder, reordered
+from xlogreg.samples.intake import Received, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
 
 __all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "split"]
-
-GATHERED_BYTES = 2**31  # largest X, in float64, that is copied into the order of its folds
 
 
 class LeftOut(NamedTuple):
@@ -39,14 +33,16 @@ class LeftOut(NamedTuple):
 
     def scores(self, weight: Array | None) -> dict[str, np.ndarray]:
         """Log loss and accuracy of each model (g,) on the fold that it left out, by weight (1, m): one pass."""
-        source = gather(*self.received._replace(weight=None if weight is None else reordered(weight, self.order)))
+        weight = None if weight is None else reordered(weight, self.order)
+        source = self.received._replace(weight=weight).samples
         center = next((model.center for model in self.models if model.center is not None), None)
+        center = center if source.shifts else None
         source = source if center is None else source.centered(center)
         theta = np.stack([_theta(model, center) for model in self.models], axis=1)
         sums = np.empty((3, len(self.models)))
         for models, terms in ((~self.lacking, score_terms), (self.lacking, clipped_terms)):
             if np.any(models):
-                held = split_folds(source, self.numbers, self.fold_of[models], held_out=True)
+                held = source.leaving_out(self.numbers, self.fold_of[models], held_out=True)
                 sums[:, models] = held.sum(terms, theta[:, models], LOSSES[self.models[0].loss])
         losses, right, mass = sums
         with np.errstate(invalid="ignore"):
@@ -67,11 +63,11 @@ def fit_left_out(
     ``lacking`` (F, K) says which classes have all their samples in one fold: see `xlogreg.fitting.absent`. Unless X is
     too large, the samples are copied into the order of the folds: samples that a model leaves out then cost nothing.
     """
-    arranged, order = received, np.arange(len(numbers))
-    X = received.setting.X
-    if not isinstance(X, (Stored, Shards)) and math.prod(X.shape) * 8 <= GATHERED_BYTES:
-        order = np.argsort(numbers, kind="stable")
-        arranged, numbers = reorder(received, order), numbers[order]
+    order = np.argsort(numbers, kind="stable")
+    arranged = received.ordered(order)
+    if arranged is None:
+        arranged, order = received, np.arange(len(numbers))
+    numbers = numbers[order]
     try:
         once = 1.0 if arranged.weight is None else to_host(arranged.weight)[0].astype(np.float64)
         models = fit_parts(
@@ -84,14 +80,14 @@ def fit_left_out(
             began,
         )
     except ValueError:
-        refuse_nonfinite(gather(*received))  # its message counts the samples in the user's order
+        refuse_nonfinite(received.samples)  # its message counts the samples in the user's order
         raise
     return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
 
 
 def _theta(model: Model, center: Array | None) -> np.ndarray:
     """Return the parameters (n_x + 1, k) of a model for X - center, in float64."""
-    own = (model.w, model.b) if model.center is None else (model.w, model.centered_b)
+    own = (model.w, model.b) if model.center is None or center is None else (model.w, model.centered_b)
     w, b = (to_host(part).astype(np.float64) for part in own)
     if center is not None:
         b = b + w.T @ (to_host(center) - (0.0 if model.center is None else to_host(model.center)))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import ROUNDING, Array, dtype_name
+from xlogreg.arrays.place import ROUNDING, Array
 from xlogreg.exceptions import (
     ConvergenceWarning,
     DivergenceWarning,
@@ -24,8 +24,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import listed
 from xlogreg.model.model import Model
 from xlogreg.model.reports import FitInfo
-from xlogreg.samples.cluster.distributed import Shards
-from xlogreg.samples.intake import Setting
+from xlogreg.samples.intake import Origin
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers.coordinates import Coordinates, as_host
 from xlogreg.solvers.objective import Evaluation
@@ -236,7 +235,7 @@ def _wider(problem: Problem, stored: str) -> str:
 
 
 def concluded(
-    setting: Setting,
+    origin: Origin,
     problem: Problem,
     options: Options,
     began: float = 0.0,
@@ -245,7 +244,7 @@ def concluded(
 ) -> tuple[Problem, Result, Verdict]:
     """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first."""
     result = solve(problem, options, began, checkpoint) if result is None else result
-    verdict = judge(problem, result, options, setting.dtype_home, setting.names, final=False)
+    verdict = judge(problem, result, options, origin.dtype_home, origin.names, final=False)
     for final in (False, False, True):
         if verdict.again is None:
             break
@@ -256,7 +255,7 @@ def concluded(
             result = dataclasses.replace(result, passes=before[1].passes + result.passes)
         else:
             result = before[1].followed_by(result)
-        verdict = judge(problem, result, options, setting.dtype_home, setting.names, final=final)
+        verdict = judge(problem, result, options, origin.dtype_home, origin.names, final=final)
         cost = verdict.outcome["cost"]
         if not cost <= known.outcome["cost"] * (1.0 + HIGHER) and problem.solver != "gd":  # the first were better
             (problem, result), verdict = before, known
@@ -267,48 +266,46 @@ def concluded(
 
 
 def model_of(
-    setting: Setting, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
+    origin: Origin, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
 ) -> Model:
     """Make a model whose parameters live where X came from."""
-    _warn_of_rounding(setting, problem)
-    backend, device = setting.computed_by
+    _warn_of_rounding(origin, problem)
     info = FitInfo(
         solver=problem.solver,
-        backend=backend,
-        device=device,
-        dtype=setting.dtype,
-        fallback=setting.fallback,
+        backend=origin.backend,
+        device=origin.device,
+        dtype=origin.dtype,
+        fallback=origin.fallback,
         seconds=seconds,
         **verdict.outcome,
     )
     return Model(
         classes=encoded.classes,
-        samples=setting.samples,
+        samples=origin.samples,
         loss=problem.objective.loss.name,
         costs=costs,
         fit_info=info,
         covariance=verdict.covariance,
-        feature_names=setting.names,
-        **parameters_at(setting, verdict.parameters),
+        feature_names=origin.names,
+        **parameters_at(origin, verdict.parameters),
     )
 
 
-def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
+def _warn_of_rounding(origin: Origin, problem: Problem) -> None:
     """Warn of features that floats hold too coarsely: large integers that became floats before they were centred."""
-    X, spread = setting.X, problem.spread
-    coarser = max((setting.dtype_home, setting.dtype), key=ROUNDING.__getitem__)
+    spread = problem.spread
+    coarser = max((origin.dtype_home, origin.dtype), key=ROUNDING.__getitem__)
     if spread is None:
         return
     step = np.abs(spread.mean[:, 0]) * ROUNDING[coarser]
     if step.max() < 1.0:
         return
-    given = X.dtype_given if isinstance(X, Shards) else dtype_name(X)
-    if "int" in given and np.any(problem.coordinates.center != 0.0):
+    if "int" in origin.dtype_given and np.any(problem.coordinates.center != 0.0):
         return
     deviation = np.sqrt(spread.variance[:, 0])
     lost = np.flatnonzero((step >= 1.0) & (step > COARSE * deviation) & (deviation > 0.0)).tolist()
     if lost:
-        names = [repr(setting.names[j]) if setting.names else str(j) for j in lost]
+        names = [repr(origin.names[j]) if origin.names else str(j) for j in lost]
         warn(
             f"{coarser} rounds large values of X by up to {float(np.max(step[lost] / deviation[lost])):.1g} standard "
             f"deviations in the features {listed(names)}: subtract a number from these before they become floats, or "
@@ -317,7 +314,7 @@ def _warn_of_rounding(setting: Setting, problem: Problem) -> None:
         )
 
 
-def parameters_at(setting: Setting, parameters: Parameters) -> dict[str, Array]:
+def parameters_at(origin: Origin, parameters: Parameters) -> dict[str, Array]:
     """Put the parameters of a model where X came from."""
     there = {name: value for name, value in parameters._asdict().items() if value is not None}
-    return {name: setting.home.put(value, setting.dtype_home) for name, value in there.items()}
+    return {name: origin.home.put(value, origin.dtype_home) for name, value in there.items()}

@@ -15,12 +15,9 @@ from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
-from xlogreg.samples.cluster.distributed import Distributed
-from xlogreg.samples.cluster.worker import attach
-from xlogreg.samples.folds import Folds, split_folds, without_fold
-from xlogreg.samples.intake import Received, Setting, erased_class, gather
-from xlogreg.samples.memory import InMemory
-from xlogreg.samples.source import Samples, host_center
+from xlogreg.samples.folds import Folds
+from xlogreg.samples.intake import Arrival, Origin, Received
+from xlogreg.samples.source import Columns, Samples, host_center
 from xlogreg.solvers.coordinates import measure_spread, user_coordinates
 from xlogreg.solvers.parameters import as_stored
 from xlogreg.solvers.result import Result
@@ -36,7 +33,7 @@ HIDDEN = 1e-5  # variance of features that a span may lose, as a share of the pe
 class Plan(NamedTuple):
     """The data and options of g models of one X."""
 
-    setting: Setting
+    arrival: Arrival
     targets: list[labels.Targets]  # distinct ones
     weights: list[Array | None]  # distinct ones, as from `labels.as_weight`
     target_of: list[int]  # (g,) which of the targets each model has
@@ -55,9 +52,9 @@ class Plan(NamedTuple):
         fold_of: list[int] | None = None,
     ) -> "Plan":
         """Make the plan of models that have the same targets and weights."""
-        setting, targets, weight = received
+        arrival, targets, weight = received
         same = [0] * len(options)
-        return cls(setting, [targets], [weight], same, same, options, None, folds, fold_of)
+        return cls(arrival, [targets], [weight], same, same, options, None, folds, fold_of)
 
     def initial(self, model: int) -> Any:
         return None if self.initials is None else self.initials[model]
@@ -110,12 +107,12 @@ def solve_plan(plan: Plan) -> list[Solved]:
 
 def _alone(plan: Plan, model: int) -> Solved:
     target, options = plan.target(model), plan.options[model]
-    source = gather(plan.setting, target, plan.weights[plan.weight_of[model]])
+    source = plan.arrival.samples.holding(target, plan.weights[plan.weight_of[model]])
     if plan.folds is not None and plan.fold_of is not None:
-        source = without_fold(source, plan.folds, plan.fold_of[model])
-    erased = erased_class(source, target)
-    if erased is not None:
-        return Solved(pose(gather(plan.setting, target, None), target, None, options), None, erased)
+        source = source.without_fold(plan.folds, plan.fold_of[model])
+    lost = source.lost_class(target)
+    if lost is not None:
+        return Solved(pose(plan.arrival.samples.holding(target, None), target, None, options), None, lost)
     problem = pose(source, target, plan.initial(model), options)
     return Solved(problem, solve(problem, options))
 
@@ -127,11 +124,11 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     given = next((plan.initial(model) for model in models if plan.initial(model) is not None), None)
     distinct = {plan.weight_of[model] for model in models}
     own = plan.folds is not None or len(distinct) > 1  # whether the models have samples of their own
-    source = gather(plan.setting, target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
+    source = plan.arrival.samples.holding(target, plan.weights[distinct.pop()] if len(distinct) == 1 else None)
     scaled = own and options.standardize is True
     if scaled and (not options.bias or reduction_pays(source, options.steps)):
         return  # without a bias each centre would move the scores; a span has one scale for all
-    if erased_class(source, target) is not None:
+    if source.lost_class(target) is not None:
         return
     problem = pose(source, target, given, options)
     if not sharing_pays(problem) or (own and problem.source.m < ENOUGH * problem.start.size):
@@ -160,46 +157,37 @@ def _columns(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples |
     Models with the same number differ only in their penalty.
     """
     if plan.folds is not None and plan.fold_of is not None:
-        assert isinstance(problem.source, (InMemory, Distributed))
         fold_of = np.asarray([plan.fold_of[model] for model in models])
-        return split_folds(problem.source, plan.folds, fold_of), fold_of, True
-    columns: dict[str, Array] = {}
-    own: dict[str, Any] = {}
-    used, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
-    same = len(used) == 1
-    if not same:
-        columns["Y"], own["target_of"] = _put_targets(plan, used.tolist()), target_of
-    used, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
-    if len(used) > 1:
-        columns["weight"], own["weight_of"] = _put_weights(plan, used.tolist()), weight_of
+        return problem.source.leaving_out(plan.folds, fold_of), fold_of, True
+    targets, target_of = np.unique([plan.target_of[model] for model in models], return_inverse=True)
+    weights, weight_of = np.unique([plan.weight_of[model] for model in models], return_inverse=True)
     tracks = np.unique(np.stack([target_of, weight_of]), axis=1, return_inverse=True)[1]
-    return _with_columns(problem.source, columns, own), tracks, same
-
-
-def _with_columns(source: Samples, columns: dict[str, Array], own: dict[str, Any]) -> Samples:
-    """Give the samples targets (t, k, m) and weights (t, 1, m); ``own`` says which of them each model has."""
-    if not columns:
-        return source
-    if isinstance(source, Distributed):
-        return source.with_columns(attach, columns, **own)
-    assert isinstance(source, InMemory)
-    return dataclasses.replace(source, **columns, **own)
+    several, weighted = len(targets) > 1, len(weights) > 1
+    if not (several or weighted):
+        return problem.source, tracks, True
+    columns = Columns(
+        _put_targets(plan, targets.tolist()) if several else None,
+        _put_weights(plan, weights.tolist()) if weighted else None,
+    )
+    numbers = target_of if several else None, weight_of if weighted else None
+    return problem.source.sharing(columns, *numbers), tracks, not several
 
 
 def _put_targets(plan: Plan, numbers: list[int]) -> Array:
     """Stack the targets with these numbers into an array (t, k, m)."""
-    targets, place = [plan.targets[number] for number in numbers], plan.setting.place
+    targets, place = [plan.targets[number] for number in numbers], plan.arrival.samples.place
     small = len(targets[0].classes) == 2 and all(target.hard for target in targets)
-    dtype = "int32" if targets[0].numbers else "int8" if small else plan.setting.dtype
+    dtype = "int32" if targets[0].numbers else "int8" if small else plan.arrival.origin.dtype
     with place.computing():
         return place.xp.stack([place.put(target.Y, dtype) for target in targets])
 
 
 def _put_weights(plan: Plan, numbers: list[int]) -> Array:
     """Stack the weights with these numbers into an array (t, 1, m)."""
-    weights, place, m = [plan.weights[number] for number in numbers], plan.setting.place, plan.targets[0].Y.shape[1]
+    weights, (origin, samples, _) = [plan.weights[number] for number in numbers], plan.arrival
+    place, m = samples.place, samples.m
     small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
-    dtype = "uint8" if small else plan.setting.dtype  # small counts stay as they are, and are converted block by block
+    dtype = "uint8" if small else origin.dtype  # small counts stay as they are, and are converted block by block
     with place.computing():
         even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
         put = [even if weight is None else place.put(weight, dtype) for weight in weights]
@@ -213,8 +201,8 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
 
     The reduction takes two passes, the way back takes one.
     """
-    setting, options = plan.setting, plan.options[0]
-    source = gather(setting, plan.targets[0], None)
+    origin, options = plan.arrival.origin, plan.options[0]
+    source = plan.arrival.samples.holding(plan.targets[0], None)
     if not _shared(plan) or not reduction_pays(source, sum(option.steps for option in plan.options)):
         return plan, lambda models: models
     spread = measure_spread(source)
@@ -231,12 +219,12 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     hidden = source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0) / (4.0 * source.total_weight)
     if not len(spectrum) or hidden > HIDDEN * min(option.l2 for option in plan.options):
         return plan, lambda models: models
-    inner = setting._replace(
-        X=reduced.X, samples="columns", names=None, home=setting.place, dtype_home=reduced.dtype, dtype=reduced.dtype
-    )
+    dtype = reduced.dtype
+    inside = origin._replace(samples="columns", names=None, home=source.place, dtype_home=dtype, dtype=dtype)
+    inner = Arrival(inside, dataclasses.replace(reduced, columns=Columns()))
     plain = [dataclasses.replace(option, standardize=False) for option in plan.options]
     span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)
-    return plan._replace(setting=inner, options=plain), functools.partial(_in_full, setting, span)
+    return plan._replace(arrival=inner, options=plain), functools.partial(_in_full, origin, span)
 
 
 def _shared(plan: Plan) -> bool:
@@ -250,7 +238,7 @@ def _shared(plan: Plan) -> bool:
     return same and cold and all(option.l2 > 0 for option in plan.options)
 
 
-def _in_full(setting: Setting, span: Span, models: list[Model]) -> list[Model]:
+def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:
     """Turn models of the span into models of X, in one pass for all of them."""
     thetas = [np.concatenate([to_host(part) for part in (model.w, model.b.T)]) for model in models]
     theta = np.concatenate(thetas, axis=1)
@@ -259,6 +247,6 @@ def _in_full(setting: Setting, span: Span, models: list[Model]) -> list[Model]:
     for model in models:
         own = slice(start, start + model.w.shape[1])
         start = own.stop
-        parameters = parameters_at(setting, as_stored(w[:, own], v[own], span.center, setting.dtype_home))
-        found.append(dataclasses.replace(model, samples=setting.samples, feature_names=setting.names, **parameters))
+        parameters = parameters_at(origin, as_stored(w[:, own], v[own], span.center, origin.dtype_home))
+        found.append(dataclasses.replace(model, samples=origin.samples, feature_names=origin.names, **parameters))
     return found

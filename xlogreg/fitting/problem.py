@@ -196,7 +196,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     given = None if initial is None else _parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
     if given is None and reduction_pays(problem.source, options.steps):
-        problem = _of_their_span(problem, options)
+        problem = _of_their_span(problem, problem.source, options)
     in_full = problem.coordinates is problem.inner
     solver = choose_solver(problem.source, k, options.solver, problem.spread if in_full else None)
     if problem.spread is not None and options.bias and solver != "gd":
@@ -257,12 +257,11 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     )
 
 
-def _of_their_span(problem: Problem, options: Options) -> Problem:
-    """Pose the problem in the span of the samples of wide data, unless one feature dwarfs the others there."""
-    source, inner = problem.source, problem.inner
+def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Problem:
+    """Pose the problem in the span of its samples, wide data, unless one feature dwarfs the others there."""
+    inner = problem.inner
     if not is_even((problem.spread or measure_spread(problem.given)).variance, problem.user):
         return problem
-    assert isinstance(source, InMemory)
     descends = options.solver == "gd"
     unit = problem.user._replace(center=inner.center)
     reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias)

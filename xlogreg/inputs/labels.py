@@ -43,7 +43,7 @@ def as_targets(Y: Any, m: int, samples: str) -> Array:
     return _shaped(as_array(Y, "Y", text=True), m, samples)
 
 
-def encode_targets(Y: Any, shape: tuple[int, int], samples: str, kind: str, complete: bool = True) -> Targets:
+def encode_targets(Y: Any, shape: tuple[int, ...], samples: str, kind: str, complete: bool = True) -> Targets:
     """Encode labels or probabilities, for an X of that shape, as `Targets` on the place of Y.
 
     If ``complete``, Y holds all samples, so that each class must have some.
@@ -103,7 +103,7 @@ def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     return numbers
 
 
-def encode_truth(Y: Any, shape: tuple[int, int], samples: str, classes: np.ndarray, kind: str) -> Targets:
+def encode_truth(Y: Any, shape: tuple[int, ...], samples: str, classes: np.ndarray, kind: str) -> Targets:
     """Encode labels or probabilities, as ``kind`` says, to judge a model of these classes on an X of that shape."""
     if kind == "labels":
         numbers = encode_known(Y, shape[0 if samples == "rows" else 1], samples, classes)

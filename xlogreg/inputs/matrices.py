@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.kinds import kind_of
 from xlogreg.arrays.libraries.table import LIBRARIES
+from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
-from xlogreg.arrays.stored import Stored, opened
 from xlogreg.arrays.traits import is_sparse, is_traced
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.options import SAMPLES
@@ -24,7 +25,9 @@ REFUSED: dict[Callable[[Any], bool], str] = {
         "a masked array, whose masked values would be used as they are; fill or drop them"
     ),
     lambda value: isinstance(value, np.matrix): "an np.matrix, which stays two-dimensional; use np.asarray({name})",
-    is_sparse: "a sparse {type}, which is not supported yet; use a dense array, such as {name}.toarray()",
+    lambda value: (
+        kind_of(value, True) is None and is_sparse(value)
+    ): "a sparse {type}, which is not supported yet; use a dense array, such as {name}.toarray()",
     is_traced: (
         "traced by a transformation such as jit: fitting and checking look at values, so call them outside of it; "
         "forward, cost, gradients and update run inside"
@@ -32,31 +35,32 @@ REFUSED: dict[Callable[[Any], bool], str] = {
 }
 
 
-def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Array:
-    """Return X as an array of numbers (n_x, m), or (m, n_x) for samples="rows"; X itself if it is one already."""
+def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Matrix:
+    """Return X (n_x, m), or (m, n_x) for samples="rows", as a matrix of numbers."""
     one_of("samples", samples, SAMPLES)
     expected = "(n_x, m), one sample a column" if samples == "columns" else "(m, n_x), one sample a row"
-    axis = 0 if samples == "rows" else 1
-    _refuse(X, "X")
-    X = opened(X, axis)
-    if not isinstance(X, Stored):
-        X = as_array(X, "X")
-    elif X.axis != axis:
-        raise ValueError(f"X holds samples as {'rows' if X.axis == 0 else 'columns'}{other_way(samples)}")
-    if X.ndim != 2:
-        raise ValueError(f"X must have the shape {expected}; got {tuple(X.shape)}")
-    if 0 in X.shape:
-        raise ValueError(f"X is empty: its shape is {tuple(X.shape)}, expected {expected}")
-    features, other = X.shape if samples == "columns" else X.shape[::-1]
+    rows = samples == "rows"
+    matrix = kind_of(X, rows)
+    if matrix is None:
+        _refuse(X, "X")
+        matrix = Dense(as_array(X, "X"), rows)
+    elif matrix.rows != rows:
+        raise ValueError(f"X holds samples as {'rows' if matrix.rows else 'columns'}{other_way(samples)}")
+    shape = matrix.shape
+    if len(shape) != 2:
+        raise ValueError(f"X must have the shape {expected}; got {shape}")
+    if 0 in shape:
+        raise ValueError(f"X is empty: its shape is {shape}, expected {expected}")
+    features, other = matrix.n_x, matrix.m
     if n_x is not None and features != n_x:
         raise ValueError(
-            f"X has {features} features (shape {tuple(X.shape)}, samples={samples!r}), the model has {n_x}"
+            f"X has {features} features (shape {shape}, samples={samples!r}), the model has {n_x}"
             + (other_way(samples) if other == n_x else "")
         )
-    return X
+    return matrix
 
 
-def computing_dtype(X: Array) -> str:
+def computing_dtype(X: Array | Matrix) -> str:
     """Return "float32" for float32 and for types of 8 and 16 bits, which are for storage only; else "float64"."""
     name = dtype_name(X)
     return "float32" if name.startswith(("float32", "float8")) or name.endswith(("int8", "16")) else "float64"

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.choice import usable_place
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_host
+from xlogreg.inputs.door import take_features
 from xlogreg.inputs.labels import as_weight, encode_truth, total_of
-from xlogreg.inputs.matrices import as_matrix, computing_dtype
-from xlogreg.inputs.tables import is_collection, open_table
+from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.tables import is_collection
 from xlogreg.math.losses import LOSSES, both_classes
 from xlogreg.math.scores import class_numbers
 from xlogreg.model import to_sklearn
@@ -20,7 +22,9 @@ from xlogreg.model.file import read_model, write_model
 from xlogreg.model.on_cluster import also_on_dask, samples_on_dask
 from xlogreg.model.overflow import report_sums, score_samples
 from xlogreg.model.reports import FitInfo, Report, StandardErrors, abridged
-from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import map_samples
+from xlogreg.samples.source import Columns
 
 __all__ = ["Model", "load"]
 
@@ -273,8 +277,8 @@ class Model:
         return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
-        X = as_matrix(open_table(X, self.samples, self.feature_names)[0], self.samples, self.w.shape[0])
-        source = InMemory(X, None, None, place_of(X), computing_dtype(X), 0.0, self.samples == "rows")
+        matrix, _ = take_features(X, self.samples, self.feature_names, self.w.shape[0])
+        source = InMemory(matrix, Columns(), matrix.home, computing_dtype(matrix), 0.0)
         return source if self.center is None else source.centered(self.center)
 
     def _samples_with_labels(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
@@ -282,10 +286,10 @@ class Model:
         weight, place = as_weight(sample_weight, source.m), source.place
         with place.computing():
             weight = None if weight is None else place.put(weight, source.dtype)
-        changed: dict[str, Any] = {"weight": weight, "total_weight": total_of(weight, source.m)}
         truth = encode_truth(Y, source.X.shape, self.samples, self.classes, kind)
-        changed["Y"] = place.put(truth.Y, None if kind == "labels" else source.dtype)
-        return dataclasses.replace(source, n_classes=len(self.classes) if truth.numbers else None, **changed)
+        columns = Columns(place.put(truth.Y, None if kind == "labels" else source.dtype), weight)
+        total, n_classes = total_of(weight, source.m), len(self.classes) if truth.numbers else None
+        return dataclasses.replace(source, columns=columns, total_weight=total, n_classes=n_classes)
 
     def _scores(self, X: Any, relative: bool = False) -> Array:
         source = self._source(X)
@@ -296,7 +300,8 @@ class Model:
         """Apply the function to the scores Z (k, samples), block by block."""
         Z = self._scores(X, relative=True)
         place = place_of(Z)
-        A = map_samples(InMemory(Z, None, None, place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES), function)
+        scores = InMemory(Dense(Z), Columns(), place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES)
+        A = map_samples(scores, function)
         return A.T if self.samples == "rows" else A
 
 

@@ -9,8 +9,9 @@ from xlogreg.math.losses import Loss
 from xlogreg.math.scores import report_terms, reported
 from xlogreg.math.sums import Block, split
 from xlogreg.samples.cluster.distributed import Distributed
-from xlogreg.samples.memory import InMemory, map_samples
+from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.products import map_samples
 from xlogreg.samples.source import host_center
 
 __all__ = ["report_sums", "score_samples"]

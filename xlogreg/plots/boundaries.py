@@ -6,9 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.arrays.place import to_host
+from xlogreg.inputs.door import take_features
 from xlogreg.inputs.labels import encode_known
-from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.tables import open_table
 from xlogreg.plots.display import RED_AND_BLUE, Display, class_colours, label_of, plain
 
 __all__ = ["DecisionBoundaryDisplay"]
@@ -81,7 +80,7 @@ class DecisionBoundaryDisplay(Display):
             raise ValueError(f"a plane has two features, but the model has {model.w.shape[0]}: fit one to two of them")
         model.decision_function(X)  # raises an error that says what is wrong with X
         rows = model.samples == "rows"
-        values = to_host(as_matrix(open_table(X, model.samples, model.feature_names)[0], model.samples, 2))
+        values = take_features(X, model.samples, model.feature_names, 2)[0].host()
         values = (values.T if rows else values).astype(np.float64)
         numbers = None
         if Y is not None:

@@ -2,37 +2,38 @@
 
 import contextlib
 import dataclasses
-import math
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from xlogreg.arrays.choice import choose_place
+from xlogreg.arrays.choice import Where, choose_place
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.place import HOST, ROUNDING, Array, Place, dtype_name, place_of, to_host
-from xlogreg.arrays.stored import Slices, Stored
+from xlogreg.arrays.matrix import Dense, Matrix
+from xlogreg.arrays.place import HOST, ROUNDING, Array, Place, dtype_name, place_of
+from xlogreg.arrays.stored import Slices
 from xlogreg.arrays.traits import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, one_of, warn
 from xlogreg.inputs import labels
-from xlogreg.inputs.matrices import as_matrix, computing_dtype
+from xlogreg.inputs.door import Taken, take, take_features
+from xlogreg.inputs.matrices import computing_dtype
 from xlogreg.inputs.options import SAMPLES, dtype_option
-from xlogreg.inputs.tables import is_collection, open_table
-from xlogreg.samples.cluster.distributed import Distributed, Shards
+from xlogreg.inputs.tables import is_collection
+from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
-from xlogreg.samples.cluster.worker import attach
 from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.source import Columns, Samples
 from xlogreg.samples.threads import hold_threads
 
 __all__ = [
-    "Setting",
+    "Arrival",
+    "Origin",
+    "Received",
     "at_work",
-    "erased_class",
-    "gather",
-    "open_samples",
+    "open_features",
     "receive",
-    "reorder",
     "reordered",
     "settle",
     "settle_parts",
@@ -46,46 +47,51 @@ ROOM = 0.8  # largest share of a device's free memory that X may take
 Answer = TypeVar("Answer")
 
 
-class Setting(NamedTuple):
-    """X of a fit, and the place that computes."""
+class Origin(NamedTuple):
+    """Where the samples of a fit came from, and where they are computed."""
 
-    X: Any  # an array on the place that computes, a `Stored` that is read, or the `Shards` of a cluster
-    samples: str
-    names: tuple[str, ...] | None
-    home: Place  # place that X came from, and that parameters go to
+    samples: str  # "columns" or "rows"
+    names: tuple[str, ...] | None  # of the features
+    home: Place  # place of X as it was handed in, and of the parameters
     dtype_home: str  # dtype of parameters there
-    place: Place
+    dtype_given: str  # dtype of X as it was handed in
     dtype: str  # computing dtype
+    backend: str
+    device: str
     fallback: str | None
-    given: np.ndarray | None = None  # X on the host, if it was copied to a device
 
-    @property
-    def computed_by(self) -> tuple[str, str]:
-        """Names of the backend and the device that compute."""
-        X, place = self.X, self.place
-        return (X.backend, X.device) if isinstance(X, Shards) else (place.name, place.device_name)
+
+class Arrival(NamedTuple):
+    """Samples that lie where they are computed, still without targets and weights."""
+
+    origin: Origin
+    samples: Samples
+    given: np.ndarray | None = None  # X on the host, if it was copied to a device
 
 
 class Received(NamedTuple):
     """Input of a fit, checked."""
 
-    setting: Setting
+    arrival: Arrival
     targets: labels.Targets
     weight: Array | None  # (1, m)
 
+    @property
+    def samples(self) -> Samples:
+        """The samples with their targets and weights."""
+        return self.arrival.samples.holding(self.targets, self.weight)
+
+    def ordered(self, order: np.ndarray) -> "Received | None":
+        """Copy the samples in another order (m,); None if that takes too much memory."""
+        samples = self.arrival.samples.ordered(order)
+        if samples is None:
+            return None
+        Y, weight = (None if part is None else reordered(part, order) for part in (self.targets.Y, self.weight))
+        return Received(self.arrival._replace(samples=samples), self.targets._replace(Y=Y), weight)
+
 
 def receive(
-    X: Any,
-    Y: Any,
-    sample_weight: Any,
-    *,
-    samples: str,
-    targets: str,
-    backend: Any,
-    device: Any,
-    dtype: Any,
-    fallback: bool,
-    apart: bool = False,
+    X: Any, Y: Any, sample_weight: Any, samples: str, targets: str, where: Where, apart: bool = False
 ) -> Received:
     """Check the user's input, and bring X to the place that computes.
 
@@ -93,40 +99,37 @@ def receive(
     X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights.
     """
     if is_collection(X):
-        where: dict[str, Any] = {"backend": backend, "device": device, "dtype": dtype, "fallback": fallback}
-        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, **where)
+        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, where=where)
         parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
     if isinstance(X, Shards):
         weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
         return Received(settle_parts(X), X.targets, weight)
-    X, Y, sample_weight, names = open_samples(X, Y, sample_weight, samples)
-    encoded = labels.encode_targets(Y, X.shape, samples, targets)
-    weight = labels.as_weight(sample_weight, encoded.Y.shape[1])
-    return Received(settle(X, names, samples, backend, device, dtype, fallback), encoded, weight)
+    taken = _taken(X, Y, sample_weight, samples, functools.partial(labels.encode_targets, kind=targets))
+    return Received(settle(taken.X, taken.names, where), taken.targets, taken.weight)
 
 
-def open_samples(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Array, Any, Any, tuple[str, ...] | None]:
-    """Open X as numbers; return it with Y, weights and feature names. A factory brings its own Y and weights."""
+def _taken(X: Any, Y: Any, sample_weight: Any, samples: str, encode: Callable[..., labels.Targets]) -> Taken:
+    X, Y, sample_weight = _made(X, Y, sample_weight, samples)
+    return take(X, Y, sample_weight, samples=samples, encode=encode)
+
+
+def _made(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Any, Any, Any]:
+    """Return the samples of a factory, which brings its own Y and weights; any other input as it is."""
     one_of("samples", samples, SAMPLES)
-    if callable(X):
-        if Y is not None or sample_weight is not None:
-            raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
-        X, Y, sample_weight = take_in(X, samples)
-        return X, Y.T if samples == "rows" and Y.shape[0] > 1 else Y, sample_weight, X.names
-    X, names = open_table(X, samples)
-    X = as_matrix(X, samples)
-    return X, Y, sample_weight, X.names if isinstance(X, Stored) else names
+    if not callable(X):
+        return X, Y, sample_weight
+    if Y is not None or sample_weight is not None:
+        raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
+    X, Y, sample_weight = take_in(X, samples)
+    return X, Y.T if samples == "rows" and Y.shape[0] > 1 else Y, sample_weight
 
 
-def reorder(received: Received, order: np.ndarray) -> Received:
-    """Copy the samples in another order (m,)."""
-    setting, targets, weight = received
-    place, axis = setting.place, 0 if setting.samples == "rows" else 1
-    with place.computing():
-        X = place.take(setting.X, place.put(order), axis)
-    Y, weight = (None if part is None else reordered(part, order) for part in (targets.Y, weight))
-    return Received(setting._replace(X=X), targets._replace(Y=Y), weight)
+def open_features(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Matrix, Any, Any, tuple[str, ...] | None]:
+    """Check X; return it with Y, weights and feature names. A factory brings its own Y and weights."""
+    X, Y, sample_weight = _made(X, Y, sample_weight, samples)
+    matrix, names = take_features(X, samples)
+    return matrix, Y, sample_weight, names
 
 
 def reordered(part: Array, order: np.ndarray) -> Array:
@@ -136,66 +139,91 @@ def reordered(part: Array, order: np.ndarray) -> Array:
         return place.xp.take(part, place.put(order), axis=1)
 
 
-def settle(
-    X: Array, names: tuple[str, ...] | None, samples: str, backend: Any, device: Any, dtype: Any, fallback: bool
-) -> Setting:
+def settle(X: Matrix, names: tuple[str, ...] | None, where: Where) -> Arrival:
     """Choose the place and the dtype to compute in, and bring X there."""
-    home = place_of(X)
-    nbytes = math.prod(X.shape) * getattr(X.dtype, "itemsize", 8)
-    place, reason = choose_place(home, nbytes, backend, device, fallback)
-    free = place.free_bytes if isinstance(X, np.ndarray) else None
-    if free is not None and nbytes > ROOM * free:
-        X, reason = _stay(X, samples, f"{place} has {free / 2**30:.3g} GiB of memory left")
-    computed = _computing_dtype(X, dtype, place)
-    dtype_home = _dtype_home(dtype_name(X), computed)
-    setting = Setting(X, samples, names, home, dtype_home, place, computed, reason)
-    if isinstance(X, Stored) or home == place:
-        return setting
-    moving = setting._replace(given=X if isinstance(X, np.ndarray) else None)
-    return within_memory(
-        moving, lambda setting: setting if isinstance(setting.X, Stored) else setting._replace(X=place.put(X))
+    home = X.home
+    place, reason = choose_place(home, X.nbytes, where)
+    on_host = X.array if isinstance(X, Dense) and isinstance(X.array, np.ndarray) else None
+    computed = _computing_dtype(X, where.dtype, place)
+    origin = Origin(
+        samples="rows" if X.rows else "columns",
+        names=names,
+        home=home,
+        dtype_home=_dtype_home(dtype_name(X), computed),
+        dtype_given=dtype_name(X),
+        dtype=computed,
+        backend=place.name,
+        device=place.device_name,
+        fallback=reason,
     )
+    arrival = Arrival(origin, InMemory(X, Columns(), place, computed, 0.0))
+    free = place.free_bytes if on_host is not None else None
+    if on_host is not None and free is not None and X.nbytes > ROOM * free:
+        return _stay(arrival._replace(given=on_host), f"{place} has {free / 2**30:.3g} GiB of memory left")
+    if home == place:
+        return arrival
+    return within_memory(arrival._replace(given=on_host), _moved)
 
 
-def settle_parts(parts: Shards) -> Setting:
-    """Setting for parts: the workers compute; theta, sums and models are on the host of the client."""
-    dtype_home = _dtype_home(parts.dtype_given, parts.dtype)
-    return Setting(parts, parts.samples, parts.names, HOST, dtype_home, HOST, parts.dtype, parts.fallback)
+def _moved(arrival: Arrival) -> Arrival:
+    """Bring X to the place that computes."""
+    samples = arrival.samples
+    assert isinstance(samples, InMemory)
+    return arrival._replace(samples=dataclasses.replace(samples, X=samples.X.put(samples.place)))
+
+
+def settle_parts(parts: Shards) -> Arrival:
+    """Arrival of parts: the workers compute; theta, sums and models are on the host of the client."""
+    origin = Origin(
+        samples=parts.samples,
+        names=parts.names,
+        home=HOST,
+        dtype_home=_dtype_home(parts.dtype_given, parts.dtype),
+        dtype_given=parts.dtype_given,
+        dtype=parts.dtype,
+        backend=parts.backend,
+        device=parts.device,
+        fallback=parts.fallback,
+    )
+    return Arrival(origin, parts.source())
 
 
 def at_work(
-    setting: Setting, targets: list[labels.Targets], models: int = 1
+    samples: Samples, targets: list[labels.Targets], models: int = 1
 ) -> contextlib.AbstractContextManager[None]:
     """Hold the worker threads of the host for all passes of a fit, if the passes take most of its time.
 
     With many features, or many classes, the algebra between the passes takes most of the time, and BLAS needs its
     threads for it. Measured: this saves up to a third of the time, for one model and for many.
     """
-    m, n_x = setting.X.shape if setting.samples == "rows" else setting.X.shape[::-1]
+    m, n_x = samples.m, samples.n_x
     scores = models * SCORES_SHARE if models > 1 else 0
     large = m * max(n_x, scores) * 8 >= LEAST_BLOCKS * SMALL_BLOCK_BYTES
     few = n_x <= (FEW_FEATURES_OF_MANY if models > 1 else FEW_FEATURES) and all(
         len(target.classes) == 2 for target in targets
     )
-    there = setting.place == HOST and not isinstance(setting.X, Shards)
+    there = samples.place == HOST and samples.is_here
     return hold_threads() if large and few and there else contextlib.nullcontext()
 
 
-def within_memory(setting: Setting, work: Callable[[Setting], Answer]) -> Answer:
+def within_memory(arrival: Arrival, work: Callable[[Arrival], Answer]) -> Answer:
     """Do the work; if the device runs out of memory, do it once more with X left on the host."""
     try:
-        return work(setting)
+        return work(arrival)
     except Exception as error:
-        if setting.given is None or not is_out_of_memory(error):
+        if arrival.given is None or not is_out_of_memory(error):
             raise
-    X, reason = _stay(setting.given, setting.samples, f"{setting.place} ran out of memory")
-    return work(setting._replace(X=X, fallback=reason, given=None))
+    return work(_stay(arrival, f"{arrival.samples.place} ran out of memory"))
 
 
-def _stay(X: np.ndarray, samples: str, why: str) -> tuple[Stored, str]:
-    """Wrap X so that it is read from the host block by block; return it with the reason."""
+def _stay(arrival: Arrival, why: str) -> Arrival:
+    """Leave X on the host, so that it is read block by block, and say why."""
+    X, (origin, samples, _) = arrival.given, arrival
+    assert X is not None
+    assert isinstance(samples, InMemory)
     size = f"X of {X.nbytes / 2**30:.3g} GiB stays on the host, and is copied block by block in each pass"
-    return Slices(X, 0 if samples == "rows" else 1), f"{why}: {size}"
+    read = Slices(X, 0 if origin.samples == "rows" else 1)
+    return Arrival(origin._replace(fallback=f"{why}: {size}"), dataclasses.replace(samples, X=read))
 
 
 def _dtype_home(dtype: str, computed: str) -> str:
@@ -203,46 +231,7 @@ def _dtype_home(dtype: str, computed: str) -> str:
     return dtype if dtype in ROUNDING else computed
 
 
-def gather(setting: Setting, encoded: labels.Targets, weight: Array | None) -> InMemory | Distributed:
-    """Put together the training samples, with a weight (1, m) from `labels.as_weight`."""
-    if isinstance(setting.X, Shards):
-        return _held(setting.X, encoded, weight)
-    # probabilities keep all their digits: rounding would change the cost
-    dtype = "int32" if encoded.numbers else setting.dtype if encoded.hard else setting.place.widest
-    Y = setting.place.put(encoded.Y, dtype)
-    with setting.place.computing():
-        weight = None if weight is None else setting.place.put(weight, setting.dtype)
-    total = labels.total_of(weight, encoded.Y.shape[1])
-    n_classes = len(encoded.classes) if encoded.numbers else None
-    return InMemory(setting.X, Y, weight, setting.place, setting.dtype, total, setting.samples == "rows", n_classes)
-
-
-def _held(parts: Shards, encoded: labels.Targets, weight: Array | None) -> Distributed:
-    """Samples of parts, after sending them the targets and weights that they do not have."""
-    own: dict[str, Any] = {} if encoded.Y is parts.targets.Y else {"Y": to_host(encoded.Y)}
-    if not own and weight is parts.weight:
-        return parts.source()
-    fields: dict[str, Any] = {"n_classes": len(encoded.classes) if encoded.numbers else None}
-    if weight is None:
-        fields["weight"] = None
-    else:
-        own["weight"] = to_host(weight)
-    held = parts.source().with_columns(attach, own, **fields)
-    return dataclasses.replace(held, total_weight=labels.total_of(weight, parts.m))
-
-
-def erased_class(source: InMemory | Distributed, encoded: labels.Targets) -> int | None:
-    """Number of a class whose samples all have the weight zero; None if every class has weight."""
-    if isinstance(source, Distributed):
-        lost = np.flatnonzero(source.mass.classes == 0)
-        return int(lost[0]) if lost.size else None
-    if source.weight is None:
-        return None
-    with source.place.computing():
-        return labels.erased_class(encoded._replace(Y=source.Y), source.weight)
-
-
-def _computing_dtype(X: Array, dtype: Any, place: Place) -> str:
+def _computing_dtype(X: Matrix, dtype: Any, place: Place) -> str:
     asked, natural = dtype_option(dtype), computing_dtype(X)
     if (asked or natural) == "float32" or place.widest == "float64":
         return asked or natural

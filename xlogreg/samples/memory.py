@@ -1,111 +1,105 @@
-"""Samples in memory, in blocks: the only file that tells rows from columns and knows block sizes and devices."""
+"""Samples in memory, in blocks: what a block holds, how large it is, and where it is computed."""
 
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from xlogreg.arrays.libraries.numpy import lies_ready
+from xlogreg.arrays.matrix import Dense, Matrix, Range
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
-from xlogreg.arrays.stored import Stored
+from xlogreg.inputs.labels import Targets, erased_class, total_of
 from xlogreg.math.moves import TEMPORARIES
 from xlogreg.math.sums import Block
-from xlogreg.samples.source import draw_subsets
-from xlogreg.samples.threads import announce, held_threads, map_blocks, read_ahead, tree_sum
+from xlogreg.samples.folds import Folds, fold_weights
+from xlogreg.samples.source import Columns, Flaws, draw_subsets
+from xlogreg.samples.threads import held_threads, map_blocks, tree_sum
 
-__all__ = [
-    "LARGE_BLOCK_BYTES",
-    "LEAST_BLOCKS",
-    "SCORES_SHARE",
-    "SMALL_BLOCK_BYTES",
-    "InMemory",
-    "combine_features",
-    "map_samples",
-    "multiply_samples",
-]
+__all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory"]
 
 # a block of this size stays in the last-level cache between its two readings, and needs few calls of the interpreter
 SMALL_BLOCK_BYTES = 8 * 2**20
 LARGE_BLOCK_BYTES = 256 * 2**20  # a block of this size keeps a GPU busy; it bounds the temporaries of a conversion
 ARRIVING_BYTES = 64 * 2**20  # size of a block that is copied to a device while others are computed
 GATHERED_BYTES = 16 * 2**20  # largest subset that is copied out of X once, not in every pass over it
-READ_BYTES = 256 * 2**20  # the same for a stored X, unless the host reads array files, which the system caches
+READ_BYTES = 256 * 2**20  # the same for an X that is read, unless the host reads array files, which the system caches
+ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another order
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
 LEAST_BLOCKS = 4  # fewer blocks are not worth the threads
 
 Answer = TypeVar("Answer")
-Range = tuple[int, int]  # start and stop of a block
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Samples in one array, on the place that computes.
+    """Samples of one process, on the place that computes.
 
     Attributes
     ----------
-    X : array (n_x, m), or (m, n_x) when ``rows``
-        Any real dtype, any layout; converted block by block, never written into. Or `Stored`: each block is read and
-        brought to the place when it is computed.
-    Y : array (k, m) of probabilities, or (1, m) of class numbers when ``n_classes`` is not None
-        If models that share X have targets of their own, (t, k, m) or (t, 1, m). None only if nothing but X is used.
-    weight : array (1, m), or (t, 1, m), or None
+    X : Matrix
+    columns : Columns
+        Targets, weights and whatever else belongs to the samples.
     place, dtype : Place, str
         The place and the dtype that the blocks are computed in.
     total_weight : float, or ndarray (g,) of the models
         Sum of the weights; m without weights.
-    rows : bool
-        Whether the samples are the rows of X.
     n_classes : int or None
-        Number of classes that the class numbers in Y stand for; they become one-hot columns by block.
+        Number of classes that the class numbers in Y stand for; they become one-hot columns by block. None if Y holds
+        probabilities.
     center : array (n_x, 1), or None
         Subtracted from every block of X before anything is computed with it.
     target_of, weight_of : ndarray (g,), or None
         Numbers of the targets and of the weights that belong to each of g models, if there are several.
     index : array (m,), or None
-        Numbers of the samples in X; they are fetched block by block. Y and weight hold these samples only.
+        Numbers of the samples in X; they are fetched block by block. The columns hold these samples only.
     """
 
-    X: Array
-    Y: Array
-    weight: Array | None
+    X: Matrix
+    columns: Columns
     place: Place
     dtype: str
     total_weight: float | np.ndarray
-    rows: bool = False
     n_classes: int | None = None
     center: Array | None = None
     block_bytes: int | None = None
     index: Array | None = None
     target_of: np.ndarray | None = None
     weight_of: np.ndarray | None = None
+    is_here = True
 
-    @property
+    @functools.cached_property
     def n_x(self) -> int:
-        return self.X.shape[1] if self.rows else self.X.shape[0]
+        return self.X.n_x
 
-    @property
+    @functools.cached_property
     def m(self) -> int:
-        return (self.X.shape[0] if self.rows else self.X.shape[1]) if self.index is None else self.index.shape[0]
-
-    def __sizeof__(self) -> int:
-        """Bytes of the arrays. By this size dask decides what to move between workers, and what to write to disk."""
-        arrays = [array for array in (self.X, self.Y, self.weight) if array is not None]
-        return sum(math.prod(array.shape) * getattr(array.dtype, "itemsize", 8) for array in arrays)
-
-    @property
-    def converts(self) -> bool:
-        """Whether blocks of X are read or converted, not just slices of it."""
-        return self.is_read or self.center is not None or not lies_ready(self.X, self.place.dtype(self.dtype))
+        return self.X.m if self.index is None else self.index.shape[0]
 
     @property
     def is_read(self) -> bool:
-        """Whether X is read block by block."""
-        return isinstance(self.X, Stored)
+        return self.X.is_read
+
+    @property
+    def shifts(self) -> bool:
+        return self.X.dense
+
+    @property
+    def has_features(self) -> bool:
+        return self.X.dense and not self.X.sequential
+
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays. By this size dask decides what to move between workers, and what to write to disk."""
+        columns = [part for part in self.columns if part is not None]
+        return self.X.nbytes + sum(math.prod(part.shape) * getattr(part.dtype, "itemsize", 8) for part in columns)
+
+    @property
+    def converts(self) -> bool:
+        """Whether blocks of X are read or converted, not just parts of it."""
+        return self.center is not None or not self.X.is_ready(self.place, self.dtype)
 
     @functools.cached_property
     def exact(self) -> bool:
@@ -114,8 +108,8 @@ class InMemory:
         return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
 
     def centered(self, center: Array) -> "InMemory":
-        """Return these samples with X - center in place of X."""
-        return dataclasses.replace(self, center=self.place.put(center, self.dtype))
+        """Return these samples with X - center in place of X, if X `shifts`."""
+        return dataclasses.replace(self, center=self.place.put(center, self.dtype)) if self.shifts else self
 
     def uncentered(self) -> "InMemory":
         """Return these samples without a centre, as X itself."""
@@ -135,13 +129,66 @@ class InMemory:
 
     def alone(self, model: int) -> "InMemory":
         """Return these samples with the targets and weights of one of the models."""
-        chosen = self.keep(np.asarray([model]))
-        Y = self.Y if chosen.target_of is None else self.Y[int(chosen.target_of[0]), :, :]
-        weight = self.weight
-        if weight is not None and chosen.weight_of is not None:
-            weight = weight[int(chosen.weight_of[0]), :, :]
+        chosen, columns = self.keep(np.asarray([model])), self.columns
+        if chosen.target_of is not None and columns.Y is not None:
+            columns = columns._replace(Y=columns.Y[int(chosen.target_of[0]), :, :])
+        if chosen.weight_of is not None and columns.weight is not None:
+            columns = columns._replace(weight=columns.weight[int(chosen.weight_of[0]), :, :])
         total = float(np.ravel(chosen.total_weight)[0])
-        return dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, target_of=None, weight_of=None)
+        return dataclasses.replace(self, columns=columns, total_weight=total, target_of=None, weight_of=None)
+
+    def weighing(self, totals: np.ndarray) -> "InMemory":
+        """Return these samples with the sums of the weights (g,) of each model."""
+        return dataclasses.replace(self, total_weight=totals)
+
+    def holding(self, targets: Targets, weight: Array | None) -> "InMemory":
+        """Return these samples with the targets and weights (1, m) of one model."""
+        # rounding of probabilities would change the cost
+        dtype = "int32" if targets.numbers else self.dtype if targets.hard else self.place.widest
+        Y = self.place.put(targets.Y, dtype)
+        with self.place.computing():
+            weight = None if weight is None else self.place.put(weight, self.dtype)
+        n_classes = len(targets.classes) if targets.numbers else None
+        columns, total = self.columns._replace(Y=Y, weight=weight), total_of(weight, self.m)
+        return dataclasses.replace(self, columns=columns, total_weight=total, n_classes=n_classes)
+
+    def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
+        """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, as far as ``columns`` has them.
+
+        ``target_of``, ``weight_of`` (g,) say which of them each model has.
+        """
+        given = {name: part for name, part in columns._asdict().items() if part is not None}
+        columns = self.columns._replace(**given)
+        return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
+
+    def like(self, model: "InMemory") -> "InMemory":
+        """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
+        columns, total, n_classes = model.columns, model.total_weight, model.n_classes
+        return dataclasses.replace(self, columns=columns, total_weight=total, n_classes=n_classes)
+
+    def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
+        """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
+        if self.is_read:
+            own = fold_weights(self, numbers, fold_of, held_out)
+            return dataclasses.replace(self, **own, total_weight=math.nan)
+        stops = np.cumsum(np.bincount(numbers)).tolist()
+        if np.all(numbers[1:] >= numbers[:-1]) and self.index is None:
+            cuts = [(self.X.between(*span), self.columns.cut(*span)) for span in zip([0, *stops], stops, strict=False)]
+            parts = [dataclasses.replace(self, X=X, columns=columns, total_weight=math.nan) for X, columns in cuts]
+        else:
+            each = (np.flatnonzero(numbers == fold) for fold in range(len(stops)))
+            parts = [self.take(self.place.put(index), gathered=0) for index in each]
+        return Folds(self, numbers, tuple(parts), fold_of, self.total_weight, held_out, self.dtype)
+
+    def without_fold(self, numbers: np.ndarray, fold: int) -> "InMemory":
+        """Return these samples with a weight of zero for those in a fold; -1 changes nothing."""
+        if fold < 0:
+            return self
+        weight = self.place.put((numbers != fold)[None, :], self.dtype)
+        with self.place.computing():
+            weight = weight if self.columns.weight is None else self.columns.weight * weight
+            total = float(self.place.xp.sum(weight, dtype=self.place.dtype(self.place.widest)))
+        return dataclasses.replace(self, columns=self.columns._replace(weight=weight), total_weight=total)
 
     def widened(self) -> "InMemory":
         """Return these samples, computed in the widest float of the place."""
@@ -150,44 +197,71 @@ class InMemory:
     @property
     def drawable(self) -> np.ndarray | None:
         """Numbers (n,) of the samples that a subset may contain; None for all."""
-        return self.X.drawable if isinstance(self.X, Stored) and self.index is None else None
+        return self.X.drawable if self.index is None else None
 
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
         """Draw disjoint random subsets of about ``counts`` samples each, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
 
-    def take(self, index: Array, gathered: int = GATHERED_BYTES) -> "InMemory":
+    def gathered(self) -> "InMemory":
+        return self
+
+    def take(self, index: Array, gathered: float = GATHERED_BYTES) -> "InMemory":
         """Take some of the samples, by number.
 
-        They are copied out of X up to ``gathered`` bytes (for a stored X see `READ_BYTES`), and fetched block by block
+        They are copied out of X up to ``gathered`` bytes (if X is read, see `READ_BYTES`), and fetched block by block
         otherwise.
         """
-        xp, place = self.place.xp, self.place
+        xp, place, X = self.place.xp, self.place, self.X
         with place.computing():
-            Y, weight = (None if a is None else xp.take(a, index, axis=1) for a in (self.Y, self.weight))
-            widest = place.dtype(place.widest)
+            columns = self.columns.take(index, xp)
+            widest, weight = place.dtype(place.widest), columns.weight
             total = float(index.shape[0] if weight is None else xp.sum(weight, dtype=widest))
-            part = dataclasses.replace(self, Y=Y, weight=weight, total_weight=total, index=index)
-            once = self.is_read and gathered and not (self.X.concurrent and place == HOST)
+            index = index if self.index is None else xp.take(self.index, index, axis=0)
+            part = dataclasses.replace(self, columns=columns, total_weight=total, index=index)
+            once = X.is_read and gathered and not (X.concurrent and place == HOST)
             held = part.m * part.n_x * 8 <= (READ_BYTES if once else gathered)
-            return dataclasses.replace(part, X=self._fetched(index), index=None) if held else part
+            return dataclasses.replace(part, X=X.take(index, place), index=None) if held else part
 
-    def _fetched(self, index: Array) -> Array:
-        """Fetch samples of X, by number, in the orientation of X."""
-        if isinstance(self.X, Stored):
-            return self.place.put(self.X.take(to_host(index)))
-        return self.place.take(self.X, index, axis=0 if self.rows else 1)
+    def ordered(self, order: np.ndarray) -> "InMemory | None":
+        """Copy these samples in another order (m,); None if that takes too much memory."""
+        if self.X.is_read or self.m * self.n_x * 8 > ORDERED_BYTES:
+            return None
+        return self.take(self.place.put(order), gathered=math.inf)
+
+    def lost_class(self, targets: Targets) -> int | None:
+        """Return the number of a class whose samples all have the weight zero; None if every class has weight."""
+        if self.columns.weight is None:
+            return None
+        with self.place.computing():
+            return erased_class(targets._replace(Y=self.columns.Y), self.columns.weight)
+
+    def host_rows(self, index: np.ndarray) -> np.ndarray:
+        """Copy X (n, n_x) of some samples, by number in ascending order, to the host."""
+        return self.X.host_rows(index if self.index is None else to_host(self.index)[index])
+
+    def flaws(self) -> Flaws:
+        """Find the values of X that are not finite."""
+        found = Flaws(0)
+        with self.place.computing():
+            for start, stop in self.spans():
+                flaw = self.X.flaw(self.raw(start, stop), self.place, self.dtype)
+                if flaw is None:
+                    continue
+                if not found.values:
+                    sample, given = start + flaw.sample, (self.X.rows, dtype_name(self.X))
+                    part = self.X.name(sample) if self.index is None else ""
+                    found = Flaws(0, flaw.value, flaw.feature, sample, f" ({part})" if part else "", *given)
+                found = found._replace(values=found.values + flaw.values)
+        return found
 
     @functools.cached_property
     def effective_samples(self) -> float:
-        """Effective number of samples (Kish, Survey Sampling, 1965).
-
-        It is (sum s)^2 / sum s^2 of the weights s; m without weights.
-        """
-        if self.weight is None:
+        """Effective number of samples (sum s)^2 / sum s^2, for weights s (Kish, Survey Sampling, 1965)."""
+        if self.columns.weight is None:
             return float(self.m)
         with self.place.computing():
-            scaled = self.weight * (self.m / self.total_weight)  # its squares neither overflow nor vanish
+            scaled = self.columns.weight * (self.m / self.total_weight)  # its squares neither overflow nor vanish
             return self.m**2 / float(self.place.xp.sum(scaled * scaled))
 
     def settled(self) -> "InMemory":
@@ -200,13 +274,15 @@ class InMemory:
         return narrow._converted() if self.m * self.n_x * 4 <= NARROWED_BYTES else narrow
 
     def _converted(self) -> "InMemory":
+        if not self.X.dense:
+            return self
         with self.place.computing():
-            X = self.place.xp.asarray(self.computed(0, self.m), copy=True)
-        return dataclasses.replace(self, X=X, rows=False, center=None, index=None)
+            X = Dense(self.place.xp.asarray(self.computed(0, self.m), copy=True))
+        return dataclasses.replace(self, X=X, center=None, index=None)
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of the samples from start to stop, in the computing dtype."""
-        xp, Y = self.place.xp, self._cut(self.Y, self.target_of, start, stop)
+        xp, Y = self.place.xp, self._cut(self.columns.Y, self.target_of, start, stop)
         if self.n_classes is not None:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
@@ -215,9 +291,10 @@ class InMemory:
         """Share of each class (K,) by weight, of both classes if there are two; X is not read."""
         xp = self.place.xp
         with self.place.computing():
-            widest = self.place.dtype(self.place.widest)
-            weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
-            weight = weight if self.weight is None else xp.astype(self.weight, widest)
+            widest, weight = self.place.dtype(self.place.widest), self.columns.weight
+            if weight is None:
+                weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
+            weight = xp.astype(weight, widest, copy=False)
             mass = tree_sum((self._hot(*span) @ weight[:, span[0] : span[1]].T,) for span in self.spans())[0]
         return to_host(mass)[:, 0].astype(np.float64) / self.total_weight
 
@@ -242,25 +319,16 @@ class InMemory:
         size = math.ceil(self.m / max(1, min(count, self.m)))
         return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
 
-    def raw(self, start: int, stop: int) -> Array:
+    def raw(self, start: int, stop: int) -> Any:
         """X (n_x, stop - start) of the samples from start to stop, in X's own dtype."""
-        if self.index is not None:
-            X = self._fetched(self.index[start:stop])
-        elif isinstance(self.X, Stored):
-            X = self.place.send(self.X.read(start, stop))
-        elif self.rows:  # cut first: some libraries copy an array when they transpose it
-            X = self.X[start:stop, :]
-        else:
-            X = self.X if stop - start == self.m else self.X[:, start:stop]
-        return X.T if self.rows else X
+        if self.index is None:
+            return self.X.cut(start, stop, self.place)
+        some = self.X.take(self.index[start:stop], self.place)
+        return some.cut(0, some.m, self.place)
 
     def features(self, part: slice) -> Array:
         """X (n, m) of some of the features, in X's own dtype."""
-        if isinstance(self.X, Stored):
-            X = self.place.put(self.X.read(0, self.X.m, part))
-        else:
-            X = self.X[:, part] if self.rows else self.X[part, :]
-        X = X.T if self.rows else X
+        X = self.X.features(part, self.place)
         return X if self.index is None else self.place.take(X, self.index, axis=1)
 
     @functools.cached_property
@@ -271,17 +339,25 @@ class InMemory:
             return None
         return self.block(0, self.m)
 
-    def block(self, start: int, stop: int, raw: Array | None = None) -> Block:
+    def block(self, start: int, stop: int, raw: Any = None) -> Block:
         """Block of the samples from start to stop, of ``raw`` if given. The thread's next block may overwrite X."""
-        weight = None if self.weight is None else self._cut(self.weight, self.weight_of, start, stop)
-        if weight is not None and dtype_name(weight) != self.dtype:  # of counts, folds, or widened samples
-            weight = self.place.xp.astype(weight, self.place.dtype(self.dtype))
-        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start)
+        _, weight, offset, _ = self.columns
+        weight, offset = self._number(weight, self.weight_of, start, stop), self._number(offset, None, start, stop)
+        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start, offset)
 
-    def computed(self, start: int, stop: int, raw: Array | None = None) -> Array:
+    def _number(self, values: Array | None, of: np.ndarray | None, start: int, stop: int) -> Array | None:
+        """Weights or offsets of the samples from start to stop, in the computing dtype."""
+        if values is None:
+            return None
+        part = self._cut(values, of, start, stop)
+        if dtype_name(part) == self.dtype:
+            return part
+        return self.place.xp.astype(part, self.place.dtype(self.dtype))  # of counts, folds, or widened samples
+
+    def computed(self, start: int, stop: int, raw: Any = None) -> Any:
         """X (n_x, stop - start) of the samples, centred and in the computing dtype, see `block`."""
         raw = self.raw(start, stop) if raw is None else raw
-        return self.place.convert(raw, self.dtype, self.center, self.exact)
+        return self.X.converted(raw, self.place, self.dtype, self.center, self.exact)
 
     def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
         """Targets or weights of the samples from start to stop, with an axis in front if models have their own."""
@@ -311,55 +387,14 @@ class InMemory:
     def each(self, function: Callable[..., Answer], spans: list[Range], threads: bool = True) -> Iterable[Answer]:
         """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""
         in_threads = self.place == HOST and threads and (self.is_read or len(spans) >= LEAST_BLOCKS)
-        fetched: Iterable[tuple[Range, Array | None]] = ((span, None) for span in spans)
-        alone = self.is_read and in_threads and self.X.concurrent
-        if alone and self.index is None:
-            fetched = announce(self.X.expect, spans)  # each thread reads its own blocks and finds them in its cache
-        elif self.is_read and not alone:
-            fetched = read_ahead(self._arrived, spans)
+        fetched, free = self.X.fetched(spans, self._arrived, in_threads, self.index is None)
 
-        def answer(item: tuple[Range, Array | None]) -> Answer:
+        def answer(item: tuple[Range, Any]) -> Answer:
             with self.place.computing():  # a thread does not inherit this context
                 return function(*item[0], item[1])
 
-        return map_blocks(answer, fetched, len(spans) if alone else 0) if in_threads else map(answer, fetched)
+        return map_blocks(answer, fetched, free) if in_threads else map(answer, fetched)
 
-    def _arrived(self, span: Range) -> Array:
+    def _arrived(self, span: Range) -> Any:
         with self.place.computing():
             return self.raw(*span)
-
-
-def map_samples(source: InMemory, function: Callable[[Array], Array]) -> Array:
-    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m)."""
-    parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
-    if len(parts) == 1:
-        return parts[0]
-    with source.place.computing():
-        return source.place.xp.concat(parts, axis=-1)
-
-
-def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
-    """Compute X~'X~ (m, m) of X~ = (X - center) * inverse_scale in one pass, in dtype or the widest float of the place.
-
-    It takes some features at a time, so that wide data of a small dtype never become a whole float copy.
-    """
-    parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
-    return tree_sum((X.T @ X,) for X in parts)[0]
-
-
-def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
-    """Compute X~ alpha (n_x, r) for alpha (m, r) in one pass, see `multiply_samples`; the result is on the host."""
-    alpha = source.place.put(alpha, source.dtype)
-    return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
-
-
-def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
-    """Yield (X - center) * inverse_scale, some features at a time, (n, m) each."""
-    place, xp = source.place, source.place.xp
-    scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
-    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
-    for start in range(0, source.n_x, step):
-        part = slice(start, min(start + step, source.n_x))
-        center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
-        X = place.convert(source.features(part), dtype, center, source.exact)
-        yield X * scale[part, :] if scaled else X

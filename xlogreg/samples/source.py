@@ -7,18 +7,62 @@ leave out some samples.
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
 from xlogreg.arrays.place import HOST, Array, Place, to_host
+from xlogreg.inputs.labels import Targets
 
-__all__ = ["Samples", "Source", "draw_subsets", "host_center"]
+__all__ = ["Columns", "Flaws", "Samples", "Source", "draw_subsets", "host_center"]
 
 
 LONGEST_RUN = 64  # samples in a run of neighbours in a random subset, at most
 RUNS_A_CLASS = 64  # at least so many, so that data sorted by label are drawn as if shuffled
+
+
+class Columns(NamedTuple):
+    """Values that belong to the samples beside X; the samples are the last axis of each.
+
+    Attributes
+    ----------
+    Y : array (k, m) of probabilities, or (1, m) of class numbers
+        If models that share X have targets of their own, (t, k, m) or (t, 1, m). None if nothing but X is used.
+    weight : array (1, m), or (t, 1, m), or None
+    offset : array (1, m) or (k, m), or None
+        Added to the scores of every model.
+    group : array (1, m), or None
+        Number of the group that a sample belongs to.
+    """
+
+    Y: Array | None = None
+    weight: Array | None = None
+    offset: Array | None = None
+    group: Array | None = None
+
+    def map(self, function: Callable[[Array], Array]) -> "Columns":
+        """Apply a function to every column that is there."""
+        return Columns(*(None if part is None else function(part) for part in self))
+
+    def cut(self, start: int, stop: int) -> "Columns":
+        """Return the samples from start to stop, as views where the library allows them."""
+        return self.map(lambda part: part[..., start:stop])
+
+    def take(self, index: Array, xp: Any) -> "Columns":
+        """Copy some of the samples, by number."""
+        return self.map(lambda part: xp.take(part, index, axis=-1))
+
+    def put(self, place: Place) -> "Columns":
+        """Bring the columns to a place, each in its own dtype."""
+        return self.map(place.put)
+
+    @staticmethod
+    def joined(parts: Sequence["Columns"]) -> "Columns":
+        """Join the columns of several parts, on the host, along the samples."""
+        return Columns(
+            *(None if part[0] is None else np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+        )
 
 
 class Source(Protocol):
@@ -53,15 +97,32 @@ class Samples(Source, Protocol):
     @property
     def total_weight(self) -> Any: ...
     @property
-    def rows(self) -> bool: ...
-    @property
     def center(self) -> Array | None: ...
     @property
     def effective_samples(self) -> float: ...
     @property
     def drawable(self) -> np.ndarray | None: ...
+    @property
+    def is_read(self) -> bool:
+        """Whether each pass reads X from outside of the memory of the process."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process computes the sums."""
+        ...
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a centre can be subtracted from the blocks."""
+        ...
+
+    @property
+    def has_features(self) -> bool:
+        """Whether some features of all samples can be had in one piece, in about the time of their part of a pass."""
+        ...
+
     def keep(self, models: np.ndarray) -> Self: ...
-    def alone(self, model: int) -> Self: ...
     def centered(self, center: Array) -> Self: ...
     def uncentered(self) -> Self: ...
     def widened(self) -> Self: ...
@@ -69,6 +130,71 @@ class Samples(Source, Protocol):
     def settled(self) -> Self: ...
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list[Any]: ...
     def take(self, index: Array) -> Any: ...
+    def gathered(self) -> Any:
+        """Bring all samples into the memory of the process."""
+        ...
+
+    def alone(self, model: int) -> Self:
+        """Return these samples with the targets and weights of one of the models."""
+        ...
+
+    def weighing(self, totals: np.ndarray) -> Self:
+        """Return these samples with the sums of the weights (g,) of each model."""
+        ...
+
+    def holding(self, targets: Targets, weight: Array | None) -> Self:
+        """Return these samples with the targets and weights (1, m) of one model."""
+        ...
+
+    def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> Self:
+        """Return these samples with targets and weights of several models.
+
+        ``columns`` has those that differ; ``target_of``, ``weight_of`` (g,) number them for each model.
+        """
+        ...
+
+    def like(self, model: Self) -> Self:
+        """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
+        ...
+
+    def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> Any:
+        """Return these samples for g models, each of which leaves out a fold; or uses that fold alone if ``held_out``.
+
+        ``numbers`` (m,) holds the fold of each sample, from 0 on; ``fold_of`` (g,) the fold of each model, -1 for none.
+        """
+        ...
+
+    def without_fold(self, numbers: np.ndarray, fold: int) -> Self:
+        """Return these samples with a weight of zero for those in a fold; -1 changes nothing."""
+        ...
+
+    def ordered(self, order: np.ndarray) -> Self | None:
+        """Copy these samples in another order (m,); None if that takes too much memory."""
+        ...
+
+    def lost_class(self, targets: Targets) -> int | None:
+        """Return the number of a class whose samples all have the weight zero; None if every class has weight."""
+        ...
+
+    def host_rows(self, index: np.ndarray) -> np.ndarray:
+        """Copy X (n, n_x) of some samples, by number in ascending order, to the host."""
+        ...
+
+    def flaws(self) -> "Flaws":
+        """Find the values of X that are not finite."""
+        ...
+
+
+class Flaws(NamedTuple):
+    """Values of X that are not finite: how many, the first of them, and how X was handed in."""
+
+    values: int
+    value: float = 0.0
+    feature: int = 0
+    sample: int = 0
+    part: str = ""  # of X, with that sample
+    rows: bool = False
+    dtype_given: str = ""
 
 
 def host_center(source: Samples) -> Array:
@@ -118,9 +244,9 @@ def _drawn(source: Any, index: np.ndarray, shares: np.ndarray) -> Any:
     with place.computing():
         hot = drawn.targets(0, drawn.m)
         hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
-        weight = xp.ones_like(hot[:1, :]) if drawn.weight is None else drawn.weight
+        weight = xp.ones_like(hot[:1, :]) if drawn.columns.weight is None else drawn.columns.weight
         mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
         factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), drawn.dtype)
         weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
         total = float(xp.sum(weight, dtype=place.dtype(place.widest)))
-        return dataclasses.replace(drawn, weight=weight, total_weight=total)
+        return dataclasses.replace(drawn, columns=drawn.columns._replace(weight=weight), total_weight=total)

@@ -13,21 +13,17 @@ import functools
 import itertools
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["announce", "held_threads", "hold_threads", "map_blocks", "read_ahead", "thread_count", "tree_sum"]
+__all__ = ["held_threads", "hold_threads", "map_blocks", "thread_count", "tree_sum"]
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Range = tuple[int, int]  # start and stop of a block
 
 AHEAD = 2  # items taken for each worker; with fewer, workers wait when blocks take different times
 RUN = 4  # most items that a worker takes at a time: handing over a single item takes a tenth of its computing time
-READ_AHEAD = 2  # blocks that are read before they are needed
-ANNOUNCED = 8  # blocks announced in one call; one call for each block would take longer
 
 
 @functools.cache
@@ -175,28 +171,3 @@ def tree_sum(terms: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 def _merge(partial: list[tuple[int, tuple[Any, ...]]]) -> None:
     (count, right), (more, left) = partial.pop(), partial.pop()
     partial.append((count + more, tuple(a + b for a, b in zip(left, right, strict=True))))
-
-
-def read_ahead(read: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
-    """Yield each item with read(item), in order: one thread reads all items, a few of them ahead."""
-    pending: deque[tuple[Item, Future[Answer]]] = deque()
-    with ThreadPoolExecutor(1, "xlogreg-reader") as reader, contextlib.ExitStack() as stack:
-        stack.callback(lambda: [future.cancel() for _, future in pending])
-        for item in items:
-            pending.append((item, reader.submit(read, item)))
-            if len(pending) > READ_AHEAD:
-                item, future = pending.popleft()
-                yield item, future.result()
-        while pending:
-            item, future = pending.popleft()
-            yield item, future.result()
-
-
-def announce(expect: Callable[[int, int], None], spans: list[Range]) -> Iterator[tuple[Range, None]]:
-    """Yield each span, after calling expect(start, stop) for the next spans; for threads that read their own blocks."""
-    for number, span in enumerate(spans):
-        if number % ANNOUNCED == 0:
-            later = spans[number + ANNOUNCED if number else 0 : number + 2 * ANNOUNCED]
-            if later:
-                expect(later[0][0], later[-1][1])
-        yield span, None

@@ -15,8 +15,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from xlogreg.arrays.place import Array, Place, is_array, to_host
-from xlogreg.arrays.stored import Stored, opened
+from xlogreg.arrays.choice import Where
+from xlogreg.arrays.kinds import kind_of
+from xlogreg.arrays.matrix import Dense, Matrix
+from xlogreg.arrays.place import Array, Place, is_array, place_of, to_host
 from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, encode_targets
@@ -27,6 +29,7 @@ from xlogreg.samples.cluster.from_dask import share_out
 
 __all__ = [
     "class_factors",
+    "home_of",
     "is_foreign",
     "refuse_flags",
     "refuse_l1",
@@ -45,10 +48,14 @@ def is_foreign(value: Any) -> bool:
     return is_array(value) and not isinstance(value, (np.ndarray, np.generic))
 
 
+def home_of(X: Array | Matrix) -> Place:
+    """Return the place where X lives."""
+    return X.home if hasattr(X, "home") else place_of(X)
+
+
 def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shards:
     """Take samples, labels and weights of dask collections, on the workers; store the features in the estimator."""
-    where = {"backend": estimator.backend, "device": estimator.device}
-    parts = share_out(X, y, sample_weight, samples="rows", **where)
+    parts = share_out(X, y, sample_weight, samples="rows", where=Where(estimator.backend, estimator.device))
     estimator.n_features_in_ = parts.n_x
     estimator.__dict__.pop("feature_names_in_", None)
     if parts.names is not None:
@@ -56,8 +63,8 @@ def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shard
     return parts
 
 
-def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
-    """Return X (m, n_x) as an array of numbers, unchanged if it is one; or as `Stored` if it is read in blocks.
+def take_features(estimator: Any, X: Any, *, reset: bool) -> Array | Matrix:
+    """Return X (m, n_x) as an array of numbers, unchanged if it is one; or as a matrix of another kind.
 
     With ``reset``, the estimator stores the number of features and their names. Without, they are compared with those
     that it has.
@@ -67,8 +74,9 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array:
     if is_collection(X):  # checked when its blocks are predicted
         return X
     odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last two
-    if odd or isinstance(opened(X, axis=0), Stored):
-        X = as_matrix(X, "rows")
+    if odd or kind_of(X, True) is not None:
+        matrix = as_matrix(X, "rows")
+        X = matrix.array if isinstance(matrix, Dense) else matrix
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
     if reset:

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import exceptions as sklearn_exceptions
 
 from xlogreg import exceptions
+from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.exceptions import unconverged, warn
 from xlogreg.fitting.absent import fit_parts, warn_of_lacking
@@ -114,15 +115,14 @@ def fit_folds(
 
     def fitted(tol: float | None) -> list[Model]:
         nonlocal left
-        where = {"backend": search["backend"], "device": search["device"], "dtype": None, "fallback": True}
-        received = receive(X, y, weight, samples="rows", targets="labels", **where)
+        received = receive(X, y, weight, "rows", "labels", Where(search["backend"], search["device"]))
         options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
         fold_of = np.repeat(np.arange(len(folds)), len(Cs))
         if numbers is None:  # a row of weights for each fold
             rows: list[Array | None] = [part[None, :] for part in weights]
 
             def plan(some: list[Options], row_of: np.ndarray) -> Plan:
-                return Plan(received.setting, [received.targets], rows, [0] * len(some), row_of.tolist(), some)
+                return Plan(received.arrival, [received.targets], rows, [0] * len(some), row_of.tolist(), some)
 
             return fit_parts(received, options, fold_of, lacking, plan, weights.__getitem__, began)
         left = fit_left_out(received, options, numbers, fold_of, lacking, began)

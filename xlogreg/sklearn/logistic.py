@@ -24,6 +24,7 @@ from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import bias_at, folded
 from xlogreg.sklearn.checks import (
     class_factors,
+    home_of,
     refuse_flags,
     refuse_l1,
     refuse_number,
@@ -156,7 +157,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             return self
         X = take_features(self, X, reset=True)
         y = take_labels(self, y, X.shape[0])
-        weight = take_weight(sample_weight, self.class_weight, y, place_of(X))
+        weight = take_weight(sample_weight, self.class_weight, y, home_of(X))
         self._fit_all(X, y, weight, C, total_of(weight, X.shape[0]))
         return self
 
@@ -234,10 +235,10 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         if is_collection(X):
             names = getattr(self, "feature_names_in_", None)
             return dataclasses.replace(model, feature_names=None if names is None else tuple(names)), X
-        if get_config()["array_api_dispatch"] and place_of(X) != place_of(model.w):
+        if get_config()["array_api_dispatch"] and home_of(X) != place_of(model.w):
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
-                f"those passed to fit() while array_api_dispatch is set: got {place_of(X)}, not {place_of(model.w)}; "
+                f"those passed to fit() while array_api_dispatch is set: got {home_of(X)}, not {place_of(model.w)}; "
                 "use .to(...) to move the estimator"
             )
         return model, X

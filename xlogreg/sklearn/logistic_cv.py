@@ -13,14 +13,20 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _check_method_params
 
 from xlogreg.arrays.place import HOST, Array, place_of, to_host
-from xlogreg.arrays.stored import Stored
 from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, total_of
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import folded, with_labels
-from xlogreg.samples.cluster.distributed import Shards
-from xlogreg.sklearn.checks import is_foreign, refuse_l1, take_collection, take_features, take_labels, take_weight
+from xlogreg.sklearn.checks import (
+    home_of,
+    is_foreign,
+    refuse_l1,
+    take_collection,
+    take_features,
+    take_labels,
+    take_weight,
+)
 from xlogreg.sklearn.fits import fit_folds
 from xlogreg.sklearn.logistic import LogisticRegression, classes_of
 
@@ -156,12 +162,12 @@ class LogisticRegressionCV(LogisticRegression):
             y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
         else:
             X = take_features(self, X, reset=True)
-            y, home = take_labels(self, y, X.shape[0]), place_of(X)
+            y, home = take_labels(self, y, X.shape[0]), home_of(X)
         labels = to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
         routed = self._routed("fit", _on_host(params))
-        seen = labels if isinstance(X, (Shards, Stored)) else X  # splitters need only the length
+        seen = labels if hasattr(X, "host_rows") else X  # splitters need only the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
         flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
@@ -266,10 +272,10 @@ class LogisticRegressionCV(LogisticRegression):
         )
 
 
-def _rows(values: Array | Shards | Stored, indices: np.ndarray) -> Array:
-    if isinstance(values, (Shards, Stored)):
+def _rows(values: Any, indices: np.ndarray) -> Array:
+    if hasattr(values, "host_rows"):
         ascending, back = np.unique(indices, return_inverse=True)
-        return (values.rows(ascending) if isinstance(values, Shards) else values.take(ascending))[back]
+        return values.host_rows(ascending)[back]
     place = place_of(values)
     return values[indices] if place == HOST else place.xp.take(values, place.put(indices), axis=0)
 

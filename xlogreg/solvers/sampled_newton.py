@@ -166,8 +166,7 @@ def _from_subsets(
 
 def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
     """Choose how many samples each subset has: one for the start, and a larger one for the Hessian where that pays."""
-    read = isinstance(source, InMemory) and source.is_read
-    large = _hessian_samples(source.m, parameters, READ_WORK if read else HESSIAN_WORK)
+    large = _hessian_samples(source.m, parameters, READ_WORK if source.is_read else HESSIAN_WORK)
     small = int(np.clip(large // 5, START_SAMPLES * parameters, 2 * START_SAMPLES * parameters))
     return [large] if warm or parameters >= DEAR or large <= 1.5 * small else [small, large]
 

@@ -12,10 +12,12 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array
 from xlogreg.math.sums import combine_terms
-from xlogreg.samples.memory import InMemory, multiply_samples
+from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.products import multiply_samples
 from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import Coordinates, as_host
 
@@ -82,9 +84,7 @@ def reduction_pays(source: Samples, iterations: int) -> TypeGuard[InMemory]:
     By measurement, the products take the time of 0.04 m passes, and their eigenvalues that of 0.5 m^2 / n_x passes.
     """
     m, n_x = source.m, source.n_x
-    if not isinstance(source, InMemory):  # the samples lie in parts, and products across parts would be needed
-        return False
-    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or (source.is_read and source.X.sequential):
+    if n_x < 2 * m or m > MOST_SAMPLES or source.place.widest != "float64" or not source.has_features:
         return False
     return iterations * (1.0 - m / n_x) > 0.04 * m + 0.5 * m * m / n_x
 
@@ -135,5 +135,5 @@ def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
         root = place.put(np.sqrt(spectrum[first:]), place.widest)
         V = V[:, first:]
         R = xp.matrix_transpose(V * root)
-        reduced = dataclasses.replace(source, X=R, dtype=place.widest, rows=False, center=None, index=None)
+        reduced = dataclasses.replace(source, X=Dense(R), dtype=place.widest, center=None, index=None)
         return Reduced(reduced, V / root, spectrum[first:], as_host(means @ (V / root))[0])

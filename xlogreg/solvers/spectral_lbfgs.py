@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import to_host
+from xlogreg.arrays.matrix import Dense
+from xlogreg.arrays.place import Array, to_host
 from xlogreg.arrays.products import scores
 from xlogreg.math.sums import class_terms, diagonal_terms
-from xlogreg.samples.memory import InMemory, combine_features, map_samples, multiply_samples
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import combine_features, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source
 from xlogreg.solvers import descent
 from xlogreg.solvers.coordinates import Coordinates, Spread, as_host, measure_moments
@@ -121,7 +123,7 @@ def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> t
     first = AXES_SAMPLES * (source.n_x + 1)
     second = max(DIAGONAL_SAMPLES, first // 2)
     if first + second > source.effective_samples:
-        whole = source if isinstance(source, InMemory) else source.take(np.arange(source.m))
+        whole = source.gathered()
         return whole, whole
     axes, diagonal = source.samples((first, second), shares, rng)
     return axes, diagonal
@@ -161,7 +163,7 @@ def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemor
     """Take basis' X + bias' (r, m) as the features of the samples, for basis (n_x, r) and bias (1, r)."""
     W, b = source.place.put(basis, source.dtype), source.place.put(bias, source.dtype)
     X = map_samples(source, lambda X: scores(X, W, b.T))
-    return dataclasses.replace(source, X=X, rows=False, center=None, index=None)
+    return dataclasses.replace(source, X=Dense(X), center=None, index=None)
 
 
 def _span(objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator) -> Axes:
@@ -178,7 +180,7 @@ def _span(objective: Objective, source: Samples, spread: Spread, coordinates: ob
     while count > chosen:
         chosen = count
         (subset,) = source.samples((count,), spread.shares, rng)
-        root = np.sqrt(as_host(subset.weight) / subset.total_weight).T
+        root = np.sqrt(as_host(subset.columns.weight) / subset.total_weight).T
         G = as_host(multiply_samples(subset, scale, subset.dtype)) * root * root.T
         values, V = eigen(G)
         values = np.maximum(values, 0.0)
@@ -216,14 +218,19 @@ def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: flo
     place, total = subset.place, subset.total_weight
     W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
     P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
-    (A,) = dataclasses.replace(subset, Y=P, n_classes=None).sum(class_terms, parameters)
+    (A,) = _soft(subset, P).sum(class_terms, parameters)
     k = A.shape[0]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
     a, Q = eigen(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
     if rotated is None:
         diagonal = basis.values[:, None] * np.maximum(a, 0.0)
     else:
-        (D,) = dataclasses.replace(rotated, Y=P, n_classes=None).sum(diagonal_terms, Q)
+        (D,) = _soft(rotated, P).sum(diagonal_terms, Q)
         diagonal = to_host(D) / total
     precision = max(objective.precision, objective.noise / basis.values.shape[0])
     return Kronecker.from_factors(basis, a, Q, diagonal, l2, precision)
+
+
+def _soft(samples: InMemory, P: Array) -> InMemory:
+    """Return the samples with probabilities P (k, m) as their targets."""
+    return dataclasses.replace(samples, columns=samples.columns._replace(Y=P), n_classes=None)

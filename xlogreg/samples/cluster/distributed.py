@@ -14,26 +14,30 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import HOST, Array, Place
-from xlogreg.inputs.labels import Targets
+from xlogreg.arrays.matrix import Dense
+from xlogreg.arrays.place import HOST, Array, Place, to_host
+from xlogreg.inputs.labels import Targets, total_of
 from xlogreg.samples.cluster.tasks import Cluster
 from xlogreg.samples.cluster.worker import (
     Mass,
     Task,
     View,
-    columns_of,
     contents,
     fetch,
+    fields_of,
+    hold,
+    mask,
     merge_masses,
     narrow,
     ordered,
     scale,
+    share,
     viewed,
     weigh,
     weigh_models,
 )
 from xlogreg.samples.memory import InMemory
-from xlogreg.samples.source import draw_subsets
+from xlogreg.samples.source import Columns, Flaws, draw_subsets
 from xlogreg.samples.threads import tree_sum
 
 __all__ = ["Distributed", "Shard", "Shards"]
@@ -109,9 +113,8 @@ class Shards:
     def with_targets(self) -> "Shards":
         """Return these parts, with their targets and weights in the memory of the client, too."""
         small = np.min_scalar_type(len(self.targets.classes)) if self.targets.hard else None
-        Y, weights = zip(*self.source().each(contents, small), strict=True)
-        weight = None if any(part is None for part in weights) else np.concatenate(weights, axis=1)
-        return dataclasses.replace(self, targets=self.targets._replace(Y=np.concatenate(Y, axis=1)), weight=weight)
+        columns = Columns.joined(self.source().each(contents, small))
+        return dataclasses.replace(self, targets=self.targets._replace(Y=columns.Y), weight=columns.weight)
 
     def scaled(self, factors: np.ndarray) -> "Shards":
         """Return these parts with the weights multiplied by the factors (K,) of the samples' classes."""
@@ -121,10 +124,9 @@ class Shards:
         scaled = dataclasses.replace(self, pieces=pieces)
         return dataclasses.replace(scaled, mass=merge_masses(scaled.source().each(weigh)))
 
-    def rows(self, index: np.ndarray) -> np.ndarray:
+    def host_rows(self, index: np.ndarray) -> np.ndarray:
         """Bring X (samples, n_x) of some samples, by number in ascending order, to the memory of the client."""
-        found = self.source().take(index)
-        return np.asarray(found.raw(0, found.m)).T
+        return self.source().host_rows(index)
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ class Distributed:
         Subtracted from X.
     view : tuple
         Methods of `InMemory` with their arguments, which are applied to every part before a pass over it.
-    columns : tuple, or None
-        For each part, a future of the fields that models have of their own.
+    fields : tuple, or None
+        For each part, a future of the fields of `InMemory` that models have of their own.
     chosen : tuple
         The method of `InMemory` that chooses among the models, as in ``view``.
     whole : Distributed or None
@@ -157,10 +159,14 @@ class Distributed:
     known: Mass | None
     center: np.ndarray | None = None
     view: View = ()
-    columns: tuple[Any, ...] | None = None
+    fields: tuple[Any, ...] | None = None
     chosen: View = ()
     whole: "Distributed | None" = None
     drawable: None = None  # a subset may contain any of the samples
+    is_read = False
+    is_here = False
+    shifts = True
+    has_features = False  # they lie in parts
 
     @property
     def n_x(self) -> int:
@@ -169,10 +175,6 @@ class Distributed:
     @property
     def m(self) -> int:
         return self.parts.m
-
-    @property
-    def rows(self) -> bool:
-        return self.parts.samples == "rows"
 
     @property
     def place(self) -> Place:
@@ -217,7 +219,7 @@ class Distributed:
 
     def narrowed(self) -> "Distributed":
         """Return these samples, computed in float32; parts up to a certain size are converted once."""
-        narrowed = self.with_columns(narrow, {})
+        narrowed = self._with_fields(narrow, Columns())
         return dataclasses.replace(narrowed, view=(), dtype="float32", known=self.known, whole=self.whole)
 
     def _viewed(self, name: str, *arguments: Any, **changed: Any) -> "Distributed":
@@ -227,22 +229,80 @@ class Distributed:
         """Return these samples unchanged: to convert them in each pass takes less time than a task of its own."""
         return self
 
-    def with_columns(
-        self, make: Callable[..., dict[str, Any]], columns: dict[str, Any], **options: Any
-    ) -> "Distributed":
-        """Return these samples with targets or weights of models, as fields of `InMemory` that are made on the workers.
+    def _with_fields(self, make: Callable[..., Any], columns: Columns, *options: Any) -> "Distributed":
+        """Return these samples with fields of `InMemory` that the workers make: make(part, columns, *options).
 
-        make(part, **columns, **options) makes the fields. Each part gets the columns (..., m) of its own samples.
+        Each part gets the columns of its own samples.
         """
         assert not self.chosen or make is narrow, "what models own is numbered as they all are"
         pieces, view = self.parts.pieces, (*self.chosen, *self.view)
-        cut = [{name: values[..., piece.start : piece.stop] for name, values in columns.items()} for piece in pieces]
-        orders = [Task(view, functools.partial(make, **part, **options), ()) for part in cut]
-        return dataclasses.replace(self, columns=tuple(self._send(columns_of, pieces, orders)), known=None, whole=None)
+        tasks = [Task(view, make, (columns.cut(piece.start, piece.stop), *options)) for piece in pieces]
+        return dataclasses.replace(self, fields=tuple(self._send(fields_of, pieces, tasks)), known=None, whole=None)
+
+    def holding(self, targets: Targets, weight: Array | None) -> "Distributed":
+        """Return these samples with the targets and weights (1, m) of one model, as far as the parts lack them."""
+        theirs = targets.Y is self.parts.targets.Y
+        if theirs and weight is self.parts.weight:
+            return self
+        columns = Columns(None if theirs else to_host(targets.Y), None if weight is None else to_host(weight))
+        n_classes = len(targets.classes) if targets.numbers else None
+        held = self._with_fields(hold, columns, weight is None, n_classes)
+        return dataclasses.replace(held, total_weight=total_of(weight, self.m))
+
+    def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "Distributed":
+        """Return these samples with targets and weights of several models, see `InMemory.sharing`."""
+        return self._with_fields(share, columns, target_of, weight_of)
+
+    def like(self, model: "Distributed") -> "Distributed":
+        """Return ``model`` as it was handed in: samples of one model of the same X."""
+        return model.uncentered()
+
+    def weighing(self, totals: np.ndarray) -> "Distributed":
+        """Return these samples with the sums of the weights (g,) of each model."""
+        return dataclasses.replace(self, total_weight=totals)
+
+    def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Distributed":
+        """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
+        small = numbers.astype(np.min_scalar_type(int(numbers.max())))
+        return self._with_fields(mask, Columns(group=small[None, :]), fold_of, held_out)
+
+    def without_fold(self, numbers: np.ndarray, fold: int) -> "Distributed":
+        """Return these samples with a weight of zero for those in a fold; -1 changes nothing."""
+        if fold < 0:
+            return self
+        masked = self.leaving_out(numbers, np.asarray([fold])).alone(0)
+        return dataclasses.replace(masked, total_weight=masked.mass.total)
+
+    def ordered(self, order: np.ndarray) -> None:
+        """Return None: the workers keep their samples."""
+
+    def lost_class(self, targets: Targets) -> int | None:
+        """Return the number of a class whose samples all have the weight zero; None if every class has weight."""
+        lost = np.flatnonzero(self.mass.classes == 0)
+        return int(lost[0]) if lost.size else None
+
+    def host_rows(self, index: np.ndarray) -> np.ndarray:
+        """Bring X (n, n_x) of some samples, by number in ascending order, to the memory of the client."""
+        found = self.take(index)
+        return np.asarray(found.raw(0, found.m)).T
+
+    def flaws(self) -> Flaws:
+        """Find the values of X that are not finite."""
+        pairs = zip(self.each(InMemory.flaws), self.parts.pieces, strict=True)
+        found = [(flaws, piece) for flaws, piece in pairs if flaws.values]
+        if not found:
+            return Flaws(0)
+        first, piece = found[0]
+        where: dict[str, Any] = {"sample": first.sample + piece.start, "part": f", in {piece.name}"}
+        return first._replace(values=sum(flaws.values for flaws, _ in found), **where)
+
+    def gathered(self) -> InMemory:
+        """Bring all samples to the memory of the client."""
+        return self.take(np.arange(self.m))
 
     def keep(self, models: np.ndarray) -> "Distributed":
         """Return these samples for some of the models only, by number."""
-        if self.columns is None:  # all models have the same targets and weights
+        if self.fields is None:  # all models have the same targets and weights
             return self
         total = self.total_weight[models] if np.ndim(self.total_weight) else self.total_weight
         chosen, whole = (("keep", (self._numbers(models),)),), self.whole or self
@@ -250,7 +310,7 @@ class Distributed:
 
     def alone(self, model: int) -> "Distributed":
         """Return these samples with the targets and weights of one of the models."""
-        if self.columns is None:
+        if self.fields is None:
             return self
         total = float(self.total_weight[model]) if np.ndim(self.total_weight) else self.total_weight
         chosen, whole = (("alone", (int(self._numbers(np.asarray(model))),)),), self.whole or self
@@ -278,12 +338,12 @@ class Distributed:
         """Bring some of the samples, by number in ascending order, to the memory of the client."""
         local = list(self._split(index))
         pieces = tuple(piece for piece, _ in local)
-        orders = [Task(self.chosen, fetch, (numbers,)) for _, numbers in local]
-        found = self._collect(pieces, self._send(ordered, pieces, orders))
-        columns = [[part[number] for part in found] for number in (0, 1, 2)]
-        X, Y, weight = (None if values[0] is None else np.concatenate(values, axis=1) for values in columns)
-        total = float(len(index) if weight is None else np.sum(weight, dtype=np.float64))
-        return viewed(InMemory(X, Y, weight, HOST, self.parts.dtype, total, n_classes=found[0][3]), self.view)
+        tasks = [Task(self.chosen, fetch, (numbers,)) for _, numbers in local]
+        found: list[InMemory] = self._collect(pieces, self._send(ordered, pieces, tasks))
+        X = Dense(np.concatenate([part.raw(0, part.m) for part in found], axis=1))
+        columns = Columns.joined([part.columns for part in found])
+        total = float(len(index) if columns.weight is None else np.sum(columns.weight, dtype=np.float64))
+        return viewed(dataclasses.replace(found[0], X=X, columns=columns, total_weight=total), self.view)
 
     def _split(self, index: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
         """Yield each part that holds any of the samples, with the samples' numbers in the part."""
@@ -295,8 +355,8 @@ class Distributed:
     def _send(self, task: Callable[..., Any], pieces: tuple[Shard, ...], orders: list[Any]) -> list[Any]:
         """Start the task for each of these parts, with its order and the models' own fields; return the futures."""
         each: list[list[Any]] = [[piece.future for piece in pieces], orders]
-        if self.columns is not None:
-            futures = dict(zip(self.parts.pieces, self.columns, strict=True))
+        if self.fields is not None:
+            futures = dict(zip(self.parts.pieces, self.fields, strict=True))
             each.append([futures[piece] for piece in pieces])
         return self.parts.workers.send(task, *each)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.choice import warn_of
+from xlogreg.arrays.choice import Where, warn_of
 from xlogreg.arrays.place import to_host
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
@@ -46,10 +46,7 @@ def share_out(
     *,
     samples: str,
     targets: str = "labels",
-    backend: str | None = None,
-    device: Any = None,
-    dtype: Any = None,
-    fallback: bool = True,
+    where: Where | None = None,
     classes: np.ndarray | None = None,
 ) -> Shards:
     """Make parts of a dask collection, on the workers of the client that was started last.
@@ -59,8 +56,8 @@ def share_out(
     X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
     Y, sample_weight
         As `xlogreg.fit` takes them, or collections with as many samples as X.
-    samples, targets, backend, device, dtype, fallback
-        As `xlogreg.fit` takes them. ``targets`` may also be "none", for parts without Y.
+    samples, targets
+        As `xlogreg.fit` takes them, like ``where``. ``targets`` may also be "none", for parts without Y.
     classes : ndarray (K,), optional
         Classes of a model, also those that do not occur in Y.
 
@@ -71,7 +68,8 @@ def share_out(
     WorkersLostError, RuntimeError
         See `Cluster.collect`.
     """
-    workers, asked = Cluster.current(), dtype_option(dtype)
+    where = where or Where()
+    workers, asked = Cluster.current(), dtype_option(where.dtype)
     one_of("samples", samples, SAMPLES)
     first_column = _blocks(X, samples)
     others = {"Y": Y, "sample_weight": sample_weight}
@@ -80,7 +78,7 @@ def share_out(
     futures = iter(workers.load([block for column in columns for block in column.blocks]))
     columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
     blocks, counts = _matched(columns, workers)
-    request = Request(samples, targets, backend, device, fallback, known=classes)
+    request = Request(samples, targets, where, known=classes)
     surveys = _accepted(workers.collect(workers.send(survey, *blocks, [request] * len(counts)), _names(counts)))
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]

@@ -12,16 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.choice import Lack, find_place
+from xlogreg.arrays.choice import Lack, Where, find_place
 from xlogreg.arrays.libraries.numpy import pages_kept
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.place import HOST, Array, Place, array_namespace, dtype_name, place_of, to_host
+from xlogreg.arrays.matrix import Dense, Matrix
+from xlogreg.arrays.place import HOST, Array, Place, array_namespace, dtype_name, to_host
 from xlogreg.arrays.stored import cut
 from xlogreg.exceptions import BackendUnavailableError
-from xlogreg.inputs.labels import as_weight, encode_known, encode_targets, encode_truth
-from xlogreg.inputs.matrices import as_matrix, computing_dtype
-from xlogreg.inputs.tables import open_table
+from xlogreg.inputs.door import take, take_features
+from xlogreg.inputs.labels import Targets, as_weight, encode_known, encode_targets, encode_truth
+from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.samples.folds import fold_weights
 from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 
 __all__ = [
     "AXES",
@@ -30,17 +33,19 @@ __all__ = [
     "Request",
     "Survey",
     "Task",
-    "attach",
-    "columns_of",
     "contents",
     "count_samples",
     "fetch",
+    "fields_of",
+    "hold",
     "join_samples",
     "make_part",
+    "mask",
     "merge_masses",
     "narrow",
     "ordered",
     "scale",
+    "share",
     "survey",
     "viewed",
     "weigh",
@@ -57,9 +62,7 @@ class Request(NamedTuple):
 
     samples: str
     targets: str  # or "encoded", if Y is already the one of `Targets`; "none" without Y
-    backend: str | None
-    device: Any
-    fallback: bool
+    where: Where
     names: tuple[str, ...] | None = None  # names of the features, in order
     known: np.ndarray | None = None  # classes of a model, also those that do not occur in Y
 
@@ -96,28 +99,24 @@ def survey(X: Any, Y: Any, weight: Any, request: Request) -> Survey | Refusal:
 def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
     if getattr(X, "ndim", 0) == 2 and X.shape[AXES[request.samples]] == 0:
         return Survey(0)
-    X, names = open_table(X, request.samples)
-    X = as_matrix(X, request.samples)
-    place, lack = _find(X, request)
+    matrix, names = take_features(X, request.samples)
+    place, lack = _find(matrix, request)
     if place.widest != "float64":
         remedy = LIBRARIES[place.name].float64_remedy_of_workers
         raise ValueError(f"{place} has no float64, in which sums are added up{remedy}")
-    m, n_x = X.shape if request.samples == "rows" else X.shape[::-1]
     classes, hard = request.known, True
     if Y is not None and classes is not None:
-        hard = encode_truth(Y, X.shape, request.samples, classes, request.targets).hard
+        hard = encode_truth(Y, matrix.shape, request.samples, classes, request.targets).hard
     elif Y is not None:
-        targets = encode_targets(Y, X.shape, request.samples, request.targets, complete=False)
+        targets = encode_targets(Y, matrix.shape, request.samples, request.targets, complete=False)
         classes, hard = targets.classes, targets.hard
-    as_weight(weight, m, complete=False)
+    as_weight(weight, matrix.m, complete=False)
     where = place.name, place.device_name
-    return Survey(m, n_x, dtype_name(X), computing_dtype(X), where, lack, names, classes, hard)
+    return Survey(matrix.m, matrix.n_x, dtype_name(matrix), computing_dtype(matrix), where, lack, names, classes, hard)
 
 
-def _find(X: Array, request: Request) -> tuple[Place, Lack | None]:
-    home = place_of(X)
-    nbytes = int(np.prod(X.shape)) * getattr(X.dtype, "itemsize", 8)
-    return find_place(home, nbytes, request.backend, request.device, request.fallback)
+def _find(X: Matrix, request: Request) -> tuple[Place, Lack | None]:
+    return find_place(X.home, X.nbytes, request.where)
 
 
 def count_samples(block: Any, axis: int) -> int:
@@ -162,18 +161,20 @@ def make_part(
     n_classes : int or None
         K if Y becomes class numbers.
     """
-    X, _ = open_table(X, request.samples, request.names)
-    X = as_matrix(X, request.samples)
     if isinstance(X, np.ndarray):
         X = np.require(X, requirements="A")  # data from a network are seldom aligned, see `lies_ready`
-    place, _ = _find(X, request)
-    Y = ENCODE[request.targets](Y, X.shape, request.samples, classes)
-    weight = as_weight(weight, X.shape[AXES[request.samples]], complete=False)
+
+    def encode(Y: Any, shape: tuple[int, ...], samples: str) -> Targets:
+        return Targets(ENCODE[request.targets](Y, shape, samples, classes), classes, bool(n_classes), True)
+
+    taken = take(X, Y, weight, samples=request.samples, encode=encode, wanted=request.names, complete=False)
+    place, _ = _find(taken.X, request)
+    Y, weight = taken.targets.Y, taken.weight
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
     # a total weight of 1.0: no part knows the sum of all weights
-    return InMemory(place.put(X), Y, weight, place, dtype, 1.0, request.samples == "rows", n_classes)
+    return InMemory(taken.X.put(place), Columns(Y, weight), place, dtype, 1.0, n_classes)
 
 
 class Mass(NamedTuple):
@@ -199,8 +200,8 @@ def merge_masses(masses: Sequence[Mass]) -> Mass:
 
 def weigh(part: InMemory) -> Mass:
     """Sum the weights of each class, and of all samples."""
-    weight, place = part.weight, part.place
-    masses = np.zeros(0) if part.Y is None else part.shares()
+    weight, place = part.columns.weight, part.place
+    masses = np.zeros(0) if part.columns.Y is None else part.shares()
     if weight is None:
         return Mass(float(part.m), 1.0, float(part.m), masses)
     with place.computing():
@@ -213,8 +214,8 @@ def weigh(part: InMemory) -> Mass:
 
 def weigh_models(part: InMemory) -> list[Mass]:
     """Weigh the part for each of the models that have targets or weights of their own."""
-    columns = part.target_of if part.weight_of is None else part.weight_of
-    return [weigh(part.alone(model)) for model in range(1 if columns is None else len(columns))]
+    of_models = part.target_of if part.weight_of is None else part.weight_of
+    return [weigh(part.alone(model)) for model in range(1 if of_models is None else len(of_models))]
 
 
 class Task(NamedTuple):
@@ -225,47 +226,63 @@ class Task(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-Columns = dict[str, Any]  # fields of a part that models have of their own, by name
+Fields = dict[str, Any]  # fields of a part that models have of their own, by name
 
 
-def ordered(part: InMemory, task: Task, columns: Columns | None = None) -> Any:
-    """Call the function of the task with the part, after setting the fields in ``columns`` and applying the view."""
-    part = dataclasses.replace(part, **columns) if columns else part
+def ordered(part: InMemory, task: Task, fields: Fields | None = None) -> Any:
+    """Call the function of the task with the part, after setting its ``fields`` and applying the view."""
+    part = dataclasses.replace(part, **fields) if fields else part
     with pages_kept():
         return task.function(viewed(part, task.view), *task.arguments)
 
 
-def columns_of(part: InMemory, task: Task, columns: Columns | None = None) -> Columns:
-    """Add the fields that the function of the task returns to those in ``columns``."""
-    return (columns or {}) | ordered(part, task, columns)
+def fields_of(part: InMemory, task: Task, fields: Fields | None = None) -> Fields:
+    """Add the fields that the function of the task returns to ``fields``."""
+    return (fields or {}) | ordered(part, task, fields)
 
 
-def attach(part: InMemory, **fields: Any) -> Columns:
-    """Return the fields, with targets and weights brought to the place of the part."""
+def hold(part: InMemory, columns: Columns, unweighted: bool, n_classes: int | None) -> Fields:
+    """Fields of the part with the targets and weights of one model, as far as ``columns`` has them.
+
+    ``unweighted`` takes the weights away that the part has.
+    """
+    held = share(part, columns, None, None)["columns"]
+    return {"columns": held._replace(weight=None) if unweighted else held, "n_classes": n_classes}
+
+
+def share(part: InMemory, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> Fields:
+    """Fields of the part with targets and weights of several models, see `InMemory.sharing`."""
     with part.place.computing():
-        put = {name: part.place.put(fields[name]) for name in ("Y", "weight") if fields.get(name) is not None}
-    return fields | put
+        shared = part.sharing(columns.put(part.place), target_of, weight_of)
+    return {name: getattr(shared, name) for name in ("columns", "target_of", "weight_of")}
 
 
-def narrow(part: InMemory) -> Columns:
+def mask(part: InMemory, columns: Columns, fold_of: np.ndarray, held_out: bool) -> Fields:
+    """Fields of the part with weights of zero for folds, see `fold_weights`; ``columns.group`` numbers the folds."""
+    assert columns.group is not None
+    return fold_weights(part, columns.group[0], fold_of, held_out)
+
+
+def narrow(part: InMemory, columns: Columns) -> Fields:
     """Fields that differ when the part is computed in float32."""
     narrowed = part.narrowed()
-    return {name: getattr(narrowed, name) for name in ("X", "rows", "index", "center", "dtype")}
+    return {name: getattr(narrowed, name) for name in ("X", "index", "center", "dtype")}
 
 
 def scale(part: InMemory, factors: np.ndarray) -> InMemory:
     """Return the part with its weights multiplied by the factors (K,) of the samples' classes."""
     xp, place = part.place.xp, part.place
     with place.computing():
-        numbers = xp.astype(xp.reshape(part.Y, (-1,)), xp.int32)
+        numbers = xp.astype(xp.reshape(part.columns.Y, (-1,)), xp.int32)
         weight = xp.take(place.put(factors, part.dtype), numbers, axis=0)[None, :]
-        return dataclasses.replace(part, weight=weight if part.weight is None else weight * part.weight)
+        weight = weight if part.columns.weight is None else weight * part.columns.weight
+        return dataclasses.replace(part, columns=part.columns._replace(weight=weight))
 
 
-def contents(part: InMemory, dtype: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Bring Y, in ``dtype`` or its own dtype, and the weights to the host."""
-    Y = to_host(part.Y)
-    return Y if dtype is None else Y.astype(dtype), None if part.weight is None else to_host(part.weight)
+def contents(part: InMemory, dtype: Any) -> Columns:
+    """Bring the columns to the host, Y in ``dtype`` or in its own dtype."""
+    columns = part.columns.put(HOST)
+    return columns if dtype is None else columns._replace(Y=to_host(columns.Y).astype(dtype))
 
 
 def viewed(part: InMemory, view: View) -> InMemory:
@@ -275,8 +292,8 @@ def viewed(part: InMemory, view: View) -> InMemory:
     return part
 
 
-def fetch(part: InMemory, index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, int | None]:
-    """Bring X (n_x, samples), Y and weight of some samples, by number in the part, to the host; add `n_classes`."""
+def fetch(part: InMemory, index: np.ndarray) -> InMemory:
+    """Bring some samples, by number in the part, to the host."""
     taken = part.take(part.place.put(index))
-    Y, weight = (None if values is None else to_host(values) for values in (taken.Y, taken.weight))
-    return HOST.put(taken.raw(0, taken.m)), Y, weight, part.n_classes
+    X = Dense(HOST.put(taken.raw(0, taken.m)))
+    return dataclasses.replace(taken, X=X, columns=taken.columns.put(HOST), place=HOST, index=None, center=None)

@@ -140,8 +140,8 @@ def _items(factory: Callable[[], Any]) -> Iterator[Any]:
 
 
 def _piece(number: int, X: Any, names: tuple[str, ...] | None, samples: str, Y: Any, weight: Any = None) -> Piece:
-    X = to_host(as_matrix(X, samples))
-    m = X.shape[0 if samples == "rows" else 1]
+    matrix = as_matrix(X, samples)
+    X, m = matrix.host(), matrix.m
     weight = None if weight is None else to_host(labels.as_row(weight, m))
     return Piece(number, X, to_host(labels.as_targets(Y, m, samples)), weight, names)
 

@@ -136,10 +136,10 @@ class Sequential(Stored):
             self.keep(self._reservoir)
             self._reservoir = None
 
-    def take(self, index: np.ndarray) -> np.ndarray:
+    def read_some(self, index: np.ndarray) -> np.ndarray:
         if self.drawable is not None:
             at = np.minimum(np.searchsorted(self.drawable, index), len(self.drawable) - 1)
             if np.array_equal(self.drawable[at], index):
                 return np.take(self._kept, at, axis=self.axis)
         with self._lock:
-            return super().take(index)
+            return super().read_some(index)

@@ -1,0 +1,48 @@
+"""Products of samples in memory that are no sums over blocks: scores of all samples, and products between samples."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from xlogreg.arrays.place import Array, to_host
+from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.threads import tree_sum
+
+__all__ = ["combine_features", "map_samples", "multiply_samples"]
+
+
+def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
+    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m)."""
+    parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
+    if len(parts) == 1:
+        return parts[0]
+    with source.place.computing():
+        return source.place.xp.concat(parts, axis=-1)
+
+
+def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:
+    """Compute X~'X~ (m, m) of X~ = (X - center) * inverse_scale in one pass, in dtype or the widest float of the place.
+
+    It takes some features at a time, so that wide data of a small dtype never become a whole float copy.
+    """
+    parts = _scaled_features(source, inverse_scale, dtype or source.place.widest)
+    return tree_sum((X.T @ X,) for X in parts)[0]
+
+
+def combine_features(source: InMemory, alpha: np.ndarray, inverse_scale: np.ndarray) -> np.ndarray:
+    """Compute X~ alpha (n_x, r) for alpha (m, r) in one pass, see `multiply_samples`; the result is on the host."""
+    alpha = source.place.put(alpha, source.dtype)
+    return np.concatenate([to_host(X @ alpha) for X in _scaled_features(source, inverse_scale, source.dtype)])
+
+
+def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) -> Iterator[Array]:
+    """Yield (X - center) * inverse_scale, some features at a time, (n, m) each."""
+    place, xp = source.place, source.place.xp
+    scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
+    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
+    for start in range(0, source.n_x, step):
+        part = slice(start, min(start + step, source.n_x))
+        center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
+        X = place.convert(source.features(part), dtype, center, source.exact)
+        yield X * scale[part, :] if scaled else X
