@@ -219,6 +219,9 @@ class Quadratics:
         value = 0.5 * np.sum(self.curvature * D * D, axis=(0, 2)) + 1.0
         return Evaluation(value, value, self.curvature * D, np.zeros(theta.shape[1], dtype=bool))
 
+    def confined(self, move):
+        return move
+
     def keep(self, models):
         kept = Quadratics(self.curvature[:, models], self.target[:, models])
         kept.evaluations = self.evaluations

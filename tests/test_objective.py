@@ -9,6 +9,7 @@ from xlogreg.arrays import matrix
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.graph.slopes import slope
 from xlogreg.math.losses import LOSSES
+from xlogreg.math.penalties import make_penalty
 from xlogreg.math.sums import pass_terms
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns
@@ -39,7 +40,7 @@ def make(X, Y, place=HOST, dtype="float64", *, weight=None, l2=(0.3,), bias=True
     free = np.ones((n_x + 1, 1, 1))
     free[-1] = bias
     loss = LOSSES["log_loss" if k == 1 else "cross_entropy"]
-    return Objective(samples, loss, np.reshape(l2, (1, -1, 1)).astype(float), 1 / scale, scale**-2, free, False)
+    return Objective(samples, loss, make_penalty(np.asarray(l2, dtype=float), None, 1 / scale), 1 / scale, free, False)
 
 
 SETTINGS = {
@@ -72,7 +73,7 @@ def slopes(objective, theta, row, output):
 def test_gradient_and_hessian_are_central_differences(where64, problem, setting, k):
     X, Y = targets(problem, k)
     objective = make(X, Y, where64.place, **SETTINGS[setting])
-    g = objective.l2.shape[1]
+    g = objective.models
     theta = np.random.default_rng(0).standard_normal((5, g, k)) * 0.2
     here = objective.expand(theta)
     np.testing.assert_allclose(here.gradient, objective.evaluate(theta).gradient, rtol=1e-12, atol=1e-14)

@@ -138,10 +138,8 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
     if problem.solver == "gd":  # the iterates of the notes, and nothing else
         return [found.at], 0
     theta = found.at + found.step if found.gap <= unseen else found.at
-    if theta.shape[2] > 1:  # of all with the same probabilities the shortest
-        theta = theta - np.mean(theta, axis=2, keepdims=True)
-    theta = theta * problem.objective.free
-    if not found.flat or np.any(problem.objective.l2 > 0):
+    theta = problem.objective.centered(theta) * problem.objective.free
+    if not found.flat or np.any(problem.objective.penalty.active):
         return [theta], 0
     objective = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
     design, passes = (objective.second_moment(), 1) if found.design is None else (found.design, 0)
@@ -154,10 +152,10 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
 def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
     """Bound how much the cost changes if theta moves by ``moved`` from ``found.at``."""
     objective, at = problem.objective, found.at
-    penalty = float((objective.ridge * moved * (at + 0.5 * moved)).sum())
+    penalty = float(objective.penalty.change(at, moved)[0])
     if moved.shape[2] > 1:
         moved = moved - np.mean(moved, axis=2, keepdims=True)
-    slope = float(((as_host(found.here.gradient) - objective.ridge * at) * moved).sum())
+    slope = float(((as_host(found.here.gradient) - objective.penalty.slope(at)) * moved).sum())
     if found.design is not None:
         square = float(np.einsum("igk,ij,jgk->", moved, found.design, moved))
         square = max(square, 0.0) + ROUNDING["float64"] * float(np.sum(moved * moved))
@@ -191,11 +189,11 @@ def _evaluated(
     rounded = parameters.theta_in(problem.inner) * exact.free
     if isinstance(problem.coordinates, Span):
         there, passes = exact.evaluate(rounded), 1
-        promised = there
+        promised, before = there, rounded
         if parameters.w.dtype != np.float64:
             before = np.concatenate([plain[0] * problem.inner.scale, plain[1].T])[:, None, :] * exact.free
             promised, passes = exact.evaluate(before), 2
-        return there, float(there.value[0]) - value, _is_faithful(problem, found, promised, unseen), passes
+        return there, float(there.value[0]) - value, _is_faithful(problem, found, before, promised, unseen), passes
     change, noise = _change(problem, found, rounded - found.at), 0.0
     if problem.source.dtype != problem.given.place.widest and not found.exact:
         size = (
@@ -212,13 +210,13 @@ def _evaluated(
     return there, risen if change > unseen or not noise else min(risen, later), True, 1
 
 
-def _is_faithful(problem: Problem, found: Known, there: Evaluation, unseen: float) -> bool:
+def _is_faithful(problem: Problem, found: Known, theta: np.ndarray, there: Evaluation, unseen: float) -> bool:
     """Whether cost and gradient of all features agree with the span, whose products may hide small features."""
     gap = found.gap if found.gap == found.gap else 0.0
     if not abs(float(there.value[0] - found.here.value[0])) <= unseen + gap:
         return False
     if not found.known or gap > unseen or found.separation in ("complete", "quasi-complete"):
         return True
-    curvature = np.maximum(problem.full.ridge, 1e-2 * problem.full.loss.bound)
+    curvature = np.maximum(problem.full.penalty.curvature(theta), 1e-2 * problem.full.loss.bound)
     promised = float(np.sum(as_host(there.gradient) ** 2 / (2.0 * curvature)))
     return promised <= 10.0 * unseen

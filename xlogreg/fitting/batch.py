@@ -67,8 +67,8 @@ class Batch(NamedTuple):
         """Return the problem of one of the models alone."""
         problem, source = self.problem, self.source.alone(model)
         kept = self.objective.keep(np.asarray([model]))
-        own = {"l2": kept.l2, "separable": bool(self.separable[model])}
-        objective = dataclasses.replace(kept, source=source, separable=own["separable"])
+        separable = bool(self.separable[model])
+        objective = dataclasses.replace(kept, source=source, separable=separable)
         spread, user = problem.spread, problem.user
         if spread is not None:
             spread = spread._replace(targets=self.shares[model][:, None], opposite=None)
@@ -76,7 +76,10 @@ class Batch(NamedTuple):
             user = Coordinates(*(part[:, [model]] for part in self.users))
         given, columns = (samples.like(source) for samples in (problem.given, problem.columns))
         whole = problem.full is problem.objective
-        full = objective if whole else dataclasses.replace(problem.full, source=columns, **own)
+        full = objective
+        if not whole:
+            penalty = problem.full.penalty.of_strengths(kept.penalty.strength)
+            full = dataclasses.replace(problem.full, source=columns, penalty=penalty, separable=separable)
         changed: dict[str, Any] = {
             "spread": spread,
             "user": user,
@@ -88,9 +91,8 @@ class Batch(NamedTuple):
 
 def sharing_pays(problem: Problem) -> bool:
     """Whether models of this kind are minimised faster together than one by one."""
-    return _inverses_pay(problem) or (
-        problem.solver == "spectral-lbfgs" and axes_pay(problem.source, problem.start.shape[2])
-    )
+    axes = problem.solver == "spectral-lbfgs" and axes_pay(problem.source, problem.start.shape[2])
+    return problem.objective.penalty.quadratic and (_inverses_pay(problem) or axes)
 
 
 def _inverses_pay(problem: Problem) -> bool:
@@ -125,10 +127,10 @@ def pose_batch(
     totals, masses = source.sum(target_terms, np.zeros((1, l2s.shape[0], problem.start.shape[2])))
     if source is not problem.source:
         source = source.weighing(totals[:, 0])
-    separable = hard & (l2s == 0)
-    objective = dataclasses.replace(
-        problem.objective, source=source, l2=l2s.reshape(1, -1, 1), separable=bool(np.any(separable))
-    )
+    penalty = problem.objective.penalty.of_strengths(l2s)
+    objective = dataclasses.replace(problem.objective, source=source, penalty=penalty)
+    separable = hard & ~objective.held
+    objective = dataclasses.replace(objective, separable=bool(np.any(separable)))
     with np.errstate(all="ignore"):
         batch = Batch(problem, source, objective, masses / totals, tracks, same, separable)
     return _scaled(batch) if scaled else batch
@@ -140,7 +142,7 @@ def _scaled(batch: Batch) -> Batch:
     assert isinstance(problem.coordinates, Coordinates), "a span is that of one scale"
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
-    penalty = (scale / problem.coordinates.scale)[:, own, None] ** 2
+    penalty = batch.objective.penalty.in_units((scale / problem.coordinates.scale)[:, own, None])
     moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # constant features do not move
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(
@@ -154,9 +156,9 @@ def _alike(batch: Batch) -> np.ndarray:
     """Return which of the models (g,) have about the penalty of the problem, whose preconditioner they share."""
     if batch.users is None:
         return np.ones(batch.models, dtype=bool)
-    ratio = batch.objective.penalty / batch.problem.objective.penalty
-    near = (ratio <= ALIKE) & (ratio >= 1.0 / ALIKE) | (batch.objective.free[:-1] == 0) | (batch.objective.l2 == 0)
-    return np.all(near, axis=(0, 2))
+    penalty, shared = batch.objective.penalty, batch.problem.objective.penalty.profile
+    near = (penalty.profile <= ALIKE * shared) & (penalty.profile >= shared / ALIKE)
+    return np.all(near | (batch.objective.free == 0) | ~penalty.mask, axis=(0, 2))
 
 
 def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
@@ -188,8 +190,8 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
     problem, whole, shared = batch.problem, batch.objective, batch.problem.objective
     found = _at_reference(batch, options) if batch.same else None
     prepared = _at_log_odds(batch) if found is None else found
-    penalty = shared.free[:, :, 0] * np.concatenate([shared.penalty[:, 0, :], [[0.0]]])
-    M = Shared.from_moment(prepared.S, penalty, prepared.curvature[fits], whole.l2[0, fits, 0], whole.precision)
+    profile, strength = (shared.free * shared.penalty.profile)[:, :, 0], whole.penalty.strength[fits]
+    M = Shared.from_moment(prepared.S, profile, prepared.curvature[fits], strength, whole.precision)
     fits, M = fits[M.regular], M.keep(np.flatnonzero(M.regular))
     tol, stages = min(problem.tolerance(options), LOOSEST), []
     narrow = _narrow(batch) if found is None and tol < NARROW_GAP else None  # a start at the reference is near anyway
@@ -230,7 +232,7 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
             tol=min(problem.tolerance(options), LOOSEST),
             max_iter=options.steps,
         )
-        yield part, [centered(result) for result in ended], axes.passes
+        yield part, [centered(problem.objective, result) for result in ended], axes.passes
 
 
 def _narrow(batch: Batch) -> Objective | None:
@@ -291,7 +293,7 @@ def _at_reference(batch: Batch, options: Options) -> Prepared | None:
     if result.reason not in ("converged", "precision"):
         return None
     hessian = problem.objective.expand(result.theta).hessian
-    H = np.asarray(hessian)[0] - problem.objective.shift(1)[0]
+    H = np.asarray(hessian)[0] - problem.objective.shift(result.theta)[0]
     return Prepared(result.theta, H, np.ones(batch.models), 1, result.passes + 1.0)
 
 

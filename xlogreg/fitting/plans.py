@@ -10,10 +10,11 @@ import numpy as np
 from xlogreg.arrays.place import Array, dtype_name, to_host
 from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
-from xlogreg.fitting.problem import Problem, pose, start_of
+from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
+from xlogreg.math.penalties import Penalty
 from xlogreg.model.model import Model
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.intake import Arrival, Origin, Received
@@ -203,7 +204,8 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     """
     origin, options = plan.arrival.origin, plan.options[0]
     source = plan.arrival.samples.holding(plan.targets[0], None)
-    if not _shared(plan) or not reduction_pays(source, sum(option.steps for option in plan.options)):
+    penalty = penalty_of(plan.options, np.ones((source.n_x, 1, 1)))
+    if not _shared(plan, penalty) or not reduction_pays(source, sum(option.steps for option in plan.options)):
         return plan, lambda models: models
     spread = measure_spread(source)
     if not np.all(np.isfinite(spread.variance)):
@@ -217,7 +219,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     reduced, basis, spectrum, means = reduce_wide(source, user, options.bias)
     # the variance that rounding of the products hides must be small against the penalty
     hidden = source.m * np.finfo(float).eps * np.max(spectrum, initial=0.0) / (4.0 * source.total_weight)
-    if not len(spectrum) or hidden > HIDDEN * min(option.l2 for option in plan.options):
+    if not len(spectrum) or hidden > HIDDEN * np.min(penalty.strength):
         return plan, lambda models: models
     dtype = reduced.dtype
     inside = origin._replace(samples="columns", names=None, home=source.place, dtype_home=dtype, dtype=dtype)
@@ -227,7 +229,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     return plan._replace(arrival=inner, options=plain), functools.partial(_in_full, origin, span)
 
 
-def _shared(plan: Plan) -> bool:
+def _shared(plan: Plan, penalty: Penalty) -> bool:
     """Whether several models have one span, and each has a penalty.
 
     Without a penalty, a warning would name features of the span.
@@ -235,7 +237,7 @@ def _shared(plan: Plan) -> bool:
     kinds = {(option.bias, option.standardize) for option in plan.options}
     same = len(plan.options) > 1 and len(kinds) == 1 and plan.options[0].standardize is not True
     cold = all(plan.initial(model) is None for model in range(len(plan.options)))
-    return same and cold and all(option.l2 > 0 for option in plan.options)
+    return same and cold and penalty.rotates and bool(np.all(penalty.active))
 
 
 def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:

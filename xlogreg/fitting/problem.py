@@ -10,6 +10,7 @@ from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
+from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.model.model import Model
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
@@ -26,7 +27,7 @@ from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 
-__all__ = ["Problem", "choose_solver", "log_odds", "pose", "start_of"]
+__all__ = ["Problem", "choose_solver", "log_odds", "penalty_of", "pose", "start_of"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -66,10 +67,10 @@ class Problem(NamedTuple):
         if not descends:
             source, objective = _settled(source, objective)
         asked = self.solver if self.solver in ("gd", "lbfgs") else "auto"
-        solver = choose_solver(source, theta.shape[2], asked, None)
+        solver = choose_solver(source, theta.shape[2], asked, None, objective.penalty.quadratic)
         changed: dict[str, Any] = {"coordinates": self.inner, "full": objective, "columns": source}
         changed |= {"solver": solver, "warm": True}
-        start = np.zeros_like(theta) if descends else theta
+        start = np.zeros_like(theta) if descends else objective.confined(theta)
         return self._replace(source=source, objective=objective, start=start, **changed)
 
     def tightened(self, theta: np.ndarray) -> "Problem":
@@ -104,7 +105,7 @@ class Problem(NamedTuple):
             self.full,
             source=source,
             inverse_scale=np.reshape(1.0 / scale, column),
-            penalty=np.reshape((self.user.scale / scale) ** 2, column),
+            penalty=self.full.penalty.in_units(np.reshape(self.user.scale / scale, column)),
             center=None,
             folded=False,
         )
@@ -127,7 +128,7 @@ class Problem(NamedTuple):
     def _of_those_that_count(self, theta: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and scale of the features (n_x,), weighted by the curvature of each sample; NaN if lost in rounding."""
         rows, k = theta.shape[0], theta.shape[2]
-        S = hessian - self.objective.shift(k)[0]
+        S = hessian - self.objective.shift(theta)[0]
         S = S if k == 1 else np.trace(S.reshape(rows, k, rows, k), axis1=1, axis2=3)
         with np.errstate(all="ignore"):
             mean = S[:-1, -1] / S[-1, -1]
@@ -170,8 +171,11 @@ class Problem(NamedTuple):
         return float(np.linalg.norm(self.coordinates.gradient_of(as_host(gradient), self.user)))
 
 
-def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None) -> str:
-    """Choose a solver, a key of `solving.SOLVERS`: the one place that decides what "auto" means."""
+def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None, quadratic: bool = True) -> str:
+    """Choose a solver, a key of `solving.SOLVERS`: the one place that decides what "auto" means.
+
+    ``quadratic``: whether the penalty is, as the basis of "spectral-lbfgs" needs it.
+    """
     parameters = (source.n_x + 1) * outputs
     if asked == "newton" and parameters > NEWTON_LIMIT:
         raise ValueError(
@@ -184,7 +188,7 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         return "sampled-newton"
     # Newton's method takes m p^2 operations a step, a gradient 4 m p
     if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
-        return "spectral-lbfgs"
+        return "spectral-lbfgs" if quadratic else "lbfgs"
     return "newton"
 
 
@@ -195,10 +199,12 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     given = None if initial is None else _parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
-    if given is None and reduction_pays(problem.source, options.steps):
+    rotates = problem.objective.penalty.rotates
+    if given is None and rotates and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
     in_full = problem.coordinates is problem.inner
-    solver = choose_solver(problem.source, k, options.solver, problem.spread if in_full else None)
+    spread, quadratic = problem.spread if in_full else None, problem.objective.penalty.quadratic
+    solver = choose_solver(problem.source, k, options.solver, spread, quadratic)
     if problem.spread is not None and options.bias and solver != "gd":
         problem.start[-1, 0, :] = log_odds(problem.spread.shares)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
@@ -234,9 +240,9 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         loss,
         options,
         inner.scale,
-        (user.scale / inner.scale) ** 2,
+        user.scale / inner.scale,
         moving,
-        separable=targets.hard and options.l2 == 0 and loss.curvature is not None,
+        separable=targets.hard and loss.curvature is not None,
         center=inner.center[:, :, None] if folds else None,
         folded=folds and far < HESSIAN_FOLD,
     )
@@ -274,7 +280,7 @@ def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Prob
     lying = (source.uncentered() if problem.full.center is not None else source).widened()
     span = Span(lying, basis, scale[:, None], unit, means)
     still, separable = np.ones(reduced.n_x), problem.objective.separable
-    objective = _objective(reduced, loss, options, span.scale, scale[:, None] ** -2, still, separable)
+    objective = _objective(reduced, loss, options, span.scale, 1.0 / span.scale, still, separable)
     start = np.zeros((reduced.n_x + 1, 1, problem.start.shape[2]))
     return problem._replace(source=reduced, objective=objective, coordinates=span, start=start, passes=passes)
 
@@ -287,7 +293,7 @@ def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> P
         assert isinstance(problem.coordinates, Coordinates)
         start = problem.coordinates.theta_of(*given)
         if problem.solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
-            costs = [float(objective.evaluate(theta).value[0]) for theta in (start, plain)]
+            costs = [float(objective.evaluate(theta * objective.free).value[0]) for theta in (start, plain)]
             warm, passes = costs[0] <= costs[1], passes + 2
             start = start if warm else plain
     return problem._replace(start=start * objective.free, warm=warm, passes=passes)
@@ -311,23 +317,25 @@ def _objective(
     loss: Loss,
     options: Options,
     scale: np.ndarray,
-    penalty: np.ndarray,
+    units: np.ndarray,
     moving: np.ndarray,
     separable: bool,
     **folding: Any,
 ) -> Objective:
-    """Make the objective of one model; ``scale`` and ``penalty`` are (n_x, 1), ``moving`` is (n_x,)."""
+    """Make the objective of one model; ``scale`` and ``units`` are (n_x, 1), ``moving`` is (n_x,).
+
+    ``separable`` says whether separated classes would leave it without a minimum but for the penalty.
+    """
     column = (source.n_x, 1, 1)
-    return Objective(
-        source,
-        loss,
-        l2=np.full((1, 1, 1), float(options.l2)),
-        inverse_scale=np.reshape(1.0 / scale, column),
-        penalty=np.reshape(penalty, column),
-        free=np.append(moving, float(options.bias)).reshape(-1, 1, 1),
-        separable=separable,
-        **folding,
-    )
+    free = np.append(moving, float(options.bias)).reshape(-1, 1, 1)
+    penalty = penalty_of([options], np.reshape(units, column))
+    separable = separable and not penalty.holds(free)[0]
+    return Objective(source, loss, penalty, np.reshape(1.0 / scale, column), free, separable, **folding)
+
+
+def penalty_of(options: list[Options], units: np.ndarray) -> Penalty:
+    """Make the penalty of g models from their options, for a theta whose ``units`` are (n_x, 1, 1)."""
+    return make_penalty(np.asarray([float(option.l2) for option in options]), None, units)
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:

@@ -54,7 +54,7 @@ class Known(NamedTuple):
 def known_of(problem: Problem, result: Result, tol: float) -> Known:
     """Find the certificate; without a penalty also whether there is a minimum, unless that costs too much."""
     objective, p = problem.objective, result.theta.size
-    unpenalised = objective.loss.curvature is not None and not np.any(objective.l2 > 0)
+    unpenalised = objective.loss.curvature is not None and not np.any(objective.penalty.active)
     if not unpenalised or result.reason in ("time_limit", "diverged"):
         return _certified(problem, result, tol)
     work = problem.source.m * p * p
@@ -160,7 +160,7 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
         separation = "none"  # its scores have come to rest
     inverse = None
     if here.hessian is not None and np.isfinite(here.hessian).all():
-        inverse = Inverse.from_hessians(here.hessian, objective.precision, objective.shift(at.shape[2]))
+        inverse = Inverse.from_hessians(here.hessian, objective.precision, objective.shift(at))
         if (
             separation == ""
             and objective.loss.curvature is not None
@@ -188,12 +188,14 @@ def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inv
     """Bound the gap by the step of Newton's method, see `xlogreg.solvers.existence`; NaN if that proves nothing."""
     assert here.hessian is not None
     k = at.shape[2]
-    if k > 1:  # constants over the classes change no score, and no penalty wants them
-        inverse = Inverse.from_hessians(grounded(here.hessian, k, np.inf), objective.precision)
+    if k > 1:  # constants over the classes change no score, and no quadratic penalty wants them
+        flat = np.inf if objective.penalty.quadratic else objective.precision
+        inverse = Inverse.from_hessians(grounded(here.hessian, k, flat), objective.precision)
     step = -inverse.solve(here.gradient)
     divergence, outside = (float(part[0]) for part in objective.proof(at, step))
     left = np.max(np.abs(here.gradient + _times(here, step)))  # a slope in a direction that seems to have no curvature
     least = max(SLOPE * objective.noise, 1e-6 * float(np.max(np.abs(here.gradient))))  # of which rounding is a part
     if outside or inverse.conditioning[0].condition * RANK > 1.0 or left > least:
         return np.nan
-    return divergence + 0.5 * float(np.sum(objective.ridge * step * step))
+    gap = divergence + float(objective.penalty.gap_after(at, step)[0])
+    return gap if np.isfinite(gap) else np.nan

@@ -47,7 +47,7 @@ def _gd(problem: Problem, options: Options, watch: Watch) -> Result:
     objective, place = problem.objective, problem.source.place
     rate, passes = options.learning_rate, 0
     if isinstance(rate, str):
-        curvature, passes = largest_curvature(objective, np.random.default_rng(options.rng), watch.clock)
+        curvature, passes = largest_curvature(objective, problem.start, np.random.default_rng(options.rng), watch.clock)
         if not math.isfinite(curvature):
             refuse_nonfinite(problem.source)
             raise ValueError("X is too large for learning_rate='auto': its squares overflow; use standardize=True")
@@ -108,7 +108,7 @@ def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
         max_iter=options.steps,
         monitor=watch.monitor,
     )
-    return centered(result)
+    return centered(problem.objective, result)
 
 
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
@@ -140,7 +140,7 @@ def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
             monitor=watch.monitor,
         )
         result = result.followed_by(further)
-    return centered(result)
+    return centered(objective, result)
 
 
 def _second_order(problem: Problem, options: Options, watch: Watch, method: Any) -> Result:
@@ -152,14 +152,12 @@ def _second_order(problem: Problem, options: Options, watch: Watch, method: Any)
         max_iter=options.steps,
         monitor=watch.monitor,
     )
-    return centered(result)
+    return centered(problem.objective, result)
 
 
-def centered(result: Result) -> Result:
-    """Centre theta over the classes of a softmax: the shortest of all theta with the same probabilities."""
-    if result.theta.shape[2] == 1:
-        return result
-    return dataclasses.replace(result, theta=result.theta - np.mean(result.theta, axis=2, keepdims=True))
+def centered(objective: Objective, result: Result) -> Result:
+    """Centre theta over the classes of a softmax."""
+    return dataclasses.replace(result, theta=objective.centered(result.theta)) if result.theta.shape[2] > 1 else result
 
 
 SOLVERS = {
@@ -171,10 +169,12 @@ SOLVERS = {
 }
 
 
-def largest_curvature(objective: Objective, rng: np.random.Generator, clock: Clock | None = None) -> tuple[float, int]:
+def largest_curvature(
+    objective: Objective, start: np.ndarray, rng: np.random.Generator, clock: Clock | None = None
+) -> tuple[float, int]:
     """Estimate L, the largest eigenvalue that the Hessian of J can have; return it and the passes that it took.
 
-    The bound of the loss's curvature times the largest eigenvalue of [X; 1] [X; 1]' / s, plus l2; the
+    The bound of the loss's curvature times the largest eigenvalue of [X; 1] [X; 1]' / s, plus that of the penalty; the
     eigenvalue by power iteration, from below to about one part in a thousand: gradient descent decreases
     J for any rate under 2/L, so 1/L leaves room for that. Stops when the clock says that no step will follow.
     """
@@ -186,5 +186,5 @@ def largest_curvature(objective: Objective, rng: np.random.Generator, clock: Clo
         known = not largest > 0.0 or abs(largest - previous) <= 1e-3 * largest
         if known or (clock is not None and clock.late):
             break
-    curvature = objective.loss.bound * largest + float(objective.l2[0, 0, 0])
+    curvature = objective.loss.bound * largest + float(np.max(objective.penalty.curvature(start)))
     return (curvature if curvature != 0.0 else 1.0), passes

@@ -4,10 +4,10 @@ The gap J - min J is known in one of two ways:
 
 - "decrement": half the squared Newton decrement g' H^-1 g / 2, from the Hessian of all samples;
 - "bound": a proof, by duality. For any probabilities alpha of the samples whose means are those of the targets,
-  min J >= mean H(alpha) - sum_j V_j^2 / (2 l2 T_j^2), where H is the entropy and V = X (alpha - Y)' / s (Yu, Huang &
-  Lin, Dual coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum the probabilities A
-  of the model are nearly an alpha of this kind. A mixture with one constant distribution c is exactly of this kind:
-  alpha = (1 - tau) A + tau c.
+  min J >= mean H(alpha) - h*(-V), where H is the entropy, h* the conjugate of the penalty, and V = X (alpha - Y)' / s
+  (Yu, Huang & Lin, Dual coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum the
+  probabilities A of the model are nearly an alpha of this kind. A mixture with one constant distribution c is exactly
+  of this kind: alpha = (1 - tau) A + tau c.
 """
 
 from typing import NamedTuple
@@ -46,15 +46,17 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
         here = newton.evaluate(objective, theta)
         return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)
     here = objective.evaluate(theta)
-    if not np.all(objective.l2 > 0):
+    if not np.all(objective.held):
         return Certificate(here, None, "", 1)
-    return Certificate(here, _bound(objective, theta, here), "bound", 2)
+    gap = _bound(objective, theta, here)
+    return Certificate(here, gap, "bound", 2) if np.all(np.isfinite(gap)) else Certificate(here, None, "", 2)
 
 
 def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndarray:
     """Upper bounds (g,) of J - min J: one pass, for the means of x and of x y'."""
-    ridge = objective.ridge
-    data = here.gradient - ridge * theta  # gradient of the losses alone: X (A - Y)' / s, and mean A - mean Y
+    data = here.gradient - objective.confined(
+        objective.penalty.slope(theta)
+    )  # gradient of the losses alone: X (A - Y)' / s, and mean A - mean Y
     slopes = np.sum(data * theta, axis=(0, 2))
     entropy = here.loss - slopes  # mean H(A), since L(z, y) = H(a) + (a - y)'z
     V, constant = data[:-1], np.zeros_like(entropy)
@@ -70,9 +72,6 @@ def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndar
         x, xy = objective.correlations()
         kept = c if data.shape[2] > 1 else c[:, 1:]
         V = (1.0 - tau[:, None]) * V + tau[:, None] * (x * kept - xy)
-    needed = ridge[:-1] > 0  # a feature that may not move has neither penalty nor slope
-    lower = (
-        entropy + constant - np.sum(np.where(needed, V * V / (2.0 * np.where(needed, ridge[:-1], 1.0)), 0.0), (0, 2))
-    )
+    lower = entropy + constant - objective.penalty.conjugate(np.concatenate([-V, np.zeros_like(V[:1])]))
     rounding = 8.0 * objective.noise * (np.abs(here.value) + np.sum(np.abs(data * theta), axis=(0, 2)))
     return here.value - lower + rounding

@@ -99,13 +99,13 @@ def minimize(
     costs: list[Array] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     for iteration in range(max_iter):
-        value = float(xp.sum(here.value))
+        value = _total(here.value)
         if not math.isfinite(value):
             reason = "diverged"
             break
-        step = method.step(here)
+        step = objective.confined(method.step(here))
         gap = decrement(here.gradient, step)
-        total = float(xp.sum(gap))
+        total = _total(gap)
         said = slowness.sees(total) or ("" if monitor is None else monitor(iteration, theta, here, gap))
         if said := said or _dead_end(objective, here, total):
             reason = said
@@ -140,6 +140,11 @@ def minimize(
         method=method,
         trend=theta - path[0] if path else None,
     )
+
+
+def _total(values: Array) -> float:
+    """Sum the values (g,) of the models; for one model that takes no call of the library."""
+    return float(values[0] if values.shape[0] == 1 else array_namespace(values).sum(values))
 
 
 def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
@@ -225,7 +230,7 @@ class Stride:
             reach += min(LONGER * gap / value, LONGEST)
         for passes, length in enumerate(SHORTER if reach == 1.0 else (reach, *SHORTER), start=1):
             there = method.evaluate(self.objective, theta + length * step)
-            gained = float(array_namespace(theta).sum(here.value - there.value))
+            gained = _total(here.value - there.value)
             if gained >= 2.0 * ARMIJO * gap * length - slack:
                 self.length = length
                 self.eager = self.eager and length == reach  # a step that was too long cost a Hessian

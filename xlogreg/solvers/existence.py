@@ -142,7 +142,7 @@ class _Search:
             self.direction = theta
         if self.separated or not np.isfinite(here.hessian).all() or not np.isfinite(here.gradient).all():
             return False
-        kept, H, given = _contrasts(here.hessian[0], k), here.hessian, objective.shift(k)
+        kept, H, given = _contrasts(here.hessian[0], k), here.hessian, objective.shift(theta)
         if k > 1:
             H, given = (matrix[:, kept, :][:, :, kept] for matrix in (H, given))
         self.kept, self.solver = kept, Inverse.from_hessians(H, objective.precision, given)
@@ -214,7 +214,7 @@ class _Search:
         H, inverse = self.here.hessian, None
         if H is not None and np.isfinite(H).all():
             whole = self.k == 1 and self.solver is not None
-            shift = self.objective.shift(self.k)
+            shift = self.objective.shift(self.theta)
             inverse = self.solver if whole else Inverse.from_hessians(H, self.objective.precision, shift)
         return Existence(
             separation=separation,

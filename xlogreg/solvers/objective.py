@@ -1,10 +1,10 @@
 """Cost, gradient and Hessian of the training set: the sums of a `Source` plus the penalty.
 
-J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + (l2/2) ||w||^2, where s is the sum of the sample weights; b is never penalised.
+J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + h(w), where s is the sum of the sample weights; b is never penalised.
 
 Inside the engine theta (n_x + 1, g, k) may be in other coordinates than the user's: for X~ = (X - c) / scale
-it is (u, v) with w = u / scale and b = v - w'c, and the penalty on the user's w becomes (l2/2) sum_j penalty_j u_j^2.
-Code that only evaluates an objective does not need to know this.
+it is (u, v) with w = u / scale and b = v - w'c, and the penalty knows the units of u. Code that only evaluates an
+objective does not need to know this.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from xlogreg.arrays.place import ROUNDING, Array, Place, array_namespace, device_of
 from xlogreg.math.losses import Loss
 from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tied_terms
+from xlogreg.math.penalties import Penalty
 from xlogreg.math.sums import (
     correlation_terms,
     expansion_terms,
@@ -62,11 +63,9 @@ class Objective:
     source : Source
         The samples.
     loss : Loss
-    l2 : array (1, g, 1)
+    penalty : Penalty
     inverse_scale : array (n_x, 1, 1)
         1 / scale: the (centred) X of the source times this factor is in the coordinates of theta.
-    penalty : array (n_x, 1, 1), or (n_x, g, 1) where each model has its own
-        Factor of the penalty on the square of each row of u.
     free : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
         1 for the rows of theta that may move, 0 for the others (for example, the bias of a model without a bias).
     center : array (n_x, 1, 1), or None
@@ -79,15 +78,14 @@ class Objective:
 
     Notes
     -----
-    l2, inverse_scale, penalty and free live where theta lives, and so do the results. The samples may live
+    penalty, inverse_scale and free live where theta lives, and so do the results. The samples may live
     elsewhere: only arrays of theta's size are copied.
     """
 
     source: Source
     loss: Loss
-    l2: Array
+    penalty: Penalty
     inverse_scale: Array
-    penalty: Array
     free: Array
     separable: bool
     center: Array | None = None
@@ -100,16 +98,20 @@ class Objective:
         return self.free * xp.concat([self.inverse_scale, xp.ones_like(self.inverse_scale[:1, :, :])], axis=0)
 
     @functools.cached_property
-    def ridge(self) -> Array:
-        """Twice the penalty on the square of each row of theta (n_x + 1, g, 1); zero for the bias."""
-        xp = array_namespace(self.free)
-        return self.l2 * self.free * xp.concat([self.penalty, xp.zeros_like(self.penalty[:1, :, :])], axis=0)
-
-    @functools.cached_property
     def total(self) -> float | Array:
         """Sum of the sample weights; an array (1, g, 1) if each model has its own weights."""
         total = self.source.total_weight
-        return total if isinstance(total, float) else array_namespace(self.l2).reshape(total, (1, -1, 1))
+        return total if isinstance(total, float) else array_namespace(self.free).reshape(total, (1, -1, 1))
+
+    @functools.cached_property
+    def means(self) -> Array:
+        """Factors that turn sums over the samples into means, for the rows of theta."""
+        return self.rows / self.total
+
+    @property
+    def models(self) -> int:
+        """Number g of models."""
+        return self.penalty.strength.shape[0]
 
     @functools.cached_property
     def _shifts(self) -> dict[int, Array]:
@@ -133,10 +135,10 @@ class Objective:
         """Return this objective for a theta that lives on ``place``."""
         moved = {
             name: place.put(getattr(self, name), place.widest)
-            for name in ("l2", "inverse_scale", "penalty", "free", "center")
+            for name in ("inverse_scale", "free", "center")
             if getattr(self, name) is not None
         }
-        return dataclasses.replace(self, **moved)
+        return dataclasses.replace(self, penalty=self.penalty.put(place), **moved)
 
     def widened(self) -> "Objective":
         """Return this objective, computed in the widest float of the place."""
@@ -145,13 +147,8 @@ class Objective:
 
     def keep(self, models: Array) -> "Objective":
         """Return the objective of some models, given by number: models that have converged leave the batch."""
-        xp = array_namespace(self.l2)
-        own = {
-            name: xp.take(part, models, axis=1)
-            for name in ("l2", "penalty", "free")
-            if (part := getattr(self, name)).shape[1] > 1
-        }
-        return dataclasses.replace(self, source=self.source.keep(models), **own)
+        free = self.free if self.free.shape[1] == 1 else array_namespace(self.free).take(self.free, models, axis=1)
+        return dataclasses.replace(self, source=self.source.keep(models), penalty=self.penalty.keep(models), free=free)
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Compute value and gradient in one pass. A theta (n_x + 1, 1, k) stands for all models."""
@@ -180,7 +177,7 @@ class Objective:
         if folded:
             dTheta, H = self._shifted(dTheta), self._shifted_twice(H, theta.shape[2])
         left, right = self._scales(theta.shape[2])
-        H = H * left * right + self.shift(theta.shape[2])
+        H = H * left * right + self.shift(theta)
         return self._finish(theta, losses, dTheta, *unsettled)._replace(hessian=H)
 
     def _scales(self, k: int) -> tuple[Array, Array]:
@@ -204,14 +201,45 @@ class Objective:
             H = xp.permute_dims(xp.reshape(self._shifted(rows), (p, g, p)), (1, 2, 0))
         return H
 
-    def shift(self, k: int) -> Array:
-        """Matrices (g, p, p) that the penalty adds to Hessians. A row that may not move gets a 1; its gradient is 0."""
-        if k not in self._shifts:
-            xp = array_namespace(self.ridge)
-            diagonal = _repeat(self.ridge + (1.0 - self.free), k)
-            identity = xp.eye(diagonal.shape[0], dtype=diagonal.dtype, device=device_of(diagonal))
-            self._shifts[k] = xp.stack([identity * diagonal[:, j : j + 1] for j in range(diagonal.shape[1])])
-        return self._shifts[k]
+    @functools.cached_property
+    def _fixes(self) -> bool:
+        return bool(array_namespace(self.free).any(self.free == 0))
+
+    def confined(self, move: Array) -> Array:
+        """Return a move (n_x + 1, g, k) without its parts in rows that may not move."""
+        return move * self.free if self._fixes else move
+
+    def centered(self, theta: Array) -> Array:
+        """Centre theta (n_x + 1, g, k) over the classes of a softmax: the shortest of all theta with the same scores.
+
+        A penalty that is not quadratic may be larger there, so the rows that have one stay.
+        """
+        if theta.shape[2] == 1:
+            return theta
+        xp = array_namespace(theta)
+        mean = xp.mean(theta, axis=2, keepdims=True)
+        return theta - (mean if self.penalty.quadratic else xp.where(self.penalty.mask, 0.0, mean))
+
+    @functools.cached_property
+    def held(self) -> Array:
+        """Models (g,) whose penalty holds every weight that may move, so that they have one minimum."""
+        return self.penalty.holds(self.free)
+
+    def shift(self, theta: Array) -> Array:
+        """Matrices (g, p, p) that the penalty adds to Hessians at theta.
+
+        A row that may not move gets a 1; its gradient is 0.
+        """
+        k = theta.shape[2]
+        if k in self._shifts:
+            return self._shifts[k]
+        xp = array_namespace(theta)
+        diagonal = _repeat(self.penalty.curvature(theta) * self.free + (1.0 - self.free), k)
+        identity = xp.eye(diagonal.shape[0], dtype=diagonal.dtype, device=device_of(diagonal))
+        shift = xp.stack([identity * diagonal[:, j : j + 1] for j in range(diagonal.shape[1])])
+        if self.penalty.quadratic:
+            self._shifts[k] = shift
+        return shift
 
     def correlations(self) -> tuple[Array, Array]:
         """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass."""
@@ -283,24 +311,28 @@ class Objective:
     def second_moment_times(self, theta: Array) -> Array:
         """Multiply [X~; 1] [X~; 1]' / s by theta (n_x + 1, 1, 1), for X~ in the coordinates of theta: one pass."""
         (product,) = self.source.sum(moment_terms, (theta * self.rows)[:, :, 0])
-        return array_namespace(theta).expand_dims(product, axis=-1) * (self.rows / self.total)
+        return array_namespace(theta).expand_dims(product, axis=-1) * self.means
 
     def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array | None = None) -> Evaluation:
         xp = array_namespace(theta)
-        pull = self.ridge * theta
-        penalty = 0.5 * xp.sum(theta * pull, axis=(0, 2))
+        penalty = self.penalty.value(theta)
         # models that differ only in their penalty have one loss in common at one theta
         loss = losses / self.source.total_weight
         loss = loss if loss.shape == penalty.shape else loss + xp.zeros_like(penalty)
-        gradient = dTheta * (self.rows / self.total) + pull
-        separated = xp.zeros(penalty.shape, dtype=xp.bool, device=device_of(theta))
+        gradient = dTheta * self.means + self.confined(self.penalty.slope(theta))
+        separated = self._never
         if self.separable and unsettled is not None:
-            separated = (unsettled == 0) & (self.l2[0, :, 0] == 0) & xp.isfinite(loss)
+            separated = (unsettled == 0) & ~self.penalty.active & xp.isfinite(loss)
         return Evaluation(loss + penalty, loss, gradient, separated)
+
+    @functools.cached_property
+    def _never(self) -> Array:
+        xp = array_namespace(self.free)
+        return xp.zeros((self.models,), dtype=xp.bool, device=device_of(self.free))
 
 
 def _repeat(rows: Array, k: int) -> Array:
-    """Repeat every row k times, (n, g, 1) -> (n k, g), in the order of theta[:, j, :] flattened."""
+    """Repeat every row k times, (n, g, 1 or k) -> (n k, g), in the order of theta[:, j, :] flattened."""
     xp = array_namespace(rows)
     n, g, _ = rows.shape
-    return xp.reshape(xp.broadcast_to(xp.reshape(rows, (n, 1, g)), (n, k, g)), (n * k, g))
+    return xp.reshape(xp.broadcast_to(xp.permute_dims(rows, (0, 2, 1)), (n, k, g)), (n * k, g))

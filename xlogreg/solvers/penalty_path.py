@@ -55,11 +55,12 @@ def minimize(
         One result for each model, as from `minimize_in_stages`. The passes count the work on subsets as its share of a
         pass, but leave out the work on the axes.
     """
-    l2s, share = objective.l2[0, :, 0], axes.subset.m / objective.source.m
+    l2s, share = objective.penalty.strength, axes.subset.m / objective.source.m
     memory = pairs_that_fit(objective.source, start[:, 0, :].size * len(np.unique(tracks)))
     results: dict[int, Result] = {}
     pairs: dict[int, Pairs] = dict.fromkeys(np.unique(tracks).tolist(), ())
     done: dict[int, list[int]] = {track: [] for track in pairs}  # the models whose answers point to the next
+    ridge = objective.penalty.curvature(start)
     roads = [[n for n in np.argsort(-l2s, kind="stable").tolist() if tracks[n] == track] for track in pairs]
     for level in range(max(map(len, roads))):
         models = [road[level] for road in roads if level < len(road)]
@@ -68,7 +69,7 @@ def minimize(
             track = int(tracks[model])
             points = [(float(l2s[n]), results[n].theta) for n in done[track]]
             begin.append(_predicted(points, float(l2s[model])) if points and not given[model] else start[:, [model], :])
-            change = objective.ridge[:, [model], :] - objective.ridge[:, done[track][-1:], :]
+            change = ridge[:, [model], :] - ridge[:, done[track][-1:], :]
             carried.append(shift_pairs(pairs[track], change))
         part = objective.keep(np.asarray(models))
         renewals = [gap for gap in RENEWALS if gap > tol] if level < UNKNOWN else []

@@ -145,7 +145,7 @@ def _from_subsets(
         part = _part(objective, subset, ridge)
         rough = math.inf if warm else parameters / count
         if parameters >= DEAR and not warm:
-            found = _by_gradients(part, theta, rough, unique=bool(objective.l2[0, 0, 0] > 0), clock=clock)
+            found = _by_gradients(part, theta, rough, unique=bool(objective.held[0]), clock=clock)
         else:
             found = _by_newton(part, theta, known, rough, clock)
         passes += found.passes * subset.m / source.m
@@ -161,7 +161,7 @@ def _from_subsets(
         hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
         if found.reason == "time_limit":  # what is left of the time belongs to all samples
             break
-    return Start(theta, method if hessian is None else _stepping(objective, hessian), passes)
+    return Start(theta, method if hessian is None else _stepping(objective, theta, hessian), passes)
 
 
 def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
@@ -173,10 +173,8 @@ def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
 
 def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objective:
     """Make the objective of a subset, with a penalty (n_x,) against features that it happens to see too little of."""
-    penalty = objective.l2 * objective.penalty + ridge[:, None, None]
-    return dataclasses.replace(
-        objective, source=subset, l2=np.ones((1, 1, 1)), penalty=penalty, center=None, separable=False
-    )
+    penalty = objective.penalty.plus(ridge)
+    return dataclasses.replace(objective, source=subset, penalty=penalty, center=None, separable=False)
 
 
 def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: float, clock: Clock | None) -> Result:
@@ -187,7 +185,7 @@ def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: f
     newton: dict[str, Any] = {"method": Newton.for_objective(part), "max_iter": SUBSET_STEPS, "monitor": clock}
     if hessian is None:
         return descent.minimize(part, theta, tol=tol, **newton)
-    nearer = descent.minimize(part, theta, method=_stepping(part, hessian), tol=math.inf, max_iter=1)
+    nearer = descent.minimize(part, theta, method=_stepping(part, theta, hessian), tol=math.inf, max_iter=1)
     return nearer.followed_by(descent.minimize(part, nearer.theta, tol=NEAR, **newton))
 
 
@@ -198,21 +196,21 @@ def _by_gradients(part: Objective, theta: np.ndarray, tol: float, unique: bool, 
     several minima, only a Hessian tells the one of minimum norm.
     """
     run: dict[str, Any] = {"max_iter": SUBSET_STEPS, "monitor": clock}
-    found = descent.minimize(part, theta, method=_stepping(part, None), tol=QUICK_GAP * tol, slow=QUICK, **run)
+    found = descent.minimize(part, theta, method=_stepping(part, theta, None), tol=QUICK_GAP * tol, slow=QUICK, **run)
     if found.reason not in ("converged", "slow", "max_iter") or (unique and found.reason == "converged"):
         return found
     last = part.expand(found.theta)
     if found.reason != "converged":
-        method = _stepping(part, last.hessian)
+        method = _stepping(part, found.theta, last.hessian)
         found = found.followed_by(descent.minimize(part, found.theta, method=method, tol=tol, **run))
     return dataclasses.replace(found, passes=found.passes + 1, last=last)
 
 
-def _stepping(objective: Objective, hessian: Array | None) -> QuasiNewton:
-    """L-BFGS from a Hessian, or from none: in these coordinates all features have about the same curvature."""
+def _stepping(objective: Objective, theta: np.ndarray, hessian: Array | None) -> QuasiNewton:
+    """L-BFGS from a Hessian at theta, or from none: in these coordinates all features have about the same curvature."""
     if hessian is None:
         return QuasiNewton(Diagonal(np.full((1, 1, 1), objective.loss.bound)), patience=1)
-    return QuasiNewton(Inverse.from_hessians(hessian, objective.precision, objective.shift(1)), patience=1)
+    return QuasiNewton(Inverse.from_hessians(hessian, objective.precision, objective.shift(theta)), patience=1)
 
 
 def _least(parameters: int) -> int:

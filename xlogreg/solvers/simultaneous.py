@@ -43,15 +43,16 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
+    start = objective.confined(start)
     here = objective.evaluate(start)  # this is cheaper if all models start at the same theta
     theta, alive = start + xp.zeros_like(here.gradient), list(range(here.gradient.shape[1]))
     costs: list[dict[int, float]] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     small = xp.zeros_like(here.value)
     idle, halved = small, small + math.inf
-    step, taken = method.step(here), small == 0
+    step, taken = xp.zeros_like(theta), small == 0
     for iteration in range(max_iter + 1):
-        step = xp.where(xp.reshape(taken, (1, -1, 1)), method.step(here), 0.5 * step)
+        step = xp.where(xp.reshape(taken, (1, -1, 1)), objective.confined(method.step(here)), 0.5 * step)
         gap = xp.where(taken, decrement(here.gradient, step), halved)
         path.append(theta)
         costs.append(dict(zip(alive, here.value.tolist(), strict=True)))
@@ -151,7 +152,7 @@ def minimize_in_stages(
     """
     xp = array_namespace(start)
     whole: dict[int, Result] = {}
-    alive, theta, pairs = xp.arange(stages[0][0].l2.shape[1]), start, None
+    alive, theta, pairs = xp.arange(stages[0][0].models), start, None
     finest = stages[-1][0].noise
     for stage, (objective, tol) in enumerate(stages, start=1):
         last = stage == len(stages)

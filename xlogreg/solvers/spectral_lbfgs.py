@@ -64,7 +64,7 @@ def minimize(
     Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k); the coordinates of theta may be of
     another kind than `Coordinates`. The passes of the result count work on subsets as its share.
     """
-    k, l2 = start.shape[2], float(objective.l2[0, 0, 0])
+    k, l2 = start.shape[2], float(objective.penalty.strength[0])
     memory = pairs_that_fit(source, start.size)
     found = principal_axes if axes_pay(source, k) else _span
     axes = found(objective, source, spread, coordinates, rng)
@@ -91,7 +91,7 @@ def minimize(
         whole = result if whole is None else whole.followed_by(result)
         if result.reason == "converged":
             targets.pop(0)
-            if not targets and not basis.whole and l2 > 0:
+            if not targets and not basis.whole and objective.held[0]:
                 # outside of the span the preconditioner may hold more curvature than there is: judge by the penalty
                 cautious = decrement(result.last.gradient, -preconditioner.cautious(l2).solve(result.last.gradient))
                 whole = dataclasses.replace(whole, gap=cautious)
@@ -131,9 +131,9 @@ def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> t
 
 def _units(objective: Objective, l2: float) -> np.ndarray:
     """T (n_x + 1, 1), the square roots of the penalties, which need to be right only for features that count."""
-    penalty = objective.penalty[:, :, 0] if l2 > 0 else np.ones_like(objective.penalty[:, :, 0])
-    least = 1e-12 / l2 if l2 > 0 else 0.0
-    return np.sqrt(np.concatenate([np.maximum(penalty, least), [[BIAS_PENALTY]]]))
+    profile = objective.penalty.profile[:-1, :, 0]
+    squares = np.maximum(profile, 1e-12 / l2) if l2 > 0 else np.ones_like(profile)
+    return np.sqrt(np.concatenate([squares, [[BIAS_PENALTY]]]))
 
 
 class Axes(NamedTuple):
@@ -150,7 +150,7 @@ def principal_axes(
 ) -> Axes:
     """Find all principal axes of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
-    T = _units(objective, float(objective.l2[0, 0, 0]))
+    T = _units(objective, float(objective.penalty.strength[0]))
     S = dataclasses.replace(objective, source=first, center=None).second_moment()
     if isinstance(coordinates, Coordinates):
         S = measure_moments(first, spread, coordinates).raised(S, 1.0)
@@ -168,7 +168,7 @@ def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemor
 
 def _span(objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator) -> Axes:
     """Find the span of a subset of as many samples as the data have directions that count against the penalty."""
-    l2 = float(objective.l2[0, 0, 0])
+    l2 = float(objective.penalty.strength[0])
     T = _units(objective, l2)
     scale = objective.rows[:-1, 0, :] / T[:-1]
     effective = source.effective_samples
@@ -209,7 +209,7 @@ def _half_noise(values: np.ndarray) -> float:
 
 def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
     """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
-    parameters, l2s = theta * objective.rows, objective.l2[0, :, 0].tolist()
+    parameters, l2s = theta * objective.rows, objective.penalty.strength.tolist()
     return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
 
 

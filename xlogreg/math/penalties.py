@@ -1,0 +1,202 @@
+"""Penalties on the weights, as data: what a penalty costs, its derivatives, and its conjugate.
+
+J = loss + h, where h is a sum over the weights that the user sees penalised, units * theta. Theta is (n_x + 1, g, k) as
+everywhere in the engine, and its last row, the bias, is never penalised. A new penalty extends `Penalty`, and is a row
+of `PENALTIES`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from xlogreg.arrays.place import Array, Place, array_namespace
+
+__all__ = ["L2", "PENALTIES", "Penalty", "make_penalty"]
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """The penalty of g models on theta (n_x + 1, g, k); extend it with `value`, `slope` and `curvature`.
+
+    Attributes
+    ----------
+    strength : array (g,)
+        l2 of each model; 0 for no penalty.
+    factor : array (n_x + 1, 1, 1)
+        Factor of the strength for each feature; 0 for the bias.
+    units : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
+        Theta times units are the weights that the user sees penalised.
+    """
+
+    strength: Array
+    factor: Array
+    units: Array
+
+    quadratic: ClassVar[bool] = False  # whether the curvature is that of `profile`, wherever theta is
+    rotates: ClassVar[bool] = False  # whether it is the same in another orthonormal basis of the features
+    proximal: ClassVar[Callable[..., Array] | None] = None  # the proximal map of a penalty with kinks
+
+    @classmethod
+    def suits(cls, l2s: Array, factor: Array | None) -> bool:
+        """Whether these options, those of `make_penalty`, ask for this penalty."""
+        return True
+
+    def value(self, theta: Array) -> Array:
+        """Cost of the penalty (g,)."""
+        raise NotImplementedError
+
+    def slope(self, theta: Array) -> Array:
+        """Gradient of the smooth part, of the shape of theta."""
+        raise NotImplementedError
+
+    def curvature(self, theta: Array) -> Array:
+        """Diagonal (n_x + 1, g, 1 or k) that the smooth part adds to Hessians."""
+        raise NotImplementedError
+
+    def conjugate(self, V: Array) -> Array:
+        """Supremum (g,) of theta'V - value(theta), for V of the shape of theta: infinite where nothing is known."""
+        xp = array_namespace(V)
+        return xp.full_like(V[0, :, 0], xp.inf)
+
+    def change(self, theta: Array, move: Array) -> Array:
+        """Change of the value (g,) if theta moves."""
+        return self.value(theta + move) - self.value(theta)
+
+    def gap_after(self, theta: Array, step: Array) -> Array:
+        """Part (g,) of the gap that the penalty leaves after a step of Newton's method, by Fenchel's inequality.
+
+        It is value + conjugate(V) - theta'V, where V is the slope that the step expects at its end.
+        """
+        V = self.slope(theta) + self.curvature(theta) * step
+        return self.value(theta) + self.conjugate(V) - array_namespace(V).sum(theta * V, axis=(0, 2))
+
+    @functools.cached_property
+    def profile(self) -> Array:
+        """Factor of the strength for the square of each row of theta, in the shape of units."""
+        return self.factor * (self.units * self.units)
+
+    @functools.cached_property
+    def mask(self) -> Array:
+        """Rows (n_x + 1, g, 1) that are penalised."""
+        return array_namespace(self.strength).reshape(self.strength > 0, (1, -1, 1)) & (self.profile > 0)
+
+    @functools.cached_property
+    def active(self) -> Array:
+        """Models (g,) of which any row is penalised."""
+        return array_namespace(self.mask).any(self.mask, axis=(0, 2))
+
+    def holds(self, free: Array) -> Array:
+        """Whether it penalises every weight that may move, of each model (g,).
+
+        ``free`` (n_x + 1, 1 or g, 1) is 0 for rows that may not move.
+        """
+        weights = (self.mask | (free == 0))[:-1, :, :]
+        return self.active & array_namespace(weights).all(weights, axis=(0, 2))
+
+    def keep(self, models: Array) -> Self:
+        """Return the penalty of some models, given by number."""
+        xp, units = array_namespace(models), self.units
+        units = units if units.shape[1] == 1 else xp.take(units, models, axis=1)
+        return dataclasses.replace(self, strength=xp.take(self.strength, models, axis=0), units=units)
+
+    def put(self, place: Place) -> Self:
+        """Return the penalty for a theta that lives on ``place``."""
+        strength, factor, units = (place.put(part, place.widest) for part in (self.strength, self.factor, self.units))
+        return dataclasses.replace(self, strength=strength, factor=factor, units=units)
+
+    def in_units(self, units: Array) -> Self:
+        """Return the penalty for a theta in other units (n_x, 1 or g, 1)."""
+        return dataclasses.replace(self, units=_bordered(units, 1.0))
+
+    def of_strengths(self, l2s: Array) -> Self:
+        """Return the penalty of models with the strengths ``l2s`` (g,)."""
+        return dataclasses.replace(self, strength=l2s)
+
+    def plus(self, ridge: Array) -> "Penalty":
+        """Return the penalty plus sum_j ridge_j theta_j^2 / 2 over the features (n_x,)."""
+        return Sum(self.strength, self.factor, self.units, (self, _ridge(ridge)))
+
+
+@dataclass(frozen=True)
+class L2(Penalty):
+    """Half the sum of the squares of the weights, (strength / 2) sum_j factor_j w_j^2."""
+
+    quadratic: ClassVar[bool] = True
+    rotates: ClassVar[bool] = True
+
+    @functools.cached_property
+    def ridge(self) -> Array:
+        """Twice the penalty on the square of each row of theta (n_x + 1, g, 1)."""
+        return array_namespace(self.strength).reshape(self.strength, (1, -1, 1)) * self.profile
+
+    def value(self, theta: Array) -> Array:
+        return 0.5 * array_namespace(theta).sum(theta * (self.ridge * theta), axis=(0, 2))
+
+    def slope(self, theta: Array) -> Array:
+        return self.ridge * theta
+
+    def curvature(self, theta: Array) -> Array:
+        return self.ridge
+
+    def conjugate(self, V: Array) -> Array:
+        xp, held = array_namespace(V), self.ridge > 0
+        terms = xp.where(V == 0, V, xp.inf)
+        return xp.sum(xp.where(held, V * V / (2.0 * xp.where(held, self.ridge, 1.0)), terms), axis=(0, 2))
+
+    def change(self, theta: Array, move: Array) -> Array:
+        return array_namespace(theta).sum(self.ridge * move * (theta + 0.5 * move), axis=(0, 2))
+
+    def gap_after(self, theta: Array, step: Array) -> Array:
+        return 0.5 * array_namespace(step).sum(self.ridge * step * step, axis=(0, 2))
+
+    def plus(self, ridge: Array) -> Penalty:
+        more = _ridge(ridge)
+        return dataclasses.replace(more, factor=self.ridge + more.factor)
+
+
+@dataclass(frozen=True)
+class Sum(Penalty):
+    """The sum of several penalties."""
+
+    parts: tuple[Penalty, ...]
+
+    def value(self, theta: Array) -> Array:
+        return sum(part.value(theta) for part in self.parts)
+
+    def slope(self, theta: Array) -> Array:
+        return sum(part.slope(theta) for part in self.parts)
+
+    def curvature(self, theta: Array) -> Array:
+        return sum(part.curvature(theta) for part in self.parts)
+
+
+# A row that was added later comes first: the last one that suits the options is the penalty of a fit.
+PENALTIES: dict[str, type[Penalty]] = {"l2": L2}
+
+
+def make_penalty(l2s: Array, factor: Array | None, units: Array) -> Penalty:
+    """Make the penalty of g models, a row of `PENALTIES`, from their options.
+
+    Parameters
+    ----------
+    l2s : array (g,)
+    factor : array (n_x,), or None for ones
+    units : array (n_x, 1, 1), or (n_x, g, 1)
+    """
+    kind = next(kind for kind in reversed(PENALTIES.values()) if kind.suits(l2s, factor))
+    xp = array_namespace(units)
+    factor = xp.ones_like(units[:, :1, :]) if factor is None else factor[:, None, None]
+    return kind(l2s, _bordered(factor, 0.0), _bordered(units, 1.0))
+
+
+def _ridge(ridge: Array) -> L2:
+    xp, factor = array_namespace(ridge), _bordered(ridge[:, None, None], 0.0)
+    return L2(xp.ones_like(ridge[:1]), factor, xp.ones_like(factor))
+
+
+def _bordered(rows: Array, last: float) -> Array:
+    """Append a row for the bias to rows (n_x, g, 1)."""
+    xp = array_namespace(rows)
+    return xp.concat([rows, xp.full_like(rows[:1, :, :], last)], axis=0)
