@@ -1,15 +1,19 @@
 """Penalties as data: the functions of each row of the table, and a row of our own that the public functions use."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from scipy import optimize
+from test_objective import make
 
 import xlogreg
 from xlogreg.arrays.place import array_namespace, to_host
 from xlogreg.graph.slopes import slope
 from xlogreg.math.penalties import L2, PENALTIES, Penalty, make_penalty
+from xlogreg.solvers import descent
+from xlogreg.solvers.descent import Step
 
 BEND = 0.5  # the size of a weight at which `PseudoHuber` goes over from a square to an absolute value
 
@@ -230,3 +234,86 @@ def test_many_models_are_fitted_and_chosen_with_a_penalty_of_the_table(huber, pr
     np.testing.assert_allclose(selection.model.w, expected.w, atol=1e-8)
     np.testing.assert_array_equal(selection.model.predict(X), expected.predict(X))
     assert selection.scores["log_loss"].shape == (3, 3)
+
+
+# a penalty with kinks, and a method of ours for it, in the loop of all second-order methods
+
+
+@dataclass(frozen=True)
+class L1(Penalty):
+    """strength sum_j factor_j |w_j|: it has no smooth part."""
+
+    def value(self, theta):
+        return self.strength * np.sum(self.factor * np.abs(self.units * theta), axis=(0, 2))
+
+    def slope(self, theta):
+        return np.zeros_like(theta)
+
+    def curvature(self, theta):
+        return np.zeros_like(theta)
+
+    def proximal(self, theta, size):
+        """The theta that minimises value + sum (theta - given)^2 / (2 size)."""
+        reach = size * self.strength[:, None] * self.factor * np.abs(self.units)
+        return np.sign(theta) * np.maximum(np.abs(theta) - reach, 0.0)
+
+
+@dataclass(frozen=True)
+class ProximalNewton:
+    """Steps to the minimum of a quadratic model plus the penalty, and promises ``boast`` times the gap of that step."""
+
+    penalty: Penalty
+    boast: float = 1.0
+    patience: int = 1
+    endurance: int = 1
+
+    def evaluate(self, objective, theta):
+        return objective.expand(theta)
+
+    def step(self, here, theta):
+        H, g, size = here.hessian[0], here.gradient, 1.0 / np.linalg.eigvalsh(here.hessian[0])[-1]
+        new = theta
+        for _ in range(20000):
+            model = g + (H @ (new - theta).reshape(-1)).reshape(theta.shape)
+            last, new = new, self.penalty.proximal(new - size * model, size)
+            if np.array_equal(last, new):
+                break
+        move = new - theta
+        bent = 0.5 * float(move.reshape(-1) @ H @ move.reshape(-1))
+        rise = np.sum(g * move) + self.penalty.value(new) - self.penalty.value(theta)
+        return Step(move, -self.boast * (rise + bent))
+
+    def learn(self, moved, change):
+        return self
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_proximal_method_runs_in_the_loop_of_all_methods(problem, k):
+    X, Y = problem
+    targets = np.eye(3)[:, (Y + (X[0] > 0)).astype(int)] if k == 3 else Y[None, :]
+    plain = make(X, targets, l2=(0.08,))
+    penalty = L1(plain.penalty.strength, plain.penalty.factor, plain.penalty.units)
+    objective = dataclasses.replace(plain, penalty=penalty)
+    found = descent.minimize(objective, np.zeros((5, 1, k)), method=ProximalNewton(penalty), tol=1e-14, max_iter=50)
+    assert found.reason == "converged"
+    slopes = objective.evaluate(found.theta).gradient
+    zero = found.theta[:-1] == 0
+    assert np.any(zero)
+    assert not np.all(zero)
+    assert np.all(np.abs(slopes[:-1][zero]) <= 0.08)  # no zero would rather move
+    np.testing.assert_allclose(slopes[:-1][~zero], -0.08 * np.sign(found.theta[:-1][~zero]), atol=1e-7)
+    np.testing.assert_allclose(slopes[-1], 0.0, atol=1e-7)
+    before = objective.evaluate(np.zeros((5, 1, k))).value
+    assert found.costs[0] == before
+    assert float(before[0] - objective.evaluate(found.theta).value[0]) > 0
+
+
+def test_a_step_that_promises_more_than_it_keeps_is_not_taken(problem):
+    X, Y = problem
+    plain = make(X, Y[None, :], l2=(0.08,))
+    penalty = L1(plain.penalty.strength, plain.penalty.factor, plain.penalty.units)
+    objective = dataclasses.replace(plain, penalty=penalty)
+    method = ProximalNewton(penalty, boast=1e5)
+    found = descent.minimize(objective, np.zeros((5, 1, 1)), method=method, tol=1e-14, max_iter=50)
+    assert found.reason == "precision"
+    np.testing.assert_array_equal(found.theta, 0.0)

@@ -80,20 +80,20 @@ class Penalty:
     @functools.cached_property
     def mask(self) -> Array:
         """Rows (n_x + 1, g, 1) that are penalised."""
-        return array_namespace(self.strength).reshape(self.strength > 0, (1, -1, 1)) & (self.profile > 0)
+        return array_namespace(self.strength).reshape(self.strength > 0, (1, -1, 1)) & (self.factor > 0)
 
     @functools.cached_property
     def active(self) -> Array:
         """Models (g,) of which any row is penalised."""
-        return array_namespace(self.mask).any(self.mask, axis=(0, 2))
+        return (self.strength > 0) & array_namespace(self.factor).any(self.factor > 0)
 
     def holds(self, free: Array) -> Array:
         """Whether it penalises every weight that may move, of each model (g,).
 
         ``free`` (n_x + 1, 1 or g, 1) is 0 for rows that may not move.
         """
-        weights = (self.mask | (free == 0))[:-1, :, :]
-        return self.active & array_namespace(weights).all(weights, axis=(0, 2))
+        xp, weights = array_namespace(free), (self.mask | (free == 0))[:-1, :, :]
+        return self.active & xp.all(weights, axis=(0, 2))
 
     def keep(self, models: Array) -> Self:
         """Return the penalty of some models, given by number."""

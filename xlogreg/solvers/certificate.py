@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array
-from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Evaluation, Objective
 
@@ -44,7 +43,7 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
     if rows * k <= limit:
         newton = Newton.for_objective(objective)
         here = newton.evaluate(objective, theta)
-        return Certificate(here, decrement(here.gradient, newton.step(here)), "decrement", 1)
+        return Certificate(here, newton.step(here, theta).gap, "decrement", 1)
     here = objective.evaluate(theta)
     if not np.all(objective.held):
         return Certificate(here, None, "", 1)

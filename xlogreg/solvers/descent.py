@@ -1,20 +1,21 @@
 """The loop that Newton's and quasi-Newton methods share: a step, a safeguard, a proof.
 
-The loop stops by half the squared Newton decrement, g' H^-1 g / 2. This is an estimate of J - min J that no scaling of
-the features changes (Boyd & Vandenberghe, Convex Optimization (2004), section 9.5). The objective is convex, so
-a step only has to show a sufficient decrease of the value (Nocedal & Wright 2006, algorithm 3.1).
+The loop stops by the gap that the next step promises to close. For a smooth objective this is half the squared Newton
+decrement, g' H^-1 g / 2: an estimate of J - min J that no scaling of the features changes (Boyd & Vandenberghe, Convex
+Optimization (2004), section 9.5). The objective is convex, so a step only has to show a sufficient decrease of the
+value (Nocedal & Wright 2006, algorithm 3.1).
 """
 
 import collections
 import math
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from xlogreg.arrays.place import Array, array_namespace
 from xlogreg.solvers.existence import recede
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["Method", "decrement", "minimize"]
+__all__ = ["Method", "Step", "decrement", "minimize"]
 
 ARMIJO = 1e-4  # a step has to make at least this share of the decrease that it promises
 SHORTER = tuple(0.5**halving for halving in range(40))  # lengths of a step that are tried, one after the other
@@ -27,6 +28,17 @@ STEADY_STEPS = 2  # so many steps in a row that leave this share start a search 
 LOOK_AGAIN = 4  # so many more of these steps start a new search after one that found no direction
 TREND_STEPS = 2  # the trend of theta is its move over so many steps
 NOISE = 8.0  # rounding errors of a value; a difference of two values that is smaller is not trusted
+
+
+class Step(NamedTuple):
+    """A step of a method, and how far it promises to lower the value of each model.
+
+    The gap is that of the quadratic model that the method steps to the minimum of, so it estimates J - min J. The slope
+    of the value along the step is at most twice as large.
+    """
+
+    move: Array  # (n_x + 1, g, k)
+    gap: Array  # (g,)
 
 
 class Method(Protocol):
@@ -46,8 +58,12 @@ class Method(Protocol):
         """Evaluate the objective at theta, with as many derivatives as `step` needs: one pass."""
         ...
 
-    def step(self, here: Evaluation) -> Array:
-        """Return the step -B^-1 g for an approximate Hessian B."""
+    def step(self, here: Evaluation, theta: Array) -> Step:
+        """Step from theta, where the evaluation is of, to the minimum of a quadratic model with some Hessian B.
+
+        For a smooth penalty the move is -B^-1 g, and the gap g' B^-1 g / 2. If the penalty h has a part with kinks, the
+        gradient g is that of the rest, and the gap of the move d is -(g'd + h(theta + d) - h(theta) + d'Bd / 2).
+        """
         ...
 
     def learn(self, moved: Array, change: Array) -> Self:
@@ -55,9 +71,9 @@ class Method(Protocol):
         ...
 
 
-def decrement(gradient: Array, step: Array) -> Array:
-    """Half the squared Newton decrement of each model (g,): the gap that the step promises to close."""
-    return -0.5 * array_namespace(step).sum(gradient * step, axis=(0, 2))
+def decrement(gradient: Array, move: Array) -> Array:
+    """Half the squared Newton decrement of each model (g,): the gap that a step -B^-1 g promises to close."""
+    return -0.5 * array_namespace(move).sum(gradient * move, axis=(0, 2))
 
 
 def minimize(
@@ -103,9 +119,8 @@ def minimize(
         if not math.isfinite(value):
             reason = "diverged"
             break
-        step = objective.confined(method.step(here))
-        gap = decrement(here.gradient, step)
-        total = _total(gap)
+        step, gap = method.step(here, theta)
+        step, total = objective.confined(step), _total(gap)
         said = slowness.sees(total) or ("" if monitor is None else monitor(iteration, theta, here, gap))
         if said := said or _dead_end(objective, here, total):
             reason = said
@@ -127,7 +142,7 @@ def minimize(
         method = method.learn(further - theta, there.gradient - here.gradient)  # the move after rounding
         theta, at, here = further, further, there
     else:
-        gap = decrement(here.gradient, method.step(here)) if bool(xp.all(xp.isfinite(here.value))) else gap
+        gap = method.step(here, theta).gap if bool(xp.all(xp.isfinite(here.value))) else gap
     return Result(
         theta=theta,
         reason=reason,
@@ -147,9 +162,14 @@ def _total(values: Array) -> float:
     return float(values[0] if values.shape[0] == 1 else array_namespace(values).sum(values))
 
 
+def _all(mask: Array) -> bool:
+    """Whether the mask (g,) holds of all models; for one model that takes no call of the library."""
+    return bool(mask[0] if mask.shape[0] == 1 else array_namespace(mask).all(mask))
+
+
 def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
     """Say why no step is worth taking, or "": a hyperplane separates the classes, or the method has no finite step."""
-    if objective.separable and bool(array_namespace(here.value).all(here.separated)):
+    if objective.separable and _all(here.separated):
         return "separated"
     return "" if math.isfinite(gap) else "precision"
 
@@ -161,7 +181,7 @@ class Patience:
         self.tol, self.times, self.small = tol, times, 0
 
     def sees(self, gap: Array, here: Evaluation) -> str:
-        small = self.tol > 0 and bool(array_namespace(gap).all(gap <= self.tol * here.value))
+        small = self.tol > 0 and _all(gap <= self.tol * here.value)
         self.small = self.small + 1 if small else 0
         return "converged" if self.small >= self.times else ""
 
@@ -231,7 +251,7 @@ class Stride:
         for passes, length in enumerate(SHORTER if reach == 1.0 else (reach, *SHORTER), start=1):
             there = method.evaluate(self.objective, theta + length * step)
             gained = _total(here.value - there.value)
-            if gained >= 2.0 * ARMIJO * gap * length - slack:
+            if gained >= 2.0 * ARMIJO * gap * length - slack:  # the slope along the step is at most twice the gap
                 self.length = length
                 self.eager = self.eager and length == reach  # a step that was too long cost a Hessian
                 return there, passes

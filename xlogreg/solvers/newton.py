@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from xlogreg.arrays.place import Array
+from xlogreg.solvers.descent import Step, decrement
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Dense
 
@@ -33,9 +34,10 @@ class Newton:
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
         return objective.expand(theta)
 
-    def step(self, here: Evaluation) -> Array:
+    def step(self, here: Evaluation, theta: Array) -> Step:
         assert here.hessian is not None
-        return -Dense(here.hessian, self.precision, self.noise).solve(here.gradient)
+        move = -Dense(here.hessian, self.precision, self.noise).solve(here.gradient)
+        return Step(move, decrement(here.gradient, move))
 
     def learn(self, moved: Array, change: Array) -> Self:
         return self

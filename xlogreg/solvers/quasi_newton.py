@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.solvers.descent import Step, decrement
 from xlogreg.solvers.kronecker import Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Preconditioner, Shared
@@ -41,7 +42,7 @@ class QuasiNewton:
     def evaluate(self, objective: Objective, theta: Array) -> Evaluation:
         return objective.evaluate(theta)
 
-    def step(self, here: Evaluation) -> Array:
+    def step(self, here: Evaluation, theta: Array) -> Step:
         q, weights = here.gradient, []
         for s, y, inverse in reversed(self.pairs):
             weights.append(inverse * _dot(s, q))
@@ -54,7 +55,7 @@ class QuasiNewton:
             r = r * xp.where(measured > 0, measured, 1.0) ** -self.rescaling
         for (s, y, inverse), weight in zip(self.pairs, reversed(weights), strict=True):
             r = r + s * (weight - inverse * _dot(y, r))
-        return -r
+        return Step(-r, decrement(here.gradient, -r))
 
     def learn(self, moved: Array, change: Array) -> Self:
         # the objective is convex, so s'y >= 0; a pair whose curvature drowns in rounding errors teaches nothing

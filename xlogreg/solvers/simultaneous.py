@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from xlogreg.arrays.place import Array, array_namespace
-from xlogreg.solvers.descent import TREND_STEPS, decrement
+from xlogreg.solvers.descent import TREND_STEPS
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs
 from xlogreg.solvers.result import Result
@@ -52,8 +52,9 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     idle, halved = small, small + math.inf
     step, taken = xp.zeros_like(theta), small == 0
     for iteration in range(max_iter + 1):
-        step = xp.where(xp.reshape(taken, (1, -1, 1)), objective.confined(method.step(here)), 0.5 * step)
-        gap = xp.where(taken, decrement(here.gradient, step), halved)
+        new = method.step(here, theta)
+        step = xp.where(xp.reshape(taken, (1, -1, 1)), objective.confined(new.move), 0.5 * step)
+        gap = xp.where(taken, new.gap, halved)
         path.append(theta)
         costs.append(dict(zip(alive, here.value.tolist(), strict=True)))
         small = xp.where(taken & (gap <= tol * here.value), small + 1.0, 0.0)

@@ -22,7 +22,6 @@ from xlogreg.samples.products import combine_features, map_samples, multiply_sam
 from xlogreg.samples.source import Samples, Source
 from xlogreg.solvers import descent
 from xlogreg.solvers.coordinates import Coordinates, Spread, as_host, measure_moments
-from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.kronecker import Basis, Kronecker
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import eigen
@@ -93,7 +92,7 @@ def minimize(
             targets.pop(0)
             if not targets and not basis.whole and objective.held[0]:
                 # outside of the span the preconditioner may hold more curvature than there is: judge by the penalty
-                cautious = decrement(result.last.gradient, -preconditioner.cautious(l2).solve(result.last.gradient))
+                cautious = QuasiNewton(preconditioner.cautious(l2)).step(result.last, result.at).gap
                 whole = dataclasses.replace(whole, gap=cautious)
                 if cautious[0] > tol * result.last.value[0] and len(proofs) < PROOFS:
                     proofs.append(cautious)
