@@ -19,6 +19,7 @@ import pytest
 import xlogreg
 from xlogreg import ModelFileError
 from xlogreg.arrays.place import to_host
+from xlogreg.model.file import VERSION
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((3, 60))
@@ -28,7 +29,8 @@ THREE = np.argmax(X + RNG.gumbel(size=X.shape), axis=0)
 
 @pytest.fixture(scope="module")
 def model():
-    return xlogreg.fit(X, Y)
+    fitted = xlogreg.fit(X, Y, standardize=2.0)
+    return dataclasses.replace(fitted, penalty_factor=np.asarray([1.0, 0.5, 2.0]))  # a file with all that one may have
 
 
 @pytest.fixture
@@ -263,7 +265,7 @@ HOSTILE = {
     "JSON that is a list": (with_member("header.json", b"[1, 2]"), "no model of xlogreg"),
     "deep JSON": (with_member("header.json", b"[" * 100_000), "damaged"),
     "another format": (in_header(format="sklearn"), "no model of xlogreg"),
-    "a newer version": (in_header(version=2), "version 2, newer than 1: update xlogreg"),
+    "a newer version": (in_header(version=VERSION + 1), f"version 3, newer than {VERSION}: update xlogreg"),
     "no version": (in_header(version="1"), "has no version"),
     "another class count": (in_header(classes={"dtype": "<i8", "values": [0, 1, 2]}), "with 3 classes"),
     "one class": (in_header(classes={"dtype": "<i8", "values": [0]}), "fewer than two classes"),
@@ -291,6 +293,29 @@ HOSTILE = {
     "a cost in words": (in_fit_info(cost="1_0"), "fit_info.cost is '1_0'"),
     "a reason of its own": (in_fit_info(reason="\x1b[2J"), "fit_info.reason is"),
     "fit_info of other types": (in_fit_info(iterations="many"), "fit_info.iterations"),
+    "no samples": (in_fit_info(n_samples=0), "fit_info.n_samples is '0'"),
+    "samples in halves": (in_fit_info(n_samples=1.5), "fit_info.n_samples is '1.5'"),
+    "a weight below zero": (in_fit_info(total_weight=-1.0), "fit_info.total_weight is '-1.0'"),
+    "an infinite weight": (in_fit_info(total_weight="inf"), "fit_info.total_weight is 'inf'"),
+    "a negative penalty": (in_header(l2=-0.1), "l2 is '-0.1'"),
+    "a penalty that is not finite": (in_header(l2=float("nan")), "l2 is 'nan'"),
+    "a penalty in words": (in_header(l2="0.1"), "l2 is '0.1'"),
+    "a penalty that is a flag": (in_header(l2=True), "l2 is 'True'"),
+    "a scale of zero": (in_header(standardize=0.0), "standardize is '0.0'"),
+    "a scale without end": (in_header(standardize=float("inf")), "standardize is 'inf'"),
+    "a scale that is a list": (in_header(standardize=[255.0]), "standardize is"),
+    "too few factors": (
+        with_member("penalty_factor.npy", npy(np.ones(2))),
+        r"penalty_factor is not of the shape \(3,\)",
+    ),
+    "factors in a column": (
+        with_member("penalty_factor.npy", npy(np.ones((3, 1)))),
+        "penalty_factor is not of the shape",
+    ),
+    "a negative factor": (with_member("penalty_factor.npy", npy(np.asarray([1.0, -1.0, 0.0]))), "is negative"),
+    "an infinite factor": (with_member("penalty_factor.npy", npy(np.full(3, np.inf))), "penalty_factor is not finite"),
+    "factors of objects": (with_member("penalty_factor.npy", declared((3,), "|O")), "not of floats"),
+    "gigabytes of factors": (with_member("penalty_factor.npy", declared((10**11,))), "declares"),
 }
 
 
@@ -398,6 +423,14 @@ def test_labels_of_any_length_and_type_come_back(tmp_path, monkeypatch):
     monkeypatch.setattr("xlogreg.model.file.LABEL_CHARACTERS", 100)
     with pytest.raises(ValueError, match="too long for a file"):
         xlogreg.fit(X, np.where(Y, "a" * 60, "b")).save(tmp_path / "long")
+
+
+def test_names_that_no_file_has_room_for_are_refused_before_a_file_is_touched(path, model, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("xlogreg.model.file.HEADER_BYTES", 1000)
+    with pytest.raises(ValueError, match="names of the features or the labels are too long"):
+        dataclasses.replace(model, feature_names=("a" * 1000, "b", "c")).save(path)
+    left_alone(path, before)
 
 
 def test_names_as_long_as_the_file_system_allows(tmp_path, model):

@@ -16,6 +16,7 @@ import numpy as np
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.exceptions import MissingClassWarning, warn
 from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.outcome import asked_for
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
@@ -103,12 +104,15 @@ def _fit_present(
     origin, n_x = arrival.origin, arrival.samples.n_x
     present = np.flatnonzero(~lacking)
     if len(present) == 1:
-        return [_constant(origin, n_x, targets.classes, int(present[0]), began)] * len(options)
-    if len(present) == 2:  # weights of +-w / 2 in place of a sigmoid's w: the sum of squares is half
-        options = [dataclasses.replace(option, l2=0.5 * option.l2) for option in options]
-    few = Received(arrival, _restricted(targets, present), weight[None, :])
-    models = build_models(Plan.of_one(few, options), began)
-    return [_of_all(origin, model, targets.classes, present) for model in models]
+        models = [_constant(origin, n_x, targets.classes, int(present[0]), weight, began)] * len(options)
+    else:
+        # with two classes, weights of +-w / 2 take the place of a sigmoid's w: the sum of squares is half
+        share = 0.5 if len(present) == 2 else 1.0
+        scaled = [dataclasses.replace(option, l2=share * option.l2) for option in options]
+        few = Received(arrival, _restricted(targets, present), weight[None, :])
+        found = build_models(Plan.of_one(few, scaled), began)
+        models = [_of_all(origin, model, targets.classes, present) for model in found]
+    return [dataclasses.replace(model, **asked_for(option)) for model, option in zip(models, options, strict=True)]
 
 
 def _restricted(targets: Targets, present: np.ndarray) -> Targets:
@@ -147,8 +151,8 @@ def _of_all(origin: Origin, model: Model, classes: np.ndarray, present: np.ndarr
     )
 
 
-def _constant(origin: Origin, n_x: int, classes: np.ndarray, present: int, began: float) -> Model:
-    """Make the model that gives one of the classes the probability 1."""
+def _constant(origin: Origin, n_x: int, classes: np.ndarray, present: int, weight: np.ndarray, began: float) -> Model:
+    """Make the model that gives one of the classes the probability 1, for samples with these weights (m,)."""
     K = len(classes)
     b = np.full((K, 1), _low(origin))
     b[present] = 0.0
@@ -175,6 +179,8 @@ def _constant(origin: Origin, n_x: int, classes: np.ndarray, present: int, began
         log_likelihood=0.0,
         null_log_likelihood=0.0,
         seconds=time.perf_counter() - began,
+        n_samples=weight.shape[0],
+        total_weight=float(np.sum(weight)),
     )
     return Model(
         w=origin.home.put(np.zeros((n_x, b.shape[0])), origin.dtype_home),

@@ -17,6 +17,7 @@ from xlogreg.fitting.outcome import Verdict, described, model_of
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs.files import expect_folder
 from xlogreg.inputs.labels import Targets
+from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Origin
 from xlogreg.solvers.coordinates import as_host
@@ -100,7 +101,7 @@ class Checkpoint:
 
 @contextlib.contextmanager
 def keeping(
-    path: Path | None, origin: Origin, targets: Targets, problem: Problem, began: float
+    path: Path | None, origin: Origin, targets: Targets, options: Options, problem: Problem, began: float
 ) -> Iterator[Checkpoint | None]:
     """Yield a checkpoint of the fit, and write it once more if an exception ends the fit; None without a path."""
     if path is None:
@@ -108,7 +109,7 @@ def keeping(
         return
 
     def model_at(seen: Seen) -> Model:
-        return _model_at(seen, origin, targets, problem, time.perf_counter() - began)
+        return _model_at(seen, origin, targets, options, problem, time.perf_counter() - began)
 
     checkpoint = Checkpoint(path, model_at)
     try:
@@ -118,7 +119,9 @@ def keeping(
         raise
 
 
-def _model_at(seen: Seen, origin: Origin, targets: Targets, problem: Problem, seconds: float) -> Model:
+def _model_at(
+    seen: Seen, origin: Origin, targets: Targets, options: Options, problem: Problem, seconds: float
+) -> Model:
     gap = math.nan if seen.gap is None else float(as_host(seen.gap)[0])
     known = "estimate" if seen.here.hessian is None else "decrement"
     norm = problem.gradient_norm(seen.here.gradient)
@@ -134,4 +137,4 @@ def _model_at(seen: Seen, origin: Origin, targets: Targets, problem: Problem, se
     w, v = problem.coordinates.centered_parameters_of(as_host(seen.theta) * problem.objective.free)
     parameters = as_stored(w, v, problem.coordinates.center, origin.dtype_home)
     verdict = Verdict(parameters, outcome, "the fit was not finished")
-    return model_of(origin, targets, problem, np.zeros(0), verdict, seconds)
+    return model_of(origin, targets, options, problem, np.zeros(0), verdict, seconds)

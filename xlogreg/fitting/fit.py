@@ -177,9 +177,10 @@ def fit(
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[lost]!r}")
         with at_work(source, [encoded]):
             problem = pose(source, encoded, initial, options)
-            with keeping(path, origin, encoded, problem, began) as kept:
+            with keeping(path, origin, encoded, options, problem, began) as kept:
                 problem, result, verdict = concluded(origin, problem, options, began, kept)
-                model = model_of(origin, encoded, problem, result.costs, verdict, time.perf_counter() - began)
+                seconds = time.perf_counter() - began
+                model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
                 if kept is not None:
                     kept.write(model)
         return model

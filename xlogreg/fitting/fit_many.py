@@ -9,7 +9,7 @@ import numpy as np
 
 from xlogreg.arrays.choice import Where
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
-from xlogreg.fitting.outcome import Verdict, concluded, model_of
+from xlogreg.fitting.outcome import Verdict, concluded, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs import labels
@@ -130,7 +130,7 @@ def build_models(plan: Plan, began: float) -> list[Model]:
 
 
 def _built(plan: Plan, began: float) -> list[Model]:
-    models = []
+    models, given = [], plan.options
     plan, in_full = reduce_plan(plan)
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):
         target = plan.target(number)
@@ -141,7 +141,8 @@ def _built(plan: Plan, began: float) -> list[Model]:
         else:
             problem, result, verdict = concluded(plan.arrival.origin, problem, plan.options[number], result=result)
             costs = result.costs
-        models.append(model_of(plan.arrival.origin, target, problem, costs, verdict, time.perf_counter() - began))
+        seconds = time.perf_counter() - began
+        models.append(model_of(plan.arrival.origin, target, given[number], problem, costs, verdict, seconds))
     return in_full(models)
 
 
@@ -200,7 +201,7 @@ def _unknown(problem: Problem) -> Verdict:
         math.nan,
     )
     outcome: dict[str, Any] = {"converged": False, "reason": "one class", "iterations": 0, "passes": 0.0}
-    outcome |= {"rank": None, "gap_known": "", "separation": ""} | unknown
+    outcome |= {"rank": None, "gap_known": "", "separation": ""} | unknown | counted(problem.given)
     k = problem.start.shape[2]
     w, b = (np.full((rows, k), math.nan) for rows in (problem.inner.scale.shape[0], 1))
     return Verdict(Parameters(w, b.T, None, None), outcome, "a class has no samples")

@@ -26,6 +26,7 @@ from xlogreg.model.model import Model
 from xlogreg.model.reports import FitInfo
 from xlogreg.samples.intake import Origin
 from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import Coordinates, as_host
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.parameters import Parameters
@@ -33,7 +34,7 @@ from xlogreg.solvers.preconditioners import Conditioning, Inverse
 from xlogreg.solvers.result import Monitor, Result
 from xlogreg.solvers.span import Span
 
-__all__ = ["Verdict", "concluded", "described", "judge", "model_of", "parameters_at"]
+__all__ = ["Verdict", "asked_for", "concluded", "counted", "described", "judge", "model_of", "parameters_at"]
 
 
 COARSE = 1e-4  # of a standard deviation: larger rounding of a feature may show in its parameter
@@ -161,7 +162,18 @@ def described(problem: Problem, here: Evaluation, norm: float, gap: float, known
         "parameter_error": math.sqrt(2.0 * max(gap, 0.0) * source.effective_samples),
         "log_likelihood": -source.total_weight * float(as_host(here.loss)[0]) if likelihood else math.nan,
         "null_log_likelihood": source.total_weight * problem.null,
-    }
+    } | counted(source)
+
+
+def counted(source: Samples) -> dict[str, Any]:
+    """Make the part of `FitInfo` that says how many samples there are, and what they weigh."""
+    return {"n_samples": source.m, "total_weight": float(source.total_weight)}
+
+
+def asked_for(options: Options) -> dict[str, Any]:
+    """Make the fields of a `Model` that say what its fit was asked for."""
+    scale = options.standardize
+    return {"l2": float(options.l2), "standardize": scale if isinstance(scale, bool) else float(scale)}
 
 
 def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:
@@ -266,9 +278,15 @@ def concluded(
 
 
 def model_of(
-    origin: Origin, encoded: labels.Targets, problem: Problem, costs: np.ndarray, verdict: Verdict, seconds: float
+    origin: Origin,
+    encoded: labels.Targets,
+    options: Options,
+    problem: Problem,
+    costs: np.ndarray,
+    verdict: Verdict,
+    seconds: float,
 ) -> Model:
-    """Make a model whose parameters live where X came from."""
+    """Make a model whose parameters live where X came from; ``options`` are those that the user gave."""
     _warn_of_rounding(origin, problem)
     info = FitInfo(
         solver=problem.solver,
@@ -287,6 +305,7 @@ def model_of(
         fit_info=info,
         covariance=verdict.covariance,
         feature_names=origin.names,
+        **asked_for(options),
         **parameters_at(origin, verdict.parameters),
     )
 

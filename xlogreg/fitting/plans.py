@@ -113,7 +113,8 @@ def _alone(plan: Plan, model: int) -> Solved:
         source = source.without_fold(plan.folds, plan.fold_of[model])
     lost = source.lost_class(target)
     if lost is not None:
-        return Solved(pose(plan.arrival.samples.holding(target, None), target, None, options), None, lost)
+        problem = pose(plan.arrival.samples.holding(target, None), target, None, options)
+        return Solved(problem._replace(given=source), None, lost)
     problem = pose(source, target, plan.initial(model), options)
     return Solved(problem, solve(problem, options))
 

@@ -1,5 +1,8 @@
 """Model files: a .npz archive of plain arrays and a JSON header. They hold no pickle, and are not trusted.
 
+Version 2 added what a model knows of its penalty, and fields of the header that are reserved for later libraries: see
+`RESERVED`. A file of either version is read; a newer one is refused.
+
 A file is written under another name, flushed to disk, then moved over the old file: the path holds either the old
 file or the whole new one. On reading, every name, type and size is checked against the size of the file before any
 memory is allocated.
@@ -27,13 +30,24 @@ from xlogreg.model.reports import FitInfo
 __all__ = ["read_model", "write_model"]
 
 FORMAT = "xlogreg model"
-VERSION = 1
+VERSION = 2
 HEADER = "header.json"
 LABEL_CHARACTERS = 2**24  # limit of the number of classes times the length of the longest label
 HEADER_BYTES = 16 * 2**20  # limit of the header, which may take 50 times as much memory while it is read
-PARAMETERS = ("w", "b", "center", "centered_b")
-ARRAYS = (*PARAMETERS, "costs", "covariance")
+FINITE = ("w", "b", "center", "centered_b", "penalty_factor")
+ARRAYS = (*FINITE, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
+KNOWN = ("l2", "standardize")  # fields from version 2 on; where one is missing, its value is not known
+# fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
+# all other values, since it would predict or report wrongly: so a later library may write them without a new version
+RESERVED: dict[str, tuple[Any, ...]] = {
+    "l1": (None, 0, 0.0),  # penalty l1 ||w||_1
+    "offset": (None, False),  # whether the scores of samples need an offset
+    "categories": (None,),  # levels of features that are categories
+    "terms": (None,),  # features that are made of columns
+    "covariance_kind": (None, "Fisher information"),
+}
+COUNTS = ("n_samples", "total_weight")  # fields of fit_info that are above 0
 NOT_FINITE = ("nan", "inf", "-inf")  # JSON has no such numbers, so the file holds their names
 WORDS = {  # texts that these fields of fit_info may hold; its other texts are free
     "reason": (
@@ -43,7 +57,7 @@ WORDS = {  # texts that these fields of fit_info may hold; its other texts are f
     "gap_known": ("decrement", "bound", "estimate", "separated", ""),
     "separation": ("none", "complete", "quasi-complete", "undecided", ""),
 }
-OPTIONAL = {"covariance", "center", "centered_b"}
+OPTIONAL = {"covariance", "center", "centered_b", "penalty_factor"}
 DTYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,5})")
 
 
@@ -55,9 +69,9 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     OSError
         If the file cannot be written; an older file stays as it was.
     ValueError
-        If parameters are not finite, since `read_model` would refuse the file.
+        If parameters are not finite, or names too long, since `read_model` would refuse the file.
     """
-    for name in PARAMETERS:
+    for name in FINITE:
         if fields[name] is not None and not np.all(np.isfinite(fields[name])):
             reason = fields["fit_info"].reason
             raise ValueError(f"the model cannot be saved: {name} is not finite (its fit ended with {reason!r})")
@@ -73,8 +87,13 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
         "covariance": fields["covariance"] if isinstance(fields["covariance"], str) else None,
         "fit_info": {name: _as_json(value) for name, value in dataclasses.asdict(fields["fit_info"]).items()},
     }
+    known = {name: fields[name] for name in KNOWN if fields[name] is not None}
+    header |= {name: value if isinstance(value, bool) else float(value) for name, value in known.items()}
+    header_text = json.dumps(header, indent=1, allow_nan=False)
+    if len(header_text) > HEADER_BYTES:
+        raise ValueError("the names of the features or the labels are too long for a file")
     with write_atomically(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(HEADER), json.dumps(header, indent=1, allow_nan=False))
+        archive.writestr(zipfile.ZipInfo(HEADER), header_text)
         for name in ARRAYS:
             if isinstance(fields[name], np.ndarray):
                 member = io.BytesIO()
@@ -120,7 +139,7 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
                 version = header.get("version")
                 _expect(type(version) is int and version >= 1, "its format has no version")
                 _expect(version <= VERSION, f"its format is version {version}, newer than {VERSION}: update xlogreg")
-                _expect(header.keys() == KEYS, "its header has other fields")
+                _expect_fields(header)
                 names = [name for name in ARRAYS if f"{name}.npy" in members]
                 arrays = {name: _array(name, archive.read(members[f"{name}.npy"])) for name in names}
             return _fields(header, arrays)
@@ -135,6 +154,16 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
 def _expect(condition: bool, otherwise: str) -> None:
     if not condition:
         raise ModelFileError(otherwise)
+
+
+def _expect_fields(header: dict[str, Any]) -> None:
+    """Check which fields the header has, and that it uses none that this library cannot honour."""
+    optional = {*KNOWN, *RESERVED} if header["version"] > 1 else set()
+    _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
+    for name, values in RESERVED.items():
+        value = header.get(name)
+        unused = any(type(value) is type(one) and value == one for one in values)
+        _expect(unused, f"it uses {name}, which this version of xlogreg cannot honour: update xlogreg")
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -176,10 +205,16 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
     _expect(b.shape == (k, 1), f"b has the shape {b.shape}, with {n_classes} classes")
     _expect(costs.ndim == 1, f"costs has the shape {costs.shape}")
     _expect(("center" in arrays) == ("centered_b" in arrays), "center and centered_b go together")
-    parameters = (w.shape[0] + 1) * k
-    for name, shape in (("center", (w.shape[0], 1)), ("centered_b", (k, 1)), ("covariance", (parameters, parameters))):
+    n_x, parameters = w.shape[0], (w.shape[0] + 1) * k
+    shapes = {
+        "center": (n_x, 1),
+        "centered_b": (k, 1),
+        "covariance": (parameters, parameters),
+        "penalty_factor": (n_x,),
+    }
+    for name, shape in shapes.items():
         _expect(name not in arrays or arrays[name].shape == shape, f"{name} is not of the shape {shape}")
-    for name in PARAMETERS:
+    for name in FINITE:
         _expect(name not in arrays or bool(np.all(np.isfinite(arrays[name]))), f"{name} is not finite")
     _expect(header["samples"] in ("columns", "rows"), f"samples is {header['samples']!r}")
     _expect(header["loss"] in LOSSES, f"the loss {header['loss']!r} is unknown")
@@ -192,12 +227,24 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
     return {
         "covariance": header["covariance"],
         **arrays,
+        **_penalty(header, arrays.get("penalty_factor")),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
         "fit_info": _fit_info(header["fit_info"]),
         "feature_names": None if names is None else tuple(names),
     }
+
+
+def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any]:
+    """Return the fields `KNOWN`, checked; factors of the penalty must not be negative, and not be of version 1."""
+    l2, scale = (header.get(name) for name in KNOWN)
+    _expect(l2 is None or (type(l2) is float and 0.0 <= l2 < math.inf), f"l2 is {str(l2)[:20]!r}")
+    plain = scale is None or type(scale) is bool or (type(scale) is float and 0.0 < scale < math.inf)
+    _expect(plain, f"standardize is {str(scale)[:20]!r}")
+    _expect(factor is None or header["version"] > 1, "version 1 has no penalty_factor")
+    _expect(factor is None or bool(np.all(factor >= 0.0)), "penalty_factor is negative")
+    return {"l2": l2, "standardize": scale}
 
 
 def _classes(stored: Any) -> np.ndarray:
@@ -226,16 +273,22 @@ def _as_json(value: Any) -> Any:
 
 
 def _fit_info(stored: Any) -> FitInfo:
-    """Build the `FitInfo`, and check that each value has the type that its field declares."""
+    """Build the `FitInfo`, and check that each value has the type that its field declares.
+
+    A field that has a default may be missing: older files do not have it.
+    """
     hints = typing.get_type_hints(FitInfo)
-    _expect(isinstance(stored, dict) and stored.keys() == hints.keys(), "fit_info has other fields")
+    needed = {field.name for field in dataclasses.fields(FitInfo) if field.default is dataclasses.MISSING}
+    _expect(isinstance(stored, dict) and needed <= stored.keys() <= hints.keys(), "fit_info has other fields")
     values: dict[str, Any] = {}
-    for name, hint in hints.items():
+    for name in stored:
+        hint = hints[name]
         allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         allowed = (*allowed, int) if float in allowed else allowed  # such as a whole number of passes
-        value = float(stored[name]) if hint is float and stored[name] in NOT_FINITE else stored[name]
+        value = float(stored[name]) if float in allowed and stored[name] in NOT_FINITE else stored[name]
         _expect(type(value) in allowed, f"fit_info.{name} is {str(value)[:20]!r}")
         _expect(type(value) is not int or abs(value) < 2**63, f"fit_info.{name} is too large")
-        _expect(value in WORDS.get(name, (value,)), f"fit_info.{name} is {str(value)[:20]!r}")
+        fit = value in WORDS.get(name, (value,)) and (name not in COUNTS or value is None or 0 < value < math.inf)
+        _expect(fit, f"fit_info.{name} is {str(value)[:20]!r}")
         values[name] = value
     return FitInfo(**values)

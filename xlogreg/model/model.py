@@ -56,6 +56,12 @@ class Model:
         Kept where rounding of b would show in predictions: these then use the scores W'(X - center) + centered_b.
     feature_names : tuple of str, or None
         Names of the columns of the fitted table; a table to predict on may have them in another order.
+    l2 : float, or None
+        Penalty that was asked for; None if it is not known, for models of earlier versions.
+    penalty_factor : ndarray (n_x,), or None
+        Factors of the penalty that were asked for, one for each feature; None if there were none.
+    standardize : bool or float, or None
+        As it was asked for; None if not known.
 
     Examples
     --------
@@ -79,9 +85,13 @@ class Model:
     center: Array | None = None
     centered_b: Array | None = None
     feature_names: tuple[str, ...] | None = None
+    l2: float | None = None
+    penalty_factor: np.ndarray | None = None
+    standardize: bool | float | None = None
 
     def __repr__(self) -> str:
-        info, about = self.fit_info, f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}, {name_of(self.w)}"
+        info, penalty = self.fit_info, f", l2={self.l2:.4g}" if self.l2 else ""
+        about = f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}{penalty}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 
     @also_on_dask
@@ -254,7 +264,7 @@ class Model:
         OSError
             If the file cannot be written.
         ValueError
-            If parameters are not finite.
+            If parameters are not finite, or names of features or labels too long.
 
         Examples
         --------
@@ -266,7 +276,8 @@ class Model:
         >>> bool(again.w == model.w)
         True
         """
-        write_model(path, {field.name: getattr(self.to(HOST.name), field.name) for field in dataclasses.fields(self)})
+        model = self.to(HOST.name)
+        write_model(path, {field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
 
     @property
     def _b(self) -> Array:

@@ -57,6 +57,10 @@ class FitInfo:
         is no bias.
     seconds : float
         Wall time of the fit, including checks and transfers.
+    n_samples : int or None
+        Number of samples, those of weight zero included; None if not known, for reports of earlier versions.
+    total_weight : float or None
+        Sum s of the sample weights, which is ``n_samples`` without weights; None if not known.
     """
 
     solver: str
@@ -79,6 +83,8 @@ class FitInfo:
     log_likelihood: float
     null_log_likelihood: float
     seconds: float
+    n_samples: int | None = None
+    total_weight: float | None = None
 
     @property
     def summary(self) -> str:

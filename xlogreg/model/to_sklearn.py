@@ -1,6 +1,7 @@
 """Models in the form that other libraries use: on the host, in float64, for X as it is handed in."""
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ def bias_at(model: Any, center: np.ndarray) -> np.ndarray:
 def to_sklearn(model: Any) -> Any:
     """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops.
 
-    Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns.
+    Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
+    1 / (l2 s), and infinite without a penalty; scikit-learn's default if the model does not know its penalty. After
+    ``standardize``, C is for the standardised features.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def to_sklearn(model: Any) -> Any:
     w, b = folded(model)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
         raise ValueError("the model has no parameters to export: they are not finite")
-    estimator = LogisticRegression()
+    estimator = LogisticRegression(**_inverse_penalty(model))
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
     estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
     # fit_info is None if the parameters of an estimator were set, not fitted
@@ -58,6 +61,15 @@ def to_sklearn(model: Any) -> Any:
     if model.feature_names is not None:
         estimator.feature_names_in_ = np.asarray(model.feature_names, dtype=object)
     return estimator
+
+
+def _inverse_penalty(model: Any) -> dict[str, float]:
+    """Make the argument C of scikit-learn's estimator; none if the penalty, or what the samples weigh, is not known."""
+    total = None if model.fit_info is None else model.fit_info.total_weight
+    if model.l2 is None or total is None:
+        return {}
+    strength = model.l2 * total
+    return {"C": 1.0 / strength if strength > 0.0 else math.inf}
 
 
 def with_labels(scorer: Any, classes: np.ndarray) -> Any:

@@ -96,6 +96,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     """
 
     _offset: tuple[Array, np.ndarray] | None = None  # see `_adopt`
+    _l2: float | None = None  # of the fit; None without one, or if coef_ is a mean of models
 
     def __init__(
         self,
@@ -199,7 +200,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         place, dtype = place_of(like.w), dtype_name(like.w)
         w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
-        self._offset = None
+        self._offset, self._l2 = None, like.l2 if len(models) == 1 else None
         if like.center is not None:  # keep what rounding takes from the scores there; `_model` adds it back
             centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
             self._offset = like.center, centered_b - self._centered_b(like.center)
@@ -222,6 +223,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
             costs=np.zeros(0),
             fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions do not need it
+            l2=self._l2,
+            standardize=None if self._l2 is None else False,
         )
         if self._offset is None:
             return model
