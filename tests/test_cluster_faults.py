@@ -86,7 +86,7 @@ def test_folds_are_dealt_again_where_workers_are_killed(client, data, monkeypatc
     collect, rounds = Distributed._collect, []
 
     def killing(self, *arguments):
-        rounds.append(self.columns is not None)
+        rounds.append(self.fields is not None)
         if sum(rounds) == 3:
             kill(client, several)
         return collect(self, *arguments)

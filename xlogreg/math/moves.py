@@ -161,7 +161,7 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
     else:
         across = xp.expand_dims(tied, axis=1) * xp.expand_dims(Y, axis=0)
         C = xp.expand_dims(xp.sum(tied, axis=0), axis=0) * xp.expand_dims(Y, axis=1) * xp.expand_dims(Y, axis=0)
-        identity = xp.eye(k, dtype=X.dtype, device=device_of(X))[:, :, None]
+        identity = xp.eye(k, dtype=X.dtype, device=device_of(points))[:, :, None]
         C = C + identity * xp.expand_dims(tied, axis=1) - across - xp.permute_dims(across, (1, 0, 2))
     D = score_moves(X, points[rows:, :, :])
     R = xp.sum(C * D, axis=1) if k > 1 else C[0, :, :] * D[0, :, :]

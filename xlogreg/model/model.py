@@ -24,7 +24,7 @@ from xlogreg.model.overflow import report_sums, score_samples
 from xlogreg.model.reports import FitInfo, Report, StandardErrors, abridged
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.products import map_samples
-from xlogreg.samples.source import Columns
+from xlogreg.samples.source import Columns, Samples
 
 __all__ = ["Model", "load"]
 
@@ -195,7 +195,7 @@ class Model:
         """
         given = X, Y, sample_weight, targets
         samples = samples_on_dask(self, *given) if is_collection(X) else self._samples_with_labels(*given)
-        losses, confusion = report_sums(samples, self._theta(), LOSSES[self.loss])
+        losses, confusion = report_sums(samples, self._theta(samples), LOSSES[self.loss])
         total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
@@ -279,13 +279,12 @@ class Model:
         model = self.to(HOST.name)
         write_model(path, {field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
 
-    @property
-    def _b(self) -> Array:
-        """The bias for X - center."""
-        return self.b if self.centered_b is None else self.centered_b
+    def _b(self, samples: Samples) -> Array:
+        """Return the bias for samples, which are centred or not."""
+        return self.b if samples.center is None or self.centered_b is None else self.centered_b
 
-    def _theta(self) -> np.ndarray:
-        return np.concatenate([to_host(self.w), to_host(self._b).T]).astype(np.float64)
+    def _theta(self, samples: Samples) -> np.ndarray:
+        return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
         matrix, _ = take_features(X, self.samples, self.feature_names, self.w.shape[0])
@@ -304,7 +303,7 @@ class Model:
 
     def _scores(self, X: Any, relative: bool = False) -> Array:
         source = self._source(X)
-        w, b = source.place.put(self.w, source.dtype), source.place.put(self._b, source.dtype)
+        w, b = source.place.put(self.w, source.dtype), source.place.put(self._b(source), source.dtype)
         return score_samples(source, w, b, relative)
 
     def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from xlogreg.arrays.place import Array, array_namespace, to_host
+from xlogreg.arrays.place import Array, array_namespace, is_array, to_host
 from xlogreg.arrays.products import scores
 from xlogreg.math.losses import Loss
 from xlogreg.math.scores import report_terms, reported
@@ -40,6 +40,8 @@ def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) 
         if math.isfinite(float(xp.sum(Z))):  # if only the sum overflows, the slow way below returns the same Z
             return Z
     refuse_nonfinite(source)
+    if not source.dense:  # its blocks are no arrays, which alone can be scaled here
+        return Z
     center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
     far = map_samples(source.uncentered(), lambda X: _far_scores(X, w, b, center, relative and w.shape[1] > 1))
     with source.place.computing():
@@ -82,6 +84,8 @@ def _mended(Z: Array, far: Array) -> Array:
 def _far_report_terms(block: Block, theta: Array, center: Array, loss: Loss) -> tuple[Array, Array]:
     """Compute `report_terms` of X - center, with `_far_scores` where a score is not finite."""
     X = block.X
+    if not is_array(X):
+        return report_terms(block, theta, loss)
     xp = array_namespace(X)
     theta_like, center = (xp.astype(part, X.dtype, copy=False) for part in (theta, center))
     W, b = split(theta_like)

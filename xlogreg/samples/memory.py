@@ -84,7 +84,7 @@ class InMemory:
         return self.X.is_read
 
     @property
-    def shifts(self) -> bool:
+    def dense(self) -> bool:
         return self.X.dense
 
     @property
@@ -108,8 +108,8 @@ class InMemory:
         return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
 
     def centered(self, center: Array) -> "InMemory":
-        """Return these samples with X - center in place of X, if X `shifts`."""
-        return dataclasses.replace(self, center=self.place.put(center, self.dtype)) if self.shifts else self
+        """Return these samples with X - center in place of X, if its blocks are arrays."""
+        return dataclasses.replace(self, center=self.place.put(center, self.dtype)) if self.dense else self
 
     def uncentered(self) -> "InMemory":
         """Return these samples without a centre, as X itself."""

@@ -113,8 +113,8 @@ class Samples(Source, Protocol):
         ...
 
     @property
-    def shifts(self) -> bool:
-        """Whether a centre can be subtracted from the blocks."""
+    def dense(self) -> bool:
+        """Whether blocks are arrays; a centre is subtracted from no others."""
         ...
 
     @property

@@ -165,7 +165,7 @@ class Distributed:
     drawable: None = None  # a subset may contain any of the samples
     is_read = False
     is_here = False
-    shifts = True
+    dense = True
     has_features = False  # they lie in parts
 
     @property
