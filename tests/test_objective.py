@@ -223,3 +223,45 @@ def test_the_decrement_is_close_to_the_true_gap_near_the_optimum(problem):
     proof = certify(objective, theta)
     true = float(proof.here.value[0]) - lowest
     assert abs(float(to_host(proof.gap)[0]) / true - 1) < 0.05
+
+
+SUMS = {
+    "value and gradient": lambda objective, theta, step: objective.evaluate(theta)[:3],
+    "Hessian": lambda objective, theta, step: (objective.expand(theta).hessian, objective.expand(theta).gradient),
+    "correlations": lambda objective, theta, step: objective.correlations(),
+    "second moment": lambda objective, theta, step: (objective.second_moment(),),
+    "second moment times": lambda objective, theta, step: (objective.second_moment_times(theta[:, :, :1]),),
+    "proof": lambda objective, theta, step: objective.proof(theta, step),
+    "recession": lambda objective, theta, step: tuple(map(np.asarray, objective.recession(step))),
+    "restless": lambda objective, theta, step: (objective.restless(step),),
+    "tied": lambda objective, theta, step: objective.tied(theta, step),
+}
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("name", SUMS)
+def test_a_centre_in_the_parameters_is_one_that_is_subtracted(where, problem, k, name):
+    """[X - c; 1] = T [X; 1], so that every sum is the same over X itself; blocks are never shifted."""
+    X, Y = targets(problem, k)
+    center, scale = np.asarray([[1.5], [-2.0], [0.0], [7.0]]), np.asarray([1.0, 2.0, 0.5, 3.0])
+    weight = np.linspace(0.1, 2.0, X.shape[1])[None, :]
+    options = {"weight": weight, "center": center, "scale": scale, "block_bytes": 600}
+    shifted = make(X, Y, where.place, where.dtype, **options)
+    held = dataclasses.replace(shifted, center=center[:, :, None], folded=True)
+
+    class Unshifted:
+        """Samples that may not be asked for blocks with a centre."""
+
+        def __getattr__(self, name):
+            return getattr(shifted.source, name)
+
+        def sum(self, *arguments):
+            raise AssertionError("these sums are over centred blocks")
+
+    held = dataclasses.replace(held, source=Unshifted())
+    rng = np.random.default_rng(5)
+    theta, step = rng.standard_normal((2, 5, 1, k))
+    found, expected = (SUMS[name](objective, theta, step) for objective in (held, shifted))
+    tolerance = 1e-10 if where.dtype == "float64" else 2e-4
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * max(1.0, np.max(np.abs(other))))

@@ -136,8 +136,8 @@ def test_moments_are_those_of_the_features_with_a_row_of_ones(where, weighted):
     V = np.arange(1.0, N_X + 2)[:, None]
     where.check(moment_terms(block, where.asarray(V))[0], (ones * s) @ ones.T @ V)
     x, xy = correlation_terms(block, where.asarray(V))
-    where.check(x, (X @ s)[:, None])
-    where.check(xy, X @ (Y * s).T)
+    where.check(x, (ones @ s)[:, None])
+    where.check(xy, ones @ (Y * s).T)
     first, second, targets = spread_terms(block, where.asarray(np.zeros((N_X, 1))))
     where.check(first, (X @ s)[:, None])
     where.check(second, (X**2 @ s)[:, None])

@@ -143,12 +143,13 @@ def _scaled(batch: Batch) -> Batch:
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
     penalty = batch.objective.penalty.in_units((scale / problem.coordinates.scale)[:, own, None])
+    center = problem.coordinates.center if batch.source.dense else 0.0  # the means are measured from there
     moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # constant features do not move
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(
         problem=problem._replace(passes=problem.passes + spread.passes),
         objective=dataclasses.replace(batch.objective, penalty=penalty, free=free),
-        users=Coordinates((problem.coordinates.center + mean)[:, own], scale[:, own]),
+        users=Coordinates((center + mean)[:, own], scale[:, own]),
     )
 
 
@@ -249,7 +250,7 @@ def _narrow(batch: Batch) -> Objective | None:
     told = np.all(mean <= NARROW_SHIFT * deviation) and np.all(np.abs(np.log10(deviation)) <= NARROW_REACH)
     if isinstance(problem.coordinates, Span) or not told:
         return None
-    return dataclasses.replace(batch.objective, source=source.narrowed(), center=None)
+    return batch.objective.over(source.narrowed())
 
 
 def _portions(numbers: np.ndarray, batch: Batch) -> list[np.ndarray]:
@@ -299,7 +300,7 @@ def _at_reference(batch: Batch, options: Options) -> Prepared | None:
 
 def _at_log_odds(batch: Batch) -> Prepared:
     """Prepare from the models without features, whose Hessian is a multiple of the second moment."""
-    S = dataclasses.replace(batch.problem.objective, center=None).second_moment()
+    S = batch.problem.objective.over(batch.problem.source).second_moment()
     shares = batch.shares[:, 0]
     return Prepared(_biased(batch), S, shares * (1.0 - shares), 2, 1.0)
 

@@ -26,6 +26,7 @@ from xlogreg.solvers.coordinates import (
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
+from xlogreg.solvers.spectral_lbfgs import axes_pay
 
 __all__ = ["Problem", "choose_solver", "log_odds", "penalty_of", "pose", "start_of"]
 
@@ -91,7 +92,8 @@ class Problem(NamedTuple):
         """
         rows = theta.shape[0]
         here = self.coordinates
-        if not isinstance(here, Coordinates) or not here.center.any() or theta.size > NEWTON_LIMIT:
+        dense = self.given.dense
+        if not isinstance(here, Coordinates) or not here.center.any() or theta.size > NEWTON_LIMIT or not dense:
             return None
         mean, scale = self._of_those_that_count(theta, hessian)
         if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
@@ -143,7 +145,8 @@ class Problem(NamedTuple):
         source, folded = self.given.widened(), _far(self.inner) < HESSIAN_FOLD
         if np.any(self.inner.center != 0.0):
             source = source.centered(self.inner.center)
-        center = np.reshape(self.inner.center, (-1, 1, 1)) if folded and source.center is not None else None
+        folded = (folded and source.center is not None) or not source.dense
+        center = np.reshape(self.inner.center, (-1, 1, 1)) if folded else None
         return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
 
     @property
@@ -188,7 +191,9 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         return "sampled-newton"
     # Newton's method takes m p^2 operations a step, a gradient 4 m p
     if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
-        return "spectral-lbfgs" if quadratic else "lbfgs"
+        # blocks that are no arrays have no products between samples, which tell the span of many features
+        spectral = quadratic and (source.dense or axes_pay(source, outputs))
+        return "spectral-lbfgs" if spectral else "lbfgs"
     return "newton"
 
 
@@ -226,7 +231,8 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     user = user_coordinates(source.n_x, options.standardize, spread)
     given, inner = source, user  # gradient descent: exactly the notes' iterates
     if options.solver != "gd" and spread is not None:
-        inner = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias)
+        farthest = np.inf if source.dense else HESSIAN_FOLD  # of means that nothing can be subtracted from X for
+        inner = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias, farthest)
     if np.any(inner.center != 0.0):
         source, inner = _centered(source, inner, options.bias)
     moving = np.ones(source.n_x)
@@ -234,7 +240,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
         moving = (spread.variance + shifted > 0)[:, 0].astype(float)
     far = _far(inner)
-    folds = source.center is not None and far < FOLD[source.dtype]
+    folds = (source.center is not None and far < FOLD[source.dtype]) or not source.dense
     objective = _objective(
         source,
         loss,
@@ -244,7 +250,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         moving,
         separable=targets.hard and loss.curvature is not None,
         center=inner.center[:, :, None] if folds else None,
-        folded=folds and far < HESSIAN_FOLD,
+        folded=folds and (far < HESSIAN_FOLD or not source.dense),
     )
     return Problem(
         source=source,
@@ -304,6 +310,8 @@ def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples,
 
     Without a bias nothing makes up for that rounding: if it would show, the samples are computed in float64.
     """
+    if not source.dense:  # where the parameters hold the centre, to its last bit
+        return source, inner
     source = source.centered(inner.center)
     center = host_center(source)
     if not bias and np.max(np.abs(center - inner.center) / inner.scale) > SHIFT * ROUNDING[source.dtype]:
@@ -345,7 +353,7 @@ def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]
         settled = settled if source.center is None else settled.centered(source.center)
         return settled, dataclasses.replace(objective, source=settled)
     settled = source.settled()
-    if settled.center is None:
+    if settled.center is None and settled.dense:
         objective = dataclasses.replace(objective, center=None, folded=False)
     return settled, dataclasses.replace(objective, source=settled)
 

@@ -250,10 +250,10 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
 
 
 def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
-    """Weighted sums of x (n_x, 1) and of x y' (n_x, k), in origin's dtype."""
-    X, xp, weight = block.X, array_namespace(origin), weights(block)
-    sums = combine(X, weight.T), combine(X, (weight * block.Y).T)
-    return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
+    """Weighted sums of [x; 1] (n_x + 1, 1) and of [x; 1] y' (n_x + 1, k), in origin's dtype."""
+    xp, weight = array_namespace(origin), weights(block)
+    sums = (backward(block.X, part, origin.dtype) for part in (weight, weight * block.Y))
+    return tuple(xp.concat([xp.astype(dW, origin.dtype, copy=False), db.T], axis=0) for dW, db in sums)
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:

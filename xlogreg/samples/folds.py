@@ -53,6 +53,10 @@ class Folds:
         return self.whole.n_x
 
     @property
+    def dense(self) -> bool:
+        return self.whole.dense
+
+    @property
     def m(self) -> int:
         return self.whole.m
 

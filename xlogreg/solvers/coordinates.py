@@ -146,13 +146,17 @@ def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None)
     return Coordinates(np.zeros((n_x, 1)), np.full((n_x, 1), float(standardize or 1.0)))
 
 
-def engine_coordinates(user: Coordinates, spread: Spread, ridge: float, bias: bool) -> Coordinates:
+def engine_coordinates(
+    user: Coordinates, spread: Spread, ridge: float, bias: bool, farthest: float = np.inf
+) -> Coordinates:
     """Return coordinates in which every feature has the mean zero and about the same curvature.
 
     Without a bias the score may not be shifted, so the centre stays the user's. ``ridge`` is l2 over the
-    bound of the loss's curvature: a feature that hardly varies gets its curvature from the penalty alone.
+    bound of the loss's curvature: a feature that hardly varies gets its curvature from the penalty alone. A mean of
+    more than ``farthest`` standard deviations stays.
     """
-    center = spread.mean if bias else user.center
+    near = np.abs(spread.mean) <= farthest * np.sqrt(spread.variance) if farthest < np.inf else True
+    center = np.where(near, spread.mean, 0.0) if bias else user.center
     curvature = spread.variance + (spread.mean - center) ** 2 + ridge * user.scale**2
     return Coordinates(center, np.where(curvature > 0, np.sqrt(curvature), 1.0))
 
@@ -187,7 +191,8 @@ def measure_moments(subset: InMemory, spread: Spread, coordinates: Coordinates) 
     """Measure the moments of the features in one pass over the subset."""
     totals = subset.sum(size_terms, HOST.put(1.0 / coordinates.scale))
     second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
-    whole = ((spread.variance + (spread.mean - coordinates.center) ** 2) / coordinates.scale**2)[:, 0]
+    center = coordinates.center if subset.dense else 0.0
+    whole = ((spread.variance + (spread.mean - center) ** 2) / coordinates.scale**2)[:, 0]
     return Moments(subset.m, second, whole, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0))
 
 

@@ -69,10 +69,10 @@ class Objective:
     free : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
         1 for the rows of theta that may move, 0 for the others (for example, the bias of a model without a bias).
     center : array (n_x, 1, 1), or None
-        The centre of the source, if rounding allows to subtract it in the parameters instead of from X. The sums of a
-        gradient are then taken over X as it is stored, and no number of X has to be changed.
+        The centre, if rounding allows to subtract it in the parameters instead of from X: [X - center; 1] = T [X; 1].
+        Sums are then taken over X as it is stored, and no number of X has to be changed.
     folded : bool
-        Whether rounding allows the same for Hessians and second moments.
+        Whether rounding allows this for Hessians and second moments, too, which become T H T'.
     separable : bool
         Whether the cost has no minimum if the classes are separated and there is no penalty. Hard labels are needed.
 
@@ -152,14 +152,18 @@ class Objective:
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Compute value and gradient in one pass. A theta (n_x + 1, 1, k) stands for all models."""
-        source, parameters = self._uncentered(theta)
+        source, parameters = self.in_blocks(theta)
         terms = pass_terms if self.separable else gradient_terms
         losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
         dTheta = dTheta if self.center is None else self._shifted(dTheta)
         return self._finish(theta, losses, dTheta, *unsettled)
 
-    def _uncentered(self, theta: Array) -> tuple[Source, Array]:
-        """Return a source and the parameters for its X: X as it is stored, if the centre may be in the parameters."""
+    def over(self, source: Source) -> "Objective":
+        """Return this objective over other samples of X, whose blocks are centred if they are arrays."""
+        return dataclasses.replace(self, source=source, center=None if source.dense else self.center)
+
+    def in_blocks(self, theta: Array) -> tuple[Source, Array]:
+        """Return a source and the parameters for its blocks: of X itself, if the centre may be in the parameters."""
         parameters = theta * self.rows
         if self.center is None:
             return self.source, parameters
@@ -171,7 +175,7 @@ class Objective:
     def expand(self, theta: Array) -> Evaluation:
         """Compute value, gradient and Hessian in one pass."""
         folded = self.folded and self.center is not None
-        source, parameters = self._uncentered(theta) if folded else (self.source, theta * self.rows)
+        source, parameters = self.in_blocks(theta) if folded else (self.source, theta * self.rows)
         terms = expansion_terms if self.separable else hessian_terms
         losses, dTheta, *unsettled, H = source.sum(terms, parameters, self.loss)
         if folded:
@@ -244,9 +248,10 @@ class Objective:
     def correlations(self) -> tuple[Array, Array]:
         """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass."""
         xp = array_namespace(self.rows)
-        x, xy = self.source.sum(correlation_terms, self.rows)
-        scale = self.rows[:-1, :, :] / self.total
-        return xp.expand_dims(x, axis=1) * scale, xp.expand_dims(xy, axis=1) * scale
+        source = self.source if self.center is None else self.source.uncentered()
+        sums = (xp.expand_dims(part, axis=1) for part in source.sum(correlation_terms, self.rows))
+        x, xy = ((part if self.center is None else self._shifted(part)) * self.means for part in sums)
+        return x[:-1, :, :], xy[:-1, :, :]
 
     def second_moment(self) -> Array:
         """Weighted second moment (n_x + 1, n_x + 1) of the features in theta's coordinates and a one: one pass."""
@@ -275,7 +280,7 @@ class Objective:
         separation is complete.
         """
         xp = array_namespace(step)
-        source, parameters = self._uncentered(step)
+        source, parameters = self.in_blocks(step)
         if self.center is not None:  # the bias is a sum, too: if its terms cancel, the rest is a rounding error
             W, b, terms = parameters[:-1, :, :], parameters[-1:, :, :], xp.abs(step * self.rows)
             terms = terms[-1:, :, :] + xp.sum(terms[:-1, :, :] * xp.abs(self.center), axis=0, keepdims=True)
@@ -286,7 +291,7 @@ class Objective:
 
     def restless(self, step: Array) -> Array:
         """Number of samples (g,) of each model whose scores the step (n_x + 1, g, k) still moves: one pass."""
-        source, parameters = self._uncentered(step)
+        source, parameters = self.in_blocks(step)
         return source.sum(restless_terms, parameters)[0]
 
     def tied(self, step: Array, direction: Array) -> tuple[Array, Array]:
@@ -305,13 +310,15 @@ class Objective:
 
     def _stacked(self, *points: Array) -> tuple[Source, Array]:
         """Return a source and the parameters of several points for its X, one below the other."""
-        found = [self._uncentered(point) for point in points]
+        found = [self.in_blocks(point) for point in points]
         return found[0][0], array_namespace(points[0]).concat([parameters for _, parameters in found], axis=0)
 
     def second_moment_times(self, theta: Array) -> Array:
         """Multiply [X~; 1] [X~; 1]' / s by theta (n_x + 1, 1, 1), for X~ in the coordinates of theta: one pass."""
-        (product,) = self.source.sum(moment_terms, (theta * self.rows)[:, :, 0])
-        return array_namespace(theta).expand_dims(product, axis=-1) * self.means
+        source, parameters = self.in_blocks(theta)
+        (product,) = source.sum(moment_terms, parameters[:, :, 0])
+        product = array_namespace(theta).expand_dims(product, axis=-1)
+        return (product if self.center is None else self._shifted(product)) * self.means
 
     def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array | None = None) -> Evaluation:
         xp = array_namespace(theta)

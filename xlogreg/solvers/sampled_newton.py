@@ -174,7 +174,7 @@ def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
 def _part(objective: Objective, subset: InMemory, ridge: np.ndarray) -> Objective:
     """Make the objective of a subset, with a penalty (n_x,) against features that it happens to see too little of."""
     penalty = objective.penalty.plus(ridge)
-    return dataclasses.replace(objective, source=subset, penalty=penalty, center=None, separable=False)
+    return dataclasses.replace(objective.over(subset), penalty=penalty, separable=False)
 
 
 def _by_newton(part: Objective, theta: np.ndarray, hessian: Array | None, tol: float, clock: Clock | None) -> Result:

@@ -150,11 +150,11 @@ def principal_axes(
     """Find all principal axes of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.penalty.strength[0]))
-    S = dataclasses.replace(objective, source=first, center=None).second_moment()
+    S = objective.over(first).second_moment()
     if isinstance(coordinates, Coordinates):
         S = measure_moments(first, spread, coordinates).raised(S, 1.0)
     values, U = eigen(S / T / T.T)
-    left = (U / T) * objective.rows[:, 0, :]
+    left = objective.over(second).in_blocks((U / T)[:, None, :])[1][:, 0, :]
     return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
 
 
@@ -208,7 +208,8 @@ def _half_noise(values: np.ndarray) -> float:
 
 def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
     """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
-    parameters, l2s = theta * objective.rows, objective.penalty.strength.tolist()
+    _, parameters = objective.over(axes.subset).in_blocks(theta)
+    l2s = objective.penalty.strength.tolist()
     return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
 
 
