@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 import xlogreg
 from xlogreg.arrays import products
@@ -200,6 +201,7 @@ def test_a_shift_changes_its_bias_alone(shift):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_it_is_fitted_many_times_at_once(where, classes):
     other, X, Y = pair(where, classes)
     rng = np.random.default_rng(1)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 from xlogreg.arrays import matrix
 from xlogreg.arrays.place import HOST, to_host
@@ -240,6 +241,7 @@ SUMS = {
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_a_centre_in_the_parameters_is_one_that_is_subtracted(where, problem, k, name):
     """[X - c; 1] = T [X; 1], so that every sum is the same over X itself; blocks are never shifted."""
     X, Y = targets(problem, k)

@@ -139,7 +139,7 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
         return [found.at], 0
     theta = found.at + found.step if found.gap <= unseen else found.at
     theta = problem.objective.centered(theta) * problem.objective.free
-    if not found.flat or np.any(problem.objective.penalty.active):
+    if not found.flat or problem.objective.penalty.active.any():
         return [theta], 0
     objective = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
     design, passes = (objective.second_moment(), 1) if found.design is None else (found.design, 0)

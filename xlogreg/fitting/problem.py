@@ -143,7 +143,7 @@ class Problem(NamedTuple):
         if self.source.dtype == place.widest and self.full is self.objective:
             return self.full
         source, folded = self.given.widened(), _far(self.inner) < HESSIAN_FOLD
-        if np.any(self.inner.center != 0.0):
+        if self.inner.center.any():
             source = source.centered(self.inner.center)
         folded = (folded and source.center is not None) or not source.dense
         center = np.reshape(self.inner.center, (-1, 1, 1)) if folded else None
@@ -223,7 +223,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     """Pose the problem in coordinates in which all features are alike, without a solver and from zero."""
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
-    if spread is not None and not np.all(np.isfinite(spread.variance)):
+    if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
@@ -233,7 +233,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     if options.solver != "gd" and spread is not None:
         farthest = np.inf if source.dense else HESSIAN_FOLD  # of means that nothing can be subtracted from X for
         inner = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias, farthest)
-    if np.any(inner.center != 0.0):
+    if inner.center.any():
         source, inner = _centered(source, inner, options.bias)
     moving = np.ones(source.n_x)
     if spread is not None:  # a feature that is constant has the weight zero, to the bit

@@ -54,7 +54,7 @@ class Known(NamedTuple):
 def known_of(problem: Problem, result: Result, tol: float) -> Known:
     """Find the certificate; without a penalty also whether there is a minimum, unless that costs too much."""
     objective, p = problem.objective, result.theta.size
-    unpenalised = objective.loss.curvature is not None and not np.any(objective.penalty.active)
+    unpenalised = objective.loss.curvature is not None and not objective.penalty.active.any()
     if not unpenalised or result.reason in ("time_limit", "diverged"):
         return _certified(problem, result, tol)
     work = problem.source.m * p * p

@@ -41,7 +41,7 @@ def covariance(
         Number k of outputs of each sample.
     converged : bool
     """
-    if np.any(objective.penalty.active):
+    if objective.penalty.active.any():
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:
         return "the fit did not converge"

@@ -71,11 +71,11 @@ class InMemory:
     weight_of: np.ndarray | None = None
     is_here = True
 
-    @functools.cached_property
+    @property
     def n_x(self) -> int:
         return self.X.n_x
 
-    @functools.cached_property
+    @property
     def m(self) -> int:
         return self.X.m if self.index is None else self.index.shape[0]
 

@@ -75,10 +75,10 @@ class Spread(NamedTuple):
     @property
     def shares(self) -> np.ndarray:
         """Share of every class (K,) by weight; both classes if there are two."""
-        shares = self.targets[:, 0]
-        if shares.shape[0] > 1:
-            return shares
-        return np.concatenate([1.0 - shares if self.opposite is None else [self.opposite], shares])
+        if self.targets.shape[0] > 1:
+            return self.targets[:, 0]
+        share = float(self.targets[0, 0])
+        return np.asarray([1.0 - share if self.opposite is None else self.opposite, share])
 
 
 def measure_spread(source: Samples, exact: bool = False) -> Spread:

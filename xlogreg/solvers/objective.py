@@ -240,7 +240,7 @@ class Objective:
         xp = array_namespace(theta)
         diagonal = _repeat(self.penalty.curvature(theta) * self.free + (1.0 - self.free), k)
         identity = xp.eye(diagonal.shape[0], dtype=diagonal.dtype, device=device_of(diagonal))
-        shift = xp.stack([identity * diagonal[:, j : j + 1] for j in range(diagonal.shape[1])])
+        shift = xp.expand_dims(identity, axis=0) * xp.expand_dims(diagonal.T, axis=2)
         if self.penalty.quadratic:
             self._shifts[k] = shift
         return shift

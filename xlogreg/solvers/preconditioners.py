@@ -80,7 +80,7 @@ class Inverse:
             conditioning = tuple(
                 c if _is_small(S, H, c) else c._replace(rank=_rank(H - S, precision)) for c, H, S in parts
             )
-        return cls(np.stack(inverses), conditioning)
+        return cls(inverses[0][None, :, :] if len(inverses) == 1 else np.stack(inverses), conditioning)
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         rows, g, k = gradient.shape

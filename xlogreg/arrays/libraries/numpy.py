@@ -19,6 +19,7 @@ __all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_ke
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
 _all: Any = np.logical_and.reduce
+_any: Any = np.logical_or.reduce
 
 
 class NumPy:
@@ -49,6 +50,10 @@ class NumPy:
     @staticmethod
     def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
         return _all(x, axis, None, None, keepdims)
+
+    @staticmethod
+    def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return _any(x, axis, None, None, keepdims)
 
     @staticmethod
     def matrix_transpose(x: Any, /) -> Any:
