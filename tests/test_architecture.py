@@ -101,6 +101,16 @@ def test_fits_ask_their_samples_and_coordinates_and_not_for_their_kind(module):
             assert not {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & kinds
 
 
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if wing_of(name) in ("solvers", "inference", "model", "fitting")]
+)
+def test_coordinate_systems_are_asked_and_not_told_apart(module):
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            kinds = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+            assert not kinds & {"Coordinates", "Span"}, f"line {node.lineno}: ask for `features`"
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_files_and_functions_are_as_long_as_a_reader_can_hold(module):
     text = MODULES[module].read_text()

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from conftest import QUICK
+from scipy import optimize
 
 from xlogreg.arrays import matrix
 from xlogreg.arrays.place import HOST, to_host
@@ -267,3 +268,84 @@ def test_a_centre_in_the_parameters_is_one_that_is_subtracted(where, problem, k,
     tolerance = 1e-10 if where.dtype == "float64" else 2e-4
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * max(1.0, np.max(np.abs(other))))
+
+
+def profiles(X, Y, place=HOST, **options):
+    """Models of which each has one weight, or the bias, fixed at a value of its own; and where they are."""
+    objective = make(X, Y, place, l2=(0.2,) * 5, **options)
+    free, theta = np.ones((5, 5, 1)), 0.3 * np.random.default_rng(6).standard_normal((5, 5, Y.shape[0]))
+    free[np.arange(5), np.arange(5)] = 0.0
+    return dataclasses.replace(objective, free=free), theta
+
+
+@pytest.mark.parametrize("setting", ["plain", "weights", "centred and scaled", "small blocks"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_each_model_may_have_its_own_fixed_rows(problem, setting, k):
+    X, Y = targets(problem, k)
+    options = {key: value for key, value in SETTINGS[setting].items() if key != "l2"}
+    objective, theta = profiles(X, Y, **options)
+    whole = make(X, Y, l2=(0.2,) * 5, **options).expand(theta)
+    here = objective.expand(theta)
+    np.testing.assert_allclose(here.value, whole.value, rtol=1e-14)  # a fixed row counts, at its value
+    np.testing.assert_allclose(objective.evaluate(theta).gradient, here.gradient, rtol=1e-12, atol=1e-14)
+    for row in range(5):
+        free = objective.free[row, :, 0] == 1
+        for output in range(k):
+            change, change_of_gradient = slopes(objective, theta, row, output)
+            np.testing.assert_allclose(here.gradient[row, :, output], np.where(free, change, 0.0), atol=1e-8)
+            column = here.hessian[:, :, row * k + output].reshape(5, 5, k).transpose(1, 0, 2)
+            unit = np.zeros((5, 5, k))
+            unit[row, :, output] = 1.0
+            np.testing.assert_allclose(column, np.where(free[:, None], change_of_gradient, unit), atol=1e-8)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_fixed_rows_are_the_same_everywhere(where64, problem, k):
+    X, Y = targets(problem, k)
+    here, there = (profiles(X, Y, place)[0].expand(profiles(X, Y)[1]) for place in (HOST, where64.place))
+    for ours, expected in zip(
+        (there.value, there.gradient, there.hessian), here[:1] + here[2:3] + here[4:], strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("keep", [np.arange(5), np.asarray([3, 1])])
+def test_profiles_are_minimised_like_single_models(problem, k, keep):
+    X, Y = targets(problem, k)
+    objective, theta = profiles(X, Y, center=np.full((4, 1), 1.5))
+    objective, theta = objective.keep(keep), theta[:, keep]
+    run = {"tol": 1e-14, "max_iter": 50}
+    together = descent.minimize(objective, theta, method=Newton.for_objective(objective), **run)
+    assert together.reason == "converged"
+    free = np.broadcast_to(objective.free, theta.shape) == 1
+    np.testing.assert_array_equal(together.theta[~free], theta[~free])
+    for model in range(len(keep)):
+        alone = objective.keep(np.asarray([model]))
+        start = theta[:, [model]]
+        found = descent.minimize(alone, start, method=Newton.for_objective(alone), **run)
+        np.testing.assert_allclose(together.theta[:, [model]], found.theta, atol=1e-7)
+        np.testing.assert_allclose(objective.evaluate(found.theta).value[model], found.last.value[0], rtol=1e-12)
+        moves = free[:, model].ravel()
+
+        def cost(part, moves=moves, start=start, alone=alone):
+            point = start.copy().ravel()
+            point[moves] = part
+            return float(alone.evaluate(point.reshape(start.shape)).value[0])
+
+        judged = optimize.minimize(cost, start.ravel()[moves], options={"gtol": 1e-7})
+        assert float(alone.evaluate(found.theta).value[0]) <= judged.fun + 1e-12
+        np.testing.assert_allclose(cost(found.theta.ravel()[moves]), judged.fun, rtol=1e-9)
+
+
+def test_weights_that_are_fixed_at_other_values_than_zero_are_certified_by_a_hessian_only():
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((1100, 40)), (np.arange(40) % 2)[None, :].astype(float)
+    objective = make(X, Y, l2=(0.05,))
+    free, theta = np.ones((1101, 1, 1)), np.zeros((1101, 1, 1))
+    free[3] = 0.0
+    objective = dataclasses.replace(objective, free=free)
+    assert certify(objective, theta).known == "bound"
+    theta[3] = 1.0
+    assert certify(objective, theta).known == ""
+    assert certify(objective, theta, limit=2000).known == "decrement"

@@ -11,13 +11,12 @@ import numpy as np
 from xlogreg.arrays.place import ROUNDING
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import LOOSE, Known, known_of
-from xlogreg.solvers.coordinates import Coordinates, as_host
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.parameters import Parameters, as_stored
 from xlogreg.solvers.preconditioners import Inverse
 from xlogreg.solvers.result import Result
-from xlogreg.solvers.span import Span
 
 __all__ = ["Answer", "answer_of"]
 
@@ -64,22 +63,16 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
     gap, known = found.gap, found.known
     if gap == gap:  # what was proved of the one holds of the other, but for that; what was estimated proves no less
         gap = max(gap + risen, 0.0) if known == "bound" else gap + max(risen, 0.0)
-    if (
-        here is not found.here
-        and gap == gap
-        and found.inverse is not None
-        and not isinstance(problem.coordinates, Span)
-    ):
+    if here is not found.here and gap == gap and found.inverse is not None and not problem.is_reduced:
         seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
         gap, known = (seen, "estimate") if seen > 2.0 * gap else (gap, known)
     gap = min(gap, float(here.value[0])) if gap == gap else gap  # no cost is negative
     if found.separation == "complete":
         gap, known = float(here.value[0]), "separated"  # the infimum is zero
-    coordinates = problem.inner if isinstance(problem.coordinates, Span) else problem.coordinates
     return Answer(
         parameters=parameters,
         here=here,
-        gradient_norm=float(np.linalg.norm(coordinates.gradient_of(as_host(here.gradient), problem.user))),
+        gradient_norm=float(np.linalg.norm(problem.inner.gradient_of(as_host(here.gradient), problem.user))),
         gap=gap,
         known=known if gap == gap else "",
         passes=found.passes + passes,
@@ -92,7 +85,7 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
 
 def _least_cost(problem: Problem, theta: np.ndarray) -> float:
     """Bound the cost at theta from above, with the rounding errors of its scores: one pass."""
-    value = float(problem.exact.evaluate(theta).value[0]) if isinstance(problem.coordinates, Coordinates) else -np.inf
+    value = -np.inf if problem.is_reduced else float(problem.exact.evaluate(theta).value[0])
     return value + ROUNDING["float64"] * _reach(problem, theta) * abs(value)
 
 
@@ -113,7 +106,7 @@ def _again(
     gap, tol = gaps
     if not faithful:
         return problem.unreduced(parameters.theta_in(problem.inner))
-    narrow = problem.source.dtype != problem.given.place.widest and not isinstance(problem.coordinates, Span)
+    narrow = problem.source.dtype != problem.given.place.widest and not problem.is_reduced
     if narrow and not gap <= HIDDEN * float(found.here.value[0]) and problem.solver in ("newton", "lbfgs"):
         return problem.widened(found.at)
     short = not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
@@ -141,7 +134,7 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
     theta = problem.objective.centered(theta) * problem.objective.free
     if not found.flat or problem.objective.penalty.active.any():
         return [theta], 0
-    objective = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
+    objective = problem.finest
     design, passes = (objective.second_moment(), 1) if found.design is None else (found.design, 0)
     null = Inverse.from_hessians(design[None, :, :], objective.precision).conditioning[0].null
     if null is None:
@@ -167,7 +160,7 @@ def _change(problem: Problem, found: Known, moved: np.ndarray) -> float:
 def _reach(problem: Problem, theta: np.ndarray) -> float:
     """Bound the root mean square of the scores of theta; infinite if nothing is known of the features."""
     size = float(np.sqrt((theta * theta).sum(axis=2)).sum())
-    known = isinstance(problem.coordinates, Span) or problem.spread is not None
+    known = problem.is_reduced or problem.spread is not None
     return (UNIT if known else np.inf) * size if size else 0.0
 
 
@@ -187,7 +180,7 @@ def _evaluated(
     """
     exact, (unseen, tol), value = problem.exact, allowed, float(found.here.value[0])
     rounded = parameters.theta_in(problem.inner) * exact.free
-    if isinstance(problem.coordinates, Span):
+    if problem.is_reduced:
         there, passes = exact.evaluate(rounded), 1
         promised, before = there, rounded
         if parameters.w.dtype != np.float64:

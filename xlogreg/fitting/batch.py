@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.fitting.problem import Problem, log_odds
+from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.solving import centered, solve
+from xlogreg.fitting.start import log_odds
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import RARE
 from xlogreg.math.sums import target_terms
@@ -31,7 +32,6 @@ from xlogreg.solvers.preconditioners import Shared
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
-from xlogreg.solvers.span import Span
 from xlogreg.solvers.spectral_lbfgs import axes_pay, principal_axes
 
 __all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
@@ -139,11 +139,11 @@ def pose_batch(
 def _scaled(batch: Batch) -> Batch:
     """Scale the penalties as `pose` does, but by the spread of each model's own samples."""
     problem, first, own = batch.problem, *np.unique(batch.tracks, return_index=True, return_inverse=True)[1:]
-    assert isinstance(problem.coordinates, Coordinates), "a span is that of one scale"
+    assert not problem.is_reduced, "a span is that of one scale"
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
-    penalty = batch.objective.penalty.in_units((scale / problem.coordinates.scale)[:, own, None])
-    center = problem.coordinates.center if batch.source.dense else 0.0  # the means are measured from there
+    penalty = batch.objective.penalty.in_units((scale / problem.inner.scale)[:, own, None])
+    center = problem.inner.center if batch.source.dense else 0.0  # the means are measured from there
     moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # constant features do not move
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(
@@ -202,7 +202,7 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
         part = fits[numbers]
         ended = minimize_in_stages(
             [(objective.keep(part), gap) for objective, gap in (*stages, (whole, tol))],
-            _begun(prepared.start, part, starts),
+            whole.keep(part).confined(_begun(prepared.start, part, starts)),
             method=functools.partial(_inverted, M.keep(numbers), prepared.patience),
             max_iter=min(STEPS, options.steps),
         )
@@ -224,9 +224,10 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
     axes = principal_axes(problem.objective, problem.source, problem.spread, problem.coordinates, rng)
     for tracks in _portions(np.unique(batch.tracks[fits]), batch):
         part = fits[np.isin(batch.tracks[fits], tracks)]
+        objective = batch.objective.keep(part)
         ended = penalty_path.minimize(
-            batch.objective.keep(part),
-            _begun(_biased(batch), part, starts),
+            objective,
+            objective.confined(_begun(_biased(batch), part, starts)),
             given=np.isin(part, list(starts)),
             tracks=batch.tracks[part],
             axes=axes,
@@ -248,7 +249,7 @@ def _narrow(batch: Batch) -> Objective | None:
     varies = spread.variance > 0
     mean, deviation = np.abs(spread.mean[varies]), np.sqrt(spread.variance[varies])
     told = np.all(mean <= NARROW_SHIFT * deviation) and np.all(np.abs(np.log10(deviation)) <= NARROW_REACH)
-    if isinstance(problem.coordinates, Span) or not told:
+    if problem.is_reduced or not told:
         return None
     return batch.objective.over(source.narrowed())
 

@@ -27,12 +27,11 @@ from xlogreg.model.reports import FitInfo
 from xlogreg.samples.intake import Origin
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.source import Samples
-from xlogreg.solvers.coordinates import Coordinates, as_host
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.parameters import Parameters
 from xlogreg.solvers.preconditioners import Conditioning, Inverse
 from xlogreg.solvers.result import Monitor, Result
-from xlogreg.solvers.span import Span
 
 __all__ = ["Verdict", "asked_for", "concluded", "counted", "described", "judge", "model_of", "parameters_at"]
 
@@ -118,7 +117,7 @@ def judge(
     converged = bool(small and separation in ("none", ""))
     reason = _reason(result.reason, answer, converged)
     ended = result.reason in ("converged", "precision", "separated", "diverged")
-    ended = ended or (result.reason == "max_iter" and isinstance(problem.coordinates, Span))
+    ended = ended or (result.reason == "max_iter" and problem.is_reduced)
     again = answer.again if ended and not final else None
     conditioning = _conditioning(result, answer.inverse)
     outcome = described(problem, answer.here, answer.gradient_norm, gap, answer.known) | {
@@ -231,7 +230,7 @@ def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool)
 
 def _strongest(problem: Problem, direction: np.ndarray | None, names: tuple[str, ...] | None) -> str:
     """Name the features that separate the classes the most."""
-    if direction is None or not isinstance(problem.coordinates, Coordinates):
+    if direction is None or problem.is_reduced:
         return ""
     sizes = np.max(np.abs(direction[:-1, 0, :]), axis=1)  # of features of one variance
     strongest = [number for number in np.argsort(-sizes)[:3].tolist() if sizes[number] > NAMED * sizes.max()]

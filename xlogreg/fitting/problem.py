@@ -6,17 +6,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import ROUNDING, Array
+from xlogreg.fitting.start import given_parameters, log_odds
 from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
 from xlogreg.math.penalties import Penalty, make_penalty
-from xlogreg.model.model import Model
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
 from xlogreg.solvers.certificate import EXPANSION_LIMIT
 from xlogreg.solvers.coordinates import (
     Coordinates,
+    CoordinateSystem,
     Spread,
     as_host,
     engine_coordinates,
@@ -28,7 +29,7 @@ from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 from xlogreg.solvers.spectral_lbfgs import axes_pay
 
-__all__ = ["Problem", "choose_solver", "log_odds", "penalty_of", "pose", "start_of"]
+__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -40,7 +41,6 @@ SPAN_TOL = 1e-9  # relative gap in the span of wide data, at which it shows whet
 TIGHTER = 1e-4  # factor of the gap to stop at, after a gap that turned out larger than it looked
 FAR_OUT = 1e5  # standard deviations, from which on samples far out are certain to spoil the coordinates
 RECENTER = 10.0  # standard deviations by which samples far out must have moved the mean of those that count
-TINY = np.finfo(float).tiny  # takes the place of a share that rounds to zero beside other classes
 NEWTON_WORK = 2e8  # operations of one Hessian, below which Newton's method is always quick enough
 
 
@@ -50,7 +50,7 @@ class Problem(NamedTuple):
     source: Samples
     objective: Objective
     user: Coordinates  # those of the penalty, and of gradient descent
-    coordinates: Coordinates | Span
+    coordinates: CoordinateSystem
     spread: Spread | None  # in the coordinates of X; None where it was not measured
     start: np.ndarray  # (n_x + 1, 1, k)
     warm: bool  # whether the start is the user's
@@ -90,17 +90,15 @@ class Problem(NamedTuple):
         The curvature of each sample weights means and scales; the Hessian (p, p) holds it. None if that would change
         nothing.
         """
-        rows = theta.shape[0]
-        here = self.coordinates
-        dense = self.given.dense
-        if not isinstance(here, Coordinates) or not here.center.any() or theta.size > NEWTON_LIMIT or not dense:
+        rows, here = theta.shape[0], self.inner
+        if self.is_reduced or not here.center.any() or theta.size > NEWTON_LIMIT or not self.given.dense:
             return None
         mean, scale = self._of_those_that_count(theta, hessian)
         if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
             return None
-        center = self.coordinates.center + self.coordinates.scale * mean[:, None]
+        center = here.center + here.scale * mean[:, None]
         source = self.given.centered(center)
-        scale = self.coordinates.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
+        scale = here.scale * np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)[:, None]
         inner = Coordinates(host_center(source), scale)
         column = (rows - 1, 1, 1)
         full = dataclasses.replace(
@@ -111,8 +109,8 @@ class Problem(NamedTuple):
             center=None,
             folded=False,
         )
-        w, v = self.coordinates.centered_parameters_of(theta)
-        v = v + w.T @ (inner.center - self.coordinates.center)
+        w, v = here.centered_parameters_of(theta)
+        v = v + w.T @ (inner.center - here.center)
         start = np.concatenate([w * scale, v.T])[:, None, :] * full.free
         changed: dict[str, Any] = {"objective": full, "full": full, "source": source, "columns": source}
         changed |= {"coordinates": inner, "inner": inner, "spread": None, "solver": "newton", "warm": True}
@@ -120,7 +118,7 @@ class Problem(NamedTuple):
 
     def lies_far(self, theta: np.ndarray, hessian: np.ndarray) -> bool:
         """Whether some samples lie so far out that the coordinates hardly tell apart those that count at theta."""
-        if not isinstance(self.coordinates, Coordinates) or not self.coordinates.center.any():
+        if self.is_reduced or not self.inner.center.any():
             return False
         mean, scale = self._of_those_that_count(theta, hessian)
         distance = np.abs(mean) * self.objective.free[:-1, 0, 0]
@@ -135,6 +133,16 @@ class Problem(NamedTuple):
         with np.errstate(all="ignore"):
             mean = S[:-1, -1] / S[-1, -1]
             return mean, np.sqrt(S.diagonal()[:-1] / S[-1, -1] - mean * mean)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether theta is in the span of the samples, so that no row of it is a feature."""
+        return self.coordinates.features is None
+
+    @property
+    def finest(self) -> Objective:
+        """The objective with the least rounding errors for a theta of this problem."""
+        return self.objective if self.is_reduced else self.exact
 
     @property
     def exact(self) -> Objective:
@@ -162,7 +170,7 @@ class Problem(NamedTuple):
     def tolerance(self, options: Options) -> float:
         """The relative gap to stop at. It is always small in the span of wide data, where steps cost little."""
         tol = self.tighten * self.goal(options)
-        return min(tol, SPAN_TOL) if isinstance(self.coordinates, Span) and self.solver != "gd" else tol
+        return min(tol, SPAN_TOL) if self.is_reduced and self.solver != "gd" else tol
 
     @property
     def default_tolerance(self) -> float:
@@ -202,20 +210,19 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     k = 1 if len(targets.classes) == 2 else len(targets.classes)
     if k > 1 and options.loss == "squared_error":
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
-    given = None if initial is None else _parameters(initial, source.n_x, k)
+    given = None if initial is None else given_parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
     rotates = problem.objective.penalty.rotates
     if given is None and rotates and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
-    in_full = problem.coordinates is problem.inner
-    spread, quadratic = problem.spread if in_full else None, problem.objective.penalty.quadratic
+    spread, quadratic = None if problem.is_reduced else problem.spread, problem.objective.penalty.quadratic
     solver = choose_solver(problem.source, k, options.solver, spread, quadratic)
     if problem.spread is not None and options.bias and solver != "gd":
         problem.start[-1, 0, :] = log_odds(problem.spread.shares)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
         source, objective = _settled(problem.source, problem.objective)
         problem = problem._replace(source=source, objective=objective)
-        problem = problem._replace(full=objective, columns=source) if in_full else problem
+        problem = problem if problem.is_reduced else problem._replace(full=objective, columns=source)
     return _started(problem._replace(solver=solver), given)
 
 
@@ -296,8 +303,7 @@ def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> P
     objective, plain, start = problem.objective, problem.start, problem.start
     warm, passes = given is not None, problem.passes
     if given is not None:
-        assert isinstance(problem.coordinates, Coordinates)
-        start = problem.coordinates.theta_of(*given)
+        start = problem.inner.theta_of(*given)
         if problem.solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta * objective.free).value[0]) for theta in (start, plain)]
             warm, passes = costs[0] <= costs[1], passes + 2
@@ -365,30 +371,6 @@ def _far(inner: Coordinates) -> float:
 
 def start_of(problem: Problem, initial: Any) -> np.ndarray:
     """The theta (n_x + 1, 1, k) at which the user wants to start."""
-    assert isinstance(problem.coordinates, Coordinates), "a problem posed with a start is not reduced"
-    w, b = _parameters(initial, problem.coordinates.scale.shape[0], problem.start.shape[2])
-    return problem.coordinates.theta_of(w, b) * problem.objective.free
-
-
-def _parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    pair = (initial.w, initial.b) if isinstance(initial, Model) else initial
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise TypeError(f"initial must be a Model or a pair (w, b), not {type(initial).__name__}")
-    try:
-        w, b = (np.asarray(as_host(part), dtype=np.float64) for part in pair)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError("initial must hold w and b as arrays of numbers") from None
-    if w.shape != (n_x, k) or b.shape != (k, 1):
-        raise ValueError(f"initial must hold w {(n_x, k)} and b {(k, 1)}; got {w.shape} and {b.shape}")
-    if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
-        raise ValueError("initial holds values that are not finite (NaN or infinity)")
-    if isinstance(initial, Model) and initial.center is not None:  # where b is rounded
-        b = as_host(initial.centered_b) - w.T @ as_host(initial.center)
-    return w, b
-
-
-def log_odds(shares: np.ndarray) -> np.ndarray:
-    """The best biases (..., k) beside weights of zero, for shares of all classes (..., K) or of the second class."""
-    shares = np.concatenate([1.0 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
-    logs = np.log(np.maximum(shares, TINY))
-    return logs[..., 1:] - logs[..., :1] if logs.shape[-1] == 2 else logs - np.mean(logs, axis=-1, keepdims=True)
+    assert not problem.is_reduced, "a problem posed with a start is not reduced"
+    w, b = given_parameters(initial, problem.inner.scale.shape[0], problem.start.shape[2])
+    return problem.inner.theta_of(w, b) * problem.objective.free

@@ -13,7 +13,6 @@ from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.sampled_newton import HESSIAN_SHARE
-from xlogreg.solvers.span import Span
 
 __all__ = ["LOOSE", "Known", "known_of"]
 
@@ -85,7 +84,7 @@ def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, E
     The objective is that of X as it was given, unless a well-posed problem shows the answer in float32.
     """
     ended = result.reason in ("converged", "separated", "precision")
-    exact = problem.objective if isinstance(problem.coordinates, Span) else problem.exact
+    exact = problem.finest
     if exact is not problem.objective and problem.source.m * problem.source.n_x > LARGE:
         even = problem.source.effective_samples >= (1.0 - 1e-12) * problem.source.m  # all weights are equal
         farthest = 1.0 if even else FARTHEST

@@ -14,7 +14,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers import descent, gradient_descent, sampled_newton, spectral_lbfgs
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
-from xlogreg.solvers.coordinates import Coordinates, as_host
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Diagonal
@@ -76,7 +76,7 @@ def _newton(problem: Problem, options: Options, watch: Watch) -> Result:
 
 def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
     assert problem.spread is not None
-    assert isinstance(problem.coordinates, Coordinates)
+    assert not problem.is_reduced
     tol = problem.tolerance(options)
     if problem.objective.separable:  # steps that come to rest show that there is a minimum: sooner than Newton's would
         tol = min(tol, problem.default_tolerance)
@@ -85,7 +85,7 @@ def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
         problem.source,
         problem.start,
         spread=problem.spread,
-        coordinates=problem.coordinates,
+        coordinates=problem.inner,
         warm=problem.warm,
         rng=np.random.default_rng(options.rng),
         tol=tol,

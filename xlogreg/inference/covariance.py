@@ -5,10 +5,9 @@ import sys
 
 import numpy as np
 
-from xlogreg.solvers.coordinates import Coordinates
+from xlogreg.solvers.coordinates import CoordinateSystem
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Inverse
-from xlogreg.solvers.span import Span
 
 __all__ = ["covariance", "null_log_likelihood"]
 
@@ -23,7 +22,7 @@ def null_log_likelihood(shares: np.ndarray, bias: bool) -> float:
 
 
 def covariance(
-    objective: Objective, coordinates: Coordinates | Span, inverse: Inverse | None, outputs: int, converged: bool
+    objective: Objective, coordinates: CoordinateSystem, inverse: Inverse | None, outputs: int, converged: bool
 ) -> np.ndarray | str:
     """Covariance of (w, b) for X as it came, ((n_x + 1) k, (n_x + 1) k), or the reason why there is none.
 
@@ -33,7 +32,7 @@ def covariance(
     Parameters
     ----------
     objective : Objective
-    coordinates : Coordinates or Span
+    coordinates : CoordinateSystem
         Coordinates of the objective's parameters.
     inverse : Inverse or None
         Inverse of the Hessian of all samples at the optimum.
@@ -45,7 +44,8 @@ def covariance(
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:
         return "the fit did not converge"
-    if inverse is None or not isinstance(coordinates, Coordinates):
+    features = coordinates.features
+    if inverse is None or features is None:
         return "the fit made no Hessian of all samples; use fit with solver='newton'"
     free = np.repeat(objective.free[:, 0, 0], outputs)
     full = (objective.free.shape[0] - 1 + int(objective.free[-1, 0, 0])) * max(1, outputs - 1)
@@ -53,4 +53,4 @@ def covariance(
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
     information = inverse.inverse[0] * free * free[:, None]
-    return coordinates.covariance_of(information / objective.source.total_weight)
+    return features.covariance_of(information / objective.source.total_weight)

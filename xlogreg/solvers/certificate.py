@@ -45,7 +45,8 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
         here = newton.evaluate(objective, theta)
         return Certificate(here, newton.step(here, theta).gap, "decrement", 1)
     here = objective.evaluate(theta)
-    if not np.all(objective.held):
+    fixed = np.any(theta != objective.confined(theta))  # weights with other values than zero
+    if fixed or not np.all(objective.held):
         return Certificate(here, None, "", 1)
     gap = _bound(objective, theta, here)
     return Certificate(here, gap, "bound", 2) if np.all(np.isfinite(gap)) else Certificate(here, None, "", 2)

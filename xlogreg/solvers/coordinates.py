@@ -4,7 +4,7 @@ The score is the same in all coordinates: z = w'x + b = u'x~ + v with w = u / sc
 Everything here is on the host in float64.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +16,18 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.source import Samples, host_center
 
-__all__ = ["Coordinates", "Moments", "Spread", "measure_moments", "measure_spread", "measure_spreads"]
+__all__ = [
+    "CoordinateSystem",
+    "Coordinates",
+    "Moments",
+    "Spread",
+    "as_host",
+    "engine_coordinates",
+    "measure_moments",
+    "measure_spread",
+    "measure_spreads",
+    "user_coordinates",
+]
 
 
 DROWNING = {"float32": 1e2, "float64": 1e8}  # square of a mean over the variance; above it rounding drowns the variance
@@ -25,11 +36,42 @@ LACKING = 0.1  # share of the second moment in all samples, below which a subset
 SEEN = 100  # at least so many samples must make up the second moment of a feature before its curvature is known
 
 
+class CoordinateSystem(Protocol):
+    """What theta is in: coordinates of the features (`Coordinates`), or of the span of the samples (`Span`)."""
+
+    @property
+    def center(self) -> np.ndarray:
+        """Centre that is subtracted from X (n_x, 1)."""
+        ...
+
+    @property
+    def features(self) -> "Coordinates | None":
+        """The coordinates of the features, if each has its row of theta; None in the span of the samples."""
+        ...
+
+    def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn theta into w (n_x, k) and b (k, 1) for X."""
+        ...
+
+    def centered_parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn theta into w (n_x, k) and v (k, 1) for X - center."""
+        ...
+
+    def gradient_of(self, dTheta: np.ndarray, other: "Coordinates") -> np.ndarray:
+        """Turn the gradient dTheta into a gradient of the same norm as that in the ``other`` coordinates."""
+        ...
+
+
 class Coordinates(NamedTuple):
     """Coordinates X~ = (X - center) / scale; center and scale are (n_x, 1)."""
 
     center: np.ndarray
     scale: np.ndarray
+
+    @property
+    def features(self) -> "Coordinates":
+        """These coordinates: each feature has its row of theta."""
+        return self
 
     def theta_of(self, w: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Turn parameters w (n_x, k), b (k, 1) for X into theta (n_x + 1, 1, k)."""

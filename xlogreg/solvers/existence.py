@@ -55,7 +55,7 @@ class Existence(NamedTuple):
 
 def recede(objective: Objective, step: np.ndarray) -> tuple[Recession | None, int]:
     """Find a direction of recession next to a step (n_x + 1, 1, k), if there is one, and count the passes."""
-    direction, inverse, passes = step, None, 0
+    direction, inverse, passes = objective.confined(step), None, 0
     for left in reversed(range(ROUNDS + 1)):
         if step.shape[2] > 1:  # a part that is the same for all classes moves no class against another
             direction = direction - np.mean(direction, axis=2, keepdims=True)

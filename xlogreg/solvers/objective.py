@@ -67,7 +67,8 @@ class Objective:
     inverse_scale : array (n_x, 1, 1)
         1 / scale: the (centred) X of the source times this factor is in the coordinates of theta.
     free : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
-        1 for the rows of theta that may move, 0 for the others (for example, the bias of a model without a bias).
+        1 for the rows of theta that may move, 0 for the others (for example, the bias of a model without a bias). These
+        stay at the values that they have in theta.
     center : array (n_x, 1, 1), or None
         The centre, if rounding allows to subtract it in the parameters instead of from X: [X - center; 1] = T [X; 1].
         Sums are then taken over X as it is stored, and no number of X has to be changed.
@@ -92,10 +93,15 @@ class Objective:
     folded: bool = False
 
     @functools.cached_property
-    def rows(self) -> Array:
-        """Factors that turn theta into parameters for the X of the source, in the shape of `free`."""
+    def factors(self) -> Array:
+        """Factors (n_x + 1, 1, 1) that turn theta into parameters for the X of the source."""
         xp = array_namespace(self.free)
-        return self.free * xp.concat([self.inverse_scale, xp.ones_like(self.inverse_scale[:1, :, :])], axis=0)
+        return xp.concat([self.inverse_scale, xp.ones_like(self.inverse_scale[:1, :, :])], axis=0)
+
+    @functools.cached_property
+    def rows(self) -> Array:
+        """The same factors for moves of theta, in the shape of `free`: 0 for the rows that may not move."""
+        return self.free * self.factors
 
     @functools.cached_property
     def total(self) -> float | Array:
@@ -152,7 +158,7 @@ class Objective:
 
     def evaluate(self, theta: Array) -> Evaluation:
         """Compute value and gradient in one pass. A theta (n_x + 1, 1, k) stands for all models."""
-        source, parameters = self.in_blocks(theta)
+        source, parameters = self.in_blocks(theta * self.factors)
         terms = pass_terms if self.separable else gradient_terms
         losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
         dTheta = dTheta if self.center is None else self._shifted(dTheta)
@@ -162,12 +168,14 @@ class Objective:
         """Return this objective over other samples of X, whose blocks are centred if they are arrays."""
         return dataclasses.replace(self, source=source, center=None if source.dense else self.center)
 
-    def in_blocks(self, theta: Array) -> tuple[Source, Array]:
-        """Return a source and the parameters for its blocks: of X itself, if the centre may be in the parameters."""
-        parameters = theta * self.rows
+    def in_blocks(self, parameters: Array) -> tuple[Source, Array]:
+        """Return a source and the parameters for its blocks: of X itself, if the centre may be in the parameters.
+
+        ``parameters`` (n_x + 1, g, k) are those for centred blocks: theta times `factors`, or a move times `rows`.
+        """
         if self.center is None:
             return self.source, parameters
-        xp = array_namespace(theta)
+        xp = array_namespace(parameters)
         W, b = parameters[:-1, :, :], parameters[-1:, :, :]
         parameters = xp.concat([W, b - xp.sum(W * self.center, axis=0, keepdims=True)], axis=0)
         return self.source.uncentered(), parameters
@@ -175,7 +183,8 @@ class Objective:
     def expand(self, theta: Array) -> Evaluation:
         """Compute value, gradient and Hessian in one pass."""
         folded = self.folded and self.center is not None
-        source, parameters = self.in_blocks(theta) if folded else (self.source, theta * self.rows)
+        parameters = theta * self.factors
+        source, parameters = self.in_blocks(parameters) if folded else (self.source, parameters)
         terms = expansion_terms if self.separable else hessian_terms
         losses, dTheta, *unsettled, H = source.sum(terms, parameters, self.loss)
         if folded:
@@ -268,7 +277,7 @@ class Objective:
         The models are at theta (n_x + 1, g, k), with a step for each. `xlogreg.math.moves.proof_terms` explains both
         results.
         """
-        source, points = self._stacked(theta, step)
+        source, points = self._stacked(theta * self.factors, step * self.rows)
         divergence, outside = source.sum(proof_terms, points, self.loss)
         return divergence / self.source.total_weight, outside
 
@@ -280,7 +289,7 @@ class Objective:
         separation is complete.
         """
         xp = array_namespace(step)
-        source, parameters = self.in_blocks(step)
+        source, parameters = self.in_blocks(step * self.rows)
         if self.center is not None:  # the bias is a sum, too: if its terms cancel, the rest is a rounding error
             W, b, terms = parameters[:-1, :, :], parameters[-1:, :, :], xp.abs(step * self.rows)
             terms = terms[-1:, :, :] + xp.sum(terms[:-1, :, :] * xp.abs(self.center), axis=0, keepdims=True)
@@ -291,7 +300,7 @@ class Objective:
 
     def restless(self, step: Array) -> Array:
         """Number of samples (g,) of each model whose scores the step (n_x + 1, g, k) still moves: one pass."""
-        source, parameters = self.in_blocks(step)
+        source, parameters = self.in_blocks(step * self.rows)
         return source.sum(restless_terms, parameters)[0]
 
     def tied(self, step: Array, direction: Array) -> tuple[Array, Array]:
@@ -300,7 +309,7 @@ class Objective:
         A direction of recession must not move the tied samples; the step tells which they are: see `tied_terms`. One
         pass.
         """
-        source, points = self._stacked(step, direction)
+        source, points = self._stacked(step * self.rows, direction * self.rows)
         H, pull = source.sum(tied_terms, points)
         k = step.shape[2]
         if source is not self.source:  # its X is not centred
@@ -315,7 +324,7 @@ class Objective:
 
     def second_moment_times(self, theta: Array) -> Array:
         """Multiply [X~; 1] [X~; 1]' / s by theta (n_x + 1, 1, 1), for X~ in the coordinates of theta: one pass."""
-        source, parameters = self.in_blocks(theta)
+        source, parameters = self.in_blocks(theta * self.rows)
         (product,) = source.sum(moment_terms, parameters[:, :, 0])
         product = array_namespace(theta).expand_dims(product, axis=-1)
         return (product if self.center is None else self._shifted(product)) * self.means

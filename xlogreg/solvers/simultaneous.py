@@ -43,7 +43,6 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
-    start = objective.confined(start)
     here = objective.evaluate(start)  # this is cheaper if all models start at the same theta
     theta, alive = start + xp.zeros_like(here.gradient), list(range(here.gradient.shape[1]))
     costs: list[dict[int, float]] = []

@@ -57,6 +57,11 @@ class Span:
         """Centre that is subtracted from X (n_x, 1)."""
         return self.user.center
 
+    @property
+    def features(self) -> None:
+        """None: a row of theta is no feature of X."""
+        return None
+
     def parameters_of(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn theta into w (n_x, k) and b (k, 1) for the original X: one pass."""
         w, v = self.centered_parameters_of(theta)
@@ -73,7 +78,7 @@ class Span:
         means = (theta[:-1, 0, :] / self.scale).T @ self.means[:, None]
         return combined / self.user.scale**2, theta[-1:, 0, :].T - means
 
-    def gradient_of(self, dTheta: np.ndarray, other: object) -> np.ndarray:
+    def gradient_of(self, dTheta: np.ndarray, other: Coordinates) -> np.ndarray:
         """Turn the gradient dTheta into the gradient for u, which has the same norm as the gradient for w~."""
         return np.concatenate([dTheta[:-1] * self.scale[:, :, None], dTheta[-1:]])
 

@@ -21,7 +21,7 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.samples.products import combine_features, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source
 from xlogreg.solvers import descent
-from xlogreg.solvers.coordinates import Coordinates, Spread, as_host, measure_moments
+from xlogreg.solvers.coordinates import CoordinateSystem, Spread, as_host, measure_moments
 from xlogreg.solvers.kronecker import Basis, Kronecker
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import eigen
@@ -52,7 +52,7 @@ def minimize(
     start: np.ndarray,
     *,
     spread: Spread,
-    coordinates: object,
+    coordinates: CoordinateSystem,
     rng: np.random.Generator,
     tol: float,
     max_iter: int,
@@ -60,8 +60,8 @@ def minimize(
 ) -> Result:
     """Minimise the cost of one model of k outputs; theta is on the host.
 
-    Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k); the coordinates of theta may be of
-    another kind than `Coordinates`. The passes of the result count work on subsets as its share.
+    Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k), and for theta in any coordinate
+    system. The passes of the result count work on subsets as its share.
     """
     k, l2 = start.shape[2], float(objective.penalty.strength[0])
     memory = pairs_that_fit(source, start.size)
@@ -145,16 +145,16 @@ class Axes(NamedTuple):
 
 
 def principal_axes(
-    objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator
+    objective: Objective, source: Samples, spread: Spread, coordinates: CoordinateSystem, rng: np.random.Generator
 ) -> Axes:
     """Find all principal axes of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
     T = _units(objective, float(objective.penalty.strength[0]))
     S = objective.over(first).second_moment()
-    if isinstance(coordinates, Coordinates):
-        S = measure_moments(first, spread, coordinates).raised(S, 1.0)
+    if coordinates.features is not None:
+        S = measure_moments(first, spread, coordinates.features).raised(S, 1.0)
     values, U = eigen(S / T / T.T)
-    left = objective.over(second).in_blocks((U / T)[:, None, :])[1][:, 0, :]
+    left = objective.over(second).in_blocks((U / T)[:, None, :] * objective.rows)[1][:, 0, :]
     return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
 
 
@@ -165,7 +165,9 @@ def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemor
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)
 
 
-def _span(objective: Objective, source: Samples, spread: Spread, coordinates: object, rng: np.random.Generator) -> Axes:
+def _span(
+    objective: Objective, source: Samples, spread: Spread, coordinates: CoordinateSystem, rng: np.random.Generator
+) -> Axes:
     """Find the span of a subset of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.penalty.strength[0])
     T = _units(objective, l2)
@@ -208,7 +210,7 @@ def _half_noise(values: np.ndarray) -> float:
 
 def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
     """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
-    _, parameters = objective.over(axes.subset).in_blocks(theta)
+    _, parameters = objective.over(axes.subset).in_blocks(theta * objective.factors)
     l2s = objective.penalty.strength.tolist()
     return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
 
