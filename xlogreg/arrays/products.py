@@ -35,7 +35,7 @@ def combine(X: Any, V: Array) -> Array:
 def squares(X: Any, V: Array, scale: Array | None = None, twice: bool = False) -> Array:
     """Compute (S o S) V (n_x, k) for V (m, k) and S = X, or S = X * scale for a scale (n_x, 1).
 
-    With ``twice``, the squares are squared once more.
+    With ``twice``, the result is (n_x, 2 k): beside them are the sums of the squares of the squares.
     """
     return _products_of(X).squares(X, V, scale, twice)
 

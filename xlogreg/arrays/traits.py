@@ -69,9 +69,10 @@ def _combine(X: Any, V: Any) -> Any:
 
 
 def squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
+    """Compute weighted sums of squares, see `xlogreg.arrays.products`."""
     S = X if scale is None else X * scale
     S = S * S
-    return (S * S if twice else S) @ V
+    return array_namespace(V).concat([S @ V, (S * S) @ V], axis=1) if twice else S @ V
 
 
 def _gram(X: Any, C: Any) -> Any:

@@ -217,8 +217,8 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
     """Weighted sums of the squares and of the fourth powers of X * inverse_scale (n_x, 1), in inverse_scale's dtype."""
     X, xp, weight = block.X, array_namespace(inverse_scale), weights(block).T
     scale = xp.astype(inverse_scale, X.dtype, copy=False)
-    sums = (squares(X, weight, scale, twice) for twice in (False, True))
-    return tuple(xp.astype(part, inverse_scale.dtype, copy=False) for part in sums)
+    sums = xp.astype(squares(X, weight, scale, twice=True), inverse_scale.dtype, copy=False)
+    return sums[:, :1], sums[:, 1:]
 
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
