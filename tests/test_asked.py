@@ -22,10 +22,10 @@ RNG = np.random.default_rng(3)
 WEIGHT = RNG.uniform(0.5, 2.0, 60)
 
 
-def knows(model, l2, standardize=False, n_samples=60, total_weight=None):
+def knows(model, l2, standardize=False, n_samples=60, total_weight=None, factor=None):
     assert model.l2 == l2
     assert type(model.l2) is float
-    assert model.penalty_factor is None
+    np.testing.assert_array_equal(model.penalty_factor, factor)
     assert type(model.standardize) is type(standardize)
     assert model.standardize == standardize
     assert model.fit_info.n_samples == n_samples
@@ -113,14 +113,15 @@ def test_models_of_fewer_classes_know_the_penalty_of_all(K):
     X, Y = RNG.standard_normal((3, 120)), np.arange(120) % K
     folds = np.where(Y > 1, 0, np.arange(120) // K % 2) if K > 2 else Y
     where = Where(None, None, None, True)
-    received = receive(X, Y, WEIGHT.repeat(2), "columns", "labels", where)
-    options = options_of_models(L2S * 2, True, 7.0, None, None, 0)
+    factor = np.asarray([1.0, 2.0, 0.0])
+    options = options_of_models(L2S * 2, factor, True, 7.0, None, None, 0)
+    received = receive(X, Y, WEIGHT.repeat(2), "columns", "labels", where, options[0])
     lacking = lacking_classes(received.targets, received.weight, folds)
     assert np.sum(~lacking[0]) == (1 if K == 2 else 2)
     left = fit_left_out(received, options, folds, np.repeat([0, 1], 3), lacking, 0.0)
     for l2, fold, model in zip(L2S * 2, np.repeat([0, 1], 3), left.models, strict=True):
         total = np.sum(WEIGHT.repeat(2)[folds != fold])
-        knows(model, l2, 7.0, 120, total)
+        knows(model, l2, 7.0, 120, total, factor)
 
 
 def test_a_checkpoint_knows_it(problem, tmp_path):

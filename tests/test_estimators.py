@@ -24,7 +24,7 @@ from xlogreg import LogisticRegression, LogisticRegressionCV
 
 pytestmark = AS_IN_1_9
 
-OURS = {"backend", "device"}
+OURS = {"penalty_factor", "backend", "device"}
 
 
 def exact(**parameters):

@@ -170,7 +170,8 @@ def judged(X, Y, l2, scale=1.0, bend=BEND):
         top = Z.max(axis=0)
         losses = top + np.log(np.sum(np.exp(Z - top), axis=0)) - Z[Y, np.arange(len(Y))]
         w = W * np.reshape(scale, (-1, 1))
-        return np.mean(losses) + l2 * bend**2 * np.sum(np.sqrt(1.0 + (w / bend) ** 2) - 1.0)
+        terms = np.reshape(l2, (-1, 1)) * bend**2 * (np.sqrt(1.0 + (w / bend) ** 2) - 1.0)
+        return np.mean(losses) + np.sum(terms)
 
     found = optimize.minimize(
         cost, np.zeros(n_x * k + k), method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 5000}
@@ -221,6 +222,14 @@ def test_features_are_not_rotated_under_a_penalty_that_would_change(huber, monke
     found = xlogreg.fit(X, Y, l2=0.1, bias=False)
     assert found.fit_info.solver == "lbfgs"
     assert abs(found.fit_info.cost - wide.fit_info.cost) < 1e-9
+
+
+def test_a_penalty_of_the_table_has_the_factors_of_features(huber, problem):
+    X, Y = problem
+    factor = np.asarray([1.0, 0.0, 4.0, 0.25])
+    model = xlogreg.fit(X, Y, l2=0.1, penalty_factor=factor)
+    assert (model.fit_info.converged, model.fit_info.separation) == (True, "none")
+    assert abs(model.fit_info.cost - judged(X, Y, 0.1 * factor)[1].fun) < 1e-8
 
 
 def test_many_models_are_fitted_and_chosen_with_a_penalty_of_the_table(huber, problem):

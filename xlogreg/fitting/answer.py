@@ -33,7 +33,7 @@ class Answer(NamedTuple):
     gradient_norm: float
     gap: float
     known: str  # as `gap_known` of `FitInfo`
-    passes: int
+    passes: float
     separation: str  # as there
     direction: np.ndarray | None  # of recession (n_x + 1, 1, k)
     inverse: Inverse | None  # of the Hessian of all samples
@@ -67,7 +67,7 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         seen = float(decrement(here.gradient, -found.inverse.solve(here.gradient))[0])
         gap, known = (seen, "estimate") if seen > 2.0 * gap else (gap, known)
     gap = min(gap, float(here.value[0])) if gap == gap else gap  # no cost is negative
-    if found.separation == "complete":
+    if found.separation == "complete" and not problem.objective.penalty.active[0]:
         gap, known = float(here.value[0]), "separated"  # the infimum is zero
     return Answer(
         parameters=parameters,
@@ -132,13 +132,15 @@ def _finished(problem: Problem, found: Known, unseen: float) -> tuple[list[np.nd
         return [found.at], 0
     theta = found.at + found.step if found.gap <= unseen else found.at
     theta = problem.objective.centered(theta) * problem.objective.free
-    if not found.flat or problem.objective.penalty.active.any():
+    if not found.flat or problem.objective.held.any():
         return [theta], 0
-    objective = problem.finest
+    objective, held = problem.finest, problem.objective.penalty.mask[:, 0, :]
     design, passes = (objective.second_moment(), 1) if found.design is None else (found.design, 0)
+    design = design + np.diag(held[:, 0].astype(float))  # a direction of weights that are penalised changes the cost
     null = Inverse.from_hessians(design[None, :, :], objective.precision).conditioning[0].null
     if null is None:
         return [theta], passes
+    null = np.where(held, 0.0, null)
     return [theta - np.einsum("id,jd,jgk->igk", null, null, theta) * objective.free, theta], passes
 
 

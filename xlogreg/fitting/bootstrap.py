@@ -86,6 +86,7 @@ def bootstrap(
     replicates: int = 200,
     *,
     l2: float = 0.0,
+    penalty_factor: Any = None,
     sample_weight: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -110,6 +111,8 @@ def bootstrap(
         As for `fit`.
     replicates : int
     l2 : float
+    penalty_factor : array (n_x,), optional
+        As for `fit`.
     sample_weight : array (m,), optional
         Multiplied by the number of times that a sample was drawn.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
@@ -144,9 +147,11 @@ def bootstrap(
     began = time.perf_counter()
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
         raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
-    option = Options(l2=l2, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng)
+    option = Options(
+        l2=l2, penalty_factor=penalty_factor, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng
+    )
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where)
+    received = receive(X, Y, sample_weight, samples, targets, where, option)
     (model,) = build_models(Plan.of_one(received, [option]), began)
     draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
     portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))

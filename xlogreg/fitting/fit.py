@@ -31,6 +31,7 @@ def fit(
     solver: str = "auto",
     loss: str = "log_loss",
     l2: float = 0.0,
+    penalty_factor: Any = None,
     bias: bool = True,
     sample_weight: Any = None,
     targets: str = "labels",
@@ -83,6 +84,9 @@ def fit(
         The squared error is for two classes and for "gd" only; its cost is not convex.
     l2 : float
         Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes is l2 m.
+    penalty_factor : array (n_x,), optional
+        Factors f_j of the penalty, as of glmnet but not rescaled: J has (l2/2) sum_j f_j w_j^2, in standardised
+        coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature, all >= 0.
     bias : bool
         Whether to fit b.
     sample_weight : array (m,), optional
@@ -156,6 +160,7 @@ def fit(
         solver=solver,
         loss=loss,
         l2=l2,
+        penalty_factor=penalty_factor,
         bias=bias,
         standardize=standardize,
         learning_rate=learning_rate,
@@ -168,7 +173,7 @@ def fit(
     )
     path = checkpoint_path(checkpoint)
     where = Where(backend, device, dtype, fallback)
-    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, apart=True)
+    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, options, apart=True)
 
     def fitted(arrival: Arrival) -> Model:
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)

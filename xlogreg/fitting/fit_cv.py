@@ -104,6 +104,7 @@ def fit_cv(
     Y: Any,
     l2s: Sequence[float] | np.ndarray,
     *,
+    penalty_factor: Any = None,
     folds: Any = 5,
     groups: Any = None,
     scoring: Any = "log_loss",
@@ -131,6 +132,8 @@ def fit_cv(
     X, Y
         As for `fit`.
     l2s : sequence of float (P,)
+    penalty_factor : array (n_x,), optional
+        As for `fit`; that of all models.
     folds : int, or array (m,)
         The number of folds, with the classes spread evenly over them; or the fold of each sample: any whole numbers or
         strings. Samples of a negative fold are never held out: to hold out one set only, number it 0 and the others -1.
@@ -170,9 +173,9 @@ def fit_cv(
     """
     began = time.perf_counter()
     one_of("rule", rule, RULES)
-    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
+    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where)
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0])
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)

@@ -17,7 +17,15 @@ from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
 from xlogreg.samples.cluster.from_dask import bring, share_out
-from xlogreg.samples.intake import Arrival, at_work, open_features, settle, settle_parts, within_memory
+from xlogreg.samples.intake import (
+    Arrival,
+    at_work,
+    expect_shared_features,
+    open_features,
+    settle,
+    settle_parts,
+    within_memory,
+)
 from xlogreg.solvers.parameters import Parameters
 
 __all__ = ["build_models", "fit_many"]
@@ -28,6 +36,7 @@ def fit_many(
     Ys: Any,
     *,
     l2s: float | Sequence[float] | np.ndarray = 0.0,
+    penalty_factor: Any = None,
     sample_weights: Any = None,
     initials: Any = None,
     samples: str = "columns",
@@ -61,8 +70,8 @@ def fit_many(
         samples.
     initials : Model or (w, b), or a list of g of them or None, optional
         Where to start.
-    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
-        As for `fit`.
+    penalty_factor, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`; ``penalty_factor`` is that of all models.
 
     Returns
     -------
@@ -90,14 +99,17 @@ def fit_many(
     """
     began = time.perf_counter()
     where, names = Where(backend, device, dtype, fallback), None
+    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
     shared = is_collection(X)
     if shared:
+        expect_shared_features(options[0], X, samples)
         X = share_out(X, None, samples=samples, targets="none", where=where)
         Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
         X, Ys, sample_weights, names = open_features(X, Ys, sample_weights, samples)
         Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
+    options[0].expect_features(X.n_x)
     one_of("targets", targets, TARGETS)
     encoded = [
         naming_errors(f"Ys[{number}]", labels.encode_targets, Y, X.shape, samples, targets)
@@ -105,7 +117,6 @@ def fit_many(
     ]
     m = encoded[0].Y.shape[1]
     weights = [None] if sample_weights is None else _weights(column_values(sample_weights, "sample_weights"), m)
-    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
     given = _initials(initials)
     lengths = {"Ys": len(encoded), "l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
     g = max(lengths.values())

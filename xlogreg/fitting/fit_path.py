@@ -84,6 +84,7 @@ def fit_path(
     Y: Any,
     l2s: Sequence[float] | np.ndarray,
     *,
+    penalty_factor: Any = None,
     sample_weight: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -109,7 +110,9 @@ def fit_path(
         As for `fit`; collections of dask, too.
     l2s : sequence of float (P,)
         In any order, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s).
-    sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+    penalty_factor, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
+        As for `fit`.
+    max_iter, tol, rng
         As for `fit`.
 
     Returns
@@ -137,8 +140,8 @@ def fit_path(
     array([0.344, 0.878, 1.159])
     """
     began = time.perf_counter()
-    options = options_of_models(l2s, bias, standardize, max_iter, tol, rng)
+    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where, apart=True)
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0], apart=True)
     models = build_models(Plan.of_one(received, options), began)
     return Path(tuple(models), np.asarray([option.l2 for option in options]))

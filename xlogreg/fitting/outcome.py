@@ -42,11 +42,20 @@ NAMED = 1e-2  # a warning names a feature that has this share of the largest par
 Said = tuple[str, type[XlogregWarning]]  # a warning
 FAR = "the gap is {:.1e} of the cost, as far as it is known"
 NOT_KNOWN = "how far the minimum is, is not known"
-UNDECIDED = ". Whether the classes are separated, so that there is no minimum without l2 > 0, is undecided"
+UNDECIDED = ". Whether {hyperplane} separates the classes, so that there is no minimum without {remedy}, is undecided"
 SEPARATED = (
-    "{strongest}: the unpenalised cost has no minimum, and falls for ever as w grows. Stopped after {steps} steps; use "
-    "l2 > 0 for parameters that mean something"
+    "{strongest}: the {kind} has no minimum, and falls for ever as {growing}. Stopped after {steps} steps; use "
+    "{remedy} for parameters that mean something"
 )
+WORDS = {  # whether some features are penalised -> what is said of the others
+    False: {"hyperplane": "a hyperplane", "kind": "unpenalised cost", "growing": "w grows", "remedy": "l2 > 0"},
+    True: {
+        "hyperplane": "a hyperplane of the features without a penalty",
+        "kind": "cost",
+        "growing": "their weights grow",
+        "remedy": "a penalty_factor > 0 for these features",
+    },
+}
 SENTENCES: dict[str, tuple[type[XlogregWarning], str]] = {  # what is not as it was asked for -> how that is said
     "diverged": (
         DivergenceWarning,
@@ -54,11 +63,11 @@ SENTENCES: dict[str, tuple[type[XlogregWarning], str]] = {  # what is not as it 
     ),
     "complete": (
         SeparationWarning,
-        "a hyperplane separates the classes, with every sample on its own side" + SEPARATED,
+        "{hyperplane} separates the classes, with every sample on its own side" + SEPARATED,
     ),
     "quasi-complete": (
         SeparationWarning,
-        "a hyperplane separates the classes, with no sample on the wrong side, and some on it, as where a class lacks "
+        "{hyperplane} separates the classes, with no sample on the wrong side, and some on it, as where a class lacks "
         "a category" + SEPARATED,
     ),
     "max_iter": (
@@ -172,7 +181,8 @@ def counted(source: Samples) -> dict[str, Any]:
 def asked_for(options: Options) -> dict[str, Any]:
     """Make the fields of a `Model` that say what its fit was asked for."""
     scale = options.standardize
-    return {"l2": float(options.l2), "standardize": scale if isinstance(scale, bool) else float(scale)}
+    scale = scale if isinstance(scale, bool) else float(scale)
+    return {"l2": float(options.l2), "penalty_factor": options.penalty_factor, "standardize": scale}
 
 
 def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:
@@ -191,9 +201,10 @@ def _warning(problem: Problem, result: Result, options: Options, verdict: Verdic
     case = _case(outcome, relative, asked=options.tol is not None, descends=descends)
     if not case:
         return None
-    stored = verdict.parameters.w.dtype.name
+    stored, words = verdict.parameters.w.dtype.name, WORDS[bool(problem.objective.penalty.active[0])]
     category, sentence = SENTENCES[case]
     text = sentence.format(
+        **words,
         solver=problem.solver,
         steps=result.iterations,
         tol=problem.goal(options),
@@ -206,7 +217,7 @@ def _warning(problem: Problem, result: Result, options: Options, verdict: Verdic
         where=problem.source.dtype if problem.source.dtype == stored else f"{stored} parameters",
         wider=_wider(problem, stored),
     )
-    return text + (UNDECIDED if undecided and case != "diverged" else ""), category
+    return text + (UNDECIDED.format(**words) if undecided and case != "diverged" else ""), category
 
 
 def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from xlogreg.arrays.place import Array, dtype_name, to_host
 from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
-from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of
+from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of, turns_alike
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
@@ -138,7 +138,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     batch = pose_batch(
         problem,
         *_columns(plan, problem, models),
-        np.asarray([plan.options[model].l2 for model in models], dtype=np.float64),
+        np.asarray([plan.options[model].strength for model in models]),
         np.asarray([plan.target(model).hard for model in models]),
         scaled,
     )
@@ -212,6 +212,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     if not np.all(np.isfinite(spread.variance)):
         return plan, lambda models: models  # the fit raises the error that tells the user
     user = user_coordinates(source.n_x, options.standardize, None)
+    user = user._replace(scale=user.scale * options.roots)
     if not is_even(spread.variance, user):
         return plan, lambda models: models
     if options.bias:
@@ -225,7 +226,8 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     dtype = reduced.dtype
     inside = origin._replace(samples="columns", names=None, home=source.place, dtype_home=dtype, dtype=dtype)
     inner = Arrival(inside, dataclasses.replace(reduced, columns=Columns()))
-    plain = [dataclasses.replace(option, standardize=False) for option in plan.options]
+    same: dict[str, Any] = {"standardize": False, "penalty_factor": None}
+    plain = [dataclasses.replace(option, l2=option.strength, **same) for option in plan.options]
     span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)
     return plan._replace(arrival=inner, options=plain), functools.partial(_in_full, origin, span)
 
@@ -238,7 +240,7 @@ def _shared(plan: Plan, penalty: Penalty) -> bool:
     kinds = {(option.bias, option.standardize) for option in plan.options}
     same = len(plan.options) > 1 and len(kinds) == 1 and plan.options[0].standardize is not True
     cold = all(plan.initial(model) is None for model in range(len(plan.options)))
-    return same and cold and penalty.rotates and bool(np.all(penalty.active))
+    return same and cold and turns_alike(penalty, descends=False) and bool(np.all(penalty.active))
 
 
 def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:

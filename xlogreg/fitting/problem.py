@@ -29,7 +29,7 @@ from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 from xlogreg.solvers.spectral_lbfgs import axes_pay
 
-__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of"]
+__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of", "turns_alike"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -41,6 +41,7 @@ SPAN_TOL = 1e-9  # relative gap in the span of wide data, at which it shows whet
 TIGHTER = 1e-4  # factor of the gap to stop at, after a gap that turned out larger than it looked
 FAR_OUT = 1e5  # standard deviations, from which on samples far out are certain to spoil the coordinates
 RECENTER = 10.0  # standard deviations by which samples far out must have moved the mean of those that count
+FEW_LOOSE = 200  # features without a penalty, up to which the span of the other features tells the curvature
 NEWTON_WORK = 2e8  # operations of one Hessian, below which Newton's method is always quick enough
 
 
@@ -68,7 +69,7 @@ class Problem(NamedTuple):
         if not descends:
             source, objective = _settled(source, objective)
         asked = self.solver if self.solver in ("gd", "lbfgs") else "auto"
-        solver = choose_solver(source, theta.shape[2], asked, None, objective.penalty.quadratic)
+        solver = choose_solver(source, theta.shape[2], asked, None, objective.penalty)
         changed: dict[str, Any] = {"coordinates": self.inner, "full": objective, "columns": source}
         changed |= {"solver": solver, "warm": True}
         start = np.zeros_like(theta) if descends else objective.confined(theta)
@@ -182,11 +183,8 @@ class Problem(NamedTuple):
         return float(np.linalg.norm(self.coordinates.gradient_of(as_host(gradient), self.user)))
 
 
-def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None, quadratic: bool = True) -> str:
-    """Choose a solver, a key of `solving.SOLVERS`: the one place that decides what "auto" means.
-
-    ``quadratic``: whether the penalty is, as the basis of "spectral-lbfgs" needs it.
-    """
+def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None, penalty: Penalty) -> str:
+    """Choose a solver, a key of `solving.SOLVERS`: the one place that decides what "auto" means."""
     parameters = (source.n_x + 1) * outputs
     if asked == "newton" and parameters > NEWTON_LIMIT:
         raise ValueError(
@@ -199,8 +197,10 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         return "sampled-newton"
     # Newton's method takes m p^2 operations a step, a gradient 4 m p
     if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
-        # blocks that are no arrays have no products between samples, which tell the span of many features
-        spectral = quadratic and (source.dense or axes_pay(source, outputs))
+        # blocks that are no arrays have no products between samples, which tell the span of many features; a feature
+        # without a penalty needs a direction of its own beside that span
+        span = source.dense and np.sum(penalty.loose) <= FEW_LOOSE
+        spectral = penalty.quadratic and (span or axes_pay(source, outputs))
         return "spectral-lbfgs" if spectral else "lbfgs"
     return "newton"
 
@@ -212,11 +212,11 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     given = None if initial is None else given_parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
-    rotates = problem.objective.penalty.rotates
-    if given is None and rotates and reduction_pays(problem.source, options.steps):
+    turns = turns_alike(problem.objective.penalty, options.solver == "gd")
+    if given is None and turns and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
-    spread, quadratic = None if problem.is_reduced else problem.spread, problem.objective.penalty.quadratic
-    solver = choose_solver(problem.source, k, options.solver, spread, quadratic)
+    spread = None if problem.is_reduced else problem.spread
+    solver = choose_solver(problem.source, k, options.solver, spread, problem.objective.penalty)
     if problem.spread is not None and options.bias and solver != "gd":
         problem.start[-1, 0, :] = log_odds(problem.spread.shares)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
@@ -239,7 +239,8 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     given, inner = source, user  # gradient descent: exactly the notes' iterates
     if options.solver != "gd" and spread is not None:
         farthest = np.inf if source.dense else HESSIAN_FOLD  # of means that nothing can be subtracted from X for
-        inner = engine_coordinates(user, spread, options.l2 / loss.bound, options.bias, farthest)
+        ridge = options.strength / loss.bound * (1.0 if options.factor is None else options.factor[:, None])
+        inner = engine_coordinates(user, spread, ridge, options.bias, farthest)
     if inner.center.any():
         source, inner = _centered(source, inner, options.bias)
     moving = np.ones(source.n_x)
@@ -251,10 +252,9 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     objective = _objective(
         source,
         loss,
-        options,
+        penalty_of([options], (user.scale / inner.scale)[:, :, None]),
         inner.scale,
-        user.scale / inner.scale,
-        moving,
+        np.append(moving, float(options.bias)),
         separable=targets.hard and loss.curvature is not None,
         center=inner.center[:, :, None] if folds else None,
         folded=folds and (far < HESSIAN_FOLD or not source.dense),
@@ -278,22 +278,22 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
 
 def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Problem:
     """Pose the problem in the span of its samples, wide data, unless one feature dwarfs the others there."""
-    inner = problem.inner
-    if not is_even((problem.spread or measure_spread(problem.given)).variance, problem.user):
+    descends, inner = options.solver == "gd", problem.inner
+    unit = Coordinates(inner.center, problem.user.scale * options.roots)
+    if not is_even((problem.spread or measure_spread(problem.given)).variance, unit):
         return problem
-    descends = options.solver == "gd"
-    unit = problem.user._replace(center=inner.center)
     reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias)
     passes = problem.passes + 2  # one to leave it
     if not len(spectrum):  # none of features that are all constant
         return problem._replace(passes=passes)
     loss, scale = problem.objective.loss, np.ones_like(spectrum)
     if not descends:
-        scale = np.sqrt(spectrum / source.total_weight + options.l2 / loss.bound)
+        scale = np.sqrt(spectrum / source.total_weight + options.strength / loss.bound)
     lying = (source.uncentered() if problem.full.center is not None else source).widened()
     span = Span(lying, basis, scale[:, None], unit, means)
-    still, separable = np.ones(reduced.n_x), problem.objective.separable
-    objective = _objective(reduced, loss, options, span.scale, 1.0 / span.scale, still, separable)
+    penalty = make_penalty(np.asarray([options.strength]), None, (1.0 / span.scale)[:, :, None])
+    moving = np.append(np.ones(reduced.n_x), float(options.bias))
+    objective = _objective(reduced, loss, penalty, span.scale, moving, problem.objective.separable)
     start = np.zeros((reduced.n_x + 1, 1, problem.start.shape[2]))
     return problem._replace(source=reduced, objective=objective, coordinates=span, start=start, passes=passes)
 
@@ -329,27 +329,34 @@ def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples,
 def _objective(
     source: Samples,
     loss: Loss,
-    options: Options,
+    penalty: Penalty,
     scale: np.ndarray,
-    units: np.ndarray,
     moving: np.ndarray,
     separable: bool,
     **folding: Any,
 ) -> Objective:
-    """Make the objective of one model; ``scale`` and ``units`` are (n_x, 1), ``moving`` is (n_x,).
+    """Make the objective of one model; ``scale`` is (n_x, 1), ``moving`` is (n_x + 1,).
 
     ``separable`` says whether separated classes would leave it without a minimum but for the penalty.
     """
-    column = (source.n_x, 1, 1)
-    free = np.append(moving, float(options.bias)).reshape(-1, 1, 1)
-    penalty = penalty_of([options], np.reshape(units, column))
+    free = moving[:, None, None]
     separable = separable and not penalty.holds(free)[0]
-    return Objective(source, loss, penalty, np.reshape(1.0 / scale, column), free, separable, **folding)
+    return Objective(source, loss, penalty, (1.0 / scale)[:, :, None], free, separable, **folding)
 
 
 def penalty_of(options: list[Options], units: np.ndarray) -> Penalty:
     """Make the penalty of g models from their options, for a theta whose ``units`` are (n_x, 1, 1)."""
-    return make_penalty(np.asarray([float(option.l2) for option in options]), None, units)
+    return make_penalty(np.asarray([option.strength for option in options]), options[0].factor, units)
+
+
+def turns_alike(penalty: Penalty, descends: bool) -> bool:
+    """Whether the penalty is plain in any orthonormal basis of the features, divided by the roots of their factors.
+
+    If factors differ, gradient descent has other iterates there: it takes its steps in the features themselves.
+    """
+    factor = penalty.factor[:-1]
+    same = penalty.plain or not penalty.active.any() or bool((factor == factor[0]).all())
+    return penalty.rotates and (same or (not descends and bool((factor > 0).all())))
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:

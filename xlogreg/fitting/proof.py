@@ -1,14 +1,18 @@
-"""What is proved of the result of a solver: its gap, and without a penalty whether there is a minimum at all."""
+"""What is proved of the result of a solver: its gap, and whether there is a minimum if no penalty makes sure of it."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
+from xlogreg.fitting.start import log_odds
+from xlogreg.math.moves import INSIDE
+from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
-from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, decide
+from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.result import Result
@@ -20,6 +24,8 @@ INFERENCE_WORK = 2e9  # operations of a Hessian of all samples that a proof is a
 SETTLED = ("sampled-newton", "spectral-lbfgs", "batch")  # solvers that stop by their own estimate of the gap
 BATCH_WORK = 1e7  # operations of a Hessian that a proof is worth for each of many models
 PATIENCE = 10.0  # times INFERENCE_WORK that a proof is worth if some scores have not come to rest
+ALONE_PASSES = 12  # passes that the features without a penalty take alone, in most cases
+ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
@@ -37,7 +43,7 @@ class Known(NamedTuple):
     step: np.ndarray
     gap: float
     known: str
-    passes: int
+    passes: float
     separation: str
     direction: np.ndarray | None = None
     inverse: Inverse | None = None
@@ -51,14 +57,25 @@ class Known(NamedTuple):
 
 
 def known_of(problem: Problem, result: Result, tol: float) -> Known:
-    """Find the certificate; without a penalty also whether there is a minimum, unless that costs too much."""
-    objective, p = problem.objective, result.theta.size
-    unpenalised = objective.loss.curvature is not None and not objective.penalty.active.any()
-    if not unpenalised or result.reason in ("time_limit", "diverged"):
+    """Find the certificate; also whether there is a minimum if no penalty makes sure, unless that costs too much."""
+    found = _known_of(problem, result, tol)
+    if not problem.objective.separable and found.separation in ("none", "undecided"):
+        found = found._replace(separation="")  # of soft targets that is nothing to be told
+    return found
+
+
+def _known_of(problem: Problem, result: Result, tol: float) -> Known:
+    objective, p, partly = problem.objective, result.theta.size, _is_partly_held(problem.objective)
+    sure = objective.loss.curvature is None or (bool(objective.penalty.active[0]) and not partly)
+    if sure or result.reason in ("time_limit", "diverged"):
         return _certified(problem, result, tol)
     work = problem.source.m * p * p
-    if problem.solver == "batch" and (work > BATCH_WORK or not objective.separable):
-        return _certified(problem, result, tol)
+    if problem.solver == "batch" and (work > BATCH_WORK or not (objective.separable or partly)):
+        found = _certified(problem, result, tol)
+        rests = found.separation == "undecided" and result.reason in ("converged", "precision")
+        return found._replace(separation="none") if rests else found
+    if partly:
+        return _partly_held(problem, result, tol)
     if result.last.hessian is None and (p > EXPANSION_LIMIT or work > INFERENCE_WORK):
         # of many samples and many features it is enough that the last steps moved no score any more
         still = result.trend is None or not float(objective.restless(result.trend)[0])
@@ -70,12 +87,71 @@ def known_of(problem: Problem, result: Result, tol: float) -> Known:
             return found._replace(passes=found.passes + (result.trend is not None))
     asked, existence, passes = _decided(problem, result, tol)
     found = _as_known(asked, existence)
-    if problem.solver == "gd" and found.separation == "undecided" and existence.design is None:
+    open_ended = objective.separable and found.separation == "undecided"
+    if problem.solver == "gd" and open_ended and existence.design is None:
         steps = min(STEPS, int(4 * result.passes / p))  # as long as the descent took
         beside = decide(asked, result.theta, existence.here, tol=np.inf, steps=steps)
         found = found._replace(separation=beside.separation, direction=beside.direction)
         passes += beside.passes
     return found._replace(passes=passes)
+
+
+def _is_partly_held(objective: Objective) -> bool:
+    """Whether a penalty holds some of the weights that may move, and not all."""
+    return bool(objective.penalty.active[0]) and not objective.held[0]
+
+
+def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
+    """Find the certificate of a fit whose penalty holds some weights, and whether the others have a minimum.
+
+    A step of Newton's method may prove that; see `xlogreg.solvers.existence`. Otherwise, unless that costs too much,
+    the features without a penalty are looked at alone: the penalised cost has a minimum where theirs has one.
+    """
+    objective, p, k, m = problem.finest, result.theta.size, result.theta.shape[2], problem.source.m
+    rows = np.append(objective.penalty.loose[:, 0, 0] & (objective.free[:-1, 0, 0] > 0), True)
+    apart = may_pick(objective.source, int(np.sum(rows)))
+    q = int(np.sum(rows)) * k if apart else p
+    cheap = p <= EXPANSION_LIMIT and m * p * p <= INFERENCE_WORK and p * p <= ALONE_PASSES * (q * q + ELEMENTWISE * k)
+    found = _certified(problem, result, tol, expand=cheap)
+    if found.separation != "undecided":
+        return found
+    if q > NEWTON_LIMIT or m * q * q > PATIENCE * INFERENCE_WORK:
+        # it is enough that the last steps moved no score any more
+        still = result.trend is None or not float(problem.objective.restless(result.trend)[0])
+        rests = still and result.reason == "converged"
+        return found._replace(separation="none" if rests else "undecided", passes=found.passes + 1)
+    alone = _loose_alone(objective, rows)
+    start = np.zeros((alone.free.shape[0], 1, k))
+    start[-1, 0, :] = log_odds(problem.source.shares()) * alone.free[-1, 0, 0]
+    # gradient descent: as long as the descent took
+    steps = STEPS if problem.solver != "gd" else min(STEPS, int(4 * result.passes / p))
+    existence = decide(alone, start, tol=tol, steps=steps)
+    passes = found.passes + existence.passes * q / p
+    found = found._replace(separation=existence.separation, passes=passes)
+    if existence.direction is None:
+        return found
+    direction = np.zeros_like(result.theta)
+    direction[rows if apart else slice(None)] = existence.direction
+    return found._replace(direction=direction, step=np.zeros_like(direction), gap=np.nan, known="")
+
+
+def _loose_alone(objective: Objective, rows: np.ndarray) -> Objective:
+    """Make the objective of the features without a penalty alone, whose ``rows`` (n_x + 1,) of theta are marked.
+
+    If these features cannot be copied, the other rows are fixed at zero.
+    """
+    source, penalty = objective.source, objective.penalty.of_strengths(np.zeros(1))
+    if not may_pick(source, int(np.sum(rows))):
+        return dataclasses.replace(objective, penalty=penalty, free=objective.free * rows[:, None, None])
+    return dataclasses.replace(
+        objective,
+        source=pick_features(source, np.flatnonzero(rows[:-1])),
+        penalty=dataclasses.replace(penalty, factor=penalty.factor[rows], units=penalty.units[rows]),
+        inverse_scale=objective.inverse_scale[rows[:-1]],
+        free=objective.free[rows],
+        center=None,
+        folded=False,
+    )
 
 
 def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, Existence, int]:
@@ -123,8 +199,6 @@ def _as_known(objective: Objective, existence: Existence) -> Known:
         left = np.abs(here.gradient + _times(here, step))
         if np.max(left) <= 1e-3 * np.max(np.abs(here.gradient)):
             gap, known = float(decrement(here.gradient, step)[0]), "estimate"
-    if not objective.separable and separation in ("none", "undecided"):
-        separation = ""  # of soft targets that is nothing to be told
     if direction is not None:  # which leads nowhere
         step = np.zeros_like(at)
     exact = objective.source.dtype == objective.source.place.widest
@@ -136,10 +210,13 @@ def _times(here: Evaluation, step: np.ndarray) -> np.ndarray:
     return (here.hessian[0] @ step.reshape(-1)).reshape(step.shape)
 
 
-def _certified(problem: Problem, result: Result, tol: float) -> Known:
-    """Find the certificate, without the question whether there is a minimum."""
+def _certified(problem: Problem, result: Result, tol: float, expand: bool = False) -> Known:
+    """Find the certificate; the question whether there is a minimum stays open unless a step answers it.
+
+    ``expand``: whether to take a Hessian of all samples although the solver has an estimate of the gap.
+    """
     objective, timed = problem.objective, result.reason == "time_limit"
-    settled = result.reason in ("converged", "precision") and problem.solver in SETTLED
+    settled = result.reason in ("converged", "precision") and problem.solver in SETTLED and not expand
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
         known = "estimate" if result.last.hessian is None else "decrement"
         gap = np.nan if result.gap is None else float(as_host(result.gap)[0])
@@ -152,27 +229,24 @@ def _certified(problem: Problem, result: Result, tol: float) -> Known:
         if gaps is None and result.gap is not None:
             gaps, known = result.gap, "estimate"
         gap = np.nan if gaps is None else float(gaps[0])
-    separation = "undecided" if objective.separable else ""
+    partly = objective.loss.curvature is not None and _is_partly_held(objective) and not timed
+    separation = "undecided" if objective.separable or partly else ""
     if bool(here.separated[0]):
         separation = "complete"
-    elif objective.separable and problem.solver == "batch" and result.reason in ("converged", "precision"):
-        separation = "none"  # its scores have come to rest
     inverse = None
     if here.hessian is not None and np.isfinite(here.hessian).all():
         inverse = Inverse.from_hessians(here.hessian, objective.precision, objective.shift(at))
-        if (
-            separation == ""
-            and objective.loss.curvature is not None
-            and _is_doubtful(problem, result, here, inverse, tol)
-        ):
+        asked = objective.loss.curvature is not None and (separation == "" or partly)
+        doubtful = asked and _is_doubtful(problem, result, here, inverse, tol)
+        if doubtful or partly:
             passes += 1
-            proved = _proved(objective, at, here, inverse)
-            if proved == proved:
+            proved, steady = _proved(objective, at, here, inverse)
+            separation = "none" if steady and partly else separation
+            if proved == proved and (doubtful or proved <= gap):
                 gap, known = proved, "bound"
-            elif result.reason in ("converged", "precision"):
-                gap, known = np.nan, ""
-            else:
-                known = "estimate"
+            elif doubtful and proved != proved:
+                settled = result.reason in ("converged", "precision")
+                gap, known = (np.nan, "") if settled else (gap, "estimate")
     return Known(at, here, result.theta - at, gap, known, passes, separation, None, inverse)
 
 
@@ -183,8 +257,11 @@ def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: In
     return loose or inverse.conditioning[0].condition > DOUBTFUL or problem.source.dtype == "float32"
 
 
-def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inverse) -> float:
-    """Bound the gap by the step of Newton's method, see `xlogreg.solvers.existence`; NaN if that proves nothing."""
+def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inverse) -> tuple[float, bool]:
+    """Bound the gap by the step of Newton's method, see `xlogreg.solvers.existence`; NaN if that proves nothing.
+
+    Return also whether the step proves that there is a minimum: rounding errors cannot have made it do so.
+    """
     assert here.hessian is not None
     k = at.shape[2]
     if k > 1:  # constants over the classes change no score, and no quadratic penalty wants them
@@ -195,6 +272,9 @@ def _proved(objective: Objective, at: np.ndarray, here: Evaluation, inverse: Inv
     left = np.max(np.abs(here.gradient + _times(here, step)))  # a slope in a direction that seems to have no curvature
     least = max(SLOPE * objective.noise, 1e-6 * float(np.max(np.abs(here.gradient))))  # of which rounding is a part
     if outside or inverse.conditioning[0].condition * RANK > 1.0 or left > least:
-        return np.nan
+        return np.nan, False
+    moved = float(blur(objective, here, here.hessian[0], inverse, np.arange(at.size)).sum())
+    free = inverse.conditioning[0].null is None  # whether the step was free to move in every direction
+    steady = free and moved * FARTHEST * objective.source.m**0.5 <= INSIDE
     gap = divergence + float(objective.penalty.gap_after(at, step)[0])
-    return gap if np.isfinite(gap) else np.nan
+    return gap if np.isfinite(gap) else np.nan, steady

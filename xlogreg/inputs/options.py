@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.arrays.place import is_array, to_host
 from xlogreg.exceptions import one_of, shown
+from xlogreg.inputs.tables import column_values
 
 __all__ = ["SAMPLES", "SOLVER_NAMES", "TARGETS", "Options", "dtype_option", "options_of_models"]
 
@@ -32,6 +34,7 @@ class Options:
     solver: str = "auto"
     loss: str = "log_loss"
     l2: float
+    penalty_factor: Any = None  # becomes an ndarray (n_x,), or None
     bias: bool
     standardize: bool | float
     learning_rate: float | str = "auto"
@@ -51,6 +54,7 @@ class Options:
                 "so no other solver can prove a minimum; loss='log_loss' works with every solver"
             )
         _number("l2", self.l2, zero=True)
+        object.__setattr__(self, "penalty_factor", _factors(self.penalty_factor, self.l2))
         if self.standardize is not True and self.standardize is not False:
             _number("standardize", self.standardize, also="True, False or ")
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
@@ -80,9 +84,35 @@ class Options:
         """Largest number of steps that a solver may take."""
         return self.max_iter or MAX_ITER[self.solver]
 
+    @property
+    def factor(self) -> np.ndarray | None:
+        """Factors (n_x,) of the penalty; None if all features have the same, which is then a part of `strength`."""
+        own = self.penalty_factor
+        return None if own is None or np.all(own == own[:1]) else own
+
+    @property
+    def strength(self) -> float:
+        """l2 as the solvers take it: times the factor that all features have, if they have the same."""
+        same = self.penalty_factor is not None and self.factor is None
+        return float(self.l2) * float(self.penalty_factor[0]) if same else float(self.l2)
+
+    @property
+    def roots(self) -> float | np.ndarray:
+        """Roots (n_x, 1) of the factors: features that are divided by them have plain penalties."""
+        return 1.0 if self.factor is None or self.strength == 0 else np.sqrt(self.factor)[:, None]
+
+    def expect_features(self, n_x: int) -> None:
+        """Raise if the factors of the penalty are not those of so many features."""
+        if self.penalty_factor is not None and len(self.penalty_factor) != n_x:
+            raise ValueError(
+                f"penalty_factor holds {len(self.penalty_factor)} numbers, but X has {n_x} features; it must hold one "
+                "for each feature"
+            )
+
 
 def options_of_models(
     l2s: Any,
+    penalty_factor: Any,
     bias: bool,
     standardize: bool | float,
     max_iter: int | None,
@@ -101,8 +131,9 @@ def options_of_models(
         raise ValueError("l2s is empty; it must hold the penalty of at least one model")
     for number, l2 in enumerate(penalties):
         _number(f"l2s[{number}]", l2, zero=True)
+    factors = _factors(penalty_factor, max(penalties))
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    return [Options(l2=l2, **same) for l2 in penalties]
+    return [Options(l2=l2, penalty_factor=factors, **same) for l2 in penalties]
 
 
 def dtype_option(dtype: Any) -> str | None:
@@ -115,6 +146,33 @@ def dtype_option(dtype: Any) -> str | None:
     if name not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', the types that are computed in, not {shown(dtype)}")
     return name
+
+
+def _factors(given: Any, l2: float) -> np.ndarray | None:
+    """Return the factors of the penalty as an array (n_x,), checked."""
+    if given is None:
+        return None
+    wanted = "one finite number >= 0 for each feature, of an array with one axis or a list"
+    try:
+        values = column_values(given, "penalty_factor")
+        host = to_host(values) if is_array(values) else np.asarray(values)
+        factors = host.astype(np.float64) if host.dtype.kind in "iufO" else None
+        mixed = host.dtype == object or isinstance(given, (list, tuple))
+        flags = mixed and any(
+            isinstance(value, (bool, np.bool_)) for value in np.ravel(np.asarray(given, dtype=object))
+        )
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        factors, flags = None, False
+    if factors is None or flags:
+        raise TypeError(f"penalty_factor must hold {wanted}, not {shown(given)}")
+    if factors.ndim != 1:
+        raise ValueError(f"penalty_factor must hold {wanted}; got the shape {factors.shape}")
+    bad = np.flatnonzero(~np.isfinite(factors) | (factors < 0))
+    if bad.size:
+        raise ValueError(f"penalty_factor must hold {wanted}; that of feature {bad[0]} is {factors[bad[0]]:g}")
+    if not float(l2) * float(factors.max(initial=0.0)) < math.inf:
+        raise ValueError("penalty_factor times l2 must be a finite number, as a float, for each feature")
+    return factors
 
 
 def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str = "") -> None:

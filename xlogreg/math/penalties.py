@@ -28,11 +28,14 @@ class Penalty:
         Factor of the strength for each feature; 0 for the bias.
     units : array (n_x + 1, 1, 1), or (n_x + 1, g, 1) where each model has its own
         Theta times units are the weights that the user sees penalised.
+    plain : bool
+        Whether all factors are known to be one, so that nothing has to be found out about them.
     """
 
     strength: Array
     factor: Array
     units: Array
+    plain: bool = False
 
     quadratic: ClassVar[bool] = False  # whether the curvature is that of `profile`, wherever theta is
     rotates: ClassVar[bool] = False  # whether it is the same in another orthonormal basis of the features
@@ -80,18 +83,27 @@ class Penalty:
     @functools.cached_property
     def mask(self) -> Array:
         """Rows (n_x + 1, g, 1) that are penalised."""
-        return array_namespace(self.strength).reshape(self.strength > 0, (1, -1, 1)) & (self.factor > 0)
+        return array_namespace(self.strength).reshape(self.strength, (1, -1, 1)) * self.factor > 0
+
+    @functools.cached_property
+    def loose(self) -> Array:
+        """Rows (n_x + 1, g, 1) of weights without a penalty, in models that have one."""
+        xp = array_namespace(self.strength)
+        return ~self.mask[:-1, :, :] & xp.reshape(self.active, (1, -1, 1))
 
     @functools.cached_property
     def active(self) -> Array:
         """Models (g,) of which any row is penalised."""
-        return (self.strength > 0) & array_namespace(self.factor).any(self.factor > 0)
+        some = self.plain or array_namespace(self.factor).any(self.factor > 0)
+        return (self.strength > 0) & some
 
     def holds(self, free: Array) -> Array:
         """Whether it penalises every weight that may move, of each model (g,).
 
         ``free`` (n_x + 1, 1 or g, 1) is 0 for rows that may not move.
         """
+        if self.plain:
+            return self.active
         xp, weights = array_namespace(free), (self.mask | (free == 0))[:-1, :, :]
         return self.active & xp.all(weights, axis=(0, 2))
 
@@ -116,7 +128,7 @@ class Penalty:
 
     def plus(self, ridge: Array) -> "Penalty":
         """Return the penalty plus sum_j ridge_j theta_j^2 / 2 over the features (n_x,)."""
-        return Sum(self.strength, self.factor, self.units, (self, _ridge(ridge)))
+        return Sum(self.strength, self.factor, self.units, parts=(self, _ridge(ridge)))
 
 
 @dataclass(frozen=True)
@@ -160,7 +172,7 @@ class L2(Penalty):
 class Sum(Penalty):
     """The sum of several penalties."""
 
-    parts: tuple[Penalty, ...]
+    parts: tuple[Penalty, ...] = ()
 
     def value(self, theta: Array) -> Array:
         return sum(part.value(theta) for part in self.parts)
@@ -187,8 +199,8 @@ def make_penalty(l2s: Array, factor: Array | None, units: Array) -> Penalty:
     """
     kind = next(kind for kind in reversed(PENALTIES.values()) if kind.suits(l2s, factor))
     xp = array_namespace(units)
-    factor = xp.ones_like(units[:, :1, :]) if factor is None else factor[:, None, None]
-    return kind(l2s, _bordered(factor, 0.0), _bordered(units, 1.0))
+    factors = xp.ones_like(units[:, :1, :]) if factor is None else factor[:, None, None]
+    return kind(l2s, _bordered(factors, 0.0), _bordered(units, 1.0), plain=factor is None)
 
 
 def _ridge(ridge: Array) -> L2:

@@ -49,7 +49,8 @@ class FitInfo:
     condition : float
         Upper estimate of the condition number of the Hessian, scaled to a unit diagonal; NaN if no Hessian was made.
     separation : {"none", "complete", "quasi-complete", "undecided", ""}
-        Whether a hyperplane separates the classes; "" if it does not matter, with a penalty or soft targets.
+        Whether a hyperplane of the features without a penalty separates the classes; "" if it does not matter, with a
+        penalty on every feature or with soft targets.
     log_likelihood : float
         -s times the mean log loss at these parameters, without the penalty (notes 2.8); NaN for the squared error.
     null_log_likelihood : float

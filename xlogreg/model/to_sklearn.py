@@ -29,8 +29,8 @@ def to_sklearn(model: Any) -> Any:
     """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops.
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
-    1 / (l2 s), and infinite without a penalty; scikit-learn's default if the model does not know its penalty. After
-    ``standardize``, C is for the standardised features.
+    1 / (l2 s), and infinite without a penalty; scikit-learn's default if the model does not know its penalty, or if
+    features have factors of their own. After ``standardize``, C is for the standardised features.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def to_sklearn(model: Any) -> Any:
 
 
 def _inverse_penalty(model: Any) -> dict[str, float]:
-    """Make the argument C of scikit-learn's estimator; none if the penalty, or what the samples weigh, is not known."""
+    """Make the argument C of scikit-learn's estimator; none if it is not known, or features have their own factors."""
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l2 is None or total is None:
+    if model.l2 is None or total is None or model.penalty_factor is not None:
         return {}
     strength = model.l2 * total
     return {"C": 1.0 / strength if strength > 0.0 else math.inf}

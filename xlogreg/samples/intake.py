@@ -18,7 +18,7 @@ from xlogreg.exceptions import PrecisionWarning, one_of, warn
 from xlogreg.inputs import labels
 from xlogreg.inputs.door import Taken, take, take_features
 from xlogreg.inputs.matrices import computing_dtype
-from xlogreg.inputs.options import SAMPLES, dtype_option
+from xlogreg.inputs.options import SAMPLES, Options, dtype_option
 from xlogreg.inputs.tables import is_collection
 from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
@@ -32,6 +32,7 @@ __all__ = [
     "Origin",
     "Received",
     "at_work",
+    "expect_shared_features",
     "open_features",
     "receive",
     "reordered",
@@ -91,22 +92,35 @@ class Received(NamedTuple):
 
 
 def receive(
-    X: Any, Y: Any, sample_weight: Any, samples: str, targets: str, where: Where, apart: bool = False
+    X: Any, Y: Any, sample_weight: Any, samples: str, targets: str, where: Where, options: Options, apart: bool = False
 ) -> Received:
     """Check the user's input, and bring X to the place that computes.
 
     X may be a dask collection, which stays with the workers; ``apart`` says that Y and the weights may stay there, too.
-    X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights.
+    X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights. The options are
+    those of any model.
     """
     if is_collection(X):
+        expect_shared_features(options, X, samples)
         parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, where=where)
+        options.expect_features(parts.n_x)
         parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
     if isinstance(X, Shards):
+        options.expect_features(X.n_x)
         weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
         return Received(settle_parts(X), X.targets, weight)
     taken = _taken(X, Y, sample_weight, samples, functools.partial(labels.encode_targets, kind=targets))
+    options.expect_features(taken.X.n_x)
     return Received(settle(taken.X, taken.names, where), taken.targets, taken.weight)
+
+
+def expect_shared_features(options: Options, X: Any, samples: str) -> None:
+    """Raise before the workers look at a collection of dask, if it has other features than an option says."""
+    shape = getattr(X, "shape", ())
+    n_x = shape[1 if samples == "rows" else 0] if len(shape) == 2 else None
+    if isinstance(n_x, int):
+        options.expect_features(n_x)
 
 
 def _taken(X: Any, Y: Any, sample_weight: Any, samples: str, encode: Callable[..., labels.Targets]) -> Taken:

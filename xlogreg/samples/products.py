@@ -1,15 +1,20 @@
 """Products of samples in memory that are no sums over blocks: scores of all samples, and products between samples."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.source import Source
 from xlogreg.samples.threads import tree_sum
 
-__all__ = ["combine_features", "map_samples", "multiply_samples"]
+__all__ = ["combine_features", "map_samples", "may_pick", "multiply_samples", "pick_features"]
+
+PICKED_BYTES = 2**30  # largest copy of some features
 
 
 def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
@@ -19,6 +24,18 @@ def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
         return parts[0]
     with source.place.computing():
         return source.place.xp.concat(parts, axis=-1)
+
+
+def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:
+    """Whether `pick_features` may copy so many features of these samples."""
+    return isinstance(source, InMemory) and source.has_features and 8 * source.m * count <= PICKED_BYTES
+
+
+def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
+    """Copy some of the features, by number: centred, and in the computing dtype."""
+    index = source.place.put(numbers)
+    X = map_samples(source, lambda X: source.place.take(X, index, axis=0))
+    return dataclasses.replace(source, X=Dense(X), center=None, index=None)
 
 
 def multiply_samples(source: InMemory, inverse_scale: np.ndarray, dtype: str | None = None) -> Array:

@@ -115,8 +115,10 @@ def fit_folds(
 
     def fitted(tol: float | None) -> list[Model]:
         nonlocal left
-        received = receive(X, y, weight, "rows", "labels", Where(search["backend"], search["device"]))
-        options = options_of_models(l2s, search["bias"], False, search["max_iter"], tol, search["rng"])
+        factor, bias, max_iter, rng = (search[name] for name in ("penalty_factor", "bias", "max_iter", "rng"))
+        options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng)
+        where = Where(search["backend"], search["device"])
+        received = receive(X, y, weight, "rows", "labels", where, options[0])
         fold_of = np.repeat(np.arange(len(folds)), len(Cs))
         if numbers is None:  # a row of weights for each fold
             rows: list[Array | None] = [part[None, :] for part in weights]

@@ -69,6 +69,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Whether to start where the last fit ended.
     dual, intercept_scaling, n_jobs
         These have no effect.
+    penalty_factor : array (n_features,), optional
+        Factors f_j of the penalty, which is then sum_j f_j w_j^2 / 2; a feature of factor 0 is not penalised.
     backend, device : optional
         Where to compute, as in `xlogreg.fit`. None means where X lives.
 
@@ -97,6 +99,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     _offset: tuple[Array, np.ndarray] | None = None  # see `_adopt`
     _l2: float | None = None  # of the fit; None without one, or if coef_ is a mean of models
+    _factor: np.ndarray | None = None  # of the fit
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         verbose: int = 0,
         warm_start: bool = False,
         n_jobs: int | None = None,
+        penalty_factor: Any = None,
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -132,6 +136,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
         self.n_jobs = n_jobs
+        self.penalty_factor = penalty_factor
         self.backend = backend
         self.device = device
 
@@ -192,6 +197,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         refuse_state(self.random_state)
         rng = int(self.random_state) if isinstance(self.random_state, numbers.Integral) else 0
         search = {"bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng, "verbose": self.verbose}
+        search |= {"penalty_factor": self.penalty_factor}
         return search | {"backend": self.backend, "device": self.device}
 
     def _adopt(self, models: list[Model]) -> None:
@@ -200,7 +206,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         place, dtype = place_of(like.w), dtype_name(like.w)
         w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
-        self._offset, self._l2 = None, like.l2 if len(models) == 1 else None
+        self._offset, self._factor = None, like.penalty_factor
+        self._l2 = like.l2 if len(models) == 1 else None
         if like.center is not None:  # keep what rounding takes from the scores there; `_model` adds it back
             centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
             self._offset = like.center, centered_b - self._centered_b(like.center)
@@ -224,6 +231,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             costs=np.zeros(0),
             fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions do not need it
             l2=self._l2,
+            penalty_factor=self._factor,
             standardize=None if self._l2 is None else False,
         )
         if self._offset is None:

@@ -65,7 +65,7 @@ class LogisticRegressionCV(LogisticRegression):
     use_legacy_attributes : False
     fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
         As for `LogisticRegression`; ``penalty`` is "l2".
-    backend, device : optional
+    penalty_factor, backend, device : optional
         As for `LogisticRegression`.
 
     Attributes
@@ -115,6 +115,7 @@ class LogisticRegressionCV(LogisticRegression):
         intercept_scaling: float = 1.0,
         random_state: Any = None,
         use_legacy_attributes: bool = False,
+        penalty_factor: Any = None,
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -135,6 +136,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.intercept_scaling = intercept_scaling
         self.random_state = random_state
         self.use_legacy_attributes = use_legacy_attributes
+        self.penalty_factor = penalty_factor
         self.backend = backend
         self.device = device
 

@@ -189,13 +189,13 @@ def user_coordinates(n_x: int, standardize: bool | float, spread: Spread | None)
 
 
 def engine_coordinates(
-    user: Coordinates, spread: Spread, ridge: float, bias: bool, farthest: float = np.inf
+    user: Coordinates, spread: Spread, ridge: float | np.ndarray, bias: bool, farthest: float = np.inf
 ) -> Coordinates:
     """Return coordinates in which every feature has the mean zero and about the same curvature.
 
     Without a bias the score may not be shifted, so the centre stays the user's. ``ridge`` is l2 over the
-    bound of the loss's curvature: a feature that hardly varies gets its curvature from the penalty alone. A mean of
-    more than ``farthest`` standard deviations stays.
+    bound of the loss's curvature, or that of each feature (n_x, 1): a feature that hardly varies gets its curvature
+    from the penalty alone. A mean of more than ``farthest`` standard deviations stays.
     """
     near = np.abs(spread.mean) <= farthest * np.sqrt(spread.variance) if farthest < np.inf else True
     center = np.where(near, spread.mean, 0.0) if bias else user.center

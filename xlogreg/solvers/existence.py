@@ -20,7 +20,7 @@ from xlogreg.math.moves import INSIDE
 from xlogreg.solvers.objective import DUST, Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, curved_directions
 
-__all__ = ["FARTHEST", "Existence", "Recession", "decide", "recede"]
+__all__ = ["FARTHEST", "Existence", "Recession", "blur", "decide", "recede"]
 
 RANK = 1e-11  # share of the largest eigenvalue, at a unit diagonal, below which a direction counts as flat
 RANK_NOISE = 1e3  # the same share in rounding errors, if that is more: on a place without float64
@@ -55,7 +55,7 @@ class Existence(NamedTuple):
 
 def recede(objective: Objective, step: np.ndarray) -> tuple[Recession | None, int]:
     """Find a direction of recession next to a step (n_x + 1, 1, k), if there is one, and count the passes."""
-    direction, inverse, passes = objective.confined(step), None, 0
+    direction, inverse, passes = objective.endless(step), None, 0
     for left in reversed(range(ROUNDS + 1)):
         if step.shape[2] > 1:  # a part that is the same for all classes moves no class against another
             direction = direction - np.mean(direction, axis=2, keepdims=True)
@@ -154,10 +154,10 @@ class _Search:
         self.divergence, self.outside = (float(part[0]) for part in objective.proof(theta, step))
         self.passes += 1
         self.proved = self._is_regular((H - given)[0]) and self.outside == 0
-        blur = _blur(objective, here, H[0], self.solver, kept) if self.proved else np.zeros(1)
-        blurs = float(blur.sum()) * self.farthest * objective.source.m**0.5 > INSIDE  # whether a sample shows it
+        moved = blur(objective, here, H[0], self.solver, kept) if self.proved else np.zeros(1)
+        blurs = float(moved.sum()) * self.farthest * objective.source.m**0.5 > INSIDE  # whether a sample shows it
         if blurs:
-            self.outside = _outside(objective, theta, step, _in_full(blur, kept, theta))
+            self.outside = _outside(objective, theta, step, _in_full(moved, kept, theta))
             self.passes, self.proved = self.passes + 1, self.outside == 0
         return True
 
@@ -229,7 +229,7 @@ class _Search:
         )
 
 
-def _blur(objective: Objective, here: Evaluation, H: np.ndarray, solver: Inverse, kept: np.ndarray) -> np.ndarray:
+def blur(objective: Objective, here: Evaluation, H: np.ndarray, solver: Inverse, kept: np.ndarray) -> np.ndarray:
     """Bound how far rounding errors of the gradient may have moved the step (p,).
 
     The rounding errors are at most those of sum_i s_i |x_ij (a_i - y_i)|, which by Cauchy and Schwarz is about
@@ -237,13 +237,13 @@ def _blur(objective: Objective, here: Evaluation, H: np.ndarray, solver: Inverse
     other samples drown its slope.
     """
     scale = 1.0 / np.sqrt(H.diagonal())
-    blur = 2.0 * objective.noise * float(here.value[0]) ** 0.5 * solver.conditioning[0].condition * scale
-    return blur * np.broadcast_to(objective.free, here.gradient.shape).reshape(-1)[kept]
+    moved = 2.0 * objective.noise * float(here.value[0]) ** 0.5 * solver.conditioning[0].condition * scale
+    return moved * np.broadcast_to(objective.free, here.gradient.shape).reshape(-1)[kept]
 
 
-def _outside(objective: Objective, theta: np.ndarray, step: np.ndarray, blur: np.ndarray) -> float:
-    """Count the samples whose alpha is not inside if the step is off by ``blur``: one pass."""
-    both = np.concatenate([step - blur, step + blur], axis=1)
+def _outside(objective: Objective, theta: np.ndarray, step: np.ndarray, off: np.ndarray) -> float:
+    """Count the samples whose alpha is not inside if the step is off by ``off``: one pass."""
+    both = np.concatenate([step - off, step + off], axis=1)
     return float(np.max(objective.proof(np.concatenate([theta, theta], axis=1), both)[1]))
 
 

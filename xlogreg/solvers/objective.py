@@ -75,7 +75,8 @@ class Objective:
     folded : bool
         Whether rounding allows this for Hessians and second moments, too, which become T H T'.
     separable : bool
-        Whether the cost has no minimum if the classes are separated and there is no penalty. Hard labels are needed.
+        Whether the cost may have no minimum: if the features without a penalty separate the classes. Hard labels are
+        needed.
 
     Notes
     -----
@@ -102,6 +103,12 @@ class Objective:
     def rows(self) -> Array:
         """The same factors for moves of theta, in the shape of `free`: 0 for the rows that may not move."""
         return self.free * self.factors
+
+    @functools.cached_property
+    def _endless(self) -> Array:
+        """The same factors for moves that no penalty stops: 0 for the rows that are penalised, too."""
+        xp = array_namespace(self.free)
+        return xp.where(self.penalty.mask, xp.zeros_like(self.rows), self.rows)
 
     @functools.cached_property
     def total(self) -> float | Array:
@@ -222,6 +229,10 @@ class Objective:
         """Return a move (n_x + 1, g, k) without its parts in rows that may not move."""
         return move * self.free if self._fixes else move
 
+    def endless(self, move: Array) -> Array:
+        """Return a move (n_x + 1, 1, k) without its parts in rows that may not move, or that a penalty stops."""
+        return move * array_namespace(move).astype(self._endless != 0, move.dtype)
+
     def centered(self, theta: Array) -> Array:
         """Centre theta (n_x + 1, g, k) over the classes of a softmax: the shortest of all theta with the same scores.
 
@@ -284,14 +295,14 @@ class Objective:
     def recession(self, step: Array) -> tuple[int, int, int]:
         """Count the samples that the step (n_x + 1, 1, k) moves wrongly, moves at all, and leaves tied: one pass.
 
-        `recession_terms` defines the three counts. If no sample moves wrongly and some sample moves, the cost falls
-        along the step for ever (Albert & Anderson, Biometrika 1984). If no sample is left tied to another class, the
-        separation is complete.
+        `recession_terms` defines the three counts. Only the part of the step counts that no penalty stops. If no sample
+        moves wrongly and some sample moves, the cost falls along it for ever (Albert & Anderson, Biometrika 1984). If
+        no sample is left tied to another class, the separation is complete.
         """
         xp = array_namespace(step)
-        source, parameters = self.in_blocks(step * self.rows)
+        source, parameters = self.in_blocks(step * self._endless)
         if self.center is not None:  # the bias is a sum, too: if its terms cancel, the rest is a rounding error
-            W, b, terms = parameters[:-1, :, :], parameters[-1:, :, :], xp.abs(step * self.rows)
+            W, b, terms = parameters[:-1, :, :], parameters[-1:, :, :], xp.abs(step * self._endless)
             terms = terms[-1:, :, :] + xp.sum(terms[:-1, :, :] * xp.abs(self.center), axis=0, keepdims=True)
             parameters = xp.concat([W, xp.where(xp.abs(b) > DUST * terms, b, xp.zeros_like(b))], axis=0)
         points = xp.concat([parameters, xp.abs(parameters)], axis=0)
@@ -309,13 +320,13 @@ class Objective:
         A direction of recession must not move the tied samples; the step tells which they are: see `tied_terms`. One
         pass.
         """
-        source, points = self._stacked(step * self.rows, direction * self.rows)
+        source, points = self._stacked(step * self._endless, direction * self._endless)
         H, pull = source.sum(tied_terms, points)
         k = step.shape[2]
         if source is not self.source:  # its X is not centred
             H, pull = self._shifted_twice(H, k), self._shifted(pull)
-        scale = _repeat(self.rows, k)
-        return H * scale * scale.T, pull * self.rows
+        scale = _repeat(self._endless, k)
+        return H * scale * scale.T, pull * self._endless
 
     def _stacked(self, *points: Array) -> tuple[Source, Array]:
         """Return a source and the parameters of several points for its X, one below the other."""

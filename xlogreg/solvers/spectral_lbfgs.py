@@ -37,7 +37,7 @@ DIAGONAL_SAMPLES = 2000  # at least, in the subset that gives the diagonal
 LEAST_SPAN = 4.0  # times the root of m: the least samples of a subset whose span stands for many features
 MOST_SPAN = 14.0  # times the root of m: the most samples of that subset
 SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine, against the penalty
-BIAS_PENALTY = 1e-3  # on the bias, which has none: next to nothing, so that T has an inverse
+BIAS_PENALTY = 1e-3  # on bias and features that have none: next to nothing, so that T has an inverse
 MEMORY = 100  # pairs at most
 LEAST_MEMORY = 20  # pairs that are held even where they take more memory than X
 PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
@@ -132,6 +132,7 @@ def _units(objective: Objective, l2: float) -> np.ndarray:
     """T (n_x + 1, 1), the square roots of the penalties, which need to be right only for features that count."""
     profile = objective.penalty.profile[:-1, :, 0]
     squares = np.maximum(profile, 1e-12 / l2) if l2 > 0 else np.ones_like(profile)
+    squares = np.where(objective.penalty.loose[:, 0, :], BIAS_PENALTY, squares)
     return np.sqrt(np.concatenate([squares, [[BIAS_PENALTY]]]))
 
 
@@ -171,7 +172,9 @@ def _span(
     """Find the span of a subset of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.penalty.strength[0])
     T = _units(objective, l2)
+    loose = np.flatnonzero(np.append(objective.penalty.loose[:, 0, 0], True))  # each has a direction of its own
     scale = objective.rows[:-1, 0, :] / T[:-1]
+    scale = np.where(objective.penalty.loose[:, 0, :], 0.0, scale)
     effective = source.effective_samples
     least, most = (
         max(1, min(int(factor * math.sqrt(effective)), int(effective) // 8, source.n_x // 2))
@@ -192,11 +195,11 @@ def _span(
             count = min(int(SPAN_DIRECTIONS * directions), most)
     kept = values > 1e-6 * values[-1]
     U = combine_features(subset, root * V[:, kept] / np.sqrt(values[kept]), scale)
-    bordered = np.zeros((U.shape[0] + 1, U.shape[1] + 1))
-    bordered[:-1, :-1], bordered[-1, -1] = U, 1.0
-    return Axes(
-        Basis(T, bordered, np.append(values[kept], 1.0 / BIAS_PENALTY), tail), subset, None, subset.m / source.m
-    )
+    bordered = np.zeros((U.shape[0] + 1, U.shape[1] + len(loose)))
+    bordered[:-1, : U.shape[1]] = U
+    bordered[loose, U.shape[1] + np.arange(len(loose))] = 1.0
+    values = np.append(values[kept], np.full(len(loose), 1.0 / BIAS_PENALTY))
+    return Axes(Basis(T, bordered, values, tail), subset, None, subset.m / source.m)
 
 
 def _half_noise(values: np.ndarray) -> float:
