@@ -87,7 +87,7 @@ class Penalty:
 
     @functools.cached_property
     def loose(self) -> Array:
-        """Rows (n_x + 1, g, 1) of weights without a penalty, in models that have one."""
+        """Weights (n_x, g, 1) without a penalty, in models that have one."""
         xp = array_namespace(self.strength)
         return ~self.mask[:-1, :, :] & xp.reshape(self.active, (1, -1, 1))
 
