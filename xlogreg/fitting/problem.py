@@ -162,7 +162,7 @@ class Problem(NamedTuple):
     def null(self) -> float:
         """Mean log-likelihood of the model without features."""
         shares = self.source.shares() if self.spread is None else self.spread.shares
-        return null_log_likelihood(shares, bool(self.objective.free[-1, 0, 0]))
+        return null_log_likelihood(tuple(shares.tolist()), bool(self.objective.free[-1, 0, 0]))
 
     def goal(self, options: Options) -> float:
         """The relative gap that the user asks for, or the default."""
@@ -366,9 +366,8 @@ def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]
         settled = settled if source.center is None else settled.centered(source.center)
         return settled, dataclasses.replace(objective, source=settled)
     settled = source.settled()
-    if settled.center is None and settled.dense:
-        objective = dataclasses.replace(objective, center=None, folded=False)
-    return settled, dataclasses.replace(objective, source=settled)
+    freed: dict[str, Any] = {"center": None, "folded": False} if settled.center is None and settled.dense else {}
+    return settled, dataclasses.replace(objective, source=settled, **freed)
 
 
 def _far(inner: Coordinates) -> float:

@@ -1,5 +1,6 @@
 """Statistics of a fit: the Fisher information, and the model without features."""
 
+import functools
 import math
 import sys
 
@@ -12,11 +13,12 @@ from xlogreg.solvers.preconditioners import Inverse
 __all__ = ["covariance", "null_log_likelihood"]
 
 
-def null_log_likelihood(shares: np.ndarray, bias: bool) -> float:
-    """Mean log-likelihood of a model without features: it has the class shares (K,), or equal ones without a bias."""
+@functools.lru_cache(maxsize=64)  # a fit asks for it several times
+def null_log_likelihood(shares: tuple[float, ...], bias: bool) -> float:
+    """Mean log-likelihood of a model without features: it has the shares of K classes, or equal ones without a bias."""
     if not bias:
         return -math.log(len(shares))
-    *others, most = sorted(shares.tolist())
+    *others, most = sorted(shares)
     log = math.log1p(-sum(others)) if most > 0.5 else math.log(most)
     return most * log + sum(share * math.log(max(share, sys.float_info.min)) for share in others)
 

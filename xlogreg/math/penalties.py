@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 from xlogreg.arrays.place import Array, Place, array_namespace
 
-__all__ = ["L2", "PENALTIES", "Penalty", "make_penalty"]
+__all__ = ["L2", "PENALTIES", "Penalty", "inner", "make_penalty"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Penalty:
         It is value + conjugate(V) - theta'V, where V is the slope that the step expects at its end.
         """
         V = self.slope(theta) + self.curvature(theta) * step
-        return self.value(theta) + self.conjugate(V) - array_namespace(V).sum(theta * V, axis=(0, 2))
+        return self.value(theta) + self.conjugate(V) - inner(theta, V)
 
     @functools.cached_property
     def profile(self) -> Array:
@@ -144,7 +144,7 @@ class L2(Penalty):
         return array_namespace(self.strength).reshape(self.strength, (1, -1, 1)) * self.profile
 
     def value(self, theta: Array) -> Array:
-        return 0.5 * array_namespace(theta).sum(theta * (self.ridge * theta), axis=(0, 2))
+        return 0.5 * inner(theta, self.ridge * theta)
 
     def slope(self, theta: Array) -> Array:
         return self.ridge * theta
@@ -158,10 +158,10 @@ class L2(Penalty):
         return xp.sum(xp.where(held, V * V / (2.0 * xp.where(held, self.ridge, 1.0)), terms), axis=(0, 2))
 
     def change(self, theta: Array, move: Array) -> Array:
-        return array_namespace(theta).sum(self.ridge * move * (theta + 0.5 * move), axis=(0, 2))
+        return inner(self.ridge * move, theta + 0.5 * move)
 
     def gap_after(self, theta: Array, step: Array) -> Array:
-        return 0.5 * array_namespace(step).sum(self.ridge * step * step, axis=(0, 2))
+        return 0.5 * inner(self.ridge * step, step)
 
     def plus(self, ridge: Array) -> Penalty:
         more = _ridge(ridge)
@@ -206,6 +206,14 @@ def make_penalty(l2s: Array, factor: Array | None, units: Array) -> Penalty:
 def _ridge(ridge: Array) -> L2:
     xp, factor = array_namespace(ridge), _bordered(ridge[:, None, None], 0.0)
     return L2(xp.ones_like(ridge[:1]), factor, xp.ones_like(factor))
+
+
+def inner(a: Array, b: Array) -> Array:
+    """Compute the inner product (g,) of two arrays (n_x + 1, g, k) for each model."""
+    product = a * b
+    if product.shape[1] == 1:  # this is several times faster than a sum along two axes
+        return array_namespace(product).sum(product)[None]
+    return array_namespace(product).sum(product, axis=(0, 2))
 
 
 def _bordered(rows: Array, last: float) -> Array:

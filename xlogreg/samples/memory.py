@@ -153,10 +153,7 @@ class InMemory:
         return dataclasses.replace(self, columns=columns, total_weight=total, n_classes=n_classes)
 
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
-        """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, as far as ``columns`` has them.
-
-        ``target_of``, ``weight_of`` (g,) say which of them each model has.
-        """
+        """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
         given = {name: part for name, part in columns._asdict().items() if part is not None}
         columns = self.columns._replace(**given)
         return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
@@ -333,11 +330,14 @@ class InMemory:
 
     @functools.cached_property
     def _only_block(self) -> Block | None:
-        """All samples as a block, if they are few and need no conversion: made once for many passes. Else None."""
+        """All samples as a block of the host, if they are few, of one model, and need no conversion; else None.
+
+        It is made once for many passes.
+        """
         small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
-        if not small or self.converts or self.index is not None or self.block_bytes is not None:
-            return None
-        return self.block(0, self.m)
+        others = self.index, self.block_bytes, self.target_of, self.weight_of
+        alone = all(part is None for part in others)
+        return self.block(0, self.m) if small and alone and not self.converts and self.place == HOST else None
 
     def block(self, start: int, stop: int, raw: Any = None) -> Block:
         """Block of the samples from start to stop, of ``raw`` if given. The thread's next block may overwrite X."""
@@ -367,12 +367,12 @@ class InMemory:
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
         theta = arguments[0]
+        if self._only_block is not None and type(theta) is np.ndarray and (theta.ndim < 3 or theta.shape[1] == 1):
+            with HOST.computing():
+                return function(self._only_block, *arguments)
         owned = self.target_of if self.weight_of is None else self.weight_of
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
-        if self.place == HOST and not outputs and type(theta) is np.ndarray and self._only_block is not None:
-            with HOST.computing():
-                return function(self._only_block, *arguments)
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
         spans = self.spans(TEMPORARIES.get(function, 1), outputs)
         with self.place.computing():

@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple, Protocol, Self
 
 from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.math.penalties import inner
 from xlogreg.solvers.existence import recede
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.result import Monitor, Result
@@ -73,7 +74,7 @@ class Method(Protocol):
 
 def decrement(gradient: Array, move: Array) -> Array:
     """Half the squared Newton decrement of each model (g,): the gap that a step -B^-1 g promises to close."""
-    return -0.5 * array_namespace(move).sum(gradient * move, axis=(0, 2))
+    return -0.5 * inner(gradient, move)
 
 
 def minimize(

@@ -169,7 +169,7 @@ class Objective:
         terms = pass_terms if self.separable else gradient_terms
         losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
         dTheta = dTheta if self.center is None else self._shifted(dTheta)
-        return self._finish(theta, losses, dTheta, *unsettled)
+        return self._finish(theta, losses, dTheta, None, *unsettled)
 
     def over(self, source: Source) -> "Objective":
         """Return this objective over other samples of X, whose blocks are centred if they are arrays."""
@@ -198,7 +198,7 @@ class Objective:
             dTheta, H = self._shifted(dTheta), self._shifted_twice(H, theta.shape[2])
         left, right = self._scales(theta.shape[2])
         H = H * left * right + self.shift(theta)
-        return self._finish(theta, losses, dTheta, *unsettled)._replace(hessian=H)
+        return self._finish(theta, losses, dTheta, H, *unsettled)
 
     def _scales(self, k: int) -> tuple[Array, Array]:
         """Factors of the summed Hessians (g, p, p), from the left (g, p, 1) and from the right (g, 1, p)."""
@@ -340,7 +340,9 @@ class Objective:
         product = array_namespace(theta).expand_dims(product, axis=-1)
         return (product if self.center is None else self._shifted(product)) * self.means
 
-    def _finish(self, theta: Array, losses: Array, dTheta: Array, unsettled: Array | None = None) -> Evaluation:
+    def _finish(
+        self, theta: Array, losses: Array, dTheta: Array, hessian: Array | None, unsettled: Array | None = None
+    ) -> Evaluation:
         xp = array_namespace(theta)
         penalty = self.penalty.value(theta)
         # models that differ only in their penalty have one loss in common at one theta
@@ -350,7 +352,7 @@ class Objective:
         separated = self._never
         if self.separable and unsettled is not None:
             separated = (unsettled == 0) & ~self.penalty.active & xp.isfinite(loss)
-        return Evaluation(loss + penalty, loss, gradient, separated)
+        return Evaluation(loss + penalty, loss, gradient, separated, hessian)
 
     @functools.cached_property
     def _never(self) -> Array:

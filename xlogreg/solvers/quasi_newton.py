@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.math.penalties import inner
 from xlogreg.solvers.descent import Step, decrement
 from xlogreg.solvers.kronecker import Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
@@ -100,7 +101,4 @@ def _pair(moved: Array, change: Array) -> tuple[Array, Array, Array]:
 
 def _dot(a: Array, b: Array) -> Array:
     """Inner product for each model (1, g, 1)."""
-    xp = array_namespace(a)
-    if a.shape[1] == 1:  # this is several times faster than a sum along two axes
-        return xp.reshape(xp.sum(a * b), (1, 1, 1))
-    return xp.sum(a * b, axis=(0, 2), keepdims=True)
+    return array_namespace(a).reshape(inner(a, b), (1, -1, 1))

@@ -149,7 +149,7 @@ def squares(X: np.ndarray, V: np.ndarray, scale: np.ndarray | None = None, twice
     if V.shape[1] > 1 or scale is not None or twice:
         return traits.squares(X, V, scale, twice)
     weight = V.T
-    weighted = X if np.all(weight == 1) else X * weight
+    weighted = X if (weight == 1).all() else X * weight
     across = X.strides[1] == X.itemsize
     return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
