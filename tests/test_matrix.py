@@ -1,9 +1,8 @@
 """Another kind of X, made here: it goes through every fit by the four products and a line in the table of kinds."""
 
-import dataclasses
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -18,9 +17,8 @@ from xlogreg.arrays.place import array_namespace, device_of, dtype_name, place_o
 M, LEVELS = 400, 37
 
 
-@dataclass(frozen=True)
-class Columns:
-    """A block of samples that are columns of ``values`` (n_x, levels), by number."""
+class Columns(NamedTuple):
+    """A block of samples that are columns of ``values`` (n_x, levels), by number; a tuple, so that JAX compiles it."""
 
     values: Any
     numbers: Any
@@ -105,7 +103,7 @@ class Repeated:
 
     def converted(self, block, place, dtype, center, exact):
         assert center is None, "no centre is ever subtracted from blocks that are no arrays"
-        return dataclasses.replace(block, values=place.xp.astype(block.values, place.dtype(dtype), copy=False))
+        return block._replace(values=place.xp.astype(block.values, place.dtype(dtype), copy=False))
 
     def fetched(self, ranges, arrived, in_threads, whole):
         return ((range, None) for range in ranges), 0

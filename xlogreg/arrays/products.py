@@ -1,7 +1,7 @@
 """The four products of X (n_x, m) with which all sums of a fit are made; each kind of X has its own.
 
-An array has those of its library, which are fields of the library's row. A block of any other kind is an object whose
-class has four methods of these names, and `shape`, `dtype` and `__abs__`.
+An array has those of its library, which are fields of the library's row. A block of any other kind is a named tuple of
+arrays, so that JAX can compile it, with four methods of these names, and `shape`, `dtype` and `__abs__`.
 """
 
 from typing import Any
