@@ -603,3 +603,12 @@ def test_samples_on_a_cluster_are_fitted_with_factors(client):
         np.testing.assert_allclose(path[0].predict_proba(X), model.predict_proba(X), atol=1e-6)
     with pytest.raises(ValueError, match=r"^penalty_factor holds 1 numbers, but X has 4 features"):
         xlogreg.fit(cut(X), Y, penalty_factor=[1.0])
+
+
+def test_an_export_has_the_c_of_factors_that_are_all_the_same():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((3, 80)), rng.integers(2, size=80)
+    for factor, l2, expected in ((2.0, 0.1, 1.0 / 16.0), (0.0, 0.1, np.inf), ([0.0, 1.0, 2.0], 0.0, np.inf)):
+        model = xlogreg.fit(X, Y, l2=l2, penalty_factor=np.broadcast_to(factor, 3))
+        assert pytest.approx(expected) == model.to_sklearn().C
+    assert "l2=0.1 with factors" in repr(xlogreg.fit(X, Y, l2=0.1, penalty_factor=[0.0, 1.0, 2.0]))

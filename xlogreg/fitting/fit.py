@@ -86,7 +86,8 @@ def fit(
         Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes is l2 m.
     penalty_factor : array (n_x,), optional
         Factors f_j of the penalty, as of glmnet but not rescaled: J has (l2/2) sum_j f_j w_j^2, in standardised
-        coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature, all >= 0.
+        coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature, in their order,
+        all >= 0. They multiply l2, so without a penalty they do nothing.
     bias : bool
         Whether to fit b.
     sample_weight : array (m,), optional

@@ -37,7 +37,7 @@ class Penalty:
     units: Array
     plain: bool = False
 
-    quadratic: ClassVar[bool] = False  # whether the curvature is that of `profile`, wherever theta is
+    quadratic: ClassVar[bool] = False  # whether the value is half the sum of strength * profile * theta^2
     rotates: ClassVar[bool] = False  # whether it is the same in another orthonormal basis of the features
     proximal: ClassVar[Callable[..., Array] | None] = None  # the proximal map of a penalty with kinks
 

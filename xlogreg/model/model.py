@@ -91,6 +91,7 @@ class Model:
 
     def __repr__(self) -> str:
         info, penalty = self.fit_info, f", l2={self.l2:.4g}" if self.l2 else ""
+        penalty += " with factors" if penalty and self.penalty_factor is not None else ""
         about = f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}{penalty}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 

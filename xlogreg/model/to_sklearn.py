@@ -30,7 +30,7 @@ def to_sklearn(model: Any) -> Any:
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
     1 / (l2 s), and infinite without a penalty; scikit-learn's default if the model does not know its penalty, or if
-    features have factors of their own. After ``standardize``, C is for the standardised features.
+    the factors of features differ. After ``standardize``, C is for the standardised features.
 
     Raises
     ------
@@ -64,11 +64,14 @@ def to_sklearn(model: Any) -> Any:
 
 
 def _inverse_penalty(model: Any) -> dict[str, float]:
-    """Make the argument C of scikit-learn's estimator; none if it is not known, or features have their own factors."""
+    """Make the argument C of scikit-learn's estimator; none if it is not known, or if features have different ones."""
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l2 is None or total is None or model.penalty_factor is not None:
+    if model.l2 is None or total is None:
         return {}
-    strength = model.l2 * total
+    strengths = model.l2 * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)
+    if len(set(strengths.tolist())) > 1:
+        return {}
+    strength = float(strengths[0])
     return {"C": 1.0 / strength if strength > 0.0 else math.inf}
 
 
