@@ -85,6 +85,7 @@ def test_separated_classes_without_a_penalty_are_fitted_alone(gradients_only):
 def test_many_features_of_two_classes_are_fitted_along_the_penalties(monkeypatch):
     monkeypatch.setattr("xlogreg.fitting.batch.EXPANSION_LIMIT", 10)
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 10)
+    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
     X, Y = drawn(2, n_x=40, m=1500)
     path = xlogreg.fit_path(X, Y, [1e-1, 1e-2, 1e-3], tol=1e-14)
     assert [model.fit_info.solver for model in path] == ["batch"] * 3

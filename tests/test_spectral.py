@@ -14,6 +14,7 @@ def few(monkeypatch):
     """Few features count as many, so that small problems go the way of large ones."""
     monkeypatch.setattr(spectral, "WHOLE_LIMIT", 20)
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 20)
+    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
     monkeypatch.setattr("xlogreg.fitting.proof.EXPANSION_LIMIT", 20)
 
 

@@ -22,6 +22,7 @@ __all__ = ["Answer", "answer_of"]
 
 SEEN = 1e-7  # of the cost, or of a thousandth of the cost without features: smaller changes count as none
 HIDDEN = 1e-6  # of the cost: rounding errors of float32 may hide a gap of this size
+WIDENED = ("newton", "lbfgs", "rent-or-buy")  # solvers whose float32 answers may be taken once more in float64
 UNIT = 1.1  # largest root mean square of a feature in the coordinates of a solver, if its spread was measured
 
 
@@ -107,7 +108,7 @@ def _again(
     if not faithful:
         return problem.unreduced(parameters.theta_in(problem.inner))
     narrow = problem.source.dtype != problem.given.place.widest and not problem.is_reduced
-    if narrow and not gap <= HIDDEN * float(found.here.value[0]) and problem.solver in ("newton", "lbfgs"):
+    if narrow and not gap <= HIDDEN * float(found.here.value[0]) and problem.solver in WIDENED:
         return problem.widened(found.at)
     short = not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
     loose = short and (result.reason == "converged" or (found.flat and result.reason == "precision"))

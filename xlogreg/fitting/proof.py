@@ -15,6 +15,7 @@ from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
+from xlogreg.solvers.prices import gradient_price, hessian_price
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.sampled_newton import HESSIAN_SHARE
 
@@ -28,6 +29,7 @@ ALONE_PASSES = 12  # passes that the features without a penalty take alone, in m
 ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
+PROOF_SHARE = 0.5  # of the time of a fit that the Hessian for its proof may take
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
 DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
@@ -216,7 +218,8 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     ``expand``: whether to take a Hessian of all samples although the solver has an estimate of the gap.
     """
     objective, timed = problem.objective, result.reason == "time_limit"
-    settled = result.reason in ("converged", "precision") and problem.solver in SETTLED and not expand
+    settled = result.reason in ("converged", "precision") and not expand
+    settled = settled and (problem.solver in SETTLED or _is_dear(problem, result))
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
         known = "estimate" if result.last.hessian is None else "decrement"
         gap = np.nan if result.gap is None else float(as_host(result.gap)[0])
@@ -248,6 +251,14 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
                 settled = result.reason in ("converged", "precision")
                 gap, known = (np.nan, "") if settled else (gap, "estimate")
     return Known(at, here, result.theta - at, gap, known, passes, separation, None, inverse)
+
+
+def _is_dear(problem: Problem, result: Result) -> bool:
+    """Whether a Hessian of all samples would take longer than a share of what the fit took."""
+    if problem.solver != "rent-or-buy":
+        return False
+    m, n_x = problem.source.m, problem.source.n_x
+    return hessian_price(m, n_x) > PROOF_SHARE * result.passes * gradient_price(m, n_x)
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:

@@ -12,7 +12,7 @@ from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.progress import ProgressLine, Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
-from xlogreg.solvers import descent, gradient_descent, sampled_newton, spectral_lbfgs
+from xlogreg.solvers import descent, gradient_descent, rent_or_buy, sampled_newton, spectral_lbfgs
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
@@ -24,6 +24,7 @@ from xlogreg.solvers.result import Clock, Monitor, Result
 __all__ = ["centered", "largest_curvature", "solve"]
 
 POWER_STEPS = 30  # of the power iteration, at most
+SURE = 1e-7  # relative gap, above which pairs of L-BFGS may not tell how large the gap is
 PROOFS = 5  # times that a fit is sent on because its Hessian does not confirm the gap
 
 
@@ -92,6 +93,19 @@ def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
         max_iter=options.steps,
         monitor=watch.monitor,
         clock=watch.clock,
+    )
+
+
+def _rent_or_buy(problem: Problem, options: Options, watch: Watch) -> Result:
+    assert problem.spread is not None
+    return rent_or_buy.minimize(
+        problem.objective,
+        problem.source,
+        problem.start,
+        share=float(problem.spread.shares[-1]),
+        tol=min(problem.tolerance(options), SURE),
+        max_iter=options.steps,
+        monitor=watch.monitor,
     )
 
 
@@ -165,6 +179,7 @@ SOLVERS = {
     "newton": _newton,
     "lbfgs": _lbfgs,
     "sampled-newton": _sampled_newton,
+    "rent-or-buy": _rent_or_buy,
     "spectral-lbfgs": _spectral,
 }
 

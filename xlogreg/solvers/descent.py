@@ -85,6 +85,7 @@ def minimize(
     tol: float,
     max_iter: int,
     slow: float = 0.0,
+    rent: "Judge | None" = None,
     monitor: Monitor | None = None,
 ) -> Result:
     """Minimise the objective; the models of a batch share their step length.
@@ -100,6 +101,8 @@ def minimize(
     slow : float
         Give up with the reason "slow" when three steps in a row do not divide the gap by this factor: the method
         knows too little of the Hessian.
+    rent : Judge, optional
+        Judges this in place of ``slow``.
     monitor : callable, optional
 
     Returns
@@ -109,7 +112,8 @@ def minimize(
         "diverged" (the cost is not finite), "max_iter", "slow", or the reason that the monitor gives.
     """
     xp = array_namespace(start)
-    patience, slowness, rounding = Patience(tol, method.patience), Slowness(slow), Rounding(objective, method.endurance)
+    patience, rounding = Patience(tol, method.patience), Rounding(objective, method.endurance)
+    slowness = Slowness(slow) if rent is None else rent
     separation, stride = Separation(objective), Stride(objective)
     theta, at, gap, passes, reason = start, start, None, 1, "max_iter"
     here = method.evaluate(objective, theta)
@@ -122,7 +126,7 @@ def minimize(
             break
         step, gap = method.step(here, theta)
         step, total = objective.confined(step), _total(gap)
-        said = slowness.sees(total) or ("" if monitor is None else monitor(iteration, theta, here, gap))
+        said = slowness.sees(total, value) or ("" if monitor is None else monitor(iteration, theta, here, gap))
         if said := said or _dead_end(objective, here, total):
             reason = said
             break
@@ -175,6 +179,12 @@ def _dead_end(objective: Objective, here: Evaluation, gap: float) -> str:
     return "" if math.isfinite(gap) else "precision"
 
 
+class Judge(Protocol):
+    """Says that a run should end, and why, or ""; it sees the gap and the value before each step."""
+
+    def sees(self, gap: float, value: float) -> str: ...
+
+
 class Patience:
     """Ends a run once the gaps of all models have been small ``times`` times in a row."""
 
@@ -193,7 +203,7 @@ class Slowness:
     def __init__(self, factor: float) -> None:
         self.factor, self.before, self.lazy = factor, math.inf, 0
 
-    def sees(self, gap: float) -> str:
+    def sees(self, gap: float, value: float) -> str:
         self.lazy = self.lazy + 1 if gap * self.factor > self.before else 0
         self.before = gap
         return "slow" if self.lazy >= LAZY_STEPS else ""

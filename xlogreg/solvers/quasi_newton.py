@@ -13,12 +13,14 @@ from xlogreg.solvers.preconditioners import Preconditioner, Shared
 
 __all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
 
+FEW_PAIRS = 4  # fewer take less time in turn
+FEW_PRODUCTS = 4e6  # numbers in S Y', beyond which it takes longer than the two loops
 Pairs = tuple[tuple[Array, Array, Array], ...]
 
 
 @dataclass(frozen=True)
 class QuasiNewton:
-    """The step of the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4).
+    """The step of L-BFGS (Nocedal & Wright 2006, algorithm 7.4).
 
     Attributes
     ----------
@@ -44,19 +46,48 @@ class QuasiNewton:
         return objective.evaluate(theta)
 
     def step(self, here: Evaluation, theta: Array) -> Step:
-        q, weights = here.gradient, []
+        gradient, count = here.gradient, len(self.pairs)
+        together = gradient.shape[1] == 1 and count >= FEW_PAIRS and count * count * len(gradient) <= FEW_PRODUCTS
+        r = self._solve_together(gradient) if together else self._solve_in_turn(gradient)
+        return Step(-r, decrement(gradient, -r))
+
+    def _solve_in_turn(self, q: Array) -> Array:
+        """Multiply the inverse Hessian by q (n_x + 1, g, k), pair by pair."""
+        weights = []
         for s, y, inverse in reversed(self.pairs):
             weights.append(inverse * _dot(s, q))
             q = q - weights[-1] * y
-        r = self.preconditioner.solve(q)
-        if self.pairs:  # rescale by the newest curvature, relative to the preconditioner's
-            _, y, inverse = self.pairs[-1]
-            measured = inverse * _dot(y, self.preconditioner.solve(y))
-            xp = array_namespace(measured)
-            r = r * xp.where(measured > 0, measured, 1.0) ** -self.rescaling
+        r = self._rescaled(q)
         for (s, y, inverse), weight in zip(self.pairs, reversed(weights), strict=True):
             r = r + s * (weight - inverse * _dot(y, r))
-        return Step(-r, decrement(here.gradient, -r))
+        return r
+
+    def _solve_together(self, q: Array) -> Array:
+        """Multiply the inverse Hessian of one model by q (n_x + 1, 1, k), with all pairs in a few products.
+
+        The two loops solve triangular systems of R, whose entries are s_i'y_j for i <= j, of pairs with s'y = 1 (Byrd,
+        Nocedal & Schnabel, Representations of quasi-Newton matrices, 1994, theorem 2.2).
+        """
+        xp, shape = array_namespace(q), q.shape
+        known = [(s, y, inverse) for s, y, inverse in self.pairs if bool(inverse[0, 0, 0] > 0)]
+        if not known:
+            return self._rescaled(q)
+        S, Y, inverses = (xp.reshape(xp.stack(parts), (len(known), -1)) for parts in zip(*known, strict=True))
+        S, Y = (part * xp.sqrt(inverses) for part in (S, Y))
+        R = xp.triu(S @ Y.T)
+        weights = xp.linalg.solve(R, S @ xp.reshape(q, (-1, 1)))
+        r = xp.reshape(self._rescaled(q - xp.reshape(Y.T @ weights, shape)), (-1, 1))
+        return xp.reshape(r + S.T @ xp.linalg.solve(R.T, weights - Y @ r), shape)
+
+    def _rescaled(self, q: Array) -> Array:
+        """Solve for q, and rescale by the newest curvature, relative to that of the preconditioner."""
+        r = self.preconditioner.solve(q)
+        if not self.pairs:
+            return r
+        _, y, inverse = self.pairs[-1]
+        measured = inverse * _dot(y, self.preconditioner.solve(y))
+        xp = array_namespace(measured)
+        return r * xp.where(measured > 0, measured, 1.0) ** -self.rescaling
 
     def learn(self, moved: Array, change: Array) -> Self:
         # the objective is convex, so s'y >= 0; a pair whose curvature drowns in rounding errors teaches nothing
