@@ -122,6 +122,7 @@ def place_or_skip(backend, device=None):
 def subsets(monkeypatch):
     """Curvature is taken from subsets, however little data there are."""
     monkeypatch.setattr(engine, "SMALL_DATA", 0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
 
 
 @pytest.fixture(scope="session")

@@ -112,9 +112,10 @@ def test_a_rare_class_is_seen_whole():
     Y = np.zeros(20_000, int)
     Y[[5, 7000, 15_000]] = 1
     model = xlogreg.fit(X, Y, l2=1e-4)
-    assert model.fit_info.solver == "newton"
+    assert model.fit_info.solver == "rent-or-buy"
     assert model.fit_info.converged
-    assert model.fit_info.iterations <= 14
+    assert model.fit_info.passes == int(model.fit_info.passes)  # no subset was drawn
+    assert model.fit_info.passes <= 30
 
 
 def test_a_feature_that_the_subset_misses_still_comes_out_right(dear):

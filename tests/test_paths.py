@@ -15,6 +15,7 @@ L2S = [1e-1, 1e-5, 1e-3, 10.0, 1e-2, 1e-4, 1.0]
 def gradients_only(monkeypatch):
     """Small softmax models are fitted as large ones are."""
     monkeypatch.setattr("xlogreg.fitting.problem.NEWTON_WORK", 0.0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
 
 
 def drawn(K, n_x=6, m=500, seed=0):
@@ -85,7 +86,7 @@ def test_separated_classes_without_a_penalty_are_fitted_alone(gradients_only):
 def test_many_features_of_two_classes_are_fitted_along_the_penalties(monkeypatch):
     monkeypatch.setattr("xlogreg.fitting.batch.EXPANSION_LIMIT", 10)
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 10)
-    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
     X, Y = drawn(2, n_x=40, m=1500)
     path = xlogreg.fit_path(X, Y, [1e-1, 1e-2, 1e-3], tol=1e-14)
     assert [model.fit_info.solver for model in path] == ["batch"] * 3

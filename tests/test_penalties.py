@@ -219,7 +219,7 @@ def test_features_are_not_rotated_under_a_penalty_that_would_change(huber, monke
     for model in (wide, many[1]):
         assert abs(model.fit_info.cost - xlogreg.fit(X, Y, l2=0.1, bias=False, solver="newton").fit_info.cost) < 1e-10
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 20)
-    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
     found = xlogreg.fit(X, Y, l2=0.1, bias=False)
     assert found.fit_info.solver == "lbfgs"
     assert abs(found.fit_info.cost - wide.fit_info.cost) < 1e-9

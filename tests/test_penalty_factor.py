@@ -411,7 +411,7 @@ def test_a_subset_of_many_samples_gives_the_curvature(subsets):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_basis_of_features_and_classes_takes_factors(monkeypatch, whole, least, classes):
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 20)
-    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
     if not whole:
         monkeypatch.setattr("xlogreg.solvers.spectral_lbfgs.WHOLE_LIMIT", 10)
     X, Y = drawn(40, 900, classes=classes)

@@ -6,8 +6,9 @@ import pytest
 import xlogreg
 from xlogreg.solvers import rent_or_buy
 from xlogreg.solvers.preconditioners import Diagonal, Inverse
-from xlogreg.solvers.prices import gradient_price, hessian_price, moment_price
+from xlogreg.solvers.prices import gradient_price, hessian_price, moment_price, subset_price
 from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.rent_or_buy import Good
 
 
 def drawn(n_x, m, condition=1.0, signal=1.0, seed=0):
@@ -58,21 +59,48 @@ def test_a_hessian_is_bought_where_gradients_are_slow(monkeypatch):
     assert not bought
 
 
+def judge(*goods, null=0.7, tol=1e-12):
+    return rent_or_buy.Rent(list(goods), 1.0, null, tol)
+
+
+def said(judge, rate, value=1.0, steps=4):
+    return [judge.sees(0.1 * rate**step, value) for step in range(steps)]
+
+
 def test_the_judge_compares_what_is_left_with_a_hessian():
-    arrival = type("Samples", (), {"m": 2000, "n_x": 100})()
-    slow, quick = rent_or_buy.Rent(arrival, 1e-12), rent_or_buy.Rent(arrival, 1e-12)
-    said = [slow.sees(0.5 * 0.9**step, 1.0) for step in range(4)]
-    assert said[0] == ""
-    assert said[-1] == "slow"
-    assert not any(quick.sees(0.5 * 0.02**step, 1.0) for step in range(6))
-    assert rent_or_buy.Rent(arrival, 0.0).sees(0.0, 1.0) == ""
+    hessian = Good(20.0, 0.0, None)
+    assert said(judge(hessian), 0.9) == ["", "", "slow", "slow"]
+    assert not any(said(judge(hessian), 0.02))
+    assert not any(said(judge(hessian._replace(price=500.0)), 0.9))
+    assert not any(said(judge(hessian), 0.9, value=0.1))  # the curvature still changes too much
+    assert not any(said(judge(), 0.9))
+    assert judge(hessian).sees(0.0, 1.0) == ""
+
+
+def test_the_judge_chooses_the_cheapest_metric_for_all_that_is_left():
+    small, large, whole = Good(1.0, 0.4, None), Good(4.0, 0.1, None), Good(60.0, 0.0, None)
+    chooser = judge(small, large, whole)
+    assert said(chooser, 0.9)[-1] == "slow"
+    assert chooser.chosen is large
+    far_out = judge(small, large, whole, null=10.0)  # few samples make up the Hessian, so a subset is all noise
+    assert said(far_out, 0.93)[-1] == "slow"
+    assert far_out.chosen is whole
+
+
+def test_a_metric_is_adapted_only_where_the_cost_has_changed():
+    renewal = Good(3.0, 0.0, None, adapts=True)
+    assert not any(said(judge(renewal), 0.9))
+    falling = judge(renewal)
+    assert [falling.sees(0.1 * 0.9**step, 2.0 * 0.8**step) for step in range(4)] == ["", "", "slow", "slow"]
 
 
 def test_prices_grow_with_the_work():
     for price in (gradient_price, moment_price, hessian_price):
         assert price(1000, 10) < price(2000, 10) < price(2000, 40)
-    assert hessian_price(5000, 500) > 40 * gradient_price(5000, 500)
-    assert hessian_price(500, 10) < 5 * gradient_price(500, 10)
+    assert hessian_price(5000, 500) > 30 * gradient_price(5000, 500)
+    assert hessian_price(500, 10) < 2 * gradient_price(500, 10)
+    assert gradient_price(1000, 50) < gradient_price(1000, 50, 5) < hessian_price(1000, 50, 5)
+    assert hessian_price(1000, 50) < subset_price(1000, 50)
 
 
 def test_a_proof_that_takes_as_long_as_the_fit_is_left_out():
@@ -82,6 +110,68 @@ def test_a_proof_that_takes_as_long_as_the_fit_is_left_out():
     assert free.fit_info.separation == "none"
     assert free.fit_info.gap_known == "bound"
     assert free.standard_errors().w.shape == (200, 1)
+
+
+def of_classes(K, n_x, m, signal=2.0, seed=0):
+    """X (n_x, m), and labels of K classes whose scores have the deviation ``signal``."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_x, m)) * np.geomspace(1.0, 0.1, n_x)[:, None]
+    Z = rng.standard_normal((K, n_x)) @ X
+    return X, np.argmax(signal * Z / Z.std() + rng.gumbel(size=Z.shape), axis=0)
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"standardize": True}], ids=str)
+def test_a_softmax_has_the_optimum_of_newtons_method(l2, options):
+    X, Y = of_classes(4, 30, 2000)
+    found, expected = (xlogreg.fit(X, Y, l2=l2, solver=solver, **options) for solver in ("auto", "newton"))
+    assert found.fit_info.solver == "rent-or-buy"
+    assert found.fit_info.converged
+    assert abs(found.fit_info.cost - expected.fit_info.cost) <= 1e-11 * expected.fit_info.cost
+    np.testing.assert_allclose(found.predict_proba(X), expected.predict_proba(X), atol=1e-5)
+    assert np.max(np.abs(np.sum(found.w, axis=1))) <= 1e-9 * np.max(np.abs(found.w))
+
+
+def test_a_softmax_with_strong_signals_adapts_its_metric_and_buys_a_hessian(monkeypatch):
+    X, Y = of_classes(4, 40, 1200, signal=30.0)
+    calls = {"renew": 0, "_of_all": 0}
+    for name in calls:
+        made = getattr(rent_or_buy, name)
+
+        def counted(*given, name=name, made=made):
+            calls[name] += 1
+            return made(*given)
+
+        monkeypatch.setattr(rent_or_buy, name, counted)
+    found = xlogreg.fit(X, Y, l2=1e-4)
+    expected = xlogreg.fit(X, Y, l2=1e-4, solver="newton")
+    assert found.fit_info.converged
+    assert abs(found.fit_info.cost - expected.fit_info.cost) <= 1e-10 * expected.fit_info.cost
+    assert calls["renew"] >= 1
+    assert calls["_of_all"] >= 1
+
+
+def test_a_hessian_of_a_subset_is_bought_where_features_correlate(monkeypatch):
+    X, Y = drawn(100, 15_000, condition=100.0)
+    bought = []
+    make = rent_or_buy._of_subset
+    monkeypatch.setattr(rent_or_buy, "_of_subset", lambda *given: bought.append(given[5]) or make(*given))
+    found, expected = (xlogreg.fit(X, Y, l2=1e-5, solver=solver) for solver in ("auto", "newton"))
+    assert found.fit_info.solver == "rent-or-buy"
+    assert bought
+    assert abs(found.fit_info.cost - expected.fit_info.cost) <= 1e-11 * expected.fit_info.cost
+    assert found.fit_info.passes != int(found.fit_info.passes)  # the subset counts as its share
+    bought.clear()
+    assert xlogreg.fit(*drawn(100, 15_000), l2=1e-2).fit_info.converged
+    assert not bought
+
+
+def test_max_iter_limits_the_steps_of_all_metrics_together():
+    X, Y = of_classes(4, 40, 1200, signal=30.0)
+    with pytest.warns(xlogreg.ConvergenceWarning):
+        model = xlogreg.fit(X, Y, l2=1e-4, max_iter=9)
+    assert model.fit_info.iterations == len(model.costs) == 9
+    assert model.fit_info.reason == "max_iter"
 
 
 @pytest.mark.parametrize("count", [4, 9, 30])

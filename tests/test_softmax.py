@@ -5,6 +5,7 @@ import pytest
 
 import xlogreg
 from xlogreg.fitting import problem as posing
+from xlogreg.solvers import rent_or_buy
 from xlogreg.solvers.kronecker import Basis, Kronecker
 
 
@@ -12,6 +13,7 @@ from xlogreg.solvers.kronecker import Basis, Kronecker
 def always(monkeypatch):
     """Chosen however small the problem."""
     monkeypatch.setattr(posing, "NEWTON_WORK", 0.0)
+    monkeypatch.setattr(rent_or_buy, "FEATURES", 0)
 
 
 def draw(m=4000, n_x=12, k=5, seed=0):

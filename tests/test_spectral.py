@@ -14,7 +14,7 @@ def few(monkeypatch):
     """Few features count as many, so that small problems go the way of large ones."""
     monkeypatch.setattr(spectral, "WHOLE_LIMIT", 20)
     monkeypatch.setattr("xlogreg.fitting.problem.EXPANSION_LIMIT", 20)
-    monkeypatch.setattr("xlogreg.fitting.problem.RENT_FEATURES", 0)
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
     monkeypatch.setattr("xlogreg.fitting.proof.EXPANSION_LIMIT", 20)
 
 
@@ -86,7 +86,8 @@ def test_half_of_the_axes_are_noise_above_the_tail():
     assert np.sum(values / (values + t)) == pytest.approx(100, rel=1e-6)
 
 
-def test_the_last_step_may_be_the_one_that_converges():
+def test_the_last_step_may_be_the_one_that_converges(monkeypatch):
+    monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0)
     X, Y = draw(k=4, m=4000)
     model = xlogreg.fit(X, Y, l2=1e-2)
     assert model.fit_info.solver == "spectral-lbfgs"

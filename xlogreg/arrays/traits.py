@@ -1,6 +1,7 @@
 """Description of an array library: one row of fields, with defaults that suit most libraries."""
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ __all__ = [
     "squares",
 ]
 
+PAIRED_NUMBERS = 2**17  # numbers of X times curvature that are made at once; they stay in a cache
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
 move = array_api_compat.to_device
@@ -85,16 +87,33 @@ def _gram(X: Any, C: Any) -> Any:
 
 
 def bordered_grams(X: Any, C: Any) -> Any:
-    """Sum the Kronecker products [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), over the samples; C is (k, k, m)."""
+    """Sum the Kronecker products [x; 1] [x; 1]' (x) C, ((n_x + 1) k, (n_x + 1) k), over the samples; C is (k, k, m).
+
+    C is symmetric, so only the pairs of outputs i <= j are computed: as many at once as a cache holds, or k.
+    """
     xp = array_namespace(X)
     X = xp.astype(X, C.dtype, copy=False)
-    k, rows = C.shape[0], X.shape[0] + 1
+    (k, _, m), rows = C.shape, X.shape[0] + 1
     bordered = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
+    pairs = xp.concat([C[output, output:, :] for output in range(k)], axis=0)
+    count, step = pairs.shape[0], max(k, PAIRED_NUMBERS // (rows * m))
     H = []
-    for output in range(k):
-        part = xp.reshape(xp.expand_dims(C[output, :, :], axis=1) * bordered, (k * rows, X.shape[1]))
-        H.append(xp.reshape(part @ bordered.T, (k, rows, rows)))
-    return xp.reshape(xp.permute_dims(xp.stack(H), (2, 0, 3, 1)), (rows * k, rows * k))
+    for start in range(0, count, step):
+        some = pairs[start : min(start + step, count), :]
+        part = xp.reshape(some[:, None, :] * bordered, (-1, m)) @ bordered.T
+        H.append(xp.reshape(part, (-1, rows, rows)))
+    blocks = H[0] if len(H) == 1 else xp.concat(H, axis=0)
+    blocks = xp.take(blocks, xp.asarray(_pair_numbers(k), device=device_of(C)), axis=0)
+    return xp.reshape(xp.permute_dims(xp.reshape(blocks, (k, k, rows, rows)), (2, 0, 3, 1)), (rows * k, rows * k))
+
+
+@functools.cache
+def _pair_numbers(k: int) -> np.ndarray:
+    """Number (k k,) of the pair i <= j of each two outputs, row by row."""
+    numbers = np.zeros((k, k), dtype=np.int32)
+    upper = np.triu_indices(k)
+    numbers[upper] = numbers.T[upper] = np.arange(len(upper[0]))
+    return numbers.ravel()
 
 
 def _unknown(module: Any, device: Any) -> None:

@@ -91,7 +91,7 @@ class Batch(NamedTuple):
 
 def sharing_pays(problem: Problem) -> bool:
     """Whether models of this kind are minimised faster together than one by one."""
-    axes = problem.solver == "spectral-lbfgs" and axes_pay(problem.source, problem.start.shape[2])
+    axes = problem.solver in ("spectral-lbfgs", "rent-or-buy") and axes_pay(problem.source, problem.start.shape[2])
     return problem.objective.penalty.quadratic and (_inverses_pay(problem) or axes)
 
 

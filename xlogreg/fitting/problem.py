@@ -33,7 +33,6 @@ from xlogreg.solvers.spectral_lbfgs import axes_pay
 __all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of", "turns_alike"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
-RENT_FEATURES = 1000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
 # means, in standard deviations, that may be subtracted from the score instead of from X
 FOLD = {"float64": 1e4, "float32": 2.0}
@@ -195,10 +194,13 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         )
     if asked != "auto":
         return asked
-    if spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT and subset_pays(source, spread, parameters):
-        return "sampled-newton"
-    if spread is not None and outputs == 1 and source.n_x <= RENT_FEATURES and renting_pays(source):
+    subset = outputs == 1 and parameters <= NEWTON_LIMIT and spread is not None
+    subset = subset and spread is not None and subset_pays(source, spread, parameters)
+    alike = outputs == 1 or penalty.quadratic
+    if spread is not None and alike and renting_pays(source, outputs, subset):
         return "rent-or-buy"
+    if subset:
+        return "sampled-newton"
     # Newton's method takes m p^2 operations a step, a gradient 4 m p
     if parameters > EXPANSION_LIMIT or (outputs > 1 and source.m * parameters**2 > NEWTON_WORK):
         # blocks that are no arrays have no products between samples, which tell the span of many features; a feature

@@ -29,7 +29,7 @@ ALONE_PASSES = 12  # passes that the features without a penalty take alone, in m
 ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
-PROOF_SHARE = 0.5  # of the time of a fit that the Hessian for its proof may take
+PROOF_SHARE = 0.2  # of the time of a fit that a Hessian for the proof may take
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
 DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
@@ -257,8 +257,8 @@ def _is_dear(problem: Problem, result: Result) -> bool:
     """Whether a Hessian of all samples would take longer than a share of what the fit took."""
     if problem.solver != "rent-or-buy":
         return False
-    m, n_x = problem.source.m, problem.source.n_x
-    return hessian_price(m, n_x) > PROOF_SHARE * result.passes * gradient_price(m, n_x)
+    size = problem.source.m, problem.source.n_x, result.theta.shape[2]
+    return hessian_price(*size) > PROOF_SHARE * result.passes * gradient_price(*size)
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:

@@ -98,15 +98,18 @@ def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
 
 def _rent_or_buy(problem: Problem, options: Options, watch: Watch) -> Result:
     assert problem.spread is not None
-    return rent_or_buy.minimize(
+    result = rent_or_buy.minimize(
         problem.objective,
         problem.source,
         problem.start,
-        share=float(problem.spread.shares[-1]),
+        spread=problem.spread,
+        coordinates=problem.inner,
+        rng=np.random.default_rng(options.rng),
         tol=min(problem.tolerance(options), SURE),
         max_iter=options.steps,
         monitor=watch.monitor,
     )
+    return centered(problem.objective, result)
 
 
 def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:

@@ -229,14 +229,13 @@ def _residual_squared_error(A: Array, Y: Array) -> Array:
 
 
 def _curvature_sigmoid(A: Array) -> Array:
-    xp = array_namespace(A)
-    return xp.expand_dims(A * (1.0 - A), axis=-2)
+    return (A * (1.0 - A))[..., None, :]
 
 
 def _curvature_softmax(A: Array) -> Array:
     xp = array_namespace(A)
     identity = xp.eye(A.shape[-2], dtype=A.dtype, device=device_of(A))
-    return xp.expand_dims(A, axis=-2) * (xp.expand_dims(identity, axis=-1) - xp.expand_dims(A, axis=-3))
+    return A[..., :, None, :] * (identity[:, :, None] - A[..., None, :, :])
 
 
 def _first_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:

@@ -86,6 +86,7 @@ def minimize(
     max_iter: int,
     slow: float = 0.0,
     rent: "Judge | None" = None,
+    here: Evaluation | None = None,
     monitor: Monitor | None = None,
 ) -> Result:
     """Minimise the objective; the models of a batch share their step length.
@@ -103,6 +104,8 @@ def minimize(
         knows too little of the Hessian.
     rent : Judge, optional
         Judges this in place of ``slow``.
+    here : Evaluation, optional
+        The evaluation at the start, where it is known: it takes no pass then.
     monitor : callable, optional
 
     Returns
@@ -115,8 +118,8 @@ def minimize(
     patience, rounding = Patience(tol, method.patience), Rounding(objective, method.endurance)
     slowness = Slowness(slow) if rent is None else rent
     separation, stride = Separation(objective), Stride(objective)
-    theta, at, gap, passes, reason = start, start, None, 1, "max_iter"
-    here = method.evaluate(objective, theta)
+    theta, at, gap, passes, reason = start, start, None, int(here is None), "max_iter"
+    here = method.evaluate(objective, theta) if here is None else here
     costs: list[Array] = []
     path: collections.deque[Array] = collections.deque(maxlen=TREND_STEPS)
     for iteration in range(max_iter):

@@ -260,7 +260,7 @@ class Objective:
         xp = array_namespace(theta)
         diagonal = _repeat(self.penalty.curvature(theta) * self.free + (1.0 - self.free), k)
         identity = xp.eye(diagonal.shape[0], dtype=diagonal.dtype, device=device_of(diagonal))
-        shift = xp.expand_dims(identity, axis=0) * xp.expand_dims(diagonal.T, axis=2)
+        shift = identity[None, :, :] * diagonal.T[:, :, None]
         if self.penalty.quadratic:
             self._shifts[k] = shift
         return shift

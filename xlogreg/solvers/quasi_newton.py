@@ -101,8 +101,11 @@ class QuasiNewton:
         assert isinstance(self.preconditioner, (Shared, Kronecker)), "the others are of one model"
         if models.shape[0] == self.preconditioner.models:
             return self
-        xp = array_namespace(models)
-        pairs = tuple(tuple(xp.take(part, models, axis=1) for part in pair) for pair in self.pairs)
+        xp, first = array_namespace(models), int(models[0])
+        if models.shape[0] == 1:  # a slice costs far less than a gather, and single models leave one by one
+            pairs = tuple(tuple(part[:, first : first + 1, :] for part in pair) for pair in self.pairs)
+        else:
+            pairs = tuple(tuple(xp.take(part, models, axis=1) for part in pair) for pair in self.pairs)
         return dataclasses.replace(self, pairs=pairs, preconditioner=self.preconditioner.keep(models))
 
 

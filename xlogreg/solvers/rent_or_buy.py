@@ -1,65 +1,136 @@
-"""Gradients first, and a Hessian where it is cheaper to buy one than to go on without.
+"""Gradients first, and a better metric where it is cheaper to buy one than to go on without.
 
-L-BFGS starts at the model without features, in coordinates in which all features are alike. There the Hessian is
-p (1 - p) times the second moment of the features. Its inverse is the first metric if it costs no more than a few
-gradients; else its diagonal is. At each step the rule compares two prices: that of the steps which are left at the
-present rate, and that of a Hessian of all samples at the present theta, with the few steps that are left after it. So
-no choice is much dearer than the best one (Karlin, Manasse, Rudolph & Sleator, Competitive snoopy caching, 1988).
+L-BFGS starts at the model without features, in coordinates in which all features are alike. There the Hessian is that
+of the classes' shares times the second moment S of the features: p (1 - p) S for two classes, and A (x) S with
+A = diag(p) - p p' for a softmax. It is the first metric if it costs no more than a few gradients; else the diagonal is.
+At each step the rule compares prices: that of the steps which are left at the present rate, and those of better
+metrics, each with the steps that are left after it. A Hessian of all samples is for sale, Hessians of subsets for two
+classes, and for a softmax the first metric with the curvature of the classes at the present theta. So no choice is much
+dearer than the best one (Karlin, Manasse, Rudolph & Sleator, Competitive snoopy caching, 1988).
 """
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent
-from xlogreg.solvers.objective import Objective
-from xlogreg.solvers.preconditioners import Diagonal, Inverse, Preconditioner
-from xlogreg.solvers.prices import gradient_price, hessian_price, moment_price
-from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.certificate import EXPANSION_LIMIT
+from xlogreg.solvers.coordinates import Coordinates, Spread, measure_moments
+from xlogreg.solvers.kronecker import Basis, Kronecker
+from xlogreg.solvers.objective import Evaluation, Objective
+from xlogreg.solvers.preconditioners import Diagonal, Inverse, Preconditioner, eigen, grounded
+from xlogreg.solvers.prices import CACHED, gradient_price, hessian_price, moment_price, subset_price
+from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.spectral_lbfgs import Axes, pairs_that_fit, projected, renew, units
 
 __all__ = ["minimize", "renting_pays"]
 
-FEW_GRADIENTS = 4.0  # gradients that the inverse of the second moment may cost
-DEAR_HESSIAN = 4.0  # gradients that a Hessian costs, from which on gradients are tried first
+FEATURES = 1000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
+DEAR_HESSIAN = 2.7  # gradients that a Hessian costs, from which on gradients are tried first
+DEARER_HESSIAN = 4.0  # the same where subsets could stand for all samples from the start
+FEW_GRADIENTS = 4.0  # gradients that the first metric may cost
+FEW_OF_CLASSES = 8.0  # the same for a softmax, which takes more steps
+SUBSETS = (10, 40, 160, 640)  # samples for each feature, in the subsets whose Hessians are for sale
+MOST_NOISE = 0.5  # largest rate of L-BFGS after a purchase
+LEAST_GAPS = 3  # gaps of a run, from which on its rate is believed
 RATE_STEPS = 3  # steps whose mean rate predicts the steps that are left
 FASTEST, SLOWEST = 1e-4, 0.95  # rates that a prediction may use
 MARGIN = 1.8  # a Hessian is bought if it saves this factor
-DRIFT = 0.3  # largest rate of L-BFGS with a fresh Hessian
+DRIFT = 3.0  # times gap / cost: rate of L-BFGS with a fresh Hessian, whose curvature changes by about as much
 STILL = 3e-3  # least rate of it
-MEMORY = 30  # pairs of L-BFGS
+CHANGED = 0.8  # of the cost at which a metric was made, from which on it may be adapted to theta
+MEMORY = 30  # pairs of L-BFGS for two classes
+RESCALING = 0.5  # of a metric of a softmax, which is right in most directions
 
 
-def renting_pays(source: Samples) -> bool:
+def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     """Whether a Hessian costs so many gradients that gradients are tried first.
 
-    The prices are those of a host that has X in memory: elsewhere a pass costs more, and a Hessian less.
+    ``subset`` says whether subsets could stand for the samples from the start. The prices are those of a host that has
+    X in memory: elsewhere a pass costs more, and a Hessian less.
     """
-    priced = source.is_here and source.place.small_blocks and not source.is_read
-    return priced and hessian_price(source.m, source.n_x) > DEAR_HESSIAN * gradient_price(source.m, source.n_x)
+    size = source.m, source.n_x, k
+    if not source.is_here or not source.place.small_blocks or source.is_read or source.n_x > FEATURES:
+        return False
+    if (subset or k > 1) and source.m * source.n_x > CACHED:
+        return False
+    if k > 1 and moment_price(*size) > FEW_OF_CLASSES * gradient_price(*size):
+        return False
+    return hessian_price(*size) > (DEARER_HESSIAN if subset else DEAR_HESSIAN) * gradient_price(*size)
+
+
+class Bought(NamedTuple):
+    """A metric, the evaluation at its theta, if that was a by-product, and the passes that both took.
+
+    ``adapted`` says whether what L-BFGS has learnt holds on.
+    """
+
+    metric: Preconditioner
+    here: Evaluation | None
+    passes: float
+    adapted: bool = False
+
+
+class Good(NamedTuple):
+    """A metric for sale.
+
+    Attributes
+    ----------
+    price : float
+        Seconds.
+    noise : float
+        Least rate of L-BFGS with it at the start, since it comes from a subset.
+    buy : callable
+        Makes it at theta (n_x + 1, 1, k).
+    adapts : bool
+        Whether it is the present metric, adapted to theta. This is taken to halve the number of steps that are left.
+    """
+
+    price: float
+    noise: float
+    buy: Callable[[np.ndarray], Bought]
+    adapts: bool = False
 
 
 class Rent:
-    """A judge that ends a run where a Hessian is cheaper than the steps that are left."""
+    """A judge that ends a run where a metric is cheaper than the steps that are left; ``chosen`` is that metric.
 
-    def __init__(self, source: Samples, tol: float) -> None:
-        self.step, self.price = gradient_price(source.m, source.n_x), hessian_price(source.m, source.n_x)
-        self.tol, self.gaps = tol, list[float]()
+    ``step`` is the price of a gradient, and ``null`` the cost of the model without features. Where the cost is less,
+    fewer samples make up the Hessian, and a subset tells less of it.
+    """
+
+    def __init__(self, goods: list[Good], step: float, null: float, tol: float) -> None:
+        self.goods, self.step, self.null, self.tol = goods, step, null, tol
+        self.gaps, self.first = list[float](), math.inf
+        self.chosen: Good | None = None
 
     def sees(self, gap: float, value: float) -> str:
+        self.first = self.first if self.gaps else value
         self.gaps = [*self.gaps[-RATE_STEPS:], gap]
         goal = max(self.tol, 1e-15) * abs(value)
-        if len(self.gaps) < 2 or not goal < gap < math.inf:
+        if len(self.gaps) < LEAST_GAPS or not goal < gap < math.inf or not self.goods:
             return ""
         rate = (gap / self.gaps[0]) ** (1.0 / (len(self.gaps) - 1))
-        far = math.log(gap / goal)
-        stay = far / -math.log(min(max(rate, FASTEST), SLOWEST)) * self.step
-        after = min(max(gap / abs(value), STILL), DRIFT)
-        bought = self.price + max(1.0, far / -math.log(after)) * self.step
-        return "slow" if MARGIN * bought < stay else ""
+        far, rate = math.log(gap / goal), min(max(rate, FASTEST), SLOWEST)
+
+        def total(good: Good) -> float:
+            if good.adapts:
+                return (
+                    math.inf if value > CHANGED * self.first else good.price + 0.5 * far / -math.log(rate) * self.step
+                )
+            after = max(DRIFT * gap / abs(value), good.noise * self.null / abs(value), STILL)
+            if after > MOST_NOISE:
+                return math.inf
+            return MARGIN * (good.price + max(1.0, far / -math.log(after)) * self.step)
+
+        self.chosen = min(self.goods, key=total)
+        return "slow" if total(self.chosen) < far / -math.log(rate) * self.step else ""
 
 
 def minimize(
@@ -67,49 +138,116 @@ def minimize(
     source: Samples,
     start: np.ndarray,
     *,
-    share: float,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
     tol: float,
     max_iter: int,
     monitor: Monitor | None = None,
 ) -> Result:
-    """Minimise the cost of one model of one output; theta is on the host.
+    """Minimise the cost of one model; theta is on the host.
 
-    Parameters
-    ----------
-    objective : Objective
-    source : Samples
-        Its samples.
-    start : ndarray (n_x + 1, 1, 1)
-    share : float
-        Share of the second class, by weight.
-    tol, max_iter, monitor
-        As for `descent.minimize`.
+    Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k).
     """
-    metric, passes = _first_metric(objective, source, start, share)
-    method = QuasiNewton(metric, memory=MEMORY)
-    run: dict[str, Any] = {"tol": tol, "monitor": monitor}
-    found = descent.minimize(objective, start, method=method, max_iter=max_iter, rent=Rent(source, tol), **run)
-    while found.reason == "slow" and found.iterations < max_iter:
-        here = objective.expand(found.theta)
-        assert here.hessian is not None
-        metric, passes = (
-            Inverse.from_hessians(here.hessian, objective.precision, objective.shift(found.theta)),
-            passes + 1,
-        )
-        method = QuasiNewton(metric, memory=MEMORY, patience=1)
-        steps = max_iter - found.iterations
-        again = descent.minimize(objective, found.theta, method=method, max_iter=steps, rent=Rent(source, tol), **run)
-        found = found.followed_by(again)
+    k, step = start.shape[2], gradient_price(source.m, source.n_x, start.shape[2])
+    null = -float(np.sum(spread.shares * np.log(np.maximum(spread.shares, 1e-300))))
+    if k == 1:
+        bought, goods = _of_two_classes(objective, source, start, spread, coordinates, rng)
+        kind: dict[str, Any] = {"memory": MEMORY}
+    else:
+        bought, goods = _of_classes(objective, source, spread)
+        kind = {"memory": pairs_that_fit(source, start.size), "rescaling": RESCALING}
+    found: Result | None = None
+    theta, passes, pairs, sure = start, bought.passes, Pairs(), False
+    while True:
+        method = QuasiNewton(bought.metric, pairs, patience=1 if sure else 2, **kind)
+        judge, here = Rent(goods, step, null, tol), bought.here
+        steps = max_iter - (0 if found is None else found.iterations)
+        run: dict[str, Any] = {"tol": tol, "max_iter": steps, "monitor": monitor}
+        last = descent.minimize(objective, theta, method=method, rent=judge, here=here, **run)
+        found, theta = last if found is None else found.followed_by(last), last.theta
+        if found.reason != "slow" or found.iterations >= max_iter:
+            break
+        assert judge.chosen is not None
+        bought = judge.chosen.buy(theta)
+        bought = bought if bought.here is not None else bought._replace(here=last.last)
+        passes += bought.passes
+        pairs = last.method.pairs if bought.adapted else ()
+        if not bought.adapted:
+            goods, sure = [good for good in goods if not good.adapts], True
     reason = "max_iter" if found.reason == "slow" else found.reason
     return dataclasses.replace(found, passes=found.passes + passes, reason=reason)
 
 
-def _first_metric(objective: Objective, source: Samples, theta: np.ndarray, share: float) -> tuple[Preconditioner, int]:
-    """Build the Hessian at the model without features, or its diagonal; return it with the passes that it took."""
-    curvature = max(share * (1.0 - share), 1e-3)
-    if moment_price(source.m, source.n_x) > FEW_GRADIENTS * gradient_price(source.m, source.n_x):
-        diagonal = np.asarray(objective.penalty.curvature(theta)) + curvature
-        return Diagonal(np.where(objective.free > 0, diagonal, 1.0)), 0
-    shift = objective.shift(theta)
-    H = curvature * objective.second_moment()[None, :, :] + shift
-    return Inverse.from_hessians(H, objective.precision, shift), 1
+def _of_two_classes(
+    objective: Objective,
+    source: Samples,
+    theta: np.ndarray,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
+) -> tuple[Bought, list[Good]]:
+    """Make the first metric of a model of one output, the Hessian at theta or its diagonal; return it and the goods."""
+    m, n_x, shares = source.m, source.n_x, spread.shares
+    subset = partial(_of_subset, objective, source, spread, coordinates, rng)
+    least = n_x / float(np.min(shares))  # so that the rarest class has a sample for each feature
+    counts = [factor * n_x for factor in SUBSETS if least <= factor * n_x < m / 2]
+    goods = [Good(subset_price(count, n_x), n_x / count, partial(subset, count)) for count in counts]
+    goods.append(Good(hessian_price(m, n_x), 0.0, partial(_of_all, objective)))
+    if moment_price(m, n_x) <= FEW_GRADIENTS * gradient_price(m, n_x):
+        return _of_all(objective, theta), goods
+    diagonal = np.asarray(objective.penalty.curvature(theta)) + max(float(shares[0] * shares[1]), 1e-3)
+    return Bought(Diagonal(np.where(objective.free > 0, diagonal, 1.0)), None, 0.0), goods
+
+
+def _of_classes(objective: Objective, source: Samples, spread: Spread) -> tuple[Bought, list[Good]]:
+    """Make the first metric of a softmax, A (x) S plus the penalty; return it and the goods."""
+    size = source.m, source.n_x, len(spread.shares)
+    l2 = float(objective.penalty.strength[0])
+    T = units(objective, l2)
+    values, U = eigen(objective.second_moment() / T / T.T)
+    a, Q = eigen(np.diag(spread.shares) - np.outer(spread.shares, spread.shares))
+    basis, diagonal = Basis(T, U, values), values[:, None] * np.maximum(a, 0.0)
+    first = Kronecker.from_factors(basis, a, Q, diagonal, l2, objective.precision)
+
+    @cache
+    def axes() -> Axes:
+        whole = source.gathered()
+        left = objective.over(whole).in_blocks((U / T)[:, None, :] * objective.rows)[1][:, 0, :]
+        return Axes(basis, whole, projected(whole, left[:-1], left[-1:]), 1.0)
+
+    def adapted(theta: np.ndarray) -> Bought:
+        return Bought(renew(objective, axes(), theta), None, 1.0, adapted=True)
+
+    goods = [Good(3.0 * gradient_price(*size), 0.0, adapted, adapts=True)]
+    if U.shape[0] * size[2] <= EXPANSION_LIMIT:
+        goods.append(Good(hessian_price(*size), 0.0, partial(_of_all, objective)))
+    return Bought(first, None, 1.0), goods
+
+
+def _of_all(objective: Objective, theta: np.ndarray) -> Bought:
+    """Invert the Hessian of all samples at theta."""
+    here, k = objective.expand(theta), theta.shape[2]
+    assert here.hessian is not None
+    H = here.hessian if k == 1 else grounded(here.hessian, k, objective.precision)
+    metric = Inverse.from_hessians(H, objective.precision, objective.shift(theta))
+    return Bought(metric, here, 1.0)
+
+
+def _of_subset(
+    objective: Objective,
+    source: Samples,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
+    count: int,
+    theta: np.ndarray,
+) -> Bought:
+    """Invert the Hessian of a random subset of ``count`` samples at theta."""
+    (subset,) = source.samples((count,), spread.shares, rng)
+    here = objective.over(subset).expand(theta)
+    assert here.hessian is not None
+    H = here.hessian[0]
+    H = measure_moments(subset, spread, coordinates).raised(H, curvature=H[-1, -1])[None, :, :]
+    metric = Inverse.from_hessians(H, objective.precision, objective.shift(theta))
+    return Bought(metric, None, subset.m / source.m)

@@ -28,7 +28,17 @@ from xlogreg.solvers.preconditioners import eigen
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["RENEWALS", "Axes", "axes_pay", "minimize", "pairs_that_fit", "principal_axes", "renew"]
+__all__ = [
+    "RENEWALS",
+    "Axes",
+    "axes_pay",
+    "minimize",
+    "pairs_that_fit",
+    "principal_axes",
+    "projected",
+    "renew",
+    "units",
+]
 
 WHOLE_LIMIT = 2500  # features, up to which their second moment is held and decomposed
 RENEWALS = (1e-1, 1e-2, 1e-4)  # relative gaps at which the curvature is taken anew
@@ -128,7 +138,7 @@ def _subsets(source: Samples, shares: np.ndarray, rng: np.random.Generator) -> t
     return axes, diagonal
 
 
-def _units(objective: Objective, l2: float) -> np.ndarray:
+def units(objective: Objective, l2: float) -> np.ndarray:
     """T (n_x + 1, 1), the square roots of the penalties, which need to be right only for features that count."""
     profile = objective.penalty.profile[:-1, :, 0]
     squares = np.maximum(profile, 1e-12 / l2) if l2 > 0 else np.ones_like(profile)
@@ -150,16 +160,16 @@ def principal_axes(
 ) -> Axes:
     """Find all principal axes of the second moment of a subset."""
     first, second = _subsets(source, spread.shares, rng)
-    T = _units(objective, float(objective.penalty.strength[0]))
+    T = units(objective, float(objective.penalty.strength[0]))
     S = objective.over(first).second_moment()
     if coordinates.features is not None:
         S = measure_moments(first, spread, coordinates.features).raised(S, 1.0)
     values, U = eigen(S / T / T.T)
     left = objective.over(second).in_blocks((U / T)[:, None, :] * objective.rows)[1][:, 0, :]
-    return Axes(Basis(T, U, values), second, _projected(second, left[:-1], left[-1:]), first.m / source.m)
+    return Axes(Basis(T, U, values), second, projected(second, left[:-1], left[-1:]), first.m / source.m)
 
 
-def _projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemory:
+def projected(source: InMemory, basis: np.ndarray, bias: np.ndarray) -> InMemory:
     """Take basis' X + bias' (r, m) as the features of the samples, for basis (n_x, r) and bias (1, r)."""
     W, b = source.place.put(basis, source.dtype), source.place.put(bias, source.dtype)
     X = map_samples(source, lambda X: scores(X, W, b.T))
@@ -171,7 +181,7 @@ def _span(
 ) -> Axes:
     """Find the span of a subset of as many samples as the data have directions that count against the penalty."""
     l2 = float(objective.penalty.strength[0])
-    T = _units(objective, l2)
+    T = units(objective, l2)
     loose = np.flatnonzero(np.append(objective.penalty.loose[:, 0, 0], True))  # each has a direction of its own
     scale = objective.rows[:-1, 0, :] / T[:-1]
     scale = np.where(objective.penalty.loose[:, 0, :], 0.0, scale)
