@@ -31,15 +31,15 @@ from xlogreg.solvers.spectral_lbfgs import Axes, pairs_that_fit, projected, rene
 
 __all__ = ["minimize", "renting_pays"]
 
-FEATURES = 1000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
+FEATURES = 5000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
 DEAR_HESSIAN = 2.7  # gradients that a Hessian costs, from which on gradients are tried first
 DEARER_HESSIAN = 4.0  # the same where subsets could stand for all samples from the start
 FEW_GRADIENTS = 4.0  # gradients that the first metric may cost
 FEW_OF_CLASSES = 8.0  # the same for a softmax, which takes more steps
 SUBSETS = (10, 40, 160, 640)  # samples for each feature, in the subsets whose Hessians are for sale
 MOST_NOISE = 0.5  # largest rate of L-BFGS after a purchase
-LEAST_GAPS = 3  # gaps of a run, from which on its rate is believed
-RATE_STEPS = 3  # steps whose mean rate predicts the steps that are left
+RATE_STEPS = 3  # steps, at least, whose mean rate predicts the steps that are left
+WATCHED = 0.1  # of the price of a metric that gradients have to cost before it is bought: these tell the rate
 FASTEST, SLOWEST = 1e-4, 0.95  # rates that a prediction may use
 MARGIN = 1.8  # a Hessian is bought if it saves this factor
 DRIFT = 3.0  # times gap / cost: rate of L-BFGS with a fresh Hessian, whose curvature changes by about as much
@@ -112,25 +112,30 @@ class Rent:
 
     def sees(self, gap: float, value: float) -> str:
         self.first = self.first if self.gaps else value
-        self.gaps = [*self.gaps[-RATE_STEPS:], gap]
+        self.gaps.append(gap)
         goal = max(self.tol, 1e-15) * abs(value)
-        if len(self.gaps) < LEAST_GAPS or not goal < gap < math.inf or not self.goods:
+        if not goal < gap < math.inf:
             return ""
-        rate = (gap / self.gaps[0]) ** (1.0 / (len(self.gaps) - 1))
-        far, rate = math.log(gap / goal), min(max(rate, FASTEST), SLOWEST)
+        losses = [self._loss(good, math.log(gap / goal), value) for good in self.goods]
+        least = min(losses, default=0.0)
+        if least >= 0.0:
+            return ""
+        self.chosen = self.goods[losses.index(least)]
+        return "slow"
 
-        def total(good: Good) -> float:
-            if good.adapts:
-                return (
-                    math.inf if value > CHANGED * self.first else good.price + 0.5 * far / -math.log(rate) * self.step
-                )
-            after = max(DRIFT * gap / abs(value), good.noise * self.null / abs(value), STILL)
-            if after > MOST_NOISE:
-                return math.inf
-            return MARGIN * (good.price + max(1.0, far / -math.log(after)) * self.step)
-
-        self.chosen = min(self.goods, key=total)
-        return "slow" if total(self.chosen) < far / -math.log(rate) * self.step else ""
+    def _loss(self, good: Good, far: float, value: float) -> float:
+        """Seconds that are lost by buying the metric, if the gap has to be divided by exp(far)."""
+        steps, seen = max(RATE_STEPS, int(WATCHED * good.price / self.step)), len(self.gaps) - 1
+        if seen < steps - 1:
+            return math.inf
+        steps = min(steps, seen)
+        rate = (self.gaps[-1] / self.gaps[-1 - steps]) ** (1.0 / steps)
+        stay = far / -math.log(min(max(rate, FASTEST), SLOWEST)) * self.step
+        if good.adapts:
+            return good.price - 0.5 * stay if value <= CHANGED * self.first else math.inf
+        after = max(DRIFT * self.gaps[-1] / abs(value), good.noise * self.null / abs(value), STILL)
+        total = good.price + max(1.0, far / -math.log(after)) * self.step if after <= MOST_NOISE else math.inf
+        return MARGIN * total - stay
 
 
 def minimize(
