@@ -11,6 +11,8 @@ from benchmarks.problems import Problem
 
 __all__ = ["Answer", "Competitor", "binary_only", "from_sklearn", "penalised_only"]
 
+ALONE = 500_000  # numbers of X, up to which all run on one core
+
 
 class Answer(NamedTuple):
     """Parameters on the host, and what they took: passes where the library counts them, else iterations."""
@@ -31,7 +33,8 @@ class Competitor(NamedTuple):
     modules : tuple of str
         Without them it is missing; their import is no part of the first call.
     prepare : callable, Problem -> data
-        In the layout, dtype and place that it prefers; outside the clock of resident data, inside that of host memory.
+        In the layout, dtype and place that it wants; inside the clock of rows as they come, outside that of resident
+        data.
     fit : callable, (data, **setting) -> Answer
         The answer is on the host, so that whatever computes has finished when it is there.
     settings : tuple of dict
@@ -47,7 +50,7 @@ class Competitor(NamedTuple):
     referee : bool
         In another dtype than the problem's: helps to find the minimum, and is not ranked.
     few : bool
-        Whether it runs where only some do: large problems, families, one core.
+        Whether it runs where only some do: large problems, families, and on one core if they are not small.
     looser : tuple of dict
         Settings that only draw its curve, and are not ranked.
     """
@@ -81,7 +84,8 @@ class Competitor(NamedTuple):
 
     def refuses(self, problem: Problem, alone: bool = False) -> str:
         """Why it does not fit this problem, or not on one core; "" where it does."""
-        if not self.few and (alone or {"large", "family"} & set(problem.tags)):
+        large = {"large", "family"} & set(problem.tags) or (alone and problem.m * problem.n_x > ALONE)
+        if not self.few and large:
             return "left to the fastest"
         if self.referee and problem.dtype == "float64":
             return "a referee of float32 problems"

@@ -1,4 +1,4 @@
-"""Two competitors on one problem, alternately in one process: the ratio of their times, with its range.
+"""Two competitors on one problem, alternately in one process: the ratio of their times from rows, with its range.
 
 Run by `python -m benchmarks.run --duel A B --problem P`. Each takes the first of its settings that comes within 1e-6 of
 the lower cost, or its last.
@@ -23,13 +23,12 @@ ROUNDS, SECONDS = (5, 50), 10.0  # at least and at most; after so long no more t
 PAUSE = 0.1  # before each fit: the threads of the other one's BLAS spin for a while
 
 
-def fitted(competitor: Competitor, problem: Problem) -> list[tuple[dict[str, Any], Any, float]]:
-    """Each setting with the data it wants and its cost."""
-    data = competitor.prepare(problem)
+def fitted(competitor: Competitor, problem: Problem) -> list[tuple[dict[str, Any], float]]:
+    """Each setting with its cost."""
     found = []
     for setting in competitor.settings:
-        answer = competitor.fit(data, **setting)
-        found.append((setting, data, judge(problem.X, problem.y, answer.w, answer.b, problem.l2).cost))
+        answer = competitor.fit(competitor.prepare(problem), **setting)
+        found.append((setting, judge(problem.X, problem.y, answer.w, answer.b, problem.l2).cost))
     return found
 
 
@@ -37,16 +36,16 @@ def duel(pair: list[Competitor], problem: Problem) -> list[str]:
     """What to print."""
     tried = [fitted(competitor, problem) for competitor in pair]
     lowest = min(cost for settings in tried for *_, cost in settings)
-    picked = [next((s for s in settings if s[2] - lowest <= GAP * lowest), settings[-1]) for settings in tried]
+    picked = [next((s for s in settings if s[1] - lowest <= GAP * lowest), settings[-1]) for settings in tried]
     rounds: list[list[float]] = []
     began = time.perf_counter()
     while len(rounds) < ROUNDS[0] or (len(rounds) < ROUNDS[1] and time.perf_counter() - began < SECONDS):
         rounds.append([])
-        for competitor, (setting, data, _) in zip(pair, picked, strict=True):
+        for competitor, (setting, _) in zip(pair, picked, strict=True):
             time.sleep(PAUSE)
-            rounds[-1].append(timed(lambda c=competitor, d=data, s=setting: c.fit(d, **s), competitor.wait)[0])
+            rounds[-1].append(timed(lambda c=competitor, s=setting: c.fit(c.prepare(problem), **s), competitor.wait)[0])
     lines = []
-    for number, (competitor, (setting, _, cost)) in enumerate(zip(pair, picked, strict=True)):
+    for number, (competitor, (setting, cost)) in enumerate(zip(pair, picked, strict=True)):
         seconds = Timing.of([times[number] for times in rounds])
         gap = (cost - lowest) / lowest
         lines.append(f"{competitor.name} {setting or 'at its defaults'}: {shown(seconds)} s, gap {gap:.1e}")

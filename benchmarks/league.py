@@ -68,7 +68,7 @@ def contest(competitor: Competitor, folder: Path, threads: int, limits: Limits, 
         if "setting" in line:
             record["points"].append(line)
         else:
-            record |= {key: line[key] for key in ("begin", "first call", "MB", "prepare", "end") if key in line}
+            record |= {key: line[key] for key in ("begin", "first call", "MB", "resident", "end") if key in line}
     return record
 
 

@@ -139,19 +139,25 @@ def simulated() -> Iterator[tuple[str, Recipe]]:
     f32 = {"dtype": "float32"}
     yield "tall", recipe("many samples, few features", 100_000, 50, 1.0, "one core", condition=100)
     yield "tall f32", recipe("the same in float32", 100_000, 50, 1.0, condition=100, **f32)
-    yield "square", recipe("as many features as samples", 2_000, 2_000)
+    for m, n_x in ((500, 10), (3_200, 60), (2_000, 200), (20_000, 50), (5_000, 500)):
+        yield f"{m} x {n_x}", recipe("ordinary data", m, n_x, 1.0, "one core")
+    yield "8000 x 40, K = 8", recipe("ordinary data of eight classes", 8_000, 40, 1.0, "one core", K=8)
+    yield "2000 x 1000", recipe("half as many features as samples", 2_000, 1_000, 1.0, "one core")
+    yield "2000 x 1000, strong", recipe("the same, l2 = 100/m", 2_000, 1_000, 100.0, "one core")
+    yield "square", recipe("as many features as samples", 2_000, 2_000, 1.0, "one core")
+    yield "square, strong", recipe("the same, l2 = 100/m", 2_000, 2_000, 100.0, "one core")
     yield "condition 1e4", recipe("directions that hardly show", 50_000, 50, 1e-2, "one core", condition=1e4)
     yield "weak penalty", recipe("l2 = 1/(100 m)", 50_000, 100, 1e-2)
     yield "strong penalty", recipe("l2 = 100/m", 50_000, 100, 100.0)
     yield "10 classes", recipe("a softmax", 20_000, 100, 1.0, "one core", K=10)
-    yield "100 classes", recipe("a softmax of many classes", 10_000, 64, 1.0, K=100)
+    yield "100 classes", recipe("a softmax of many classes", 10_000, 64, 1.0, "one core", K=100)
     spectrum = 1 / np.arange(1, 385)
     embeddings = {"spectrum": spectrum, "K": 10, **f32}
     yield (
         "embeddings",
         recipe("singular values 1/i, as features of networks", 20_000, 384, 1.0, "one core", **embeddings),
     )
-    yield "rare positives", recipe("some 0.5 % of one class", 50_000, 30, 1.0, bias=-7.0)
+    yield "rare positives", recipe("some 0.5 % of one class", 50_000, 30, 1.0, "one core", bias=-7.0)
     yield "separable", recipe("a hyperplane separates the classes; l2 = 1/(100 m)", 20_000, 20, 1e-2, noise=0.0)
     units = partial(scaled, lambda X: X * np.logspace(-4, 4, X.shape[1]), 20_000, 30, seed)
     yield "raw units", Recipe(units, 1e-2, "columns of 1e-4 to 1e4, as measurements come", (), seed)
@@ -181,13 +187,13 @@ def families() -> Iterator[tuple[str, Recipe]]:
 
 
 RECIPES: dict[str, Recipe] = {
-    "breast cancer": Recipe(partial(bundled, "breast_cancer"), 1.0, "raw measurements", ("real", "quick")),
-    "digits": Recipe(partial(bundled, "digits"), 1.0, "pictures of 8 x 8, ten classes", ("real",)),
-    "iris": Recipe(partial(bundled, "iris"), 1.0, "150 flowers", ("real", "quick")),
-    "wine": Recipe(partial(bundled, "wine"), 1.0, "raw measurements of 178 wines", ("real",)),
-    "fair": Recipe(partial(survey, "fair"), 0.0, "a survey, no penalty: maximum likelihood", ("real",)),
+    "breast cancer": Recipe(partial(bundled, "breast_cancer"), 1.0, "raw measurements", ("real", "quick", "one core")),
+    "digits": Recipe(partial(bundled, "digits"), 1.0, "pictures of 8 x 8, ten classes", ("real", "one core")),
+    "iris": Recipe(partial(bundled, "iris"), 1.0, "150 flowers", ("real", "quick", "one core")),
+    "wine": Recipe(partial(bundled, "wine"), 1.0, "raw measurements of 178 wines", ("real", "one core")),
+    "fair": Recipe(partial(survey, "fair"), 0.0, "a survey, no penalty: maximum likelihood", ("real", "one core")),
     "spector": Recipe(
-        partial(survey, "spector"), 0.0, "32 students, no penalty: maximum likelihood", ("real", "quick")
+        partial(survey, "spector"), 0.0, "32 students, no penalty: maximum likelihood", ("real", "quick", "one core")
     ),
     "pictures": Recipe(pictures, 2.09, "wide: 12288 pixels of 209 pictures", ("real",)),
     "small": Recipe(partial(gaussian, 5_000, 20, 1), 1.0, "a small simulation", ("quick", "quick only"), 1),

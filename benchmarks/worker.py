@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.clock import ENOUGH, Limits, Timing, peak_memory, repeat, timed
 from benchmarks.competitors import COMPETITORS
-from benchmarks.contest import Competitor
+from benchmarks.contest import Answer, Competitor
 from benchmarks.judge import judge
 from benchmarks.problems import Problem, read
 
@@ -27,13 +27,18 @@ GAP = 1e-10  # of the cost: nearer the minimum nothing is asked
 def measure(competitor: Competitor, problem: Problem, target: float, limits: Limits, say: Say) -> None:
     """The first call, then setting after setting: seconds, parameters judged; until near enough or out of time.
 
+    Each of these takes X (m, n_x) in C order, as it comes. Data that lie ready are the last that is timed.
+
     ``target`` is the lowest cost that another library has found; ``limits.budget`` the seconds of all fits together.
     """
     before, wait, budget, longest = peak_memory(), competitor.wait, limits.budget, limits.cap / 3
     say({"begin": competitor.settings[0]})
-    prepared, data = timed(lambda: competitor.prepare(problem), wait)
-    first, answer = timed(lambda: competitor.fit(data, **competitor.settings[0]), wait)
-    say({"first call": prepared + first, "MB": peak_memory() - before})
+
+    def rows(**setting: Any) -> Answer:
+        return competitor.fit(competitor.prepare(problem), **setting)
+
+    first, answer = timed(lambda: rows(**competitor.settings[0]), wait)
+    say({"first call": first, "MB": peak_memory() - before})
     spent, near, enough = 0.0, False, min(ENOUGH, budget / 6)
     for setting, looser in [*((s, False) for s in competitor.settings), *((s, True) for s in competitor.looser)]:
         if near and not looser:
@@ -45,8 +50,7 @@ def measure(competitor: Competitor, problem: Problem, target: float, limits: Lim
             break
         else:
             say({"begin": setting})
-            fit = partial(competitor.fit, data, **setting)
-            for took, found in repeat(fit, wait, budget - spent, enough):
+            for took, found in repeat(partial(rows, **setting), wait, budget - spent, enough):
                 seconds.append(took)
                 say({"took": took})
                 answer = found
@@ -58,9 +62,10 @@ def measure(competitor: Competitor, problem: Problem, target: float, limits: Lim
         near = near or min(abs(verdict.cost - target), verdict.bound) <= GAP * abs(verdict.cost)
         if spent + seconds[-1] > budget:
             break
-    data = None
-    again = [took for took, _ in repeat(lambda: competitor.prepare(problem), wait, budget / 4, enough)]
-    say({"prepare": Timing.of(again)})
+    if first <= longest:
+        say({"begin": competitor.settings[0]})
+        ready = partial(competitor.fit, competitor.prepare(problem), **competitor.settings[0])
+        say({"resident": Timing.of([took for took, _ in repeat(ready, wait, budget / 4, enough / 2)])})
 
 
 def main() -> None:

@@ -161,7 +161,7 @@ def test_the_same_seed_gives_the_same_problem_from_a_folder(tmp_path):
 
 def test_problems_are_what_they_are_called():
     assert len(problems.RECIPES) > 30
-    assert sum("one core" in recipe.tags for recipe in problems.RECIPES.values()) == 4
+    assert sum("one core" in recipe.tags for recipe in problems.RECIPES.values()) == 22
     shifted, raw = problems.make("shifted"), problems.make("raw units")
     assert np.all(np.abs(shifted.X.mean(axis=0) - 2020) < 0.1)
     assert np.ptp(np.log10(raw.X.std(axis=0))) > 7.5

@@ -17,15 +17,13 @@ PLACES |= {"torch cuda": ("torch", "cuda"), "jax cuda": ("jax", "cuda")}
 
 
 def prepare(problem: Problem, backend: str, device: str, dtype: str | None = None) -> tuple[Any, Any, float]:
-    """X (n_x, m) with samples in columns, as the notes have them."""
     place = place_on(backend, device or None)
-    X = np.ascontiguousarray(problem.X.T, dtype=dtype)
-    return place.put(X), place.put(problem.y), problem.l2
+    return place.put(np.asarray(problem.X, dtype=dtype)), place.put(problem.y), problem.l2
 
 
 def fit(data: tuple[Any, Any, float], **options: Any) -> Answer:
     X, y, l2 = data
-    model = xlogreg.fit(X, y, l2=l2, **options)
+    model = xlogreg.fit(X, y, l2=l2, samples="rows", **options)
     w, b = to_host(model.w), to_host(model.b)
     return Answer(w, np.ravel(b), model.fit_info.iterations, model.fit_info.passes)
 
