@@ -241,7 +241,7 @@ def test_fits_in_threads_and_after_a_fork_are_safe():
 
 
 def test_with_a_blas_that_is_not_known_blocks_are_computed_in_turn(monkeypatch):
-    monkeypatch.setattr(threads, "_controller", lambda: None)
+    monkeypatch.setattr(threads, "_libraries", tuple)
     X, Y = draw()
     assert threads.thread_count() == 1
     assert xlogreg.fit(X, Y).fit_info.converged

@@ -17,6 +17,7 @@ from xlogreg.fitting.plans import Plan, Solved, solve_plan
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, receive
+from xlogreg.samples.threads import holds_threads
 
 __all__ = ["Bootstrap", "Interval", "bootstrap"]
 
@@ -80,6 +81,7 @@ class Bootstrap:
         return f"Bootstrap({len(self.w)} replicates, {np.sum(self.valid)} with a minimum, of {self.model!r})"
 
 
+@holds_threads
 def bootstrap(
     X: Any,
     Y: Any,

@@ -14,11 +14,13 @@ from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Arrival, at_work, receive, within_memory
+from xlogreg.samples.intake import Arrival, receive, within_memory
+from xlogreg.samples.threads import holds_threads
 
 __all__ = ["fit"]
 
 
+@holds_threads
 def fit(
     X: Any,
     Y: Any = None,
@@ -181,14 +183,13 @@ def fit(
         lost = source.lost_class(encoded)
         if lost is not None:
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[lost]!r}")
-        with at_work(source, [encoded]):
-            problem = pose(source, encoded, initial, options)
-            with keeping(path, origin, encoded, options, problem, began) as kept:
-                problem, result, verdict = concluded(origin, problem, options, began, kept)
-                seconds = time.perf_counter() - began
-                model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
-                if kept is not None:
-                    kept.write(model)
+        problem = pose(source, encoded, initial, options)
+        with keeping(path, origin, encoded, options, problem, began) as kept:
+            problem, result, verdict = concluded(origin, problem, options, began, kept)
+            seconds = time.perf_counter() - began
+            model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
+            if kept is not None:
+                kept.write(model)
         return model
 
     return within_memory(arrival, fitted)

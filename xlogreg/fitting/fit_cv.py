@@ -20,6 +20,7 @@ from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import with_labels
 from xlogreg.samples.cluster.from_dask import bring
 from xlogreg.samples.intake import Received, receive
+from xlogreg.samples.threads import holds_threads
 
 __all__ = ["Selection", "fit_cv"]
 
@@ -99,6 +100,7 @@ class Selection:
         return ScoresDisplay.from_selection(self, ax=ax)
 
 
+@holds_threads
 def fit_cv(
     X: Any,
     Y: Any,

@@ -19,13 +19,13 @@ from xlogreg.model.model import Model
 from xlogreg.samples.cluster.from_dask import bring, share_out
 from xlogreg.samples.intake import (
     Arrival,
-    at_work,
     expect_shared_features,
     open_features,
     settle,
     settle_parts,
     within_memory,
 )
+from xlogreg.samples.threads import holds_threads
 from xlogreg.solvers.parameters import Parameters
 
 __all__ = ["build_models", "fit_many"]
@@ -130,12 +130,12 @@ def fit_many(
     )
 
 
+@holds_threads
 def build_models(plan: Plan, began: float) -> list[Model]:
     """Fit the models of a plan, and judge them."""
 
     def built(arrival: Arrival) -> list[Model]:
-        with at_work(arrival.samples, plan.targets, len(plan.options)):
-            return _built(plan._replace(arrival=arrival), began)
+        return _built(plan._replace(arrival=arrival), began)
 
     return within_memory(plan.arrival, built)
 

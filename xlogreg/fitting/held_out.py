@@ -17,6 +17,7 @@ from xlogreg.math.scores import clipped_terms, score_terms
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.threads import holds_threads
 
 __all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "split"]
 
@@ -50,6 +51,7 @@ class LeftOut(NamedTuple):
             return {"log_loss": losses / mass, "accuracy": unknown * right / mass}
 
 
+@holds_threads
 def fit_left_out(
     received: Received,
     options: list[Options],

@@ -1,6 +1,5 @@
 """Intake of every fit: check the user's input, choose where to compute, and bring the samples there."""
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -23,15 +22,13 @@ from xlogreg.inputs.tables import is_collection
 from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
 from xlogreg.samples.files.factory import take_in
-from xlogreg.samples.memory import LEAST_BLOCKS, SCORES_SHARE, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns, Samples
-from xlogreg.samples.threads import hold_threads
 
 __all__ = [
     "Arrival",
     "Origin",
     "Received",
-    "at_work",
     "expect_shared_features",
     "open_features",
     "receive",
@@ -42,8 +39,6 @@ __all__ = [
 ]
 
 
-FEW_FEATURES = 64  # for one model with at most so many, the algebra between passes takes next to no time
-FEW_FEATURES_OF_MANY = 128  # the same for many models, whose passes take longer
 ROOM = 0.8  # largest share of a device's free memory that X may take
 Answer = TypeVar("Answer")
 
@@ -200,24 +195,6 @@ def settle_parts(parts: Shards) -> Arrival:
         fallback=parts.fallback,
     )
     return Arrival(origin, parts.source())
-
-
-def at_work(
-    samples: Samples, targets: list[labels.Targets], models: int = 1
-) -> contextlib.AbstractContextManager[None]:
-    """Hold the worker threads of the host for all passes of a fit, if the passes take most of its time.
-
-    With many features, or many classes, the algebra between the passes takes most of the time, and BLAS needs its
-    threads for it. Measured: this saves up to a third of the time, for one model and for many.
-    """
-    m, n_x = samples.m, samples.n_x
-    scores = models * SCORES_SHARE if models > 1 else 0
-    large = m * max(n_x, scores) * 8 >= LEAST_BLOCKS * SMALL_BLOCK_BYTES
-    few = n_x <= (FEW_FEATURES_OF_MANY if models > 1 else FEW_FEATURES) and all(
-        len(target.classes) == 2 for target in targets
-    )
-    there = samples.place == HOST and samples.is_here
-    return hold_threads() if large and few and there else contextlib.nullcontext()
 
 
 def within_memory(arrival: Arrival, work: Callable[[Arrival], Answer]) -> Answer:

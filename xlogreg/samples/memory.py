@@ -16,9 +16,9 @@ from xlogreg.math.moves import TEMPORARIES
 from xlogreg.math.sums import Block
 from xlogreg.samples.folds import Folds, fold_weights
 from xlogreg.samples.source import Columns, Flaws, draw_subsets
-from xlogreg.samples.threads import held_threads, map_blocks, tree_sum
+from xlogreg.samples.threads import map_blocks, tree_sum, workers_for
 
-__all__ = ["LARGE_BLOCK_BYTES", "LEAST_BLOCKS", "SCORES_SHARE", "SMALL_BLOCK_BYTES", "InMemory"]
+__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory"]
 
 # a block of this size stays in the last-level cache between its two readings, and needs few calls of the interpreter
 SMALL_BLOCK_BYTES = 8 * 2**20
@@ -29,7 +29,6 @@ READ_BYTES = 256 * 2**20  # the same for an X that is read, unless the host read
 ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another order
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
-LEAST_BLOCKS = 4  # fewer blocks are not worth the threads
 
 Answer = TypeVar("Answer")
 
@@ -300,10 +299,10 @@ class InMemory:
         Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
         return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
 
-    def spans(self, temporaries: int = 1, outputs: int = 0) -> list[Range]:
+    def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1) -> list[Range]:
         """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.
 
-        ``outputs`` is the number of scores of a sample, if many models may make more scores than a block should hold.
+        ``outputs``: scores of a sample, if many models may make more than a block should hold. ``workers`` share all.
         """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # the fetched samples are one more
@@ -313,6 +312,7 @@ class InMemory:
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies on this device, and nothing has to be converted
         count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
+        count = workers * math.ceil(count / workers) if self.place == HOST else count
         size = math.ceil(self.m / max(1, min(count, self.m)))
         return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
 
@@ -366,27 +366,27 @@ class InMemory:
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
-        theta = arguments[0]
-        if self._only_block is not None and type(theta) is np.ndarray and (theta.ndim < 3 or theta.shape[1] == 1):
+        theta, temporaries = arguments[0], TEMPORARIES.get(function, 1)
+        workers = workers_for(self.m, self.n_x, theta.shape, temporaries > 1)
+        if workers == 1 and self._only_block and type(theta) is np.ndarray and math.prod(theta.shape[1:-1]) == 1:
             with HOST.computing():
                 return function(self._only_block, *arguments)
         owned = self.target_of if self.weight_of is None else self.weight_of
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans(TEMPORARIES.get(function, 1), outputs)
+        spans = self.spans(temporaries, outputs, workers if self.dense and not self.is_read else 1)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
-            # for one softmax model and blocks that need no conversion BLAS alone keeps the cores as busy as threads do
-            busy = self.converts or outputs > 0 or held_threads() > 0
-            return home.bring(tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, busy)))
+            terms = self.each(lambda *found: function(self.block(*found), *sent), spans, workers > 1)
+            return home.bring(tree_sum(terms))
 
-    def each(self, function: Callable[..., Answer], spans: list[Range], threads: bool = True) -> Iterable[Answer]:
+    def each(self, function: Callable[..., Answer], spans: list[Range], shared: bool = True) -> Iterable[Answer]:
         """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""
-        in_threads = self.place == HOST and threads and (self.is_read or len(spans) >= LEAST_BLOCKS)
+        in_threads = self.place == HOST and (self.is_read or (shared and len(spans) > 1))
         fetched, free = self.X.fetched(spans, self._arrived, in_threads, self.index is None)
 
         def answer(item: tuple[Range, Any]) -> Answer:
