@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RECIPES", "Problem", "Recipe", "gaussian", "make", "read", "write"]
+__all__ = ["RECIPES", "Data", "Problem", "Recipe", "gaussian", "make", "read", "shapes", "write"]
 
 ROWS = 100_000  # drawn at a time
 Data = tuple[np.ndarray, np.ndarray]
@@ -126,6 +126,22 @@ def pictures() -> Data:
     demo = load_pictures()
     X = np.ascontiguousarray(demo.X_train.T) / demo.standardize
     return X, (demo.Y_train == "temple").astype(np.int64)
+
+
+def shapes(count: int, side: int, seed: int) -> Data:
+    """Pictures (count, side, side, 3) of bytes: a stripe, a disc or a chessboard, of random colours, with noise."""
+    rng, (rows, columns) = np.random.default_rng(seed), np.indices((side, side))
+    y, pictures = np.arange(count) % 3, np.empty((count, side, side, 3), dtype=np.uint8)
+    for number, which in enumerate(y):
+        down, across = rng.integers(side // 4, side - side // 4, size=2)
+        shape = (
+            abs(rows - down) < side // 8,
+            np.hypot(rows - down, columns - across) < side // 4,
+            (rows // 4 + columns // 4) % 2 == 0,
+        )[which]
+        values = rng.integers(0, 128, size=3) + shape[:, :, None] * rng.integers(64, 100, size=3)
+        pictures[number] = np.clip(values + rng.normal(0, 20, size=(side, side, 3)), 0, 255)
+    return pictures, y
 
 
 def simulated() -> Iterator[tuple[str, Recipe]]:

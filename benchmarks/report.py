@@ -24,6 +24,8 @@ BENCHMARKS = (  # that have bars
     "engine",
     "many",
     "estimators",
+    "rule",
+    "load",
     "any_data",
     "memory",
     "vectorization",

@@ -29,6 +29,8 @@ NAMES = (
     "engine",
     "many",
     "estimators",
+    "rule",
+    "load",
     "any_data",
     "memory",
     "predict",

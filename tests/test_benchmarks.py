@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import any_data, engine, estimators, loaders, many, memory, problems, report, run
+import xlogreg
+from benchmarks import any_data, engine, estimators, load, loaders, many, memory, problems, report, rule, run
 from benchmarks.bars import EVERY, at_least, at_most, check
 from benchmarks.clock import Limits, repeat
 from benchmarks.competitors import COMPETITORS
@@ -282,6 +283,64 @@ def test_the_league_runs_goes_on_and_is_reported(tmp_path):
     assert "killed after 8 s" in text
     assert "old" not in text
     assert (tmp_path / "pictures" / "seconds.png").stat().st_size > 1000
+
+
+# the rule and its parts, and copies at once
+
+
+def test_cells_of_the_grid_are_the_same_for_every_run_and_have_a_minimum():
+    cells = rule.drawn(52)
+    assert len(set(cells)) == 52
+    assert sum(cell.K > 2 for cell in cells) == 12
+    assert set(rule.drawn(13)) < set(cells)
+    assert all(cell.l2 > 0 or cell.m >= 20 * cell.n_x for cell in cells)
+
+
+@pytest.mark.parametrize("part", rule.PARTS)
+def test_a_part_of_the_rule_can_be_forced(part, small):
+    answer, solver = rule.ours(small.X, small.y, small.l2, part)
+    assert solver == part
+    exact = answer_of("xlogreg numpy float64", small)
+    np.testing.assert_allclose(answer.w, exact.w, rtol=1e-4)
+
+
+def test_a_part_that_needs_the_features_does_not_run_in_the_span_of_wide_data():
+    X, y = gaussian(30, 200, 1)
+    with pytest.raises(NotImplementedError, match="rent-or-buy"):
+        rule.ours(X, y, 1 / 30, "rent-or-buy")
+
+
+def test_the_best_part_is_never_slower_than_the_rule():
+    cell = rule.measure(rule.Cell(200, 5, 1.0, 1.0, 1.0))
+    assert cell[rule.PART] >= 1
+    assert cell["reached"]
+    assert cell["parts"].keys() == set(rule.PARTS)
+    assert len(cell["rivals"]) == 3
+    assert rule.summary([cell])[rule.RIVAL]["cells"] == 1
+
+
+def test_a_path_is_the_same_on_both_sides_of_the_load_test(small):
+    l2s = [10 / 400, 1 / 400]
+    ours, theirs = load.ours(small.X, small.y, l2s), load.theirs(small.X, small.y, l2s, "newton-cholesky", 1e-8)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one.w, other.w, rtol=1e-4)
+    assert not np.allclose(ours[0].w, ours[1].w, rtol=1e-2)
+
+
+def test_copies_fit_a_folder_of_pictures_that_the_command_can_tell_apart(tmp_path):
+    folder = tmp_path / "pictures"
+    load.write_pictures(folder)
+    assert [len(list((folder / str(which)).iterdir())) for which in range(3)] == [40, 40, 40]
+    load.fit_pictures(str(folder))
+    (path,) = tmp_path.glob("*.model")
+    assert len(xlogreg.load(path).classes) == 3
+
+
+@pytest.mark.slow
+def test_copies_start_together_and_the_slowest_counts():
+    seconds, fits = load.together(2, "500 x 10", ("newton-cholesky", 1e-4), "", 2)
+    assert seconds > 0
+    assert fits == 2
 
 
 # results
