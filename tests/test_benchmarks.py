@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegressionCV
 
 import xlogreg
 from benchmarks import any_data, engine, estimators, load, loaders, many, memory, problems, report, rule, run
@@ -341,6 +342,21 @@ def test_copies_start_together_and_the_slowest_counts():
     seconds, fits = load.together(2, "500 x 10", ("newton-cholesky", 1e-4), "", 2)
     assert seconds > 0
     assert fits == 2
+
+
+def test_of_a_cross_validation_the_loosest_tol_counts_that_comes_near_enough(monkeypatch):
+    monkeypatch.setitem(many.CASES, "tiny", lambda: many.folded(200, 3))
+    monkeypatch.setattr(many, "PAUSE", 0.0)
+    found = many.measure("tiny", repeats=1)
+    for rival in ("newton-cholesky", "lbfgs"):
+        assert found[f"LogisticRegressionCV, {rival}, models compared"] == 51
+        assert found[f"LogisticRegressionCV, {rival}, worse by"] <= 1e-12
+    case = many.CASES["tiny"]()
+    loose = many.cross_validated(LogisticRegressionCV, solver="lbfgs", tol=0.1)(case)[0]
+    tight = many.cross_validated(LogisticRegressionCV, solver="lbfgs", tol=1e-8)(case)[0]
+    exact = many.cross_validated(xlogreg.LogisticRegressionCV)(case)[0]
+    assert many.near(case, tight, exact)
+    assert not many.near(case, loose, exact)
 
 
 # results
