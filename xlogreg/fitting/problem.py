@@ -194,10 +194,9 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         )
     if asked != "auto":
         return asked
-    subset = outputs == 1 and parameters <= NEWTON_LIMIT and spread is not None
+    subset = spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT
     subset = subset and spread is not None and subset_pays(source, spread, parameters)
-    alike = outputs == 1 or penalty.quadratic
-    if spread is not None and alike and renting_pays(source, outputs, subset):
+    if (outputs == 1 or penalty.quadratic) and renting_pays(source, outputs, subset):
         return "rent-or-buy"
     if subset:
         return "sampled-newton"

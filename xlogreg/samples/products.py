@@ -19,11 +19,12 @@ PICKED_BYTES = 2**30  # largest copy of some features
 
 def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
     """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m)."""
-    parts = list(source.each(lambda *found: function(source.computed(*found)), source.spans()))
-    if len(parts) == 1:
-        return parts[0]
+    spans = source.spans()
     with source.place.computing():
-        return source.place.xp.concat(parts, axis=-1)
+        if len(spans) == 1 and not source.is_read:
+            return function(source.computed(*spans[0]))
+        parts = list(source.each(lambda *found: function(source.computed(*found)), spans))
+        return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
 
 
 def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:

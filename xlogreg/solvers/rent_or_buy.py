@@ -34,12 +34,13 @@ __all__ = ["minimize", "renting_pays"]
 FEATURES = 5000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
 DEAR_HESSIAN = 2.7  # gradients that a Hessian costs, from which on gradients are tried first
 DEARER_HESSIAN = 4.0  # the same where subsets could stand for all samples from the start
+MANY_SAMPLES = 50  # for each feature, from which on subsets stand for large data
 FEW_GRADIENTS = 4.0  # gradients that the first metric may cost
-FEW_OF_CLASSES = 8.0  # the same for a softmax, which takes more steps
+FEW_OF_CLASSES = 40.0  # the same for a softmax, which takes more steps
 SUBSETS = (10, 40, 160, 640)  # samples for each feature, in the subsets whose Hessians are for sale
 MOST_NOISE = 0.5  # largest rate of L-BFGS after a purchase
 RATE_STEPS = 3  # steps, at least, whose mean rate predicts the steps that are left
-WATCHED = 0.1  # of the price of a metric that gradients have to cost before it is bought: these tell the rate
+WATCHED = 0.2  # of the price of a metric that gradients have to cost before it is bought: these tell the rate
 FASTEST, SLOWEST = 1e-4, 0.95  # rates that a prediction may use
 MARGIN = 1.8  # a Hessian is bought if it saves this factor
 DRIFT = 3.0  # times gap / cost: rate of L-BFGS with a fresh Hessian, whose curvature changes by about as much
@@ -58,7 +59,7 @@ def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     size = source.m, source.n_x, k
     if not source.is_here or not source.place.small_blocks or source.is_read or source.n_x > FEATURES:
         return False
-    if (subset or k > 1) and source.m * source.n_x > CACHED:
+    if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and source.m * source.n_x > CACHED:
         return False
     if k > 1 and moment_price(*size) > FEW_OF_CLASSES * gradient_price(*size):
         return False
