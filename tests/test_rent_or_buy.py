@@ -1,5 +1,7 @@
 """Gradients first, and a Hessian where it is cheaper to buy one than to go on without."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from xlogreg.solvers.preconditioners import Diagonal, Inverse
 from xlogreg.solvers.prices import gradient_price, hessian_price, moment_price, subset_price
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.rent_or_buy import Good
+from xlogreg.solvers.result import Clock
 
 
 def drawn(n_x, m, condition=1.0, signal=1.0, seed=0):
@@ -75,6 +78,13 @@ def test_the_judge_compares_what_is_left_with_a_hessian():
     assert not any(said(judge(hessian), 0.9, value=0.1))  # the curvature still changes too much
     assert not any(said(judge(), 0.9))
     assert judge(hessian).sees(0.0, 1.0) == ""
+    assert not any(said(judge(hessian), 0.9, value=0.0))
+    late = judge(hessian)
+    late.clock = Clock(time.perf_counter() + 60.0)
+    late.clock.took = 5.0
+    assert not any(said(late, 0.9))  # it takes as long as fifteen steps of five seconds
+    late.clock.took = 1.0
+    assert said(late, 0.9)[-1] == "slow"
 
 
 def test_the_judge_chooses_the_cheapest_metric_for_all_that_is_left():

@@ -108,6 +108,7 @@ def _rent_or_buy(problem: Problem, options: Options, watch: Watch) -> Result:
         tol=min(problem.tolerance(options), SURE),
         max_iter=options.steps,
         monitor=watch.monitor,
+        clock=watch.clock,
     )
     return centered(problem.objective, result)
 

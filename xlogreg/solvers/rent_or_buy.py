@@ -26,7 +26,7 @@ from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Diagonal, Inverse, Preconditioner, eigen, grounded
 from xlogreg.solvers.prices import CACHED, gradient_price, hessian_price, moment_price, subset_price
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
-from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.result import Clock, Monitor, Result
 from xlogreg.solvers.spectral_lbfgs import Axes, pairs_that_fit, projected, renew, units
 
 __all__ = ["minimize", "renting_pays"]
@@ -103,11 +103,11 @@ class Rent:
     """A judge that ends a run where a metric is cheaper than the steps that are left; ``chosen`` is that metric.
 
     ``step`` is the price of a gradient, and ``null`` the cost of the model without features. Where the cost is less,
-    fewer samples make up the Hessian, and a subset tells less of it.
+    fewer samples make up the Hessian, and a subset tells less of it. ``clock`` tells for which there is no time.
     """
 
-    def __init__(self, goods: list[Good], step: float, null: float, tol: float) -> None:
-        self.goods, self.step, self.null, self.tol = goods, step, null, tol
+    def __init__(self, goods: list[Good], step: float, null: float, tol: float, clock: Clock | None = None) -> None:
+        self.goods, self.step, self.null, self.tol, self.clock = goods, step, null, tol, clock
         self.gaps, self.first = list[float](), math.inf
         self.chosen: Good | None = None
 
@@ -115,14 +115,15 @@ class Rent:
         self.first = self.first if self.gaps else value
         self.gaps.append(gap)
         goal = max(self.tol, 1e-15) * abs(value)
-        if not goal < gap < math.inf:
+        if not 0.0 < goal < gap < math.inf:
             return ""
         losses = [self._loss(good, math.log(gap / goal), value) for good in self.goods]
         least = min(losses, default=0.0)
         if least >= 0.0:
             return ""
         self.chosen = self.goods[losses.index(least)]
-        return "slow"
+        late = self.clock is not None and not self.clock.allows(self.chosen.price / self.step)
+        return "" if late else "slow"
 
     def _loss(self, good: Good, far: float, value: float) -> float:
         """Seconds that are lost by buying the metric, if the gap has to be divided by exp(far)."""
@@ -150,6 +151,7 @@ def minimize(
     tol: float,
     max_iter: int,
     monitor: Monitor | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Minimise the cost of one model; theta is on the host.
 
@@ -167,7 +169,7 @@ def minimize(
     theta, passes, pairs, sure = start, bought.passes, Pairs(), False
     while True:
         method = QuasiNewton(bought.metric, pairs, patience=1 if sure else 2, **kind)
-        judge, here = Rent(goods, step, null, tol), bought.here
+        judge, here = Rent(goods, step, null, tol, clock), bought.here
         steps = max_iter - (0 if found is None else found.iterations)
         run: dict[str, Any] = {"tol": tol, "max_iter": steps, "monitor": monitor}
         last = descent.minimize(objective, theta, method=method, rent=judge, here=here, **run)
