@@ -80,8 +80,8 @@ def fit(
         not work on this machine. False: `BackendUnavailableError`.
     solver : {"auto", "gd", "newton", "lbfgs"}
         "gd" is gradient descent exactly as in the notes, "newton" uses a fresh Hessian at each step (up to 5,000
-        parameters), "lbfgs" uses gradients only. "auto" chooses Newton's method, or L-BFGS with the curvature of a
-        random subset: it needs a handful of passes for any data, see docs/engine.md.
+        parameters), "lbfgs" uses gradients only. "auto" takes gradients, and Hessians of all samples or of a random
+        subset where they cost less than the gradients that they save, see docs/engine.md.
     loss : {"log_loss", "squared_error"}
         The squared error is for two classes and for "gd" only; its cost is not convex.
     l2 : float
