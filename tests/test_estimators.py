@@ -246,6 +246,16 @@ def test_processes_give_the_same(two_rows):
     np.testing.assert_array_equal(found[0].predict_proba(X), found[1].predict_proba(X))
 
 
+def test_an_estimator_that_was_pickled_before_it_had_factors_is_fitted_again(two_rows):
+    X, y = two_rows
+    old = LogisticRegression().fit(X, y)
+    del old.__dict__["penalty_factor"]
+    again = pickle.loads(pickle.dumps(old))
+    expected = again.predict_proba(X)
+    assert clone(again).penalty_factor is None
+    np.testing.assert_array_equal(again.fit(X, y).predict_proba(X), expected)
+
+
 def test_threads_and_pickles_give_the_same(two_rows):
     joblib = pytest.importorskip("joblib")
     X, y = two_rows

@@ -101,6 +101,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     _l2: float | None = None  # of the fit; None without one, or if coef_ is a mean of models
     _factor: np.ndarray | None = None  # of the fit
 
+    penalty_factor: Any = None  # for estimators that were pickled before they had it
+
     def __init__(
         self,
         penalty: Any = "deprecated",
