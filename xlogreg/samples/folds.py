@@ -6,6 +6,7 @@ fetched block by block in each pass.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,15 @@ class Folds:
 
     def alone(self, model: int) -> Samples:
         """All samples, with the weights of one of the models."""
-        return self.whole.without_fold(self.numbers, int(self.fold_of[model]))
+        fold = int(self.fold_of[model])
+        if fold not in self._last:  # models of one fold come one after the other, and the weights of one are kept
+            self._last.clear()
+            self._last[fold] = self.whole.without_fold(self.numbers, fold)
+        return self._last[fold]
+
+    @functools.cached_property
+    def _last(self) -> dict[int, Samples]:
+        return {}
 
     def weighing(self, totals: np.ndarray) -> "Folds":
         """Return these folds with the sums of the weights (g,) of each model."""
@@ -114,7 +123,7 @@ class Folds:
             if not sums:
                 sums = [np.zeros(_shape(term, self.fold_of.size), term.dtype) for term in found]
             for total, term in zip(sums, found, strict=True):
-                np.moveaxis(total, _axis(term), 0)[models] += np.moveaxis(term, _axis(term), 0)
+                total[(*[slice(None)] * _axis(term), models)] += term
         return tuple(sums)
 
     def _spread(self, term: np.ndarray) -> np.ndarray:
