@@ -123,7 +123,8 @@ class Folds:
             if not sums:
                 sums = [np.zeros(_shape(term, self.fold_of.size), term.dtype) for term in found]
             for total, term in zip(sums, found, strict=True):
-                total[(*[slice(None)] * _axis(term), models)] += term
+                at: tuple[Any, ...] = (slice(None),) * _axis(term) + (models,)
+                total[at] += term
         return tuple(sums)
 
     def _spread(self, term: np.ndarray) -> np.ndarray:

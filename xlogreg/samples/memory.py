@@ -273,7 +273,7 @@ class InMemory:
         if not self.X.dense:
             return self
         with self.place.computing():
-            X = Dense(self.place.xp.asarray(self.computed(0, self.m), copy=True))
+            X = Dense(self.place.copied(self.computed(0, self.m)))
         return dataclasses.replace(self, X=X, center=None, index=None)
 
     def targets(self, start: int, stop: int) -> Array:
