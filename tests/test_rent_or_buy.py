@@ -79,6 +79,8 @@ def test_the_judge_compares_what_is_left_with_a_hessian():
     assert not any(said(judge(), 0.9))
     assert judge(hessian).sees(0.0, 1.0) == ""
     assert not any(said(judge(hessian), 0.9, value=0.0))
+    rounded = judge(hessian)
+    assert [rounded.sees(gap, 1.0) for gap in (1e-3, 0.0, -1e-20, 1e-4, 1e-4)] == [""] * 5
     late = judge(hessian)
     late.clock = Clock(time.perf_counter() + 60.0)
     late.clock.took = 5.0

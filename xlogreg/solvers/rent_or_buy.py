@@ -113,7 +113,7 @@ class Rent:
 
     def sees(self, gap: float, value: float) -> str:
         self.first = self.first if self.gaps else value
-        self.gaps.append(gap)
+        self.gaps.append(gap if gap > 0.0 else math.inf)  # rounding may have left nothing to tell a rate by
         goal = max(self.tol, 1e-15) * abs(value)
         if not 0.0 < goal < gap < math.inf:
             return ""
