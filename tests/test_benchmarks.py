@@ -263,7 +263,8 @@ COMPETITORS = [Competitor("sleeper", "sleeper", (), lambda problem: problem, fit
 def test_the_league_runs_goes_on_and_is_reported(tmp_path):
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     path, names = tmp_path / "league.jsonl", [OURS, "scikit-learn newton-cholesky", "sleeper"]
-    command = [sys.executable, "-m", "benchmarks.run", "--quick", "--problem", "small", "--cap", "8", "--results", path]
+    command = [sys.executable, "-m", "benchmarks.run", "--quick", "--problem", "small", "--cap", "8", "--budget", "3"]
+    command += ["--results", path]
     environment = {**os.environ, "LEAGUE_COMPETITORS": str(tmp_path), "PYTHONPATH": str(ROOT)}
     for expected in ("3 pairs", "0 pairs"):
         options = {"cwd": ROOT, "env": environment, "text": True, "capture_output": True, "check": True}
