@@ -203,3 +203,31 @@ def test_pairs_taken_together_are_pairs_taken_in_turn(count, rescaling):
     gradient = rng.standard_normal((40, 1, 1))
     together, in_turn = method._solve_together(gradient), method._solve_in_turn(gradient)
     np.testing.assert_allclose(together, in_turn, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+def test_a_subset_that_lacks_an_outlier_is_bought_once(l2):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 6000))
+    Y = rng.random(6000) < 1 / (1 + np.exp(-X[0]))
+    X[rng.integers(100), rng.integers(6000)] *= 1e4
+    info = xlogreg.fit(X, Y, l2=l2).fit_info
+    assert info.solver == "rent-or-buy"
+    assert info.converged
+    assert info.iterations <= 40
+
+
+@pytest.mark.filterwarnings("ignore::xlogreg.ConvergenceWarning")
+@pytest.mark.parametrize("tol", [None, 1e-6])
+@pytest.mark.parametrize("size", [1e6, 1e8])
+def test_a_softmax_is_not_believed_to_have_converged_where_a_sample_is_far_out(size, tol):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((45, 1500))
+        X[0, 5] = size
+        Z = rng.standard_normal((3, 45)) @ X / np.sqrt(45)
+        Y = np.argmax(Z + rng.gumbel(size=Z.shape), axis=0)
+        Y[5] = seed % 3
+        found, expected = (xlogreg.fit(X, Y, l2=1e-3, tol=tol, solver=solver).fit_info for solver in ("auto", "newton"))
+        if found.converged:
+            assert found.cost - expected.cost <= 10 * max(found.gap, (tol or 1e-12) * expected.cost)

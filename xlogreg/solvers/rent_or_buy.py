@@ -178,6 +178,8 @@ def minimize(
             break
         assert judge.chosen is not None
         bought = judge.chosen.buy(theta)
+        if judge.chosen.noise > 0.0:  # what a subset does not hold, no other subset of its size may hold
+            goods = [good for good in goods if good.noise < judge.chosen.noise]
         bought = bought if bought.here is not None else bought._replace(here=last.last)
         passes += bought.passes
         pairs = last.method.pairs if bought.adapted else ()
