@@ -306,10 +306,10 @@ def test_a_part_of_the_rule_can_be_forced(part, small):
     np.testing.assert_allclose(answer.w, exact.w, rtol=1e-4)
 
 
-def test_a_part_that_needs_the_features_does_not_run_in_the_span_of_wide_data():
+def test_wide_data_are_fitted_in_their_span_by_the_parts_that_draw_no_subset():
     X, y = gaussian(30, 200, 1)
-    with pytest.raises(NotImplementedError, match="rent-or-buy"):
-        rule.ours(X, y, 1 / 30, "rent-or-buy")
+    assert not rule.can("sampled-newton", rule.Cell(200, 500, 1.0, 1.0, 1.0))
+    assert rule.ours(X, y, 1 / 30, "rent-or-buy")[1] == "rent-or-buy"
 
 
 def test_the_best_part_is_never_slower_than_the_rule():

@@ -77,7 +77,7 @@ OF_NUMBERS = ("l2", "l2s", "tol", "time_limit", "learning_rate", "standardize", 
 @pytest.mark.parametrize(("function", "name"), OPTIONS)
 def test_what_is_no_option_is_refused_by_its_name(function, name, kind):
     if name in ("l2s", "penalty_factor") and kind == "an array of numbers":
-        pytest.skip(reason="those are penalties")
+        pytest.skip(reason="an array of numbers is a valid list of penalties, and valid factors")
     with pytest.raises((ValueError, TypeError), match=f"^{name.removesuffix('s')}") as caught:
         CALLS[function][0](**{name: ANYTHING[kind]})
     assert len(str(caught.value)) < 300
@@ -87,7 +87,7 @@ def test_what_is_no_option_is_refused_by_its_name(function, name, kind):
 @pytest.mark.parametrize(("function", "name"), [option for option in OPTIONS if option[1] in OF_NUMBERS])
 def test_what_is_no_finite_number_is_refused_by_name(function, name, kind):
     if name == "l2s" and kind == "an array of one":
-        pytest.skip(reason="that is a list of penalties")
+        pytest.skip(reason="an array of one number is a valid list of penalties")
     with pytest.raises((ValueError, TypeError), match=f"^{name}") as caught:
         CALLS[function][0](**{name: NUMBERS[kind]})
     assert len(str(caught.value)) < 300
@@ -112,7 +112,7 @@ def test_a_start_that_holds_no_numbers_is_refused_by_name(part, value):
 @pytest.mark.parametrize("name", ["folds", "groups"])
 def test_folds_that_are_none_are_refused_by_name(name, value):
     if name == "groups" and value is None:
-        pytest.skip(reason="without groups")
+        pytest.skip(reason="groups=None is valid: there are none")
     with pytest.raises((ValueError, TypeError), match=f"^{name}"):
         xlogreg.fit_cv(X, Y, [1.0], **{name: value})
 

@@ -44,7 +44,7 @@ def two_threads():
     for library in given:
         threads._set(library, 2)
     if set(blas()) != {2}:
-        pytest.skip("a BLAS without threads, or one that threadpoolctl does not know")
+        pytest.skip(reason="this BLAS has no threads, or threadpoolctl does not know it")
     yield
     for library, number in given.items():
         threads._set(library, number)
@@ -267,7 +267,7 @@ def test_a_blas_that_comes_later_and_is_not_numpys_is_left_alone(two_threads):
         return [pool["num_threads"] for pool in pools if "scipy.libs" in pool["filepath"]]
 
     if not others():
-        pytest.skip("SciPy has no BLAS of its own here")
+        pytest.skip(reason="SciPy has no BLAS of its own here")
     before, seen = others(), []
     xlogreg.fit(*draw(), callback=lambda state: seen.append((others(), set(blas()))))
     assert seen

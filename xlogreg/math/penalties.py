@@ -48,15 +48,15 @@ class Penalty:
 
     def value(self, theta: Array) -> Array:
         """Cost of the penalty (g,)."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each penalty has its own formula
 
     def slope(self, theta: Array) -> Array:
         """Gradient of the smooth part, of the shape of theta."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each penalty has its own formula
 
     def curvature(self, theta: Array) -> Array:
         """Diagonal (n_x + 1, g, 1 or k) that the smooth part adds to Hessians."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each penalty has its own formula
 
     def conjugate(self, V: Array) -> Array:
         """Supremum (g,) of theta'V - value(theta), for V of the shape of theta: infinite where nothing is known."""
