@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
+from xlogreg.fitting.problem import NEWTON_LIMIT, NEWTON_WORK, Problem
 from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
 from xlogreg.samples.products import may_pick, pick_features
@@ -29,7 +29,6 @@ ALONE_PASSES = 12  # passes that the features without a penalty take alone, in m
 ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
-SOFTMAX_WORK = 2e8  # operations of a Hessian of a softmax, up to which a proof is always made
 PROOF_SHARE = 0.2  # of the time of a fit that a Hessian for the proof may take
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
@@ -259,7 +258,7 @@ def _is_dear(problem: Problem, result: Result) -> bool:
     if problem.solver != "rent-or-buy":
         return False
     size = problem.source.m, problem.source.n_x, result.theta.shape[2]
-    if result.theta.shape[2] > 1 and problem.source.m * result.theta.size**2 <= SOFTMAX_WORK:
+    if result.theta.shape[2] > 1 and problem.source.m * result.theta.size**2 <= NEWTON_WORK:
         return False  # where samples far out are certain, what was learnt of the curvature is too much
     return hessian_price(*size) > PROOF_SHARE * result.passes * gradient_price(*size)
 
