@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.fitting.problem import NEWTON_LIMIT, NEWTON_WORK, Problem
+from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
 from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
 from xlogreg.samples.products import may_pick, pick_features
@@ -30,6 +30,7 @@ ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise w
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
 PROOF_SHARE = 0.2  # of the time of a fit that a Hessian for the proof may take
+PROOF_SHARE_OF_CLASSES = 1.0  # the same of a softmax, of whose curvature L-BFGS knows less if samples lie far out
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
 DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
@@ -257,10 +258,9 @@ def _is_dear(problem: Problem, result: Result) -> bool:
     """Whether a Hessian of all samples would take longer than a share of what the fit took."""
     if problem.solver != "rent-or-buy":
         return False
-    size = problem.source.m, problem.source.n_x, result.theta.shape[2]
-    if result.theta.shape[2] > 1 and problem.source.m * result.theta.size**2 <= NEWTON_WORK:
-        return False  # where samples far out are certain, what was learnt of the curvature is too much
-    return hessian_price(*size) > PROOF_SHARE * result.passes * gradient_price(*size)
+    k = result.theta.shape[2]
+    size, share = (problem.source.m, problem.source.n_x, k), PROOF_SHARE if k == 1 else PROOF_SHARE_OF_CLASSES
+    return hessian_price(*size) > share * result.passes * gradient_price(*size)
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:
