@@ -250,6 +250,27 @@ def test_the_limit_of_a_user_is_respected(two_threads):
     assert set(blas()) == {2}
 
 
+def test_a_limit_that_another_thread_has_set_does_not_keep_a_fit_from_holding_blas(two_threads):
+    begun, leave, seen = threading.Event(), threading.Event(), []
+
+    def limit():
+        with threadpoolctl.threadpool_limits(2):
+            begun.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=limit)
+    thread.start()
+    begun.wait(60)
+    try:
+        xlogreg.fit(*draw(), callback=lambda state: seen.extend(blas()))
+        assert set(seen) == {1}
+        assert set(blas()) == {2}
+    finally:
+        leave.set()
+        thread.join()
+    assert set(blas()) == {2}
+
+
 def test_a_number_that_the_user_sets_in_a_fit_is_kept(two_threads):
     def set_three(state):
         for library in threads._libraries():

@@ -72,9 +72,11 @@ def _of_thread(library: Any) -> bool:
 
 
 def _set(library: Any, number: int) -> None:
+    # threadpoolctl lets one thread set the limit of OpenBLAS, perhaps the user's, until the right is given back
+    release = getattr(library, "clear_controlling_thread", lambda force: None)
+    release(force=True)
     library.set_num_threads(number)
-    # threadpoolctl lets one thread set the limit of OpenBLAS until that thread gives the right back
-    getattr(library, "clear_controlling_thread", lambda: None)()
+    release(force=True)
 
 
 def _take(thread: int, own: dict[Any, int]) -> None:
