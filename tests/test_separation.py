@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import xlogreg
+from xlogreg.fitting import outcome
 from xlogreg.fitting import problem as problem_module
+from xlogreg.fitting.solving import solve
+from xlogreg.solvers import existence
 
 
 def separated_by_linear_programming(X, Y):
@@ -149,6 +152,15 @@ def test_complete_separation_of_many_samples_ends_with_a_vector_that_separates_t
     assert np.all(model.predict(X[:, keep])[0] == (side[keep] > 0))
 
 
+@pytest.mark.parametrize("Y", [[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 2, 2]])
+def test_what_has_no_minimum_is_not_solved_again(monkeypatch, Y):
+    solved = []
+    monkeypatch.setattr(outcome, "solve", lambda *given: solved.append(solve(*given)) or solved[-1])
+    with pytest.warns(xlogreg.SeparationWarning, match="some on it"):
+        xlogreg.fit(np.asarray([[-2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0]]), np.asarray(Y), tol=0.3)
+    assert [result.reason for result in solved] == ["converged"]
+
+
 def test_a_softmax_by_gradients_tells_quasi_separation(monkeypatch):
     monkeypatch.setattr(problem_module, "NEWTON_WORK", 0.0)
     rng = np.random.default_rng(0)
@@ -233,3 +245,14 @@ def test_a_slope_that_rounding_errors_drown_proves_no_minimum():
         info = xlogreg.fit(X, Y, solver="newton", standardize=True, sample_weight=weight).fit_info
     assert info.separation in ("undecided", "quasi-complete")
     assert not info.converged
+
+
+def test_steps_that_gain_nothing_and_tell_nothing_are_not_gone_on_with(monkeypatch):
+    looks = []
+    monkeypatch.setattr(existence._Search, "refutes", lambda search: looks.append(search.divergence) or "")
+    with pytest.warns(xlogreg.ConvergenceWarning):
+        model = xlogreg.fit(
+            np.asarray([[-2.0, -1.0, 0.0, 0.0, 1.0, 2.0]]), np.asarray([0, 0, 0, 1, 1, 1]), solver="lbfgs"
+        )
+    assert model.fit_info.separation == "undecided"
+    assert min(looks) > 1e-18  # of the cost, whose rounding errors are 1e-16

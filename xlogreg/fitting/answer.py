@@ -113,7 +113,8 @@ def _again(
     short = not gap <= tol * float(found.here.value[0]) and found.known in ("bound", "")
     loose = short and (result.reason == "converged" or (found.flat and result.reason == "precision"))
     lost = (gap != gap and found.separation in ("none", "undecided", "")) or found.separation == "undecided"
-    if problem.solver == "gd" or found.here.hessian is None:
+    endless = found.separation in ("complete", "quasi-complete")  # no theta is nearer to a minimum
+    if problem.solver == "gd" or found.here.hessian is None or endless:
         return None
     lost = lost or problem.lies_far(found.at, found.here.hessian[0])
     if not (lost or loose):

@@ -98,15 +98,19 @@ def decide(
         How far out a sample may lie, in units of sqrt(m) standard deviations: 1 where all have the same weight.
     """
     search = _Search(objective, theta, here, farthest)
-    number = 0
+    number, before = 0, np.inf
     while True:
         if not search.looks():
             return search.found("complete" if search.separated else "undecided")
         near, last = search.divergence <= tol * float(search.here.value[0]), number >= steps
         if search.proved and (near or last):
             return search.found("none")
-        if not search.proved and _worth_a_look(number) and (separation := search.refutes()):
-            return search.found(separation)
+        if not search.proved and _worth_a_look(number):
+            if separation := search.refutes():
+                return search.found(separation)
+            # steps that lower the cost by less than its rounding errors bring no more samples inside
+            last = last or (search.outside >= before and search.divergence <= objective.noise * search.here.value[0])
+            before = search.outside
         stuck = not search.proved and search.outside == 0 and near
         if last or stuck or not search.goes_on():
             return search.found("none" if search.proved else "undecided")
