@@ -231,3 +231,17 @@ def test_a_softmax_is_not_believed_to_have_converged_where_a_sample_is_far_out(s
         found, expected = (xlogreg.fit(X, Y, l2=1e-3, tol=tol, solver=solver).fit_info for solver in ("auto", "newton"))
         if found.converged:
             assert found.cost - expected.cost <= 10 * max(found.gap, (tol or 1e-12) * expected.cost)
+
+
+@pytest.mark.parametrize(("classes", "n_x", "m"), [(2, 100, 6000), (3, 90, 1300)])
+def test_a_few_values_far_out_hide_no_gap(classes, n_x, m):
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((n_x, m)), rng.standard_normal((n_x, classes))
+    Y = np.argmax(W.T @ X / 5 + rng.gumbel(size=(classes, m)), axis=0)
+    X += 2020.0
+    X[[0, 1, 2], [3, 4, 5]] *= 1e4  # each holds nearly all of the variance of its feature, and becomes certain
+    problem = {"l2": 0.1, "tol": 1e-6}
+    info = xlogreg.fit(X, Y, **problem).fit_info
+    least = xlogreg.fit(X, Y, **problem | {"tol": 1e-12}, solver="newton").fit_info.cost
+    assert info.converged
+    assert info.cost - least <= 1e-6 * least

@@ -29,6 +29,7 @@ ALONE_PASSES = 12  # passes that the features without a penalty take alone, in m
 ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
+HIDDEN = 0.04  # of the curvature at the start, relative to that of the bias, below which a feature hides
 PROOF_SHARE = 0.2  # of the time of a fit that a Hessian for the proof may take
 PROOF_SHARE_OF_CLASSES = 1.0  # the same of a softmax, of whose curvature L-BFGS knows less if samples lie far out
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
@@ -220,7 +221,11 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     """
     objective, timed = problem.objective, result.reason == "time_limit"
     settled = result.reason in ("converged", "precision") and not expand
-    settled = settled and (problem.solver in SETTLED or _is_dear(problem, result))
+    rented = problem.solver == "rent-or-buy"
+    settled = settled and (problem.solver in SETTLED or (rented and _is_dear(problem, result)))
+    looks = settled and rented and not problem.is_reduced
+    hidden = looks and _hides(problem, result.theta)
+    settled = settled and not hidden
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
         known = "estimate" if result.last.hessian is None else "decrement"
         gap = np.nan if result.gap is None else float(as_host(result.gap)[0])
@@ -241,7 +246,7 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     if here.hessian is not None and np.isfinite(here.hessian).all():
         inverse = Inverse.from_hessians(here.hessian, objective.precision, objective.shift(at))
         asked = objective.loss.curvature is not None and (separation == "" or partly)
-        doubtful = asked and _is_doubtful(problem, result, here, inverse, tol)
+        doubtful = hidden or (asked and _is_doubtful(problem, result, here, inverse, tol))
         if doubtful or partly:
             passes += 1
             proved, steady = _proved(objective, at, here, inverse)
@@ -251,16 +256,30 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
             elif doubtful and proved != proved:
                 settled = result.reason in ("converged", "precision")
                 gap, known = (np.nan, "") if settled else (gap, "estimate")
-    return Known(at, here, result.theta - at, gap, known, passes, separation, None, inverse)
+    return Known(at, here, result.theta - at, gap, known, passes + looks, separation, None, inverse)
 
 
 def _is_dear(problem: Problem, result: Result) -> bool:
     """Whether a Hessian of all samples would take longer than a share of what the fit took."""
-    if problem.solver != "rent-or-buy":
-        return False
     k = result.theta.shape[2]
     size, share = (problem.source.m, problem.source.n_x, k), PROOF_SHARE if k == 1 else PROOF_SHARE_OF_CLASSES
     return hessian_price(*size) > share * result.passes * gradient_price(*size)
+
+
+def _hides(problem: Problem, theta: np.ndarray) -> bool:
+    """Whether most samples in which a feature is large are certain at theta, so that it is hardly curved there.
+
+    At the start it was curved, and L-BFGS may never have found out. This takes one pass.
+    """
+    spread, coordinates, objective = problem.spread, problem.inner, problem.objective
+    assert spread is not None
+    moment = (spread.variance + (spread.mean - coordinates.center) ** 2) / coordinates.scale**2
+    found, penalty = (
+        as_host(objective.curvatures(theta))[:, 0, :],
+        as_host(objective.penalty.curvature(theta))[:-1, 0, :],
+    )
+    mean = found[-1:, :] * moment + penalty  # the curvature if all samples counted alike
+    return bool(np.any((found[:-1, :] + penalty < HIDDEN * mean) & (objective.free[:-1, 0, :] > 0)))
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:

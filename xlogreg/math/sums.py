@@ -19,6 +19,7 @@ __all__ = [
     "class_terms",
     "combine_terms",
     "correlation_terms",
+    "curvature_terms",
     "diagonal_terms",
     "expansion_terms",
     "gradient_terms",
@@ -249,6 +250,15 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
     return (xp.astype(squares(X, F.T), right.dtype, copy=False),)
 
 
+def curvature_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """Sums of c x^2 and of c x (n_x, k), and of c (1, k), for the curvature c = a (1 - a) of each output of a model."""
+    X, xp = block.X, array_namespace(theta)
+    A = loss.link(model_scores(block, theta))[0, :, :]
+    C = (A * (1.0 - A) if block.weight is None else block.weight * A * (1.0 - A)).T
+    sums = squares(X, C), combine(X, C), xp.sum(C, axis=0, keepdims=True)
+    return tuple(xp.astype(part, theta.dtype, copy=False) for part in sums)
+
+
 def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Weighted sums of [x; 1] (n_x + 1, 1) and of [x; 1] y' (n_x + 1, k), in origin's dtype."""
     xp, weight = array_namespace(origin), weights(block)
@@ -268,6 +278,7 @@ TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = {
     expansion_terms: 4,
     hessian_terms: 4,
     second_moment_terms: 2,
+    curvature_terms: 2,
     size_terms: 2,
     spreads_terms: 2,
 }

@@ -18,6 +18,7 @@ from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tie
 from xlogreg.math.penalties import Penalty
 from xlogreg.math.sums import (
     correlation_terms,
+    curvature_terms,
     expansion_terms,
     gradient_terms,
     hessian_terms,
@@ -281,6 +282,20 @@ class Objective:
         S = self._shifted_twice(S[None, :, :], 1)[0, :, :] if folded else S
         scale = self.rows[:, :, 0]
         return S / self.total * scale * scale.T
+
+    def curvatures(self, theta: Array) -> Array:
+        """Mean curvature (n_x + 1, 1, k) of the loss at theta, along each feature and the bias: one pass.
+
+        Theta is that of one model.
+        """
+        xp = array_namespace(theta)
+        source, parameters = self.in_blocks(theta * self.factors)
+        squares, sums, total = (
+            xp.expand_dims(part, axis=1) for part in source.sum(curvature_terms, parameters, self.loss)
+        )
+        if self.center is not None:
+            squares = squares - self.center * (2.0 * sums - self.center * total)
+        return xp.concat([squares, total], axis=0) * self.factors**2 / self.total
 
     def proof(self, theta: Array, step: Array) -> tuple[Array, Array]:
         """Mean divergence of alpha from a (g,), and number of samples whose alpha is not inside (g,): one pass.
