@@ -233,15 +233,33 @@ def test_a_softmax_is_not_believed_to_have_converged_where_a_sample_is_far_out(s
             assert found.cost - expected.cost <= 10 * max(found.gap, (tol or 1e-12) * expected.cost)
 
 
-@pytest.mark.parametrize(("classes", "n_x", "m"), [(2, 100, 6000), (3, 90, 1300)])
-def test_a_few_values_far_out_hide_no_gap(classes, n_x, m):
+def far_out(classes, n_x, m):
+    """Samples of which three hold nearly all of the variance of a feature, and become certain."""
     rng = np.random.default_rng(0)
     X, W = rng.standard_normal((n_x, m)), rng.standard_normal((n_x, classes))
     Y = np.argmax(W.T @ X / 5 + rng.gumbel(size=(classes, m)), axis=0)
     X += 2020.0
-    X[[0, 1, 2], [3, 4, 5]] *= 1e4  # each holds nearly all of the variance of its feature, and becomes certain
-    problem = {"l2": 0.1, "tol": 1e-6}
-    info = xlogreg.fit(X, Y, **problem).fit_info
-    least = xlogreg.fit(X, Y, **problem | {"tol": 1e-12}, solver="newton").fit_info.cost
+    X[[0, 1, 2], [3, 4, 5]] *= 1e4
+    return X, Y
+
+
+SEVERAL = [(2, 100, 6000), (3, 90, 1300)]
+
+
+@pytest.mark.parametrize(("classes", "n_x", "m"), SEVERAL)
+def test_a_few_values_far_out_hide_no_gap(classes, n_x, m):
+    X, Y = far_out(classes, n_x, m)
+    info = xlogreg.fit(X, Y, l2=0.1, tol=1e-6).fit_info
+    least = xlogreg.fit(X, Y, l2=0.1, tol=1e-12, solver="newton").fit_info.cost
     assert info.converged
     assert info.cost - least <= 1e-6 * least
+
+
+@pytest.mark.parametrize(("classes", "n_x", "m"), SEVERAL)
+def test_nor_do_they_in_models_that_are_fitted_together(classes, n_x, m):
+    X, Y = far_out(classes, n_x, m // 2)
+    l2s = [0.1, 0.01]
+    together = [*xlogreg.fit_path(X, Y, l2s, tol=1e-6), *xlogreg.fit_many(X, [Y == 0, Y == 1], l2s=l2s, tol=1e-6)]
+    for model, targets, l2 in zip(together, (Y, Y, Y == 0, Y == 1), l2s * 2, strict=True):
+        least = xlogreg.fit(X, targets, l2=l2, solver="newton").fit_info.cost
+        assert model.fit_info.cost - least <= 1e-6 * least

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xlogreg.arrays.place import HOST
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.solving import centered, solve
 from xlogreg.fitting.start import log_odds
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import RARE
-from xlogreg.math.sums import target_terms
+from xlogreg.math.sums import size_terms, target_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import penalty_path
-from xlogreg.solvers.certificate import EXPANSION_LIMIT
+from xlogreg.solvers.certificate import EXPANSION_LIMIT, hides
 from xlogreg.solvers.coordinates import Coordinates, measure_spreads, user_coordinates
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Shared
@@ -44,6 +45,7 @@ ALIKE = 8.0  # factor by which a penalty may differ from the preconditioner's; t
 NARROW_WORK = 5e7  # features times scores of a pass; below it a stage in float32 costs more in calls than it saves
 NARROW_SHIFT = 100.0  # largest mean of a feature, in standard deviations, for a stage in float32
 NARROW_REACH = 15.0  # largest absolute log10 of a feature's standard deviation, for a stage in float32
+FEW_HOLDING = 0.1  # of the samples: if fewer hold the variance of a feature, they may hide its curvature
 THETA_NUMBERS = 2**20  # parameters of all models of a portion: L-BFGS holds up to 40 times as many numbers
 
 
@@ -173,12 +175,27 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
     fits = np.flatnonzero(np.all((batch.shares > rare) & (batch.shares < 1.0 - rare), axis=1) & _alike(batch))
     minimize = _by_inverses if _inverses_pay(batch.problem) else _along_penalties
     with batch.problem.source.place.computing():
+        wary = not batch.problem.is_reduced and _is_heavy(batch.problem)
         for part, ended, passes in minimize(batch, options, fits, starts):
-            rests, more = _at_rest(batch.objective.keep(part), ended, batch.separable[part])
+            objective = batch.objective.keep(part)
+            rests, more = _at_rest(objective, ended, batch.separable[part])
+            if wary:
+                thetas = np.concatenate([result.theta for result in ended], axis=1)
+                rests &= ~hides(objective, thetas, batch.problem.moment)
+                passes += 2.0
             for model, result in zip(part[rests].tolist(), itertools.compress(ended, rests), strict=True):
                 total = result.passes + passes + more * batch.separable[model]
                 results[model] = dataclasses.replace(result, passes=float(total))
     return results
+
+
+def _is_heavy(problem: Problem) -> bool:
+    """Whether few samples may hold most of the variance of a feature: one pass."""
+    source = problem.source
+    totals = source.sum(size_terms, HOST.put(1.0 / problem.inner.scale))
+    second, fourth = (np.asarray(total) * problem.objective.free[:-1, :, 0] for total in totals)
+    holding = second**2 * source.m / np.where(fourth > 0, fourth * source.total_weight, np.inf)  # samples, in effect
+    return bool(np.any((holding < FEW_HOLDING * source.effective_samples) & (second > 0)))
 
 
 Ended = Iterator[tuple[np.ndarray, list[Result], float]]  # numbers of some models, their results, the passes before

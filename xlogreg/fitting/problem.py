@@ -142,6 +142,12 @@ class Problem(NamedTuple):
         return self.coordinates.features is None
 
     @property
+    def moment(self) -> np.ndarray:
+        """Second moment (n_x, 1) of the features in the coordinates of theta."""
+        assert self.spread is not None
+        return self.spread.moment(self.inner)
+
+    @property
     def finest(self) -> Objective:
         """The objective with the least rounding errors for a theta of this problem."""
         return self.objective if self.is_reduced else self.exact

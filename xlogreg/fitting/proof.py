@@ -9,7 +9,7 @@ from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
 from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
 from xlogreg.samples.products import may_pick, pick_features
-from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
+from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify, hides
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide
@@ -29,7 +29,6 @@ ALONE_PASSES = 12  # passes that the features without a penalty take alone, in m
 ELEMENTWISE = 100  # parameters whose Hessian takes as long as the elementwise work on a score
 LARGE = 1_000_000  # entries of X, from which on float64 is avoided if float32 will do
 WELL_POSED = 1e4  # condition of a Hessian, up to which rounding errors of float32 do not spoil a proof
-HIDDEN = 0.04  # of the curvature at the start, relative to that of the bias, below which a feature hides
 PROOF_SHARE = 0.2  # of the time of a fit that a Hessian for the proof may take
 PROOF_SHARE_OF_CLASSES = 1.0  # the same of a softmax, of whose curvature L-BFGS knows less if samples lie far out
 STEPS = 40  # of Newton's method, after which the question whether there is a minimum stays open
@@ -224,7 +223,7 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     rented = problem.solver == "rent-or-buy"
     settled = settled and (problem.solver in SETTLED or (rented and _is_dear(problem, result)))
     looks = settled and rented and not problem.is_reduced
-    hidden = looks and _hides(problem, result.theta)
+    hidden = looks and bool(hides(objective, result.theta, problem.moment)[0])
     settled = settled and not hidden
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
         known = "estimate" if result.last.hessian is None else "decrement"
@@ -264,22 +263,6 @@ def _is_dear(problem: Problem, result: Result) -> bool:
     k = result.theta.shape[2]
     size, share = (problem.source.m, problem.source.n_x, k), PROOF_SHARE if k == 1 else PROOF_SHARE_OF_CLASSES
     return hessian_price(*size) > share * result.passes * gradient_price(*size)
-
-
-def _hides(problem: Problem, theta: np.ndarray) -> bool:
-    """Whether most samples in which a feature is large are certain at theta, so that it is hardly curved there.
-
-    At the start it was curved, and L-BFGS may never have found out. This takes one pass.
-    """
-    spread, coordinates, objective = problem.spread, problem.inner, problem.objective
-    assert spread is not None
-    moment = (spread.variance + (spread.mean - coordinates.center) ** 2) / coordinates.scale**2
-    found, penalty = (
-        as_host(objective.curvatures(theta))[:, 0, :],
-        as_host(objective.penalty.curvature(theta))[:-1, 0, :],
-    )
-    mean = found[-1:, :] * moment + penalty  # the curvature if all samples counted alike
-    return bool(np.any((found[:-1, :] + penalty < HIDDEN * mean) & (objective.free[:-1, 0, :] > 0)))
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:

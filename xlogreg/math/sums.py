@@ -251,12 +251,14 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
 
 
 def curvature_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
-    """Sums of c x^2 and of c x (n_x, k), and of c (1, k), for the curvature c = a (1 - a) of each output of a model."""
+    """Sums of c x^2 and of c x (n_x, g, k), and of c (1, g, k), for the curvature c = a (1 - a) of each output."""
     X, xp = block.X, array_namespace(theta)
-    A = loss.link(model_scores(block, theta))[0, :, :]
-    C = (A * (1.0 - A) if block.weight is None else block.weight * A * (1.0 - A)).T
+    A = loss.link(model_scores(block, theta))
+    C = A * (1.0 - A) if block.weight is None else block.weight * A * (1.0 - A)
+    g, k, m = C.shape
+    C = xp.reshape(C, (g * k, m)).T
     sums = squares(X, C), combine(X, C), xp.sum(C, axis=0, keepdims=True)
-    return tuple(xp.astype(part, theta.dtype, copy=False) for part in sums)
+    return tuple(xp.reshape(xp.astype(part, theta.dtype, copy=False), (-1, g, k)) for part in sums)
 
 
 def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:

@@ -15,12 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Evaluation, Objective
 
-__all__ = ["EXPANSION_LIMIT", "Certificate", "certify"]
+__all__ = ["EXPANSION_LIMIT", "Certificate", "certify", "hides"]
 
 EXPANSION_LIMIT = 1000  # parameters up to which a Hessian of all samples is worth its m p^2 operations
+
+HIDDEN = 0.04  # of the curvature at the start, relative to that of the bias, below which a feature hides
 
 
 class Certificate(NamedTuple):
@@ -50,6 +53,17 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
         return Certificate(here, None, "", 1)
     gap = _bound(objective, theta, here)
     return Certificate(here, gap, "bound", 2) if np.all(np.isfinite(gap)) else Certificate(here, None, "", 2)
+
+
+def hides(objective: Objective, theta: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    """Whether a feature hides from L-BFGS at the theta (n_x + 1, g, k) of each model (g,): one pass.
+
+    Most samples in which it is large are certain there, so it is hardly curved any more. At the start it was, and the
+    pairs may never have found out. ``moment`` (n_x, 1) is the second moment of the features, in theta's coordinates.
+    """
+    found, penalty = as_host(objective.curvatures(theta)), as_host(objective.penalty.curvature(theta))[:-1]
+    even = found[-1:] * moment[:, :, None] + penalty  # the curvature if all samples counted alike
+    return np.any((found[:-1] + penalty < HIDDEN * even) & (objective.free[:-1] > 0), axis=(0, 2))
 
 
 def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndarray:

@@ -114,6 +114,10 @@ class Spread(NamedTuple):
     passes: int
     opposite: float | None = None
 
+    def moment(self, coordinates: Coordinates) -> np.ndarray:
+        """Second moment of the features (n_x, 1) in other coordinates."""
+        return (self.variance + (self.mean - coordinates.center) ** 2) / coordinates.scale**2
+
     @property
     def shares(self) -> np.ndarray:
         """Share of every class (K,) by weight; both classes if there are two."""

@@ -284,18 +284,12 @@ class Objective:
         return S / self.total * scale * scale.T
 
     def curvatures(self, theta: Array) -> Array:
-        """Mean curvature (n_x + 1, 1, k) of the loss at theta, along each feature and the bias: one pass.
-
-        Theta is that of one model.
-        """
-        xp = array_namespace(theta)
+        """Mean curvature (n_x + 1, g, k) of the losses along each feature and the bias, at theta: one pass."""
         source, parameters = self.in_blocks(theta * self.factors)
-        squares, sums, total = (
-            xp.expand_dims(part, axis=1) for part in source.sum(curvature_terms, parameters, self.loss)
-        )
+        squares, sums, total = source.sum(curvature_terms, parameters, self.loss)
         if self.center is not None:
             squares = squares - self.center * (2.0 * sums - self.center * total)
-        return xp.concat([squares, total], axis=0) * self.factors**2 / self.total
+        return array_namespace(theta).concat([squares, total], axis=0) * self.factors**2 / self.total
 
     def proof(self, theta: Array, step: Array) -> tuple[Array, Array]:
         """Mean divergence of alpha from a (g,), and number of samples whose alpha is not inside (g,): one pass.
