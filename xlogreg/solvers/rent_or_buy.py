@@ -34,6 +34,7 @@ __all__ = ["minimize", "renting_pays"]
 FEATURES = 5000  # beyond so many, the principal axes of a subset tell more than the pairs of L-BFGS do
 DEAR_HESSIAN = 2.7  # gradients that a Hessian costs, from which on gradients are tried first
 DEARER_HESSIAN = 4.0  # the same where subsets could stand for all samples from the start
+MOST_NUMBERS = 1e7  # numbers of X, beyond which subsets tell the axes at a small share of the passes
 MANY_SAMPLES = 50  # for each feature, from which on subsets stand for large data
 FEW_GRADIENTS = 4.0  # gradients that the first metric may cost
 FEW_OF_CLASSES = 40.0  # the same for a softmax, which takes more steps
@@ -56,10 +57,12 @@ def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     ``subset`` says whether subsets could stand for the samples from the start. The prices are those of a host that has
     X in memory: elsewhere a pass costs more, and a Hessian less.
     """
-    size = source.m, source.n_x, k
-    if not source.is_here or not source.place.small_blocks or source.is_read or source.n_x > FEATURES:
+    size, numbers = (source.m, source.n_x, k), source.m * source.n_x
+    if not source.is_here or not source.place.small_blocks or source.is_read:
         return False
-    if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and source.m * source.n_x > CACHED:
+    if source.n_x > FEATURES or numbers > MOST_NUMBERS:
+        return False
+    if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and numbers > CACHED:
         return False
     if k > 1 and moment_price(*size) > FEW_OF_CLASSES * gradient_price(*size):
         return False
