@@ -25,6 +25,7 @@ BENCHMARKS = (  # that have bars
     "many",
     "estimators",
     "rule",
+    "sparse",
     "load",
     "any_data",
     "memory",

@@ -28,6 +28,7 @@ RESULTS = Path(__file__).parent / "results"
 NAMES = (
     "engine",
     "many",
+    "sparse",
     "estimators",
     "rule",
     "load",

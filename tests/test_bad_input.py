@@ -318,22 +318,6 @@ def test_matrices_are_refused():
         xlogreg.fit(np.asmatrix(X), Y)
 
 
-def test_sparse_matrices_are_refused_by_name():
-    scipy_sparse = pytest.importorskip("scipy.sparse")
-    for sparse in (scipy_sparse.csr_array(X), scipy_sparse.coo_matrix(X)):
-        with pytest.raises(TypeError, match=r"X is a sparse .*, which is not supported yet; use a dense array"):
-            xlogreg.fit(sparse, Y)
-
-
-def test_sparse_tensors_are_refused_by_name():
-    torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match="X is a sparse Tensor, which is not supported yet"):
-        xlogreg.fit(torch.asarray(X).to_sparse(), Y)
-    jax_sparse = pytest.importorskip("jax.experimental.sparse")
-    with pytest.raises(TypeError, match="X is a sparse BCOO, which is not supported yet"):
-        xlogreg.fit(jax_sparse.BCOO.fromdense(X), Y)
-
-
 def test_traced_arrays_are_refused_with_the_way_out():
     jax = pytest.importorskip("jax")
     model = xlogreg.fit(X, Y)

@@ -207,11 +207,8 @@ def test_labels_that_are_numbers_in_objects_are_numbers(two_rows, kind):
 
 def test_input_that_is_wrong_is_refused(two_rows):
     X, y = two_rows
-    scipy_sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match=r"factories of blocks are for xlogreg\.fit"):
         LogisticRegression().fit(lambda: iter([]), [0, 1])
-    with pytest.raises(TypeError, match="sparse"):
-        LogisticRegression().fit(scipy_sparse.csr_array(X), y)
     with pytest.raises(TypeError, match="masked"):
         LogisticRegression().fit(np.ma.masked_less(X, 0), y)
     with pytest.raises(ValueError, match="one class"):

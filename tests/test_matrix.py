@@ -92,6 +92,12 @@ class Repeated:
     def nbytes(self):
         return 8 * self.n_x * self.values.shape[1] + 8 * self.m
 
+    def width(self, place, gram):
+        return self.n_x
+
+    def pick(self, numbers):
+        return Repeated(self.values[numbers, :], self.numbers, self.rows)
+
     def is_ready(self, place, dtype):
         return dtype_name(self.values) == dtype
 

@@ -46,7 +46,8 @@ class Matrix(Protocol):
         Names of the features, if X has them.
     dense : bool
         Whether blocks are arrays. Other blocks have the products of `xlogreg.arrays.products`, and no centre is ever
-        subtracted from them.
+        subtracted from them. Their matrix also has ``pick(numbers)``, which copies some of the features,
+        ``astype(place, dtype)``, which makes it ready, and ``joined(parts)``, which joins samples on the host.
     is_read : bool
         Whether each pass reads X from outside of the memory.
     sequential : bool
@@ -115,6 +116,10 @@ class Matrix(Protocol):
 
     def take(self, index: Array, place: Place) -> "Matrix":
         """Copy some of the samples, by number in ascending order, to a place."""
+        ...
+
+    def width(self, place: Place, gram: bool) -> float:
+        """Numbers of a sample that a pass holds at a time, on average; ``gram``: that makes products of features."""
         ...
 
     def features(self, part: slice, place: Place) -> Array:
@@ -199,6 +204,9 @@ class Dense:
 
     def take(self, index: Array, place: Place) -> "Dense":
         return Dense(place.take(self.array, index, axis=0 if self.rows else 1), self.rows)
+
+    def width(self, place: Place, gram: bool) -> float:
+        return self.n_x
 
     def features(self, part: slice, place: Place) -> Array:
         return self.array[:, part].T if self.rows else self.array[part, :]

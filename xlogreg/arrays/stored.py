@@ -137,6 +137,9 @@ class Stored:
     def take(self, index: Array, place: Place) -> Dense:
         return Dense(place.put(self.read_some(to_host(index))), self.rows)
 
+    def width(self, place: Place, gram: bool) -> float:
+        return self.n_x
+
     def features(self, part: slice, place: Place) -> Array:
         X = place.put(self.read(0, self.m, part))
         return X.T if self.rows else X

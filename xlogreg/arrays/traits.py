@@ -4,14 +4,16 @@ import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
 
 __all__ = [
+    "FILLED",
     "NAMESPACES",
     "Library",
+    "SparseProducts",
     "array_namespace",
     "bordered_grams",
     "center_integers",
@@ -25,6 +27,7 @@ __all__ = [
     "squares",
 ]
 
+FILLED = 0.1  # share of values that are not zero, from which on a Gram matrix takes less time from dense blocks
 PAIRED_NUMBERS = 2**17  # numbers of X times curvature that are made at once; they stay in a cache
 device_of = array_api_compat.device  # None for an array traced by jax.jit
 is_array = array_api_compat.is_array_api_obj
@@ -120,6 +123,43 @@ def _unknown(module: Any, device: Any) -> None:
     """Return None: the free memory of the host is not known, since other processes use it, too."""
 
 
+class SparseProducts(NamedTuple):
+    """Sparse matrices of a library, with the samples in rows.
+
+    Attributes
+    ----------
+    owns : callable
+        Takes an object; returns whether it is a sparse matrix of the library.
+    taken : callable
+        Takes a sparse matrix A (m, n_x) of any format; returns its values, the features of these, and where each row
+        starts, an array of the host. Raises ValueError if an index is out of range.
+    made : callable
+        Takes values, features, starts and a shape; returns a matrix of the format that the others take.
+    parts : callable
+        Takes A; returns its values and their features.
+    starts : callable
+        Takes A; returns where each row starts, on the host.
+    with_values : callable
+        Takes A and other values; returns A with these.
+    times : callable
+        Takes A and W (n_x, k); returns A W.
+    back : callable
+        Takes A and V (m, k); returns A'V.
+    gram : callable
+        Takes A and C (k, k, m); returns the sums of `xlogreg.arrays.products.gram`.
+    """
+
+    owns: Callable[[Any], bool]
+    taken: Callable[[Any], tuple[Any, Any, np.ndarray]]
+    made: Callable[[Any, Any, np.ndarray, tuple[int, int]], Any]
+    parts: Callable[[Any], tuple[Any, Any]]
+    starts: Callable[[Any], np.ndarray]
+    with_values: Callable[[Any, Any], Any]
+    times: Callable[[Any, Any], Any]
+    back: Callable[[Any, Any], Any]
+    gram: Callable[[Any, Any], Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Library:
     """Differences between array libraries, as data.
@@ -161,6 +201,8 @@ class Library:
         Takes the module and a device; returns the free memory in bytes, or None where it is not known.
     send : callable, or None
         Takes the module, a NumPy array and a device; returns the array on the device, copied while others compute.
+    sparse : SparseProducts, or None
+        The products of sparse matrices; None if the library has none.
     is_gpu_default : bool
         Whether backend="auto" moves large host data to this library.
     remedy : str
@@ -189,6 +231,7 @@ class Library:
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     free: Callable[[Any, Any], int | None] = _unknown
     send: Callable[[Any, np.ndarray, Any], Any] | None = None
+    sparse: SparseProducts | None = None
     is_gpu_default: bool = False
     remedy: str = ""
     float64_remedy: str = ""

@@ -1,7 +1,8 @@
-"""Open the samples of a command: a table is read whole; an array or a folder of parts is read in blocks."""
+"""Open the samples of a command: tables and sparse matrices are read whole, arrays and folders of parts in blocks."""
 
 import contextlib
 import importlib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from xlogreg.arrays.stored import stored
 from xlogreg.cli.table_files import read_table, without
 from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.tables import column_values
+from xlogreg.samples.files.folder import load_sparse
 
 __all__ = ["SampleFile", "as_collection", "open_features", "open_samples", "workers_at"]
 
@@ -51,6 +53,8 @@ def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
         Columns of a table to leave out.
     """
     labels, apart = Path(target), target.lower().endswith(".npy") or Path(target).is_dir()
+    if _is_sparse(path) and not apart:
+        raise ValueError(f"{path} holds a sparse matrix: its labels are a .npy file (m,) of their own, not {target!r}")
     if not path.is_dir() and not (apart and _is_array(path)):
         return _of_table(path, target, ignored)
     if ignored:
@@ -118,12 +122,22 @@ def as_collection(X: Any) -> Any:
 
 
 def _is_array(path: Path) -> bool:
-    return path.suffix.lower() == ".npy"
+    return path.suffix.lower() == ".npy" or _is_sparse(path)
+
+
+def _is_sparse(path: Path) -> bool:
+    """Whether the file holds a sparse matrix of SciPy, and no table."""
+    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"format.npy", "shape.npy", "data.npy"} <= set(archive.namelist())
 
 
 def _opened(path: Path) -> Any:
     if path.is_dir():
         return xlogreg.open_parts(path)
+    if _is_sparse(path):
+        return load_sparse(path)
     X = _load(path, "r")
     return X[:, None] if X.ndim == 1 else X
 

@@ -99,12 +99,12 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     table: dict[str, Any] = {
         "type": Path,
         "metavar": "TABLE",
-        "help": "a .csv, .parquet, .npy or .npz file, or a folder of .npy or .parquet parts; rows are samples",
+        "help": "a .csv, .parquet, .npy or .npz file, or a folder of .npy, .npz or .parquet parts; rows are samples",
     }
     target: dict[str, Any] = {
         "required": True,
         "metavar": "COLUMN",
-        "help": "the column that holds the class of each sample; for a .npy or a folder also a .npy file (m,) of them",
+        "help": "the column that holds the class of each sample; for arrays and folders also a .npy file (m,) of them",
     }
     ignore: dict[str, Any] = {
         "action": "append",

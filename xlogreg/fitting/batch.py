@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from xlogreg.math.losses import RARE
 from xlogreg.math.sums import size_terms, target_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.source import Samples
-from xlogreg.solvers import penalty_path
+from xlogreg.solvers import block_lbfgs, penalty_path
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, hides
 from xlogreg.solvers.coordinates import Coordinates, measure_spreads, user_coordinates
 from xlogreg.solvers.objective import Objective
@@ -94,7 +94,8 @@ class Batch(NamedTuple):
 def sharing_pays(problem: Problem) -> bool:
     """Whether models of this kind are minimised faster together than one by one."""
     axes = problem.solver in ("spectral-lbfgs", "rent-or-buy") and axes_pay(problem.source, problem.start.shape[2])
-    return problem.objective.penalty.quadratic and (_inverses_pay(problem) or axes)
+    pays = _inverses_pay(problem) or axes or problem.solver == "block-lbfgs"
+    return problem.objective.penalty.quadratic and pays
 
 
 def _inverses_pay(problem: Problem) -> bool:
@@ -238,7 +239,9 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
     problem = batch.problem
     assert problem.spread is not None
     rng = np.random.default_rng(options.rng)
-    axes = principal_axes(problem.objective, problem.source, problem.spread, problem.coordinates, rng)
+    block = problem.solver == "block-lbfgs"
+    find: Callable[..., penalty_path.Curvature] = block_lbfgs.frequent if block else principal_axes
+    axes = find(problem.objective, problem.source, problem.spread, problem.coordinates, rng)
     for tracks in _portions(np.unique(batch.tracks[fits]), batch):
         part = fits[np.isin(batch.tracks[fits], tracks)]
         objective = batch.objective.keep(part)

@@ -14,6 +14,7 @@ from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
 from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
+from xlogreg.solvers import block_lbfgs
 from xlogreg.solvers.certificate import EXPANSION_LIMIT
 from xlogreg.solvers.coordinates import (
     Coordinates,
@@ -200,6 +201,9 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         )
     if asked != "auto":
         return asked
+    block = spread is not None and penalty.quadratic and not source.dense
+    if block and source.n_x > block_lbfgs.FEATURES:
+        return "block-lbfgs"
     subset = spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT
     subset = subset and spread is not None and subset_pays(source, spread, parameters)
     if (outputs == 1 or penalty.quadratic) and renting_pays(source, outputs, subset):

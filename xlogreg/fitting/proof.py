@@ -22,7 +22,12 @@ from xlogreg.solvers.sampled_newton import HESSIAN_SHARE
 __all__ = ["LOOSE", "Known", "known_of"]
 
 INFERENCE_WORK = 2e9  # operations of a Hessian of all samples that a proof is always worth
-SETTLED = ("sampled-newton", "spectral-lbfgs", "batch")  # solvers that stop by their own estimate of the gap
+SETTLED = (
+    "sampled-newton",
+    "spectral-lbfgs",
+    "block-lbfgs",
+    "batch",
+)  # solvers that stop by their own estimate of the gap
 BATCH_WORK = 1e7  # operations of a Hessian that a proof is worth for each of many models
 PATIENCE = 10.0  # times INFERENCE_WORK that a proof is worth if some scores have not come to rest
 ALONE_PASSES = 12  # passes that the features without a penalty take alone, in most cases
@@ -146,15 +151,8 @@ def _loose_alone(objective: Objective, rows: np.ndarray) -> Objective:
     source, penalty = objective.source, objective.penalty.of_strengths(np.zeros(1))
     if not may_pick(source, int(np.sum(rows))):
         return dataclasses.replace(objective, penalty=penalty, free=objective.free * rows[:, None, None])
-    return dataclasses.replace(
-        objective,
-        source=pick_features(source, np.flatnonzero(rows[:-1])),
-        penalty=dataclasses.replace(penalty, factor=penalty.factor[rows], units=penalty.units[rows]),
-        inverse_scale=objective.inverse_scale[rows[:-1]],
-        free=objective.free[rows],
-        center=None,
-        folded=False,
-    )
+    some = pick_features(source, np.flatnonzero(rows[:-1]))
+    return dataclasses.replace(objective, penalty=penalty).of_features(some, np.flatnonzero(rows))
 
 
 def _decided(problem: Problem, result: Result, tol: float) -> tuple[Objective, Existence, int]:

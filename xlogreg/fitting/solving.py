@@ -12,7 +12,7 @@ from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.progress import ProgressLine, Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
-from xlogreg.solvers import descent, gradient_descent, rent_or_buy, sampled_newton, spectral_lbfgs
+from xlogreg.solvers import block_lbfgs, descent, gradient_descent, rent_or_buy, sampled_newton, spectral_lbfgs
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
@@ -129,6 +129,23 @@ def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
     return centered(problem.objective, result)
 
 
+def _block(problem: Problem, options: Options, watch: Watch) -> Result:
+    assert problem.spread is not None
+    result = block_lbfgs.minimize(
+        problem.objective,
+        problem.source,
+        problem.start,
+        spread=problem.spread,
+        coordinates=problem.inner,
+        rng=np.random.default_rng(options.rng),
+        tol=problem.tolerance(options),
+        strict=min(problem.tolerance(options), problem.default_tolerance),
+        max_iter=options.steps,
+        monitor=watch.monitor,
+    )
+    return centered(problem.objective, result)
+
+
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
     objective, tol, max_iter = problem.objective, problem.tolerance(options), options.steps
     # in the engine's coordinates no feature is curved by more than the loss allows
@@ -185,6 +202,7 @@ SOLVERS = {
     "sampled-newton": _sampled_newton,
     "rent-or-buy": _rent_or_buy,
     "spectral-lbfgs": _spectral,
+    "block-lbfgs": _block,
 }
 
 

@@ -25,7 +25,7 @@ REFUSED: dict[Callable[[Any], bool], str] = {
         "a masked array, whose masked values would be used as they are; fill or drop them"
     ),
     lambda value: isinstance(value, np.matrix): "an np.matrix, which stays two-dimensional; use np.asarray({name})",
-    is_sparse: "a sparse {type}, which is not supported yet; use a dense array, such as {name}.toarray()",
+    is_sparse: "a sparse {type}, where only X may be sparse; use a dense array, such as {name}.toarray()",
     is_traced: (
         "traced by a transformation such as jit: fitting and checking look at values, so call them outside of it; "
         "forward, cost, gradients and update run inside"

@@ -12,7 +12,7 @@ from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, share_and_curvature
 from xlogreg.math.sums import Block, score_moves
 
-__all__ = ["INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
+__all__ = ["GRAMS", "INSIDE", "TEMPORARIES", "proof_terms", "recession_terms", "restless_terms", "tied_terms"]
 
 # a step must leave this share of each probability to prove that there is a minimum; rounding errors are smaller
 INSIDE = 0.1
@@ -171,4 +171,6 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
 
 
 # temporaries of all functions of a block, as in `xlogreg.math.sums`
+# functions that make products of features with each other
+GRAMS = frozenset((sums.expansion_terms, sums.hessian_terms, sums.second_moment_terms, tied_terms))
 TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = sums.TEMPORARIES | {tied_terms: 4, recession_terms: 2}

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from xlogreg.arrays.kinds import kind_of
 from xlogreg.arrays.place import place_of, to_host
 from xlogreg.inputs.matrices import computing_dtype
 from xlogreg.inputs.tables import is_collection, open_table
@@ -62,7 +63,9 @@ def _refuse_other(model: Any, X: Any) -> None:
 def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) -> Any:
     """Make the prediction for no samples: where the blocks live, or in NumPy if the labels are strings."""
     empty = np.empty(shape, computing_dtype(like) if values else classes.dtype)
-    return empty if empty.dtype.kind in "US" else place_of(like).put(empty)
+    matrix = kind_of(like, True)  # dask knows a block of a sparse X as its library has it
+    home = place_of(like) if matrix is None else matrix.home
+    return empty if empty.dtype.kind in "US" else home.put(empty)
 
 
 def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:

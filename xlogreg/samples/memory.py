@@ -12,9 +12,10 @@ import numpy as np
 from xlogreg.arrays.matrix import Dense, Matrix, Range
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.inputs.labels import Targets, erased_class, total_of
-from xlogreg.math.moves import TEMPORARIES
+from xlogreg.math.moves import GRAMS, TEMPORARIES
 from xlogreg.math.sums import Block
 from xlogreg.samples.folds import Folds, fold_weights
+from xlogreg.samples.nonfinite import find_flaws
 from xlogreg.samples.source import Columns, Flaws, draw_subsets
 from xlogreg.samples.threads import map_blocks, tree_sum, workers_for
 
@@ -90,9 +91,14 @@ class InMemory:
     def has_features(self) -> bool:
         return self.X.dense and not self.X.sequential
 
+    @functools.cached_property
+    def widths(self) -> tuple[float, float]:
+        """Numbers of a sample that a pass holds at a time, and one that makes products of features."""
+        return self.X.width(self.place, False), self.X.width(self.place, True)
+
     def __sizeof__(self) -> int:
         """Bytes of the arrays. By this size dask decides what to move between workers, and what to write to disk."""
-        columns = [part for part in self.columns if part is not None]
+        columns = (part for part in self.columns if part is not None)
         return self.X.nbytes + sum(math.prod(part.shape) * getattr(part.dtype, "itemsize", 8) for part in columns)
 
     @property
@@ -154,8 +160,9 @@ class InMemory:
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
         """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
         given = {name: part for name, part in columns._asdict().items() if part is not None}
-        columns = self.columns._replace(**given)
-        return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
+        return dataclasses.replace(
+            self, columns=self.columns._replace(**given), target_of=target_of, weight_of=weight_of
+        )
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
@@ -173,7 +180,8 @@ class InMemory:
             parts = [dataclasses.replace(self, X=X, columns=columns, total_weight=math.nan) for X, columns in cuts]
         else:
             each = (np.flatnonzero(numbers == fold) for fold in range(len(stops)))
-            parts = [self.take(self.place.put(index), gathered=0) for index in each]
+            gathered = 0 if self.dense else NARROWED_BYTES  # a block of rows that are no array takes long to fetch
+            parts = [self.take(self.place.put(index), gathered) for index in each]
         return Folds(self, numbers, tuple(parts), fold_of, self.total_weight, held_out, self.dtype)
 
     def without_fold(self, numbers: np.ndarray, fold: int) -> "InMemory":
@@ -192,11 +200,9 @@ class InMemory:
 
     @property
     def drawable(self) -> np.ndarray | None:
-        """Numbers (n,) of the samples that a subset may contain; None for all."""
         return self.X.drawable if self.index is None else None
 
     def samples(self, counts: tuple[int, ...], shares: np.ndarray, rng: np.random.Generator) -> list["InMemory"]:
-        """Draw disjoint random subsets of about ``counts`` samples each, see `draw_subsets`."""
         return draw_subsets(self, counts, shares, rng)
 
     def gathered(self) -> "InMemory":
@@ -216,40 +222,25 @@ class InMemory:
             index = index if self.index is None else xp.take(self.index, index, axis=0)
             part = dataclasses.replace(self, columns=columns, total_weight=total, index=index)
             once = X.is_read and gathered and not (X.concurrent and place == HOST)
-            held = part.m * part.n_x * 8 <= (READ_BYTES if once else gathered)
+            held = part.m * self.widths[0] * 8 <= (READ_BYTES if once else gathered)
             return dataclasses.replace(part, X=X.take(index, place), index=None) if held else part
 
     def ordered(self, order: np.ndarray) -> "InMemory | None":
-        """Copy these samples in another order (m,); None if that takes too much memory."""
-        if self.X.is_read or self.m * self.n_x * 8 > ORDERED_BYTES:
+        if self.X.is_read or self.m * self.widths[0] * 8 > ORDERED_BYTES:
             return None
         return self.take(self.place.put(order), gathered=math.inf)
 
     def lost_class(self, targets: Targets) -> int | None:
-        """Return the number of a class whose samples all have the weight zero; None if every class has weight."""
         if self.columns.weight is None:
             return None
         with self.place.computing():
             return erased_class(targets._replace(Y=self.columns.Y), self.columns.weight)
 
     def host_rows(self, index: np.ndarray) -> np.ndarray:
-        """Copy X (n, n_x) of some samples, by number in ascending order, to the host."""
         return self.X.host_rows(index if self.index is None else to_host(self.index)[index])
 
     def flaws(self) -> Flaws:
-        """Find the values of X that are not finite."""
-        found = Flaws(0)
-        with self.place.computing():
-            for start, stop in self.spans():
-                flaw = self.X.flaw(self.raw(start, stop), self.place, self.dtype)
-                if flaw is None:
-                    continue
-                if not found.values:
-                    sample, given = start + flaw.sample, (self.X.rows, dtype_name(self.X))
-                    part = self.X.name(sample) if self.index is None else ""
-                    found = Flaws(0, flaw.value, flaw.feature, sample, f" ({part})" if part else "", *given)
-                found = found._replace(values=found.values + flaw.values)
-        return found
+        return find_flaws(self)
 
     @functools.cached_property
     def effective_samples(self) -> float:
@@ -262,19 +253,26 @@ class InMemory:
 
     def settled(self) -> "InMemory":
         """Convert these samples once, not in each pass, if one block holds them; return them unchanged otherwise."""
-        return self if not self.converts or len(self.spans()) > 1 else self._converted()
+        few = len(self.spans()) == 1 if self.dense else self.m * self.widths[0] * 8 <= NARROWED_BYTES
+        return self._converted() if self.converts and few else self
 
     def narrowed(self) -> "InMemory":
         """Return these samples, computed in float32; up to `NARROWED_BYTES` they are converted only once."""
         narrow = dataclasses.replace(self, dtype="float32")
-        return narrow._converted() if self.m * self.n_x * 4 <= NARROWED_BYTES else narrow
+        return narrow._converted() if self.m * self.widths[0] * 4 <= NARROWED_BYTES else narrow
 
     def _converted(self) -> "InMemory":
-        if not self.X.dense:
-            return self
         with self.place.computing():
-            X = Dense(self.place.copied(self.computed(0, self.m)))
+            X = (
+                Dense(self.place.copied(self.computed(0, self.m)))
+                if self.dense
+                else self.compact().astype(self.place, self.dtype)
+            )
         return dataclasses.replace(self, X=X, center=None, index=None)
+
+    def compact(self) -> Any:
+        """X of these samples alone, if its blocks are no arrays."""
+        return self.X if self.index is None else self.X.take(self.index, self.place)
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of the samples from start to stop, in the computing dtype."""
@@ -299,16 +297,19 @@ class InMemory:
         Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
         return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
 
-    def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1) -> list[Range]:
+    def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False) -> list[Range]:
         """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.
 
         ``outputs``: scores of a sample, if many models may make more than a block should hold. ``workers`` share all.
+        ``gram`` says whether the function makes products of features.
         """
         itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
         temporaries += self.index is not None  # the fetched samples are one more
         large = ARRIVING_BYTES if self.is_read else LARGE_BLOCK_BYTES
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
-        count = math.ceil(self.m * self.n_x * itemsize * temporaries / limit)  # blocks are as equal as possible
+        numbers = self.m * self.widths[gram]
+        count = math.ceil(numbers * itemsize * temporaries / limit)  # blocks are as equal as possible
+        count = count if self.dense else min(count, math.ceil(numbers / self.n_x))  # and not smaller than their sums
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies on this device, and nothing has to be converted
         count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
@@ -334,9 +335,8 @@ class InMemory:
 
         It is made once for many passes.
         """
-        small = self.m * self.n_x * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
-        others = self.index, self.block_bytes, self.target_of, self.weight_of
-        alone = all(part is None for part in others)
+        small = self.m * self.widths[1] * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
+        alone = all(part is None for part in (self.index, self.block_bytes, self.target_of, self.weight_of))
         return self.block(0, self.m) if small and alone and not self.converts and self.place == HOST else None
 
     def block(self, start: int, stop: int, raw: Any = None) -> Block:
@@ -366,8 +366,8 @@ class InMemory:
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
-        theta, temporaries = arguments[0], TEMPORARIES.get(function, 1)
-        workers = workers_for(self.m, self.n_x, theta.shape, temporaries > 1)
+        theta, temporaries, gram = arguments[0], TEMPORARIES.get(function, 1), function in GRAMS
+        workers = workers_for(self.m, self.widths[gram], theta.shape, temporaries > 1)
         if workers == 1 and self._only_block and type(theta) is np.ndarray and math.prod(theta.shape[1:-1]) == 1:
             with HOST.computing():
                 return function(self._only_block, *arguments)
@@ -375,7 +375,7 @@ class InMemory:
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans(temporaries, outputs, workers if self.dense and not self.is_read else 1)
+        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)

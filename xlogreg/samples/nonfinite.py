@@ -1,8 +1,27 @@
 """Refuse an X with values that are not finite, after the sums of a pass have shown that it holds some."""
 
-from xlogreg.samples.source import Samples
+from typing import Any
 
-__all__ = ["refuse_nonfinite"]
+from xlogreg.arrays.place import dtype_name
+from xlogreg.samples.source import Flaws, Samples
+
+__all__ = ["find_flaws", "refuse_nonfinite"]
+
+
+def find_flaws(source: Any) -> Flaws:
+    """Find the values of X that are not finite, in samples of one process."""
+    found, X = Flaws(0), source.X
+    with source.place.computing():
+        for start, stop in source.spans():
+            flaw = X.flaw(source.raw(start, stop), source.place, source.dtype)
+            if flaw is None:
+                continue
+            if not found.values:
+                sample, given = start + flaw.sample, (X.rows, dtype_name(X))
+                part = X.name(sample) if source.index is None else ""
+                found = Flaws(0, flaw.value, flaw.feature, sample, f" ({part})" if part else "", *given)
+            found = found._replace(values=found.values + flaw.values)
+    return found
 
 
 def refuse_nonfinite(source: Samples) -> None:

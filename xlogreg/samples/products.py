@@ -29,11 +29,15 @@ def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
 
 def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:
     """Whether `pick_features` may copy so many features of these samples."""
-    return isinstance(source, InMemory) and source.has_features and 8 * source.m * count <= PICKED_BYTES
+    if not isinstance(source, InMemory) or (source.dense and not source.has_features):
+        return False
+    return 8 * source.m * (count if source.dense else min(count, source.widths[0])) <= PICKED_BYTES
 
 
 def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
-    """Copy some of the features, by number: centred, and in the computing dtype."""
+    """Copy some of the features, by number in ascending order; arrays are centred, and in the computing dtype."""
+    if not source.dense:
+        return dataclasses.replace(source, X=source.compact().pick(numbers), index=None)
     index = source.place.put(numbers)
     X = map_samples(source, lambda X: source.place.take(X, index, axis=0))
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)

@@ -121,7 +121,7 @@ def held_threads() -> int:
     return getattr(_holder, "count", 0)
 
 
-def workers_for(m: int, n_x: int, shape: tuple[int, ...], squares: bool) -> int:
+def workers_for(m: int, n_x: float, shape: tuple[int, ...], squares: bool) -> int:
     """Number of workers that share a pass over X (n_x, m); 1 if there is too little work.
 
     The work is measured in numbers of X that a gradient reads, some 0.3 ns each. The last axes of ``shape``, that of

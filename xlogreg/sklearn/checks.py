@@ -19,7 +19,6 @@ from xlogreg.arrays.choice import Where
 from xlogreg.arrays.kinds import kind_of
 from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import Array, Place, is_array, place_of, to_host
-from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import shown
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix
@@ -73,7 +72,7 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array | Matrix:
         raise TypeError("X is a function: factories of blocks are for xlogreg.fit, which wants no y beside them")
     if is_collection(X):  # checked when its blocks are predicted
         return X
-    odd = is_foreign(X) or is_sparse(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last two
+    odd = is_foreign(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last
     if odd or kind_of(X, True) is not None:
         matrix = as_matrix(X, "rows")
         X = matrix.array if isinstance(matrix, Dense) else matrix

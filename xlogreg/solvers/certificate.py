@@ -19,7 +19,7 @@ from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Evaluation, Objective
 
-__all__ = ["EXPANSION_LIMIT", "Certificate", "certify", "hides"]
+__all__ = ["EXPANSION_LIMIT", "Certificate", "certify", "fading", "hides"]
 
 EXPANSION_LIMIT = 1000  # parameters up to which a Hessian of all samples is worth its m p^2 operations
 
@@ -55,15 +55,22 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
     return Certificate(here, gap, "bound", 2) if np.all(np.isfinite(gap)) else Certificate(here, None, "", 2)
 
 
-def hides(objective: Objective, theta: np.ndarray, moment: np.ndarray) -> np.ndarray:
-    """Whether a feature hides from L-BFGS at the theta (n_x + 1, g, k) of each model (g,): one pass.
+def fading(objective: Objective, theta: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    """Shares (n_x, g) of the curvature along each feature that are left at theta (n_x + 1, g, k): one pass.
 
-    Most samples in which it is large are certain there, so it is hardly curved any more. At the start it was, and the
-    pairs may never have found out. ``moment`` (n_x, 1) is the second moment of the features, in theta's coordinates.
+    Most samples in which a feature is large may be certain there, so that it is hardly curved any more. At the start it
+    was, and the pairs of L-BFGS may never have found out. The share is relative to that of the bias, and the least of
+    all classes. ``moment`` (n_x, 1) is the second moment of the features, in theta's coordinates.
     """
     found, penalty = as_host(objective.curvatures(theta)), as_host(objective.penalty.curvature(theta))[:-1]
     even = found[-1:] * moment[:, :, None] + penalty  # the curvature if all samples counted alike
-    return np.any((found[:-1] + penalty < HIDDEN * even) & (objective.free[:-1] > 0), axis=(0, 2))
+    left = (found[:-1] + penalty) / np.where(even > 0, even, 1.0)
+    return np.min(np.where((even > 0) & (objective.free[:-1] > 0), left, 1.0), axis=2)
+
+
+def hides(objective: Objective, theta: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    """Whether a feature hides from L-BFGS at the theta of each model (g,), see `fading`: one pass."""
+    return np.any(fading(objective, theta, moment) < HIDDEN, axis=0)
 
 
 def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndarray:

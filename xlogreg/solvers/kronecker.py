@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xlogreg.solvers.preconditioners import Conditioning
+from xlogreg.solvers.preconditioners import Conditioning, turned
 
 __all__ = ["Basis", "Kronecker"]
 
@@ -115,14 +115,9 @@ class Kronecker:
     def solve(self, gradient: np.ndarray) -> np.ndarray:
         T, U, _, _ = self.basis
         rows, g, k = gradient.shape
-        R = _turned(gradient / T[:, :, None], self.right)
+        R = turned(gradient / T[:, :, None], self.right)
         C = (U.T @ R.reshape(rows, g * k)).reshape(-1, g, k)
         inside = C / self.spectrum if self.basis.whole else C / self.spectrum - C / self.tail
         solution = (U @ inside.reshape(-1, g * k)).reshape(rows, g, k)
         solution = solution if self.basis.whole else R / self.tail + solution
-        return _turned(solution, self.right.transpose(0, 2, 1)) / T[:, :, None]
-
-
-def _turned(R: np.ndarray, Q: np.ndarray) -> np.ndarray:
-    """Turn R (n, g, k) so that the classes of each model are in the coordinates of its own Q (g, k, k)."""
-    return (R.transpose(1, 0, 2) @ Q).transpose(1, 0, 2)
+        return turned(solution, self.right.transpose(0, 2, 1)) / T[:, :, None]

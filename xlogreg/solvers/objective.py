@@ -176,6 +176,13 @@ class Objective:
         """Return this objective over other samples of X, whose blocks are centred if they are arrays."""
         return dataclasses.replace(self, source=source, center=None if source.dense else self.center)
 
+    def of_features(self, source: Source, rows: Array) -> "Objective":
+        """Return this objective over ``source``, which holds some of the features: those of these rows of theta."""
+        penalty = dataclasses.replace(self.penalty, factor=self.penalty.factor[rows], units=self.penalty.units[rows])
+        kept = {"inverse_scale": self.inverse_scale[rows[:-1]], "free": self.free[rows], "penalty": penalty}
+        inside = None if self.center is None or source.dense else self.center[rows[:-1]]
+        return dataclasses.replace(self, source=source, center=inside, folded=inside is not None, **kept)
+
     def in_blocks(self, parameters: Array) -> tuple[Source, Array]:
         """Return a source and the parameters for its blocks: of X itself, if the centre may be in the parameters.
 

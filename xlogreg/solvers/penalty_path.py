@@ -10,19 +10,35 @@ after the other.
 import dataclasses
 import functools
 import math
+from typing import Protocol
 
 import numpy as np
 
+from xlogreg.samples.memory import InMemory
 from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.preconditioners import Preconditioner
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs, shift_pairs
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.simultaneous import minimize_in_stages
-from xlogreg.solvers.spectral_lbfgs import RENEWALS, Axes, pairs_that_fit, renew
+from xlogreg.solvers.spectral_lbfgs import RENEWALS, pairs_that_fit
 
-__all__ = ["minimize"]
+__all__ = ["Curvature", "minimize"]
 
 DEGREE = 3  # highest degree of the polynomials
 UNKNOWN = 2  # the first penalties, for which earlier answers tell too little: their fits take the curvature anew
+
+
+class Curvature(Protocol):
+    """What the preconditioners of all models have in common."""
+
+    @property
+    def subset(self) -> InMemory: ...
+    @property
+    def passes(self) -> float: ...
+
+    def renew(self, objective: Objective, theta: np.ndarray) -> Preconditioner:
+        """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
+        ...
 
 
 def minimize(
@@ -31,7 +47,7 @@ def minimize(
     *,
     given: np.ndarray,
     tracks: np.ndarray,
-    axes: Axes,
+    axes: "Curvature",
     tol: float,
     max_iter: int,
 ) -> list[Result]:
@@ -45,7 +61,7 @@ def minimize(
         Whether each model begins at its ``start``, even if other models point elsewhere.
     tracks : ndarray (g,)
         A number for each model. Models with the same number differ only in their penalty.
-    axes : Axes
+    axes : Curvature
     tol, max_iter
         See `minimize_in_stages`.
 
@@ -88,11 +104,17 @@ def minimize(
 
 
 def _renewed(
-    axes: Axes, memory: int, known: Pairs, part: Objective, left: np.ndarray, theta: np.ndarray, pairs: Pairs | None
+    axes: "Curvature",
+    memory: int,
+    known: Pairs,
+    part: Objective,
+    left: np.ndarray,
+    theta: np.ndarray,
+    pairs: Pairs | None,
 ) -> QuasiNewton:
     """Return the method of a stage, with the curvature at its start and the pairs so far."""
     pairs = known if pairs is None else pairs
-    return QuasiNewton(renew(part, axes, theta), pairs, memory, rescaling=0.5, patience=2)
+    return QuasiNewton(axes.renew(part, theta), pairs, memory, rescaling=0.5, patience=2)
 
 
 def _predicted(points: list[tuple[float, np.ndarray]], l2: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 __all__ = [
+    "Bordered",
     "Conditioning",
     "Curved",
     "Dense",
@@ -19,6 +20,7 @@ __all__ = [
     "curved_directions",
     "eigen",
     "grounded",
+    "turned",
 ]
 
 LEAST_INVERSES = 8  # so many inverse Hessians may always be held for many models
@@ -143,6 +145,54 @@ class Shared:
         """Return the preconditioner of some models, given by number."""
         parts = {name: getattr(self, name)[models] for name in ("group", "curvature", "regular")}
         return dataclasses.replace(self, **parts)
+
+
+@dataclass(frozen=True)
+class Bordered:
+    """Preconditioners of g models: full matrices in some rows of theta, and a diagonal in the others.
+
+    Attributes
+    ----------
+    right : array (g, k, k)
+        The axes Q of each model's classes: theta Q has one column for each.
+    rows : array (r,)
+        Numbers of the rows with full matrices.
+    inverse : array (g, k, r, r)
+    diagonal : array (n_x + 1, g, k)
+    """
+
+    right: np.ndarray
+    rows: np.ndarray
+    inverse: np.ndarray
+    diagonal: np.ndarray
+
+    @property
+    def models(self) -> int:
+        return self.right.shape[0]
+
+    @classmethod
+    def from_blocks(
+        cls, right: np.ndarray, rows: np.ndarray, blocks: np.ndarray, diagonal: np.ndarray, precision: float
+    ) -> "Bordered":
+        """Invert the blocks (g, k, r, r)."""
+        inverse = Inverse.from_hessians(blocks.reshape(-1, *blocks.shape[2:]), precision).inverse
+        return cls(right, rows, inverse.reshape(blocks.shape), diagonal)
+
+    def keep(self, models: np.ndarray) -> "Bordered":
+        """Return the preconditioners of some models, given by number."""
+        return Bordered(self.right[models], self.rows, self.inverse[models], self.diagonal[:, models])
+
+    def solve(self, gradient: np.ndarray) -> np.ndarray:
+        R = turned(gradient, self.right)
+        solution = R / self.diagonal
+        some = R[self.rows].transpose(1, 2, 0)[:, :, :, None]
+        solution[self.rows] = (self.inverse @ some)[:, :, :, 0].transpose(2, 0, 1)
+        return turned(solution, self.right.transpose(0, 2, 1))
+
+
+def turned(R: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    """Turn R (n, g, k) so that the classes of each model are in the coordinates of its own Q (g, k, k)."""
+    return R if Q.shape[1] == 1 else (R.transpose(1, 0, 2) @ Q).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from xlogreg.math.penalties import inner
 from xlogreg.solvers.descent import Step, decrement
 from xlogreg.solvers.kronecker import Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
-from xlogreg.solvers.preconditioners import Preconditioner, Shared
+from xlogreg.solvers.preconditioners import Bordered, Preconditioner, Shared
 
 __all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
 
@@ -98,7 +98,7 @@ class QuasiNewton:
 
     def keep(self, models: Array) -> Self:
         """Return the method of some models, given by number."""
-        assert isinstance(self.preconditioner, (Shared, Kronecker)), "the others are of one model"
+        assert isinstance(self.preconditioner, (Shared, Kronecker, Bordered)), "the others are of one model"
         if models.shape[0] == self.preconditioner.models:
             return self
         xp, first = array_namespace(models), int(models[0])

@@ -32,6 +32,7 @@ __all__ = [
     "RENEWALS",
     "Axes",
     "axes_pay",
+    "class_axes",
     "minimize",
     "pairs_that_fit",
     "principal_axes",
@@ -154,6 +155,10 @@ class Axes(NamedTuple):
     rotated: InMemory | None
     passes: float
 
+    def renew(self, objective: Objective, theta: np.ndarray) -> Kronecker:
+        """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
+        return renew(objective, self, theta)
+
 
 def principal_axes(
     objective: Objective, source: Samples, spread: Spread, coordinates: CoordinateSystem, rng: np.random.Generator
@@ -230,20 +235,31 @@ def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
 
 def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: float) -> Kronecker:
     basis, subset, rotated, _ = axes
-    place, total = subset.place, subset.total_weight
+    a, Q, P = _class_axes(objective, subset, parameters)
+    if rotated is None:
+        diagonal = basis.values[:, None] * np.maximum(a, 0.0)
+    else:
+        (D,) = _soft(rotated, P).sum(diagonal_terms, Q)
+        diagonal = to_host(D) / subset.total_weight
+    precision = max(objective.precision, objective.noise / basis.values.shape[0])
+    return Kronecker.from_factors(basis, a, Q, diagonal, l2, precision)
+
+
+def class_axes(objective: Objective, subset: InMemory, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curvatures (k,) of the classes in a subset, at theta (n_x + 1, 1, k), and their axes Q (k, k)."""
+    return _class_axes(objective, subset, objective.over(subset).in_blocks(theta * objective.factors)[1][:, 0, :])[:2]
+
+
+def _class_axes(objective: Objective, subset: InMemory, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, Array]:
+    """Curvatures and axes of the classes, and the probabilities (k, m) of the samples."""
+    place = subset.place
     W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
     P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
     (A,) = _soft(subset, P).sum(class_terms, parameters)
     k = A.shape[0]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
-    a, Q = eigen(center @ (A / total) @ center)  # rounding must not turn the null vector into a direction
-    if rotated is None:
-        diagonal = basis.values[:, None] * np.maximum(a, 0.0)
-    else:
-        (D,) = _soft(rotated, P).sum(diagonal_terms, Q)
-        diagonal = to_host(D) / total
-    precision = max(objective.precision, objective.noise / basis.values.shape[0])
-    return Kronecker.from_factors(basis, a, Q, diagonal, l2, precision)
+    # rounding must not turn the null vector into a direction
+    return *eigen(center @ (A / subset.total_weight) @ center), P
 
 
 def _soft(samples: InMemory, P: Array) -> InMemory:

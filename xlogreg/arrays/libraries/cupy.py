@@ -5,6 +5,7 @@ from typing import Any, Literal
 import array_api_compat
 import numpy as np
 
+from xlogreg.arrays.libraries.compressed import compressed
 from xlogreg.arrays.traits import Library, side_stream
 
 __all__ = ["CUPY"]
@@ -47,6 +48,7 @@ CUPY = Library(
     context=lambda module, device: device,
     free=_free,
     send=_send,
+    sparse=compressed("cupyx.scipy.sparse", "cupyx."),
     is_gpu_default=True,
     remedy="pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
 )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
-from xlogreg.arrays.traits import Library, array_namespace
+from xlogreg.arrays.traits import Library, SparseProducts, array_namespace, bordered_grams
 
 __all__ = ["JAX"]
 
@@ -34,6 +35,36 @@ def _free(module: Any, device: Any) -> int | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
 
 
+def _taken(A: Any) -> tuple[Any, Any, np.ndarray]:
+    if A.n_batch or A.n_dense:
+        raise ValueError("a BCOO of JAX must have no batch and no dense axes")
+    A = A.sum_duplicates()
+    rows, features = np.asarray(A.indices[:, 0]), A.indices[:, 1]
+    return A.data, features, np.searchsorted(rows, np.arange(A.shape[0] + 1))
+
+
+def _made(values: Any, features: Any, starts: np.ndarray, shape: tuple[int, int]) -> Any:
+    jax, sparse = importlib.import_module("jax"), importlib.import_module("jax.experimental.sparse")
+    samples = jax.numpy.asarray(np.repeat(np.arange(shape[0], dtype=np.int32), np.diff(starts)), device=features.device)
+    indices = jax.numpy.stack([samples, features.astype(samples.dtype)], axis=1)
+    return sparse.BCOO((values, indices), shape=shape, indices_sorted=True, unique_indices=True)
+
+
+def _with_values(A: Any, values: Any) -> Any:
+    return type(A)((values, A.indices), shape=A.shape, indices_sorted=True, unique_indices=True)
+
+
+SPARSE = SparseProducts(
+    owns=lambda X: "BCOO" in type(X).__name__,
+    taken=_taken,
+    made=_made,
+    parts=lambda A: (A.data, A.indices[:, 1]),
+    starts=lambda A: np.searchsorted(np.asarray(A.indices[:, 0]), np.arange(A.shape[0] + 1)),
+    with_values=_with_values,
+    times=lambda A, W: A @ W,
+    back=lambda A, V: A.T @ V,
+    gram=lambda A, C: bordered_grams(A.todense().T, C),
+)
 JAX = Library(
     module="jax",
     owns=array_api_compat.is_jax_array,
@@ -43,6 +74,7 @@ JAX = Library(
     # by default, JAX multiplies float32 matrices on a GPU in TF32, which has three digits
     context=lambda module, device: module.default_matmul_precision("highest"),
     fills=False,
+    sparse=SPARSE,
     compile=_compile,
     free=_free,
     remedy="pip install jax, or the build for your device, see docs.jax.dev",

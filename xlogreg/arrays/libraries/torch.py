@@ -1,13 +1,26 @@
 """PyTorch: tensors on the host and on devices."""
 
+import functools
+import importlib
+import warnings
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from xlogreg.arrays.traits import Library, side_stream
+from xlogreg.arrays.traits import Library, SparseProducts, bordered_grams, side_stream
 
 __all__ = ["TORCH"]
+
+
+@functools.cache
+def _torch() -> Any:
+    """Return the module, after its one warning that sparse tensors are new."""
+    torch = importlib.import_module("torch")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support")
+        torch.eye(1).to_sparse_csr()
+    return torch
 
 
 def _device(module: Any, name: Any) -> Any:
@@ -41,6 +54,45 @@ def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     return array.T if across else array
 
 
+def _taken(A: Any) -> tuple[Any, Any, np.ndarray]:
+    coo = A.detach()
+    coo = (coo if coo.layout == _torch().sparse_coo else coo.to_sparse_coo()).coalesce()  # which adds up duplicates
+    rows = coo.to_sparse_csr()
+    return rows.values(), rows.col_indices(), rows.crow_indices().cpu().numpy()
+
+
+def _made(values: Any, features: Any, starts: np.ndarray, shape: tuple[int, int]) -> Any:
+    torch = _torch()
+    crow = torch.as_tensor(starts, dtype=features.dtype, device=features.device)
+    return torch.sparse_csr_tensor(crow, features, values, shape, check_invariants=False)
+
+
+def _back(A: Any, V: Any) -> Any:
+    """Compute A'V feature by feature: PyTorch would transpose A first, which takes twenty times as long."""
+    torch, crow = _torch(), A.crow_indices()
+    samples = torch.repeat_interleave(torch.arange(A.shape[0], device=V.device), crow[1:] - crow[:-1])
+    columns = [
+        torch.zeros(A.shape[1], dtype=V.dtype, device=V.device).index_add_(
+            0, A.col_indices(), A.values() * V[samples, output]
+        )
+        for output in range(V.shape[1])
+    ]
+    return torch.stack(columns, dim=1)
+
+
+SPARSE = SparseProducts(
+    owns=lambda X: str(getattr(X, "layout", "")).startswith("torch.sparse"),
+    taken=_taken,
+    made=_made,
+    parts=lambda A: (A.values(), A.col_indices()),
+    starts=lambda A: A.crow_indices().cpu().numpy(),
+    with_values=lambda A, values: _torch().sparse_csr_tensor(
+        A.crow_indices(), A.col_indices(), values, A.shape, check_invariants=False
+    ),
+    times=lambda A, W: A @ W,
+    back=_back,
+    gram=lambda A, C: bordered_grams(A.to_dense().T, C),
+)
 TORCH = Library(
     module="torch",
     owns=array_api_compat.is_torch_array,
@@ -51,5 +103,6 @@ TORCH = Library(
     small_blocks=lambda device: device.type == "cpu",
     free=_free,
     send=_send,
+    sparse=SPARSE,
     remedy="install the PyTorch build for your device, see pytorch.org",
 )

@@ -74,6 +74,8 @@ class Shards:
     backend, device : str
         Names of the backends and of the device that compute.
     fallback : str or None
+    dense : bool
+        Whether blocks of X are arrays.
     weight : ndarray (1, m), or None
         Weights of the samples, after `with_targets`.
     """
@@ -90,6 +92,7 @@ class Shards:
     backend: str
     device: str
     fallback: str | None
+    dense: bool = True
     weight: np.ndarray | None = None
 
     @property
@@ -165,12 +168,15 @@ class Distributed:
     drawable: None = None  # a subset may contain any of the samples
     is_read = False
     is_here = False
-    dense = True
     has_features = False  # they lie in parts
 
     @property
     def n_x(self) -> int:
         return self.parts.n_x
+
+    @property
+    def dense(self) -> bool:
+        return self.parts.dense
 
     @property
     def m(self) -> int:
@@ -283,8 +289,7 @@ class Distributed:
 
     def host_rows(self, index: np.ndarray) -> np.ndarray:
         """Bring X (n, n_x) of some samples, by number in ascending order, to the memory of the client."""
-        found = self.take(index)
-        return np.asarray(found.raw(0, found.m)).T
+        return self.take(index).host_rows(np.arange(len(index)))
 
     def flaws(self) -> Flaws:
         """Find the values of X that are not finite."""
@@ -340,7 +345,8 @@ class Distributed:
         pieces = tuple(piece for piece, _ in local)
         tasks = [Task(self.chosen, fetch, (numbers,)) for _, numbers in local]
         found: list[InMemory] = self._collect(pieces, self._send(ordered, pieces, tasks))
-        X = Dense(np.concatenate([part.raw(0, part.m) for part in found], axis=1))
+        parts: list[Any] = [part.raw(0, part.m) if part.dense else part.X for part in found]
+        X = Dense(np.concatenate(parts, axis=1)) if found[0].dense else parts[0].joined(parts)
         columns = Columns.joined([part.columns for part in found])
         total = float(len(index) if columns.weight is None else np.sum(columns.weight, dtype=np.float64))
         return viewed(dataclasses.replace(found[0], X=X, columns=columns, total_weight=total), self.view)

@@ -116,6 +116,7 @@ def share_out(
         ", ".join(sorted({block.place[0] for block in surveys})),
         f"dask, {workers.count} workers",
         _warned(surveys),
+        first.dense,
     )
 
 

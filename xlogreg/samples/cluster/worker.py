@@ -79,6 +79,7 @@ class Survey(NamedTuple):
     names: tuple[str, ...] | None = None
     classes: np.ndarray | None = None  # classes that occur in Y, or the known ones; None without either
     hard: bool = True
+    dense: bool = True  # whether X is an array
 
 
 class Refusal(NamedTuple):
@@ -112,7 +113,18 @@ def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
         classes, hard = targets.classes, targets.hard
     as_weight(weight, matrix.m, complete=False)
     where = place.name, place.device_name
-    return Survey(matrix.m, matrix.n_x, dtype_name(matrix), computing_dtype(matrix), where, lack, names, classes, hard)
+    return Survey(
+        matrix.m,
+        matrix.n_x,
+        dtype_name(matrix),
+        computing_dtype(matrix),
+        where,
+        lack,
+        names,
+        classes,
+        hard,
+        matrix.dense,
+    )
 
 
 def _find(X: Matrix, request: Request) -> tuple[Place, Lack | None]:
@@ -295,5 +307,5 @@ def viewed(part: InMemory, view: View) -> InMemory:
 def fetch(part: InMemory, index: np.ndarray) -> InMemory:
     """Bring some samples, by number in the part, to the host."""
     taken = part.take(part.place.put(index))
-    X = Dense(HOST.put(taken.raw(0, taken.m)))
+    X = Dense(HOST.put(taken.raw(0, taken.m))) if taken.dense else taken.compact().put(HOST)
     return dataclasses.replace(taken, X=X, columns=taken.columns.put(HOST), place=HOST, index=None, center=None)

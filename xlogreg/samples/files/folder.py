@@ -1,6 +1,10 @@
-"""X in several files of a folder: .npy parts are read in place, .parquet parts are decoded anew for each pass."""
+"""X in several files of a folder: .npy parts are read in place, .parquet parts are decoded anew for each pass.
+
+Sparse matrices, in .npz parts, are read into memory.
+"""
 
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from xlogreg.inputs.options import SAMPLES
 from xlogreg.inputs.tables import column_values, open_table
 from xlogreg.samples.files.sequential import Sequential
 
-__all__ = ["Chain", "open_parts"]
+__all__ = ["Chain", "load_sparse", "open_parts"]
 
 BATCH_BYTES = 16 * 2**20  # size of the batches in which a table is decoded, counted in float64
 READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -26,9 +30,11 @@ def open_parts(folder: str | os.PathLike, *, target: str | None = None, samples:
     Parameters
     ----------
     folder : str or path
-        Holds .npy files, or .parquet files (which need pyarrow). The parts are in the order of their file names; other
-        files are ignored. A .npy file holds an array (m_i, n_x), or (n_x, m_i) for samples="columns", or labels (m_i,).
-        A .parquet file holds a table with one column for each feature. Parts without samples are left out.
+        Holds .npy files, .parquet files (which need pyarrow) or .npz files (which need SciPy). The parts are in the
+        order of their file names; other files are ignored. A .npy file holds an array (m_i, n_x), or (n_x, m_i) for
+        samples="columns", or labels (m_i,).
+        A .parquet file holds a table with one column for each feature. Parts without samples are left out. A .npz file
+        holds a sparse matrix of `scipy.sparse.save_npz`; such parts become one sparse matrix in memory.
     target : str, optional
         Column of the tables that holds the labels.
     samples : {"rows", "columns"}
@@ -127,6 +133,36 @@ def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
     return X, np.concatenate([labels(path) for path in X.paths])
 
 
+def _open_sparse(paths: list[Path], target: str | None, samples: str) -> Any:
+    if target is not None:
+        raise ValueError(
+            f"target={target!r} names a column of tables; labels of .npz parts are .npy files of their own"
+        )
+    import scipy.sparse  # imported here, since it is an optional dependency
+
+    parts, axis = [load_sparse(path) for path in paths], 0 if samples == "rows" else 1
+    for path, part in zip(paths, parts, strict=True):
+        if part.shape[1 - axis] != parts[0].shape[1 - axis]:
+            raise ValueError(f"{path} has the shape {part.shape}, the first part {parts[0].shape}: they do not fit")
+    return scipy.sparse.vstack(parts, format="csr") if axis == 0 else scipy.sparse.hstack(parts, format="csc")
+
+
+def load_sparse(path: Path) -> Any:
+    """Read the sparse matrix in a file of `scipy.sparse.save_npz`.
+
+    Raises
+    ------
+    ValueError
+        If the file holds none.
+    """
+    import scipy.sparse  # imported here, since it is an optional dependency
+
+    try:
+        return scipy.sparse.load_npz(path)
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} holds no sparse matrix of scipy.sparse.save_npz: {error}") from None
+
+
 class Tables(Sequential):
     """Tables in .parquet files, one after the other along the samples."""
 
@@ -169,7 +205,11 @@ class Tables(Sequential):
         return f"part {number}, {self.paths[number].name}, row {sample - begin} of it"
 
 
-OPENERS: dict[str, Callable[[list[Path], str | None, str], Any]] = {".npy": _open_arrays, ".parquet": _open_tables}
+OPENERS: dict[str, Callable[[list[Path], str | None, str], Any]] = {
+    ".npy": _open_arrays,
+    ".parquet": _open_tables,
+    ".npz": _open_sparse,
+}
 
 
 class Chain(Stored):

@@ -1,0 +1,168 @@
+"""L-BFGS for sparse X: its first metric is a Hessian in the features that count most, and a diagonal in the others.
+
+In a text a few hundred words make up most of the numbers of X, and these words are correlated with each other and with
+the bias. Their second moment S comes from a subset. The metric is a (S + penalty) in the coordinates of the classes, a
+the curvatures at their shares; a feature outside of the block has its own second moment. On Zipf-distributed words the
+gap falls in half of the passes that a diagonal takes.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import may_pick, pick_features
+from xlogreg.samples.source import Samples
+from xlogreg.solvers import descent
+from xlogreg.solvers.certificate import fading
+from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.objective import Evaluation, Objective
+from xlogreg.solvers.preconditioners import Bordered
+from xlogreg.solvers.quasi_newton import QuasiNewton
+from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.spectral_lbfgs import class_axes
+
+__all__ = ["FEATURES", "Frequent", "frequent", "minimize"]
+
+FEATURES = 300  # in the block: more cost more than the passes that they save
+SAMPLES = 20  # of the subset, for each feature of the block
+MEMORY_BYTES = 64 * 2**20  # that the pairs of L-BFGS take at most
+LEAST_PAIRS, MOST_PAIRS = 10, 30
+RESCALING = 0.0  # of the metric by the newest pair
+MOVING = 0.5  # share of the features, below which those that may move are copied out of X
+FADED = 0.1  # share of the curvature along a feature, below which the metric is made anew
+FADING = 0.7  # the same for the metrics after that: while samples far out become certain, curvature falls step by step
+LOOKS = 40  # metrics, at most
+FLAT = 1e-12  # of the largest curvature of the classes: a constant over the classes has none
+
+
+class Frequent(NamedTuple):
+    """What the metrics of all models need: the block and its second moment, that of the others, and the passes."""
+
+    rows: np.ndarray  # (r,) numbers of theta's rows in the block, that of the bias last
+    S: np.ndarray  # (r, r)
+    moment: np.ndarray  # (n_x + 1, 1)
+    subset: InMemory
+    passes: float
+
+    def renew(self, objective: Objective, theta: np.ndarray) -> Bordered:
+        """Make the metric of g models at theta (n_x + 1, g, k), with the curvature of their classes in the subset."""
+        fixed = np.asarray(1.0 - objective.free)
+        held = np.asarray(objective.penalty.curvature(theta)) * (1.0 - fixed) + fixed
+        held = np.broadcast_to(held[:, :, :1], (*theta.shape[:2], 1))
+        found = [class_axes(objective, self.subset, theta[:, [model], :]) for model in range(theta.shape[1])]
+        # no gradient has a part along a constant over the classes, which has no curvature
+        a = np.stack([np.where(values > FLAT * values.max(), values, values.max()) for values, _ in found])
+        added = held[self.rows].transpose(1, 2, 0)[:, :, None, :] * np.eye(len(self.rows))
+        blocks = a[:, :, None, None] * self.S + added
+        diagonal = np.maximum(self.moment[:, None, :] * (1.0 - fixed), FLAT) * a + held
+        return Bordered.from_blocks(np.stack([Q for _, Q in found]), self.rows, blocks, diagonal, objective.precision)
+
+    def faded(self, share: np.ndarray) -> "Frequent":
+        """Return this with the share (n_x,) of each feature's curvature that is left, at most all of it."""
+        left = np.append(np.minimum(share, 1.0), 1.0)[:, None]
+        root = np.sqrt(left[self.rows])
+        return self._replace(S=self.S * root * root.T, moment=self.moment * left)
+
+
+def minimize(
+    objective: Objective,
+    source: Samples,
+    start: np.ndarray,
+    *,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
+    tol: float,
+    strict: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+) -> Result:
+    """Minimise the cost of one model; theta is on the host.
+
+    Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k). ``strict`` is the tolerance to go on
+    to once a feature has lost its curvature: while samples far out become certain, the steps show less than the gap.
+    """
+    moving = np.flatnonzero(objective.free[:-1, 0, 0])
+    if 0 < len(moving) < MOVING * source.n_x and may_pick(source, len(moving)):
+        return _of_some(moving, objective, source, start, spread, coordinates, rng, (tol, strict), max_iter, monitor)
+    found, pairs = frequent(objective, source, spread, coordinates, rng), pairs_that_fit(start.nbytes)
+    result: Result | None = None
+    theta, passes, enough = start, found.passes, FADED
+    for _ in range(LOOKS):
+        method = QuasiNewton(found.renew(objective, theta), memory=pairs, rescaling=RESCALING)
+        left = max_iter - (0 if result is None else result.iterations)
+        last = descent.minimize(objective, theta, method=method, tol=tol, max_iter=left, monitor=monitor)
+        result, theta = last if result is None else result.followed_by(last), last.theta
+        if last.reason not in ("converged", "precision") or result.iterations >= max_iter:
+            break
+        share, passes = fading(objective, theta, found.moment[:-1])[:, 0], passes + 1
+        if not np.any(share < enough):
+            break
+        found, enough, tol = found.faded(share), FADING, strict
+    assert result is not None
+    return dataclasses.replace(result, passes=result.passes + passes)
+
+
+def _of_some(
+    moving: np.ndarray,
+    objective: Objective,
+    source: InMemory,
+    start: np.ndarray,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
+    tols: tuple[float, float],
+    max_iter: int,
+    monitor: Monitor | None,
+) -> Result:
+    """Minimise over the features that may move, by number: hashed texts have few among many that are empty."""
+    rows, some = np.append(moving, source.n_x), pick_features(source, moving)
+
+    def whole(part: np.ndarray) -> np.ndarray:
+        full = np.zeros(start.shape)
+        full[rows] = part
+        return full
+
+    def seen(iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
+        assert monitor is not None
+        return monitor(iteration, whole(theta), here._replace(gradient=whole(here.gradient)), gap)
+
+    result = minimize(
+        objective.of_features(some, rows),
+        some,
+        start[rows],
+        spread=spread._replace(mean=spread.mean[moving], variance=spread.variance[moving]),
+        coordinates=Coordinates(coordinates.center[moving], coordinates.scale[moving]),
+        rng=rng,
+        tol=tols[0],
+        strict=tols[1],
+        max_iter=max_iter,
+        monitor=None if monitor is None else seen,
+    )
+    last = result.last._replace(gradient=whole(result.last.gradient))
+    trend = None if result.trend is None else whole(result.trend)
+    return dataclasses.replace(result, theta=whole(result.theta), at=whole(result.at), last=last, trend=trend)
+
+
+def pairs_that_fit(nbytes: int) -> int:
+    """How many pairs of L-BFGS may be held, of so many bytes each."""
+    return int(np.clip(MEMORY_BYTES // (2 * nbytes), LEAST_PAIRS, MOST_PAIRS))
+
+
+def frequent(
+    objective: Objective, source: Samples, spread: Spread, coordinates: Coordinates, rng: np.random.Generator
+) -> Frequent:
+    """Choose the features of the block, and measure their second moment in a subset."""
+    scale, center = coordinates.scale, coordinates.center
+    around_zero = (spread.variance + spread.mean**2) / scale**2
+    weighed = around_zero / objective.penalty.units[:-1, :, 0] ** 2 * objective.free[:-1, :, 0]
+    numbers = np.sort(np.argsort(-weighed[:, 0], kind="stable")[:FEATURES])
+    count = SAMPLES * (len(numbers) + 1)
+    few = 2 * count >= source.effective_samples
+    subset = source.gathered() if few else source.samples((count,), spread.shares, rng)[0]
+    rows = np.append(numbers, source.n_x)
+    S = objective.of_features(pick_features(subset, numbers), rows).second_moment()
+    moment = np.append((spread.variance + (spread.mean - center) ** 2) / scale**2, 1.0)[:, None]
+    return Frequent(rows, S, moment, subset, subset.m / source.m)
