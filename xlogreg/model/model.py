@@ -102,7 +102,8 @@ class Model:
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
-            An array of any library. A dask collection gives a dask array, which is computed when it is asked for.
+            An array or a sparse matrix of any library. A dask collection gives a dask array, which is computed when it
+            is asked for.
 
         Returns
         -------

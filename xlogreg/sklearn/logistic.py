@@ -147,7 +147,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or frame (m, n_features)
+        X : array, sparse matrix or frame (m, n_features)
             A dask collection is fitted by the workers of the client that was started last.
         y : array (m,)
             Numbers, bools or strings; y may live elsewhere than X.
