@@ -312,7 +312,8 @@ def test_wide_data_are_fitted_in_their_span_by_the_parts_that_draw_no_subset():
     assert rule.ours(X, y, 1 / 30, "rent-or-buy")[1] == "rent-or-buy"
 
 
-def test_the_best_part_is_never_slower_than_the_rule():
+def test_the_best_part_is_never_slower_than_the_rule(monkeypatch):
+    monkeypatch.setattr(rule, "HOPELESS", 1e9)  # no rival is left out on a busy machine
     cell = rule.measure(rule.Cell(200, 5, 1.0, 1.0, 1.0))
     assert cell[rule.PART] >= 1
     assert cell["reached"]

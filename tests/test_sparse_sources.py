@@ -68,7 +68,7 @@ def test_labels_of_a_matrix_are_a_file_of_their_own(folder):
 
 def test_blocks_of_dask_are_fitted_where_they_are(client):
     da, delayed = pytest.importorskip("dask.array"), pytest.importorskip("dask").delayed
-    wide, labels = drawn(n_x=400, density=0.1)
+    wide, labels = drawn(n_x=1100, density=0.1)
     for dense, given in ((X, Y), (wide, labels)):
         blocks = [
             da.from_delayed(

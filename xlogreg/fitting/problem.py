@@ -201,8 +201,8 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         )
     if asked != "auto":
         return asked
-    block = spread is not None and penalty.quadratic and not source.dense
-    if block and source.n_x > block_lbfgs.FEATURES:
+    block = spread is not None and penalty.quadratic and not source.dense and source.n_x > block_lbfgs.FEATURES
+    if block and parameters > EXPANSION_LIMIT:
         return "block-lbfgs"
     subset = spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT
     subset = subset and spread is not None and subset_pays(source, spread, parameters)
@@ -216,7 +216,7 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         # without a penalty needs a direction of its own beside that span
         span = source.dense and np.sum(penalty.loose) <= FEW_LOOSE
         spectral = penalty.quadratic and (span or axes_pay(source, outputs))
-        return "spectral-lbfgs" if spectral else "lbfgs"
+        return "spectral-lbfgs" if spectral else "block-lbfgs" if block else "lbfgs"
     return "newton"
 
 
