@@ -81,11 +81,9 @@ def test_it_is_fitted_like_a_dense_one(where, classes, options):
 @pytest.mark.parametrize("where", ABLE, indirect=True)
 def test_many_features_take_a_metric_of_the_frequent_ones(where):
     X, Y = drawn(m=400, n_x=1100, density=0.05)
-    found, expected = (
-        xlogreg.fit(one, Y, l2=1e-2, tol=1e-12, **ROWS) for one in (sparse_on(where, X), where.asarray(X))
-    )
+    found, expected = (xlogreg.fit(one, Y, l2=1e-2, **ROWS) for one in (sparse_on(where, X), where.asarray(X)))
     assert found.fit_info.solver == "block-lbfgs"
-    assert found.fit_info.converged
+    assert found.fit_info.reason in ("converged", "precision")
     tolerance = 1e-6 if where.dtype == "float64" else 1e-3
     np.testing.assert_allclose(
         to_host(found.predict_proba(where.asarray(X))),
@@ -148,8 +146,28 @@ def test_tensors_of_every_layout_are_taken():
     X, Y = drawn()
     expected = xlogreg.fit(X, Y, l2=1e-2, **ROWS)
     tensor = torch.asarray(X)
-    for other in (tensor.to_sparse_coo(), tensor.to_sparse_csr(), tensor.to_sparse_csc()):
-        alike(xlogreg.fit(other, Y, l2=1e-2, **ROWS), expected)
+    for layout in ("to_sparse_coo", "to_sparse_csr", "to_sparse_csc"):
+        alike(xlogreg.fit(getattr(tensor, layout)(), Y, l2=1e-2, **ROWS), expected)
+        alike(xlogreg.fit(getattr(tensor.T.contiguous(), layout)(), Y, l2=1e-2), expected)
+
+
+def test_both_formats_of_jax_are_taken():
+    sparse = pytest.importorskip("jax.experimental.sparse")
+    X, Y = drawn()
+    expected = xlogreg.fit(X, Y, l2=1e-2, **ROWS)
+    for kind in (sparse.BCOO, sparse.BCSR):
+        alike(xlogreg.fit(kind.fromdense(X), Y, l2=1e-2, **ROWS), expected)
+        alike(xlogreg.fit(kind.fromdense(X.T), Y, l2=1e-2), expected)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e8])
+def test_a_feature_that_rounding_makes_constant_is_an_error(far):
+    X, Y = drawn()
+    X[:, 3] = far + np.arange(M) % 9
+    with pytest.raises(ValueError, match="its feature 3 varies by less than 1e-5 of its mean"):
+        xlogreg.fit(scipy.sparse.csr_array(X), Y, l2=1e-2, **ROWS)
+    X[:, 3] = far  # which is constant
+    assert xlogreg.fit(scipy.sparse.csr_array(X), Y, l2=1e-2, **ROWS).w[3, 0] == 0.0
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])

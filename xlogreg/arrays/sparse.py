@@ -242,7 +242,7 @@ def sparse(X: Any, rows: bool) -> Sparse | None:
             if not dtype_name(X).startswith(NUMERIC):
                 raise TypeError(f"X must hold numbers; got a sparse {type(X).__name__} of {X.dtype}")
             try:
-                values, features, starts = row.taken(X if rows else X.T)
+                values, features, starts = row.taken(X, rows)
             except ValueError as error:
                 raise ValueError(f"X is no valid sparse matrix: {error}") from None
             return Sparse(values, features, starts, X.shape[1 if rows else 0], rows)

@@ -131,8 +131,8 @@ class SparseProducts(NamedTuple):
     owns : callable
         Takes an object; returns whether it is a sparse matrix of the library.
     taken : callable
-        Takes a sparse matrix A (m, n_x) of any format; returns its values, the features of these, and where each row
-        starts, an array of the host. Raises ValueError if an index is out of range.
+        Takes a sparse matrix of any format, and whether its samples are the rows; returns its values, the features of
+        these, and where each sample starts, an array of the host. Raises ValueError if an index is out of range.
     made : callable
         Takes values, features, starts and a shape; returns a matrix of the format that the others take.
     parts : callable
@@ -150,7 +150,7 @@ class SparseProducts(NamedTuple):
     """
 
     owns: Callable[[Any], bool]
-    taken: Callable[[Any], tuple[Any, Any, np.ndarray]]
+    taken: Callable[[Any, bool], tuple[Any, Any, np.ndarray]]
     made: Callable[[Any, Any, np.ndarray, tuple[int, int]], Any]
     parts: Callable[[Any], tuple[Any, Any]]
     starts: Callable[[Any], np.ndarray]
@@ -241,7 +241,11 @@ class Library:
 def is_sparse(value: Any) -> bool:
     """Whether the value is a sparse matrix or tensor of any library."""
     scipy_like = hasattr(value, "tocsr") and hasattr(value, "toarray")
-    return scipy_like or str(getattr(value, "layout", "")).startswith("torch.sparse") or "BCOO" in type(value).__name__
+    return (
+        scipy_like
+        or str(getattr(value, "layout", "")).startswith("torch.sparse")
+        or type(value).__name__ in ("BCOO", "BCSR")
+    )
 
 
 def is_traced(value: Any) -> bool:

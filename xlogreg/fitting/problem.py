@@ -23,6 +23,7 @@ from xlogreg.solvers.coordinates import (
     as_host,
     engine_coordinates,
     measure_spread,
+    refuse_drowned,
     user_coordinates,
 )
 from xlogreg.solvers.objective import Objective
@@ -247,6 +248,8 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
+    if spread is not None and options.bias and not source.dense:
+        refuse_drowned(source, spread)
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
         loss = PRECISE.get(loss.name, loss)

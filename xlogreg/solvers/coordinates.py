@@ -4,16 +4,17 @@ The score is the same in all coordinates: z = w'x + b = u'x~ + v with w = u / sc
 Everything here is on the host in float64.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from xlogreg.arrays.place import HOST, Array
+from xlogreg.arrays.place import HOST, Array, to_host
 from xlogreg.math.losses import RARE
 from xlogreg.math.sums import size_terms, spread_terms, spreads_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
+from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.samples.source import Samples, host_center
 
 __all__ = [
@@ -147,6 +148,23 @@ def measure_spread(source: Samples, exact: bool = False) -> Spread:
     if spread.targets.shape[0] == 1 and spread.targets[0, 0] > 1.0 - RARE[source.dtype]:
         spread = spread._replace(opposite=float(source.shares()[0]))
     return spread
+
+
+def refuse_drowned(source: Samples, spread: Spread) -> None:
+    """Raise if rounding makes a feature of a sparse X look constant that is not: no centre can be subtracted from X."""
+    numbers = np.flatnonzero((spread.variance == 0.0) & (spread.mean != 0.0))
+    if not len(numbers) or not may_pick(source, len(numbers)):
+        return
+    X: Any = pick_features(source, numbers).X
+    values, features = to_host(X.values), to_host(X.features)
+    for place, number in enumerate(numbers.tolist()):
+        own = values[features == place]
+        if len(own) < source.m or np.any(own != own[0]):
+            raise ValueError(
+                f"X is sparse, and its feature {number} varies by less than 1e-5 of its mean, "
+                f"{spread.mean[number, 0]:.6g}, which cannot be told from rounding; "
+                "subtract a constant from that feature first, or pass a dense X"
+            )
 
 
 def _spread_about(source: Samples, origin: np.ndarray) -> Spread:

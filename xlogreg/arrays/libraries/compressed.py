@@ -35,7 +35,8 @@ def compressed(module: str, base: str) -> SparseProducts:
     )
 
 
-def _taken(A: Any) -> tuple[Any, Any, np.ndarray]:
+def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
+    A = X if by_rows else X.T
     rows = A.tocsr()
     if hasattr(rows, "check_format"):
         rows.check_format(full_check=True)

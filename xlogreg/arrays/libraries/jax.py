@@ -35,10 +35,11 @@ def _free(module: Any, device: Any) -> int | None:
     return stats["bytes_limit"] - stats["bytes_in_use"] if "bytes_limit" in stats else None
 
 
-def _taken(A: Any) -> tuple[Any, Any, np.ndarray]:
-    if A.n_batch or A.n_dense:
-        raise ValueError("a BCOO of JAX must have no batch and no dense axes")
-    A = A.sum_duplicates()
+def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
+    if X.n_batch or X.n_dense:
+        raise ValueError("it must have no batch and no dense axes")
+    A = X.to_bcoo() if hasattr(X, "to_bcoo") else X
+    A = (A if by_rows else A.T).sum_duplicates()
     rows, features = np.asarray(A.indices[:, 0]), A.indices[:, 1]
     return A.data, features, np.searchsorted(rows, np.arange(A.shape[0] + 1))
 
@@ -55,7 +56,7 @@ def _with_values(A: Any, values: Any) -> Any:
 
 
 SPARSE = SparseProducts(
-    owns=lambda X: "BCOO" in type(X).__name__,
+    owns=lambda X: type(X).__name__ in ("BCOO", "BCSR"),
     taken=_taken,
     made=_made,
     parts=lambda A: (A.data, A.indices[:, 1]),

@@ -54,10 +54,10 @@ def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     return array.T if across else array
 
 
-def _taken(A: Any) -> tuple[Any, Any, np.ndarray]:
-    coo = A.detach()
-    coo = (coo if coo.layout == _torch().sparse_coo else coo.to_sparse_coo()).coalesce()  # which adds up duplicates
-    rows = coo.to_sparse_csr()
+def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
+    coo = X.detach()
+    coo = coo if coo.layout == _torch().sparse_coo else coo.to_sparse_coo()
+    rows = (coo if by_rows else coo.t()).coalesce().to_sparse_csr()  # which adds up duplicates
     return rows.values(), rows.col_indices(), rows.crow_indices().cpu().numpy()
 
 
