@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,75 +76,41 @@ def _newton(problem: Problem, options: Options, watch: Watch) -> Result:
     return _second_order(problem, options, watch, Newton.for_objective(problem.objective))
 
 
-def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
+def _run(minimize: Callable[..., Result], problem: Problem, options: Options, watch: Watch, **own: Any) -> Result:
+    """Run a solver that knows the samples and their spread, with arguments of its ``own``."""
     assert problem.spread is not None
+    shared = {
+        "spread": problem.spread,
+        "coordinates": problem.inner,
+        "rng": np.random.default_rng(options.rng),
+        "tol": problem.tolerance(options),
+        "max_iter": options.steps,
+        "monitor": watch.monitor,
+    }
+    result = minimize(problem.objective, problem.source, problem.start, **(shared | own))
+    return centered(problem.objective, result)
+
+
+def _sampled_newton(problem: Problem, options: Options, watch: Watch) -> Result:
     assert not problem.is_reduced
     tol = problem.tolerance(options)
     if problem.objective.separable:  # steps that come to rest show that there is a minimum: sooner than Newton's would
         tol = min(tol, problem.default_tolerance)
-    return sampled_newton.minimize(
-        problem.objective,
-        problem.source,
-        problem.start,
-        spread=problem.spread,
-        coordinates=problem.inner,
-        warm=problem.warm,
-        rng=np.random.default_rng(options.rng),
-        tol=tol,
-        max_iter=options.steps,
-        monitor=watch.monitor,
-        clock=watch.clock,
-    )
+    return _run(sampled_newton.minimize, problem, options, watch, tol=tol, warm=problem.warm, clock=watch.clock)
 
 
 def _rent_or_buy(problem: Problem, options: Options, watch: Watch) -> Result:
-    assert problem.spread is not None
-    result = rent_or_buy.minimize(
-        problem.objective,
-        problem.source,
-        problem.start,
-        spread=problem.spread,
-        coordinates=problem.inner,
-        rng=np.random.default_rng(options.rng),
-        tol=min(problem.tolerance(options), SURE),
-        max_iter=options.steps,
-        monitor=watch.monitor,
-        clock=watch.clock,
-    )
-    return centered(problem.objective, result)
+    tol = min(problem.tolerance(options), SURE)
+    return _run(rent_or_buy.minimize, problem, options, watch, tol=tol, clock=watch.clock)
 
 
 def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
-    assert problem.spread is not None
-    result = spectral_lbfgs.minimize(
-        problem.objective,
-        problem.source,
-        problem.start,
-        spread=problem.spread,
-        coordinates=problem.coordinates,
-        rng=np.random.default_rng(options.rng),
-        tol=problem.tolerance(options),
-        max_iter=options.steps,
-        monitor=watch.monitor,
-    )
-    return centered(problem.objective, result)
+    return _run(spectral_lbfgs.minimize, problem, options, watch, coordinates=problem.coordinates)
 
 
 def _block(problem: Problem, options: Options, watch: Watch) -> Result:
-    assert problem.spread is not None
-    result = block_lbfgs.minimize(
-        problem.objective,
-        problem.source,
-        problem.start,
-        spread=problem.spread,
-        coordinates=problem.inner,
-        rng=np.random.default_rng(options.rng),
-        tol=problem.tolerance(options),
-        strict=min(problem.tolerance(options), problem.default_tolerance),
-        max_iter=options.steps,
-        monitor=watch.monitor,
-    )
-    return centered(problem.objective, result)
+    strict = min(problem.tolerance(options), problem.default_tolerance)
+    return _run(block_lbfgs.minimize, problem, options, watch, strict=strict)
 
 
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
