@@ -350,7 +350,7 @@ def test_a_tensor_on_another_device_than_named_is_said_or_refused():
 
 def test_each_warning_is_a_class_of_ours():
     ours = [getattr(xlogreg, name) for name in xlogreg.__all__ if name.endswith("Warning")]
-    assert len(ours) == 8
+    assert len(ours) == 9
     assert all(issubclass(warning, xlogreg.XlogregWarning) for warning in ours)
 
 

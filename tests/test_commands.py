@@ -188,7 +188,7 @@ def test_the_usual_kinds_of_csv_are_read(folder, model, case):
 def test_quoted_line_ends_belong_to_their_cell(folder, table):
     table.with_columns(pl.lit('two\nlines, "quoted"').alias("note")).write_csv(folder / "notes.csv")
     said = refused("fit", "notes.csv", *FIT, "-o", "notes.model", folder=folder)
-    assert said.startswith("X must hold numbers; these columns do not: 'note' (String); leave them out or encode them")
+    assert said.startswith("X must hold numbers; these columns do not: 'note' (String); leave them out, or take them")
     assert call("fit", "notes.csv", *FIT, "--ignore", "note", "-o", "n", folder=folder).returncode == 0
 
 
@@ -211,8 +211,9 @@ BAD = {
     ),
     "missing values": (
         lambda text: text.replace("17.99,", ",", 1).replace("20.57,", "NA,", 1).encode(),
-        "X lacks values in these columns: 'mean_radius' (2, the first at row 0); remove or impute them first "
-        "(--ignore COLUMN leaves one out)",
+        "X lacks values in these columns: 'mean_radius' (2, the first at row 0); remove those rows, or let "
+        "missing='median' fill them in (--ignore COLUMN leaves one out, --categorical COLUMN takes one as categories, "
+        "--missing fills in values)",
     ),
     "bytes": (lambda text: bytes(range(256)) * 9, "bad.csv holds no table: 'utf-8' codec can't decode byte 0x80"),
     "UTF-16": (lambda text: text.encode("utf-16"), "bad.csv holds no table: it is encoded in UTF-16; save it in UTF-8"),

@@ -24,7 +24,7 @@ from xlogreg import LogisticRegression, LogisticRegressionCV
 
 pytestmark = AS_IN_1_9
 
-OURS = {"penalty_factor", "backend", "device"}
+OURS = {"categorical_features", "drop", "reference", "unseen", "missing", "penalty_factor", "backend", "device"}
 
 
 def exact(**parameters):

@@ -124,7 +124,6 @@ def test_a_file_of_a_newer_version_is_refused_by_its_number(parts, tmp_path):
 USED = {
     "l1": [0.1, 1e-300, 1, -1.0, True, "0.1", [0.1], float("nan")],
     "offset": [True, "exposure", 0.0, {}],
-    "categories": [{"colour": ["red", "blue"]}, {}, [], 0],
     "terms": [["a", "a:b"], [], "spline(a)", False],
     "covariance_kind": ["sandwich", "cluster", "", 0, {"robust": "HC3"}],
 }

@@ -450,8 +450,11 @@ def test_tables_that_do_not_fit_are_named(tables, table):
     with pytest.raises(ValueError, match=r"2\.parquet has the columns"):
         xlogreg.open_parts(folder, target="label")
     write(2, slice(900, 2000), a=X[900:, 0].astype(str))
-    with pytest.raises(TypeError, match=r"'a' \(string\)"):
-        xlogreg.open_parts(folder, target="label")
+    mixed, labels = xlogreg.open_parts(folder, target="label")
+    with pytest.raises(TypeError, match=r"do not: 'a' \(text\)"):
+        xlogreg.fit(mixed, labels, samples="rows")
+    with pytest.raises(TypeError, match="'a' of X holds text in some parts and numbers in others"):
+        xlogreg.fit(mixed, labels, samples="rows", categorical_features=["a"])
     write(2, slice(900, 2000), a=X[900:, 0].astype(np.float16))
     assert xlogreg.open_parts(folder, target="label")[0].dtype == np.float64
     lacking = np.where(np.arange(1100) == 7, None, X[900:, 0])

@@ -216,7 +216,7 @@ def test_what_is_no_factory_is_refused(table):
 
 def test_some_samples_are_found_by_reading_on(table):
     X, Y = table
-    there = take_in(Factory(X, Y), "rows").X
+    there = take_in(Factory(X, Y), "rows").features.X
     index = np.asarray([0, 5, 6, 2999])
     np.testing.assert_array_equal(there.read_some(index), X[index])
     there.drawable = None

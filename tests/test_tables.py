@@ -104,7 +104,8 @@ def test_small_integers_and_bools_are_numbers(frame):
 
 def test_text_is_refused_by_name(frame):
     with pytest.raises(
-        TypeError, match=r"these columns do not: 'note' \(.*\), 'word' \(.*\); leave them out or encode"
+        TypeError,
+        match=r"these columns do not: 'note' \(.*\), 'word' \(.*\); leave them out, or take them as categories",
     ):
         fit(frame(columns(note=["x"] * 60, word=["y"] * 60)))
 
@@ -113,7 +114,7 @@ def test_text_is_refused_by_name(frame):
 def test_missing_values_are_counted_and_located_by_column(frame, values):
     if frame is pandas_frame and values[0] is True:  # of which pandas makes objects
         values = [1.0, None] * 30
-    with pytest.raises(ValueError, match=r"in these columns: 'dose' \(30, the first at row 1\); remove or impute"):
+    with pytest.raises(ValueError, match=r"in these columns: 'dose' \(30, the first at row 1\); remove those rows"):
         fit(frame(columns(dose=values)))
 
 

@@ -11,6 +11,7 @@ import threadpoolctl
 import xlogreg
 from xlogreg.arrays.choice import Where
 from xlogreg.arrays.matrix import Dense
+from xlogreg.inputs.door import Features
 from xlogreg.inputs.labels import Targets
 from xlogreg.samples import threads
 from xlogreg.samples.intake import settle
@@ -379,7 +380,7 @@ assert blas() == {2}
 )
 def test_workers_share_a_pass_that_is_worth_it(two_workers, shape, outputs, blocks):
     target = Targets(np.zeros((1, shape[1])), np.arange(2), False, True)
-    samples = settle(Dense(np.zeros(shape)), None, Where()).samples.holding(target, None)
+    samples = settle(Features(Dense(np.zeros(shape)), None), Where()).samples.holding(target, None)
     theta = np.zeros((shape[0] + 1, 1, outputs))
     with threads.hold_threads():
         (found,) = samples.sum(lambda block, theta: (np.ones(1),), theta)

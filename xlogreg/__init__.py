@@ -16,6 +16,7 @@ from xlogreg.exceptions import (
     ModelFileError,
     PrecisionWarning,
     SeparationWarning,
+    UnseenLevelWarning,
     WorkersLostError,
     XlogregWarning,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Selection",
     "SeparationWarning",
     "StandardErrors",
+    "UnseenLevelWarning",
     "WorkersLostError",
     "XlogregWarning",
     "available_backends",

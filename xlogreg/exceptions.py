@@ -19,6 +19,7 @@ __all__ = [
     "ModelFileError",
     "PrecisionWarning",
     "SeparationWarning",
+    "UnseenLevelWarning",
     "WorkersLostError",
     "XlogregWarning",
     "expect_memory",
@@ -86,6 +87,10 @@ class PrecisionWarning(XlogregWarning):
 
 class SeparationWarning(XlogregWarning):
     """A hyperplane separates the classes, so the unpenalised cost has no minimum."""
+
+
+class UnseenLevelWarning(XlogregWarning):
+    """A table to predict on has levels that the fitted one did not have; the model takes them for the dropped level."""
 
 
 def lacks_memory(error: BaseException) -> bool:

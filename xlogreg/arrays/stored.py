@@ -46,12 +46,15 @@ class Stored:
         Axis of the samples.
     names : tuple of str, or None
         Names of the features.
+    text : tuple of str
+        Names of columns that hold no numbers; they have to be encoded before X is read.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     axis: int
     names: tuple[str, ...] | None = None
+    text: tuple[str, ...] = ()
     dense = True
     is_read = True
     sequential = False

@@ -20,6 +20,9 @@ from xlogreg.model.reports import as_json
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 
+TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
+
+
 def fit_table(arguments: argparse.Namespace) -> None:
     """Fit a model to samples, write it, and report on it."""
     for path in filter(None, (arguments.output, arguments.checkpoint)):
@@ -33,12 +36,14 @@ def fit_table(arguments: argparse.Namespace) -> None:
     with workers_at(arguments.dask):
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
-        with _hinting(), _resumable(arguments.checkpoint):
+        with _hinting(TREATED), _resumable(arguments.checkpoint):
             model = fit(
                 **samples.chosen(train),
                 samples="rows",
                 l2=arguments.l2,
                 standardize=arguments.standardize,
+                categorical_features=arguments.categorical or None,
+                missing=arguments.missing,
                 backend=arguments.backend,
                 rng=arguments.seed,
                 initial=initial,
@@ -85,14 +90,14 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 
 @contextlib.contextmanager
-def _hinting() -> Iterator[None]:
-    """Add to an error about a column how the command line leaves a column out."""
+def _hinting(also: str = "") -> Iterator[None]:
+    """Add to an error about a column how the command line leaves a column out, and what else it can do."""
     try:
         yield
     except (TypeError, ValueError) as error:
         if "column" not in str(error):
             raise
-        raise ValueError(f"{error} (--ignore COLUMN leaves one out)") from None
+        raise ValueError(f"{error} (--ignore COLUMN leaves one out{also})") from None
 
 
 @contextlib.contextmanager

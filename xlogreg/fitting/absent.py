@@ -192,4 +192,5 @@ def _constant(origin: Origin, n_x: int, classes: np.ndarray, present: int, weigh
         fit_info=info,
         covariance="classes have no sample",
         feature_names=origin.names,
+        encoding=origin.encoding,
     )

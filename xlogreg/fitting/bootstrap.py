@@ -14,6 +14,7 @@ from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
+from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, receive
@@ -98,6 +99,11 @@ def bootstrap(
     bias: bool = True,
     targets: str = "labels",
     standardize: bool | float = False,
+    categorical_features: Any = None,
+    drop: str | None = "auto",
+    reference: dict[str, Any] | None = None,
+    unseen: str = "error",
+    missing: str = "error",
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
@@ -119,6 +125,8 @@ def bootstrap(
         Multiplied by the number of times that a sample was drawn.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``rng`` also draws the samples.
+    categorical_features, drop, reference, unseen, missing
+        As for `fit`. Missing numbers are filled in once, not anew for each replicate.
 
     Returns
     -------
@@ -153,7 +161,15 @@ def bootstrap(
         l2=l2, penalty_factor=penalty_factor, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng
     )
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where, option)
+    table = TableOptions.of(
+        [option],
+        categorical_features=categorical_features,
+        drop=drop,
+        reference=reference,
+        unseen=unseen,
+        missing=missing,
+    )
+    received = receive(X, Y, sample_weight, samples, targets, where, option, table)
     (model,) = build_models(Plan.of_one(received, [option]), began)
     draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
     portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))

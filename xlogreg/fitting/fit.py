@@ -12,6 +12,7 @@ from xlogreg.fitting.checkpoint import checkpoint_path, keeping
 from xlogreg.fitting.outcome import concluded, model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
+from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Arrival, receive, within_memory
@@ -38,6 +39,11 @@ def fit(
     sample_weight: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
+    categorical_features: Any = None,
+    drop: str | None = "auto",
+    reference: dict[str, Any] | None = None,
+    unseen: str = "error",
+    missing: str = "error",
     learning_rate: float | str = "auto",
     max_iter: int | None = None,
     tol: float | None = None,
@@ -58,8 +64,9 @@ def fit(
     X : array (n_x, m)
         Samples are columns, as in the notes. An array of NumPy, CuPy, PyTorch, JAX or array-api-strict, or
         anything that NumPy makes an array of. It may have any real dtype and layout, and is never changed. With
-        samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers: the model keeps their names.
-        Or a sparse matrix of SciPy, CuPy, PyTorch or JAX, which is never made dense; see docs/sparse.md.
+        samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers or
+        ``categorical_features``; the model keeps their names. Or a sparse matrix of SciPy, CuPy, PyTorch or JAX,
+        which is never made dense; see docs/sparse_and_categories.md.
         Data that are not in memory are read block by block: a memory map, any object with a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
@@ -102,6 +109,20 @@ def fit(
         X is scaled block by block. The penalty and the steps of "gd" are those of the standardised features; the
         parameters that come back are for X as handed in. If many models are fitted (`fit_many`, `fit_cv`,
         `bootstrap`), each uses the mean and variance of its own samples.
+    categorical_features : {None, "from_dtype"} or list of str
+        Columns of a frame to take as categories: those of a dtype of categories or enums, or these, of text, numbers or
+        bools. Each level becomes a feature, such as "city=Paris"; see docs/sparse_and_categories.md.
+    drop : {"auto", "first", None}
+        Whether the first level of a category gets no feature. "auto": if there is a bias and no penalty, as standard
+        errors need it. None: no.
+    reference : dict, optional
+        The levels that are dropped instead of the first, such as {"city": "Paris"}; these also with a penalty.
+    unseen : {"error", "zeros"}
+        What a level means in predictions that the fitted frame did not have: an error, or zeros in the features of its
+        column.
+    missing : {"error", "median", "mean"}
+        What becomes of missing values of a frame: an error; or numbers are replaced by the median or the mean of their
+        column, by weight, beside a feature "age missing", and categories get a level "city missing".
     learning_rate : float or "auto"
         For "gd". "auto" is 1/L, where L is the largest curvature of J that the data allow.
     max_iter : int, optional
@@ -177,7 +198,15 @@ def fit(
     )
     path = checkpoint_path(checkpoint)
     where = Where(backend, device, dtype, fallback)
-    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, options, apart=True)
+    table = TableOptions.of(
+        [options],
+        categorical_features=categorical_features,
+        drop=drop,
+        reference=reference,
+        unseen=unseen,
+        missing=missing,
+    )
+    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, options, table, apart=True)
 
     def fitted(arrival: Arrival) -> Model:
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)

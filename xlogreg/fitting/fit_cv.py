@@ -15,11 +15,14 @@ from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.held_out import fit_left_out, lacking_classes, number_folds
 from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.columns import TableOptions
+from xlogreg.inputs.door import learn_features
 from xlogreg.inputs.options import options_of_models
+from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import with_labels
 from xlogreg.samples.cluster.from_dask import bring
-from xlogreg.samples.intake import Received, receive
+from xlogreg.samples.intake import Arrival, Received, receive, settle
 from xlogreg.samples.threads import holds_threads
 
 __all__ = ["Selection", "fit_cv"]
@@ -120,6 +123,11 @@ def fit_cv(
     bias: bool = True,
     targets: str = "labels",
     standardize: bool | float = False,
+    categorical_features: Any = None,
+    drop: str | None = "auto",
+    reference: dict[str, Any] | None = None,
+    unseen: str = "error",
+    missing: str = "error",
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
@@ -150,6 +158,9 @@ def fit_cv(
         Counts in the fits and in the scores.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``rng`` also deals the samples to the folds.
+    categorical_features, drop, reference, unseen, missing
+        As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in by the training
+        part of each fold, so that nothing leaks into the scores.
 
     Returns
     -------
@@ -177,21 +188,37 @@ def fit_cv(
     one_of("rule", rule, RULES)
     options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where, options[0])
+    table = TableOptions.of(
+        options,
+        categorical_features=categorical_features,
+        drop=drop,
+        reference=reference,
+        unseen=unseen,
+        missing=missing,
+    )
+    if is_collection(X) and table.missing != "error":
+        raise ValueError(f"missing={missing!r} in fit_cv needs X in memory: each fold fills in its own; fit can do it")
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)
     warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)
-    left = fit_left_out(received, options * len(held), numbers, np.repeat(held, len(options)), lacking, began)
+    fold_of = np.repeat(held, len(options))
+
+    def refill(part: np.ndarray) -> Arrival:
+        weight = None if received.weight is None else to_host(received.weight)[0]
+        return settle(learn_features(X, samples, table, part if weight is None else part * weight), where)
+
+    left = fit_left_out(received, options * len(held), numbers, fold_of, lacking, began, refill)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
     if scorer is not None:
         scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
-    table = {key: values.reshape(len(held), -1) for key, values in scores.items()}
+    by_fold = {key: values.reshape(len(held), -1) for key, values in scores.items()}
     penalties = np.asarray([option.l2 for option in options])
-    chosen = _choose(penalties, -table[name] if scorer is None and name == "log_loss" else table[name], rule)
+    chosen = _choose(penalties, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
     (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
-    return Selection(penalties, table, numbers, name, rule, chosen, model)
+    return Selection(penalties, by_fold, numbers, name, rule, chosen, model)
 
 
 def _scorer(scoring: Any, hard: bool) -> Any:

@@ -13,6 +13,7 @@ from xlogreg.fitting.outcome import Verdict, concluded, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs import labels
+from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
@@ -47,6 +48,11 @@ def fit_many(
     bias: bool = True,
     targets: str = "labels",
     standardize: bool | float = False,
+    categorical_features: Any = None,
+    drop: str | None = "auto",
+    reference: dict[str, Any] | None = None,
+    unseen: str = "error",
+    missing: str = "error",
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
@@ -72,6 +78,9 @@ def fit_many(
         Where to start.
     penalty_factor, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``penalty_factor`` is that of all models.
+    categorical_features, drop, reference, unseen, missing
+        As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in
+        without weights.
 
     Returns
     -------
@@ -98,16 +107,25 @@ def fit_many(
     (array([[1.159]]), array([[0.344]]))
     """
     began = time.perf_counter()
-    where, names = Where(backend, device, dtype, fallback), None
+    where = Where(backend, device, dtype, fallback)
     options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
+    table = TableOptions.of(
+        options,
+        categorical_features=categorical_features,
+        drop=drop,
+        reference=reference,
+        unseen=unseen,
+        missing=missing,
+    )
     shared = is_collection(X)
     if shared:
         expect_shared_features(options[0], X, samples)
-        X = share_out(X, None, samples=samples, targets="none", where=where)
+        X = share_out(X, None, samples=samples, targets="none", where=where, table=table)
         Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
-        X, Ys, sample_weights, names = open_features(X, Ys, sample_weights, samples)
+        features, Ys, sample_weights = open_features(X, Ys, sample_weights, samples, table)
+        X = features.X
         Ys = [Ys] if factory and Ys.shape[0] == 1 else Ys
     options[0].expect_features(X.n_x)
     one_of("targets", targets, TARGETS)
@@ -123,7 +141,7 @@ def fit_many(
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    arrival = settle_parts(X) if shared else settle(X, names, where)
+    arrival = settle_parts(X) if shared else settle(features, where)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(
         Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began

@@ -11,6 +11,7 @@ from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, place_of
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import options_of_models
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import receive
@@ -94,6 +95,11 @@ def fit_path(
     bias: bool = True,
     targets: str = "labels",
     standardize: bool | float = False,
+    categorical_features: Any = None,
+    drop: str | None = "auto",
+    reference: dict[str, Any] | None = None,
+    unseen: str = "error",
+    missing: str = "error",
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
@@ -112,6 +118,8 @@ def fit_path(
         In any order, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s).
     penalty_factor, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
         As for `fit`.
+    categorical_features, drop, reference, unseen, missing
+        As for `fit`; drop="auto" drops a level if no model has a penalty.
     max_iter, tol, rng
         As for `fit`.
 
@@ -142,6 +150,14 @@ def fit_path(
     began = time.perf_counter()
     options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
     where = Where(backend, device, dtype, fallback)
-    received = receive(X, Y, sample_weight, samples, targets, where, options[0], apart=True)
+    table = TableOptions.of(
+        options,
+        categorical_features=categorical_features,
+        drop=drop,
+        reference=reference,
+        unseen=unseen,
+        missing=missing,
+    )
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True)
     models = build_models(Plan.of_one(received, options), began)
     return Path(tuple(models), np.asarray([option.l2 for option in options]))

@@ -1,6 +1,7 @@
 """Models of folds, fitted together and scored on the samples that they left out."""
 
 import numbers
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.scores import clipped_terms, score_terms
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Received, reordered
+from xlogreg.samples.intake import Arrival, Received, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.threads import holds_threads
 
@@ -59,12 +60,20 @@ def fit_left_out(
     fold_of: np.ndarray,
     lacking: np.ndarray,
     began: float,
+    refill: Callable[[np.ndarray], Arrival] | None = None,
 ) -> LeftOut:
     """Fit g models, each without its fold ``fold_of`` (g,); ``numbers`` (m,) are the folds of the samples, from 0 on.
 
     ``lacking`` (F, K) says which classes have all their samples in one fold: see `xlogreg.fitting.absent`. Unless X is
     too large, the samples are copied into the order of the folds: samples that a model leaves out then cost nothing.
+
+    ``refill`` gives the samples with missing values filled in by some of them: by the training part (m,) of a fold. The
+    models that come back are for the samples as they were received.
     """
+    encoding = received.arrival.origin.encoding
+    if refill is not None and encoding is not None and encoding.fills:
+        models = _of_own_fills(received, options, numbers, fold_of, lacking, began, refill)
+        return LeftOut(models, received, np.arange(len(numbers)), numbers, fold_of, np.any(lacking[fold_of], axis=1))
     order = np.argsort(numbers, kind="stable")
     arranged = received.ordered(order)
     if arranged is None:
@@ -85,6 +94,27 @@ def fit_left_out(
         refuse_nonfinite(received.samples)  # its message counts the samples in the user's order
         raise
     return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
+
+
+def _of_own_fills(
+    received: Received,
+    options: list[Options],
+    numbers: np.ndarray,
+    fold_of: np.ndarray,
+    lacking: np.ndarray,
+    began: float,
+    refill: Callable[[np.ndarray], Arrival],
+) -> list[Model]:
+    """Fit the models fold by fold, each to samples that its own training part filled in."""
+    found: dict[int, Model] = {}
+    encoding = received.arrival.origin.encoding
+    assert encoding is not None
+    for fold in np.unique(fold_of).tolist():
+        own = np.flatnonzero(fold_of == fold)
+        given = received._replace(arrival=refill(numbers != fold))
+        left = fit_left_out(given, [options[model] for model in own], numbers, fold_of[own], lacking, began)
+        found |= zip(own.tolist(), [model.refilled(encoding) for model in left.models], strict=True)
+    return [found[model] for model in range(len(options))]
 
 
 def _theta(model: Model, center: Array | None) -> np.ndarray:

@@ -315,6 +315,7 @@ def model_of(
         fit_info=info,
         covariance=verdict.covariance,
         feature_names=origin.names,
+        encoding=origin.encoding,
         **asked_for(options),
         **parameters_at(origin, verdict.parameters),
     )

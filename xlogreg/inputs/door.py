@@ -3,29 +3,42 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from xlogreg.arrays.matrix import Matrix
-from xlogreg.arrays.place import Array
+from xlogreg.arrays.matrix import Dense, Matrix
+from xlogreg.arrays.place import Array, to_host
+from xlogreg.inputs.columns import TableOptions, look
+from xlogreg.inputs.encoding import Arranged, Encoding
 from xlogreg.inputs.labels import Targets, as_weight
 from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.tables import open_table
+from xlogreg.inputs.tables import not_numbers, open_frame, open_table
 
-__all__ = ["Taken", "take", "take_features"]
+__all__ = ["Features", "Taken", "learn_features", "take", "take_features"]
 
 Encode = Callable[[Any, tuple[int, ...], str], Targets]  # takes Y, the shape of X and samples
+
+
+class Features(NamedTuple):
+    """X that is checked."""
+
+    X: Matrix
+    names: tuple[str, ...] | None  # of the features
+    encoding: Encoding | None = None  # of the columns of a table, if they are not plain numbers
 
 
 class Taken(NamedTuple):
     """Samples that are checked."""
 
-    X: Matrix
-    names: tuple[str, ...] | None  # of the features
+    features: Features
     targets: Targets
     weight: Array | None  # (1, m)
 
 
 def take_features(
-    X: Any, samples: str, wanted: tuple[str, ...] | None = None, n_x: int | None = None
-) -> tuple[Matrix, tuple[str, ...] | None]:
+    X: Any,
+    samples: str,
+    wanted: tuple[str, ...] | None = None,
+    n_x: int | None = None,
+    encoding: Encoding | None = None,
+) -> Features:
     """Check X, and return it as a matrix with the names of its features.
 
     Parameters
@@ -37,10 +50,44 @@ def take_features(
         Names of features that a table must have; they come in this order.
     n_x : int, optional
         Number of features that X must have.
+    encoding : Encoding, optional
+        How the columns of a table become features.
     """
+    if encoding is not None and hasattr(X, "with_encoding"):
+        X = X.with_encoding(encoding)
+    elif encoding is not None:
+        frame = open_frame(X, samples, encoding.table_names)
+        if frame is not None:
+            return Features(_matrix_of(encoding.arranged(encoding.read(frame)), encoding.n_x), encoding.names, encoding)
+    if getattr(X, "text", ()):
+        raise not_numbers(dict.fromkeys(X.text, "text"))
     table, names = open_table(X, samples, wanted)
     matrix = as_matrix(table, samples, n_x)
-    return matrix, names if matrix.names is None else matrix.names
+    return Features(matrix, names if matrix.names is None else matrix.names)
+
+
+def learn_features(X: Any, samples: str, asked: TableOptions, weight: Any = None) -> Features:
+    """Check X, and decide what becomes of the columns of a table; X may also be checked already.
+
+    ``weight`` is that of the samples, unchecked.
+    """
+    if isinstance(X, Features):
+        return X
+    if not asked.used:
+        return take_features(X, samples)
+    if hasattr(X, "encoded"):
+        return X.encoded(asked, weight)
+    frame = open_frame(X, samples)
+    if frame is None:
+        raise asked.refusal(X)
+    known = None if asked.missing == "error" else as_weight(weight, frame.m)
+    found, columns = look(frame, asked, None if known is None else to_host(known)[0])
+    encoding = Encoding.of(found, asked, frame.m)
+    return Features(_matrix_of(encoding.arranged(columns), encoding.n_x), encoding.names, encoding)
+
+
+def _matrix_of(arranged: Arranged, n_x: int) -> Matrix:
+    return Dense(arranged.dense(n_x), rows=True)
 
 
 def take(
@@ -50,23 +97,29 @@ def take(
     *,
     samples: str,
     encode: Encode,
+    asked: TableOptions | None = None,
+    encoding: Encoding | None = None,
     wanted: tuple[str, ...] | None = None,
-    n_x: int | None = None,
     complete: bool = True,
 ) -> Taken:
     """Check samples: X first, then Y, then the weights.
 
     Parameters
     ----------
-    X, samples, wanted, n_x
+    X, samples, wanted, encoding
         As for `take_features`.
     Y, weight : object
         As the user handed them in; ``weight`` may be None.
     encode : callable
         Makes the targets from Y, the shape of X and ``samples``.
+    asked : TableOptions, optional
+        How the columns of a table become features, if there is no encoding yet.
     complete : bool
         Whether these are all samples, so that some must have weight.
     """
-    matrix, names = take_features(X, samples, wanted, n_x)
-    targets = encode(Y, matrix.shape, samples)
-    return Taken(matrix, names, targets, as_weight(weight, matrix.m, complete))
+    if asked is None:
+        features = take_features(X, samples, wanted, encoding=encoding)
+    else:
+        features = learn_features(X, samples, asked, weight)
+    targets = encode(Y, features.X.shape, samples)
+    return Taken(features, targets, as_weight(weight, features.X.m, complete))

@@ -12,10 +12,32 @@ import numpy as np
 
 from xlogreg.exceptions import expect_memory
 
-__all__ = ["column_values", "is_collection", "is_nullable", "listed", "numbers_of", "open_table", "split_table"]
+__all__ = [
+    "Frame",
+    "Levels",
+    "column_values",
+    "is_collection",
+    "is_nullable",
+    "listed",
+    "not_numbers",
+    "numbers_of",
+    "open_frame",
+    "open_table",
+    "refuse_lacking",
+    "refuse_text",
+    "split_table",
+]
 
 ALIGNMENT = 64  # bytes of a cache line
 NUMBERS = (Real, np.bool_, Decimal)  # types of numbers in Python and NumPy
+
+
+class Levels(NamedTuple):
+    """A column of categories."""
+
+    codes: np.ndarray  # (m,) number of each value among the levels; below 0 where it is missing
+    values: list[Any]  # the levels, which need not all occur
+    ordered: bool  # whether their order has a meaning
 
 
 class Library(NamedTuple):
@@ -27,6 +49,7 @@ class Library(NamedTuple):
     kind: Callable[[Any], str]  # column -> "number", "bool", or what else it holds
     numbers: Callable[[Any], np.ndarray]  # column of numbers or bools -> floats or bools, NaN where a value is missing
     values: Callable[[Any], tuple[np.ndarray, int]]  # any column -> values, and how many are missing
+    levels: Callable[[Any], Levels]  # any column, as categories
     # table, column numbers in order -> values (m, n) without a copy; None where that is not possible
     whole: Callable[[Any, list[int]], np.ndarray | None] = lambda table, order: None
 
@@ -68,6 +91,13 @@ def _pandas_values(column: Any) -> tuple[np.ndarray, int]:
     return column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", None)), 0
 
 
+def _pandas_levels(column: Any) -> Levels:
+    if hasattr(column, "cat"):
+        return Levels(column.cat.codes.to_numpy(), column.cat.categories.tolist(), bool(column.cat.ordered))
+    codes, values = column.factorize()
+    return Levels(codes, values.tolist(), False)
+
+
 def _polars_kind(column: Any) -> str:
     if column.dtype.is_numeric():
         return "number"
@@ -79,6 +109,18 @@ def _polars_numbers(column: Any) -> np.ndarray:
         column = column.cast(float)
     values = column.to_numpy()
     return values.astype(np.float64) if values.dtype == object else values  # decimals, or bools with nulls
+
+
+def _polars_levels(column: Any) -> Levels:
+    name = str(column.dtype)
+    if name.startswith("Enum"):
+        codes = column.to_physical().cast(int).fill_null(-1).to_numpy()
+        return Levels(codes, column.dtype.categories.to_list(), True)
+    column = column.cast(str) if name.startswith("Categorical") else column
+    column = column.fill_nan(None) if column.dtype.is_float() else column
+    values = column.drop_nulls().unique().to_list()
+    codes = column.replace_strict(values, list(range(len(values))), default=-1, return_dtype=int)
+    return Levels(codes.fill_null(-1).to_numpy(), values, False)
 
 
 def _arrow_kind(column: Any) -> str:
@@ -105,6 +147,12 @@ def _arrow_values(column: Any) -> tuple[np.ndarray, int]:
     return np.asarray(column.to_pylist()), column.null_count
 
 
+def _arrow_levels(column: Any) -> Levels:
+    coded = column if str(column.type).startswith("dictionary") else column.dictionary_encode()
+    coded = coded.combine_chunks() if hasattr(coded, "chunks") else coded
+    return Levels(coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist(), bool(coded.type.ordered))
+
+
 FRAMES = {
     "pandas": Library(
         ("DataFrame",),
@@ -113,6 +161,7 @@ FRAMES = {
         _pandas_kind,
         _pandas_numbers,
         _pandas_values,
+        _pandas_levels,
         _pandas_whole,
     ),
     "polars": Library(
@@ -122,6 +171,7 @@ FRAMES = {
         _polars_kind,
         _polars_numbers,
         lambda column: (column.to_numpy(), column.null_count()),
+        _polars_levels,
     ),
     "pyarrow": Library(
         ("Table", "RecordBatch"),
@@ -130,6 +180,7 @@ FRAMES = {
         _arrow_kind,
         _arrow_numbers,
         _arrow_values,
+        _arrow_levels,
     ),
 }
 
@@ -149,6 +200,77 @@ def is_collection(value: Any) -> bool:
     return "dask" in names and hasattr(type(value), "to_delayed")
 
 
+class Frame(NamedTuple):
+    """A table whose columns can be had by name."""
+
+    library: Library
+    table: Any
+    numbers: dict[str, int]  # of the columns, by name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.numbers)
+
+    @property
+    def m(self) -> int:
+        return int(self.table.shape[0])
+
+    def column(self, name: str) -> Any:
+        return self.library.column(self.table, self.numbers[name])
+
+    def kind(self, name: str) -> str:
+        """What a column holds: "number", "bool", or the name of another type."""
+        return self.library.kind(self.column(name))
+
+    def levels(self, name: str) -> Levels:
+        return _converted(self.library.levels, self.column(name), f"the column {name!r} of X")
+
+    def values(self, names: tuple[str, ...]) -> np.ndarray:
+        """Return columns of numbers (m, n), NaN where a value is missing."""
+        found = self.library.whole(self.table, [self.numbers[name] for name in names])
+        if found is not None:
+            return found
+        titles = {name: f"the column {name!r} of X" for name in names}
+        return _joined([_converted(self.library.numbers, self.column(name), titles[name]) for name in names])
+
+
+def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> Frame | None:
+    """Open a table; return None if X is none.
+
+    If there are ``wanted`` names, the columns have their order.
+
+    Raises
+    ------
+    TypeError
+        If the table is not computed yet.
+    ValueError
+        If columns share a name, are missing or are not wanted; the message names them.
+    """
+    library, module, name = _known_as(X)
+    kind = f"{module}.{name}"
+    if is_collection(X):
+        raise TypeError(f"X is a dask {type(X).__name__}, which holds no numbers yet: X.compute() brings it here")
+    if library is None:
+        return None
+    if name == "LazyFrame":
+        raise TypeError(f"X is a {kind}, which holds no numbers yet: use X.collect()")
+    if name not in library.frames:
+        return None  # a single column, which NumPy turns into one axis
+    if samples != "rows":
+        raise ValueError(f"X is a {kind}, whose samples are its rows: use samples='rows'")
+    names = [str(name) for name in library.names(X)]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ValueError(f"X has several columns of the name {twice[0]!r}; names must differ")
+    if not names:
+        raise ValueError("X is empty: it has no columns")
+    numbers = {name: number for number, name in enumerate(names)}
+    if wanted is not None:
+        _refuse_other(names, wanted)
+        numbers = {name: numbers[name] for name in wanted}
+    return Frame(library, X, numbers)
+
+
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
     """Return the numbers of a table (m, n_x) and the names of its columns; X itself and None if it is no table.
 
@@ -161,46 +283,44 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     ValueError
         If columns lack values, share a name, are missing or are not wanted; the message names them.
     """
-    library, module, name = _known_as(X)
-    kind = f"{module}.{name}"
-    if is_collection(X):
-        raise TypeError(f"X is a dask {type(X).__name__}, which holds no numbers yet: X.compute() brings it here")
-    if library is None:
+    frame = open_frame(X, samples, wanted)
+    if frame is None:
         return X, None
-    if name == "LazyFrame":
-        raise TypeError(f"X is a {kind}, which holds no numbers yet: use X.collect()")
-    if name not in library.frames:
-        return X, None  # a single column, which NumPy turns into one axis
-    if samples != "rows":
-        raise ValueError(f"X is a {kind}, whose samples are its rows: use samples='rows'")
-    names = [str(name) for name in library.names(X)]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise ValueError(f"X has several columns of the name {twice[0]!r}; names must differ")
-    numbers = {name: number for number, name in enumerate(names)}
-    if wanted is not None:
-        _refuse_other(names, wanted)
-        names = list(wanted)
-    columns = [library.column(X, numbers[name]) for name in names]
-    kinds = dict(zip(names, map(library.kind, columns), strict=True))
-    wrong = [f"{name!r} ({kind})" for name, kind in kinds.items() if kind not in ("number", "bool")]
+    refuse_text(frame, frame.names)
+    found = frame.values(frame.names)
+    refuse_lacking(frame.names, found)
+    return found, frame.names
+
+
+def refuse_text(frame: Frame, names: tuple[str, ...]) -> None:
+    """Raise if columns that should hold numbers do not; the message names them."""
+    kinds = {name: frame.kind(name) for name in names}
+    wrong = {name: kind for name, kind in kinds.items() if kind not in ("number", "bool")}
     if wrong:
-        raise TypeError(f"X must hold numbers; these columns do not: {listed(wrong)}; leave them out or encode them")
-    if not columns:
-        raise ValueError("X is empty: it has no columns")
-    found = library.whole(X, [numbers[name] for name in names])
-    if found is None:
-        titles = (f"the column {name!r} of X" for name in names)
-        found = _joined([_converted(library.numbers, *pair) for pair in zip(columns, titles, strict=True)])
+        raise not_numbers(wrong)
+
+
+def not_numbers(kinds: dict[str, str]) -> TypeError:
+    """Error that names columns, and what they hold instead of numbers."""
+    said = listed([f"{name!r} ({kind})" for name, kind in kinds.items()])
+    return TypeError(
+        f"X must hold numbers; these columns do not: {said}; leave them out, or take them as categories: "
+        f"categorical_features=[{listed(list(map(repr, kinds)))}]"
+    )
+
+
+def refuse_lacking(names: tuple[str, ...], values: np.ndarray) -> None:
+    """Raise if columns of numbers (m, n) lack values; the message names them."""
     with np.errstate(all="ignore"):
         # the sum of a column is NaN if one of its values is; so only those columns are searched
-        sums = np.sum(found, axis=0)
-    lacking = {names[number]: np.isnan(found[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
+        sums = np.sum(values, axis=0)
+    lacking = {names[number]: np.isnan(values[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
     lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
     if lacking:
         said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in lacking.items()]
-        raise ValueError(f"X lacks values in these columns: {listed(said)}; remove or impute them first")
-    return found, tuple(names)
+        raise ValueError(
+            f"X lacks values in these columns: {listed(said)}; remove those rows, or let missing='median' fill them in"
+        )
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.exceptions import ModelFileError, expect_memory
+from xlogreg.inputs.columns import MISSING, UNSEEN
+from xlogreg.inputs.encoding import Column, Encoding
 from xlogreg.inputs.files import IrregularFileError, open_regular, write_atomically
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.reports import FitInfo
@@ -38,12 +40,12 @@ FINITE = ("w", "b", "center", "centered_b", "penalty_factor")
 ARRAYS = (*FINITE, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
 KNOWN = ("l2", "standardize")  # fields from version 2 on; where one is missing, its value is not known
+CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
 RESERVED: dict[str, tuple[Any, ...]] = {
     "l1": (None, 0, 0.0),  # penalty l1 ||w||_1
     "offset": (None, False),  # whether the scores of samples need an offset
-    "categories": (None,),  # levels of features that are categories
     "terms": (None,),  # features that are made of columns
     "covariance_kind": (None, "Fisher information"),
 }
@@ -89,6 +91,10 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     }
     known = {name: fields[name] for name in KNOWN if fields[name] is not None}
     header |= {name: value if isinstance(value, bool) else float(value) for name, value in known.items()}
+    if fields["encoding"] is not None:
+        header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
+            "columns": [column._asdict() for column in fields["encoding"].columns]
+        }
     header_text = json.dumps(header, indent=1, allow_nan=False)
     if len(header_text) > HEADER_BYTES:
         raise ValueError("the names of the features or the labels are too long for a file")
@@ -158,7 +164,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, CATEGORIES, *RESERVED} if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -233,7 +239,35 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         "loss": header["loss"],
         "fit_info": _fit_info(header["fit_info"]),
         "feature_names": None if names is None else tuple(names),
+        "encoding": _encoding(header.get(CATEGORIES), names),
     }
+
+
+def _encoding(stored: Any, names: Any) -> Encoding | None:
+    """Build the encoding of a table, checked: its features must be those of the model."""
+    if stored is None:
+        return None
+    _expect(isinstance(stored, dict) and stored.keys() == {"columns", "unseen", "missing"}, "its categories are odd")
+    _expect(stored["unseen"] in UNSEEN and stored["missing"] in MISSING, "its categories have unknown options")
+    _expect(isinstance(stored["columns"], list), "its categories have no columns")
+    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"])
+    columns = [column.name for column in encoding.columns]
+    _expect(len(set(columns)) == len(columns), "two columns have the same name")
+    _expect(list(encoding.names) == names, "its categories are not its features")
+    return encoding
+
+
+def _column(stored: Any) -> Column:
+    _expect(isinstance(stored, dict) and tuple(stored) == Column._fields, "a column has other fields")
+    name, levels, dropped, fill, indicator = stored.values()
+    known = levels is None or (isinstance(levels, list) and 0 < len(levels) == len(set(map(repr, levels))))
+    _expect(known and all(type(level) in (str, bool, int, float) for level in (levels or ())[:-1]), "levels are odd")
+    last = None if levels is None else levels[-1]
+    _expect(last is None or type(last) in (str, bool, int, float), "levels are odd")
+    whole = dropped is None or (type(dropped) is int and levels is not None and 0 <= dropped < len(levels))
+    _expect(isinstance(name, str) and type(indicator) is bool and whole, "a column is odd")
+    _expect(fill is None or (type(fill) is float and levels is None and math.isfinite(fill)), "a fill is odd")
+    return Column(name, None if levels is None else tuple(levels), dropped, fill, indicator)
 
 
 def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any]:

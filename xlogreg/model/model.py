@@ -12,6 +12,7 @@ from xlogreg.arrays.choice import usable_place
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_host
 from xlogreg.inputs.door import take_features
+from xlogreg.inputs.encoding import Encoding, Term
 from xlogreg.inputs.labels import as_weight, encode_truth, total_of
 from xlogreg.inputs.matrices import computing_dtype
 from xlogreg.inputs.tables import is_collection
@@ -55,13 +56,18 @@ class Model:
     center, centered_b : array (n_x, 1), (k, 1), or None
         Kept where rounding of b would show in predictions: these then use the scores W'(X - center) + centered_b.
     feature_names : tuple of str, or None
-        Names of the columns of the fitted table; a table to predict on may have them in another order.
+        Names of the features: of the columns of the fitted table, or such as "city=Paris" for a level of a category. A
+        table to predict on may have its columns in another order.
     l2 : float, or None
         Penalty that was asked for; None if it is not known, for models of earlier versions.
     penalty_factor : ndarray (n_x,), or None
         Factors of the penalty that were asked for, one for each feature; None if there were none.
     standardize : bool or float, or None
         As it was asked for; None if not known.
+    encoding : Encoding, or None
+        How the columns of the fitted table became features, if they are not plain numbers.
+    terms : tuple of Term
+        The columns of the fitted table, each with its levels and its rows of w; () if the features have no names.
 
     Examples
     --------
@@ -88,6 +94,7 @@ class Model:
     l2: float | None = None
     penalty_factor: np.ndarray | None = None
     standardize: bool | float | None = None
+    encoding: Encoding | None = None
 
     def __repr__(self) -> str:
         info, penalty = self.fit_info, f", l2={self.l2:.4g}" if self.l2 else ""
@@ -202,6 +209,12 @@ class Model:
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        names = self.feature_names or ()
+        plain = (Term(name, None, (row,)) for row, name in enumerate(names))
+        return tuple(plain) if self.encoding is None else self.encoding.terms
+
+    @property
     def log_likelihood(self) -> float:
         """Logarithm of the probability of the training labels, sum_i s_i log p(y_i | x_i) (notes 2.8)."""
         return self.fit_info.log_likelihood
@@ -248,6 +261,23 @@ class Model:
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
+    def refilled(self, encoding: Encoding) -> "Model":
+        """Return a model with the same predictions that fills in missing numbers as ``encoding`` does.
+
+        The weight of the indicator of missing values makes up for the difference.
+        """
+        assert self.encoding is not None
+        own, place, dtype = self.encoding.fills, place_of(self.w), dtype_name(self.w)
+        w = to_host(self.w).astype(np.float64)
+        moved = np.zeros_like(w)
+        for row, (number, fill) in encoding.fills.items():
+            moved[row] = (own[row][1] - fill) * w[number]
+        changed: dict[str, Any] = {"w": place.put(w + moved, dtype), "encoding": encoding}
+        if self.center is not None:
+            b = to_host(self.centered_b) + moved.T @ to_host(self.center)
+            changed["centered_b"] = place.put(b, dtype)
+        return dataclasses.replace(self, **changed, covariance="missing values were filled in anew")
+
     to_sklearn = to_sklearn.to_sklearn
 
     def save(self, path: str | os.PathLike) -> None:
@@ -289,7 +319,7 @@ class Model:
         return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)
 
     def _source(self, X: Any) -> InMemory:
-        matrix, _ = take_features(X, self.samples, self.feature_names, self.w.shape[0])
+        matrix = take_features(X, self.samples, self.feature_names, self.w.shape[0], self.encoding).X
         source = InMemory(matrix, Columns(), matrix.home, computing_dtype(matrix), 0.0)
         return source if self.center is None else source.centered(self.center)
 

@@ -42,7 +42,7 @@ def _mapped(model: Any, name: str, X: Any) -> Any:
     flat = rows and values < 2
     axis = 0 if rows else 1
     if hasattr(X, "columns"):
-        like, _ = open_table(X._meta, model.samples, model.feature_names)
+        like = _features(model, X._meta)
         return X.map_partitions(predict, meta=_empty((0,) if flat else (0, values), like, model.classes, values))
     _refuse_other(model, X)
     X, meta = X.rechunk({1 - axis: -1}), _empty((0,) if flat else (0, 0), X._meta, model.classes, values)
@@ -51,6 +51,13 @@ def _mapped(model: Any, name: str, X: Any) -> Any:
     chunks = [(max(values, 1),), (max(values, 1),)]
     chunks[axis] = X.chunks[axis]
     return X.map_blocks(predict, chunks=tuple(chunks), dtype=meta.dtype, meta=meta)
+
+
+def _features(model: Any, table: Any) -> Any:
+    """Check the columns of a table without rows, and make its features."""
+    if model.encoding is None:
+        return open_table(table, model.samples, model.feature_names)[0]
+    return model.encoding.dense(table, model.samples)
 
 
 def _refuse_other(model: Any, X: Any) -> None:
@@ -73,7 +80,9 @@ def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str
     if not hasattr(X, "columns"):
         _refuse_other(model, X)
     elif model.feature_names is not None:
-        open_table(X._meta, model.samples, model.feature_names)
-        X = X[list(model.feature_names)]
-    parts = share_out(X, Y, sample_weight, samples=model.samples, targets=targets, classes=model.classes)
+        _features(model, X._meta)
+        encoding = model.encoding
+        X = X[list(model.feature_names if encoding is None else encoding.table_names)]
+    known = {"classes": model.classes, "encoding": model.encoding}
+    parts = share_out(X, Y, sample_weight, samples=model.samples, targets=targets, **known)
     return parts.source() if model.center is None else parts.source().centered(to_host(model.center))

@@ -80,7 +80,7 @@ class DecisionBoundaryDisplay(Display):
             raise ValueError(f"a plane has two features, but the model has {model.w.shape[0]}: fit one to two of them")
         model.decision_function(X)  # raises an error that says what is wrong with X
         rows = model.samples == "rows"
-        values = take_features(X, model.samples, model.feature_names, 2)[0].host()
+        values = take_features(X, model.samples, model.feature_names, 2, model.encoding).X.host()
         values = (values.T if rows else values).astype(np.float64)
         numbers = None
         if Y is not None:

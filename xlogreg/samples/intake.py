@@ -15,7 +15,9 @@ from xlogreg.arrays.stored import Slices
 from xlogreg.arrays.traits import is_out_of_memory
 from xlogreg.exceptions import PrecisionWarning, one_of, warn
 from xlogreg.inputs import labels
-from xlogreg.inputs.door import Taken, take, take_features
+from xlogreg.inputs.columns import PLAIN, TableOptions
+from xlogreg.inputs.door import Features, learn_features, take
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.matrices import computing_dtype
 from xlogreg.inputs.options import SAMPLES, Options, dtype_option
 from xlogreg.inputs.tables import is_collection
@@ -55,6 +57,7 @@ class Origin(NamedTuple):
     backend: str
     device: str
     fallback: str | None
+    encoding: Encoding | None = None  # of the columns of a table
 
 
 class Arrival(NamedTuple):
@@ -87,17 +90,25 @@ class Received(NamedTuple):
 
 
 def receive(
-    X: Any, Y: Any, sample_weight: Any, samples: str, targets: str, where: Where, options: Options, apart: bool = False
+    X: Any,
+    Y: Any,
+    sample_weight: Any,
+    samples: str,
+    targets: str,
+    where: Where,
+    options: Options,
+    table: TableOptions = PLAIN,
+    apart: bool = False,
 ) -> Received:
     """Check the user's input, and bring X to the place that computes.
 
     X may be a dask collection, which stays with the workers; ``apart`` says that Y and the weights may stay there, too.
     X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights. The options are
-    those of any model.
+    those of any model; ``table`` tells what becomes of the columns of a table.
     """
     if is_collection(X):
         expect_shared_features(options, X, samples)
-        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, where=where)
+        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, where=where, table=table)
         options.expect_features(parts.n_x)
         parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
@@ -105,9 +116,11 @@ def receive(
         options.expect_features(X.n_x)
         weight = X.weight if sample_weight is None else labels.as_weight(sample_weight, X.m)
         return Received(settle_parts(X), X.targets, weight)
-    taken = _taken(X, Y, sample_weight, samples, functools.partial(labels.encode_targets, kind=targets))
-    options.expect_features(taken.X.n_x)
-    return Received(settle(taken.X, taken.names, where), taken.targets, taken.weight)
+    X, Y, sample_weight = _made(X, Y, sample_weight, samples, table)
+    encode = functools.partial(labels.encode_targets, kind=targets)
+    taken = take(X, Y, sample_weight, samples=samples, encode=encode, asked=table)
+    options.expect_features(taken.features.X.n_x)
+    return Received(settle(taken.features, where), taken.targets, taken.weight)
 
 
 def expect_shared_features(options: Options, X: Any, samples: str) -> None:
@@ -118,27 +131,21 @@ def expect_shared_features(options: Options, X: Any, samples: str) -> None:
         options.expect_features(n_x)
 
 
-def _taken(X: Any, Y: Any, sample_weight: Any, samples: str, encode: Callable[..., labels.Targets]) -> Taken:
-    X, Y, sample_weight = _made(X, Y, sample_weight, samples)
-    return take(X, Y, sample_weight, samples=samples, encode=encode)
-
-
-def _made(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Any, Any, Any]:
+def _made(X: Any, Y: Any, sample_weight: Any, samples: str, table: TableOptions) -> tuple[Any, Any, Any]:
     """Return the samples of a factory, which brings its own Y and weights; any other input as it is."""
     one_of("samples", samples, SAMPLES)
     if not callable(X):
         return X, Y, sample_weight
     if Y is not None or sample_weight is not None:
         raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
-    X, Y, sample_weight = take_in(X, samples)
+    X, Y, sample_weight = take_in(X, samples, table)
     return X, Y.T if samples == "rows" and Y.shape[0] > 1 else Y, sample_weight
 
 
-def open_features(X: Any, Y: Any, sample_weight: Any, samples: str) -> tuple[Matrix, Any, Any, tuple[str, ...] | None]:
-    """Check X; return it with Y, weights and feature names. A factory brings its own Y and weights."""
-    X, Y, sample_weight = _made(X, Y, sample_weight, samples)
-    matrix, names = take_features(X, samples)
-    return matrix, Y, sample_weight, names
+def open_features(X: Any, Y: Any, sample_weight: Any, samples: str, table: TableOptions) -> tuple[Features, Any, Any]:
+    """Check X; return it with Y and weights. A factory brings its own Y and weights."""
+    X, Y, sample_weight = _made(X, Y, sample_weight, samples, table)
+    return learn_features(X, samples, table), Y, sample_weight
 
 
 def reordered(part: Array, order: np.ndarray) -> Array:
@@ -148,8 +155,9 @@ def reordered(part: Array, order: np.ndarray) -> Array:
         return place.xp.take(part, place.put(order), axis=1)
 
 
-def settle(X: Matrix, names: tuple[str, ...] | None, where: Where) -> Arrival:
+def settle(features: Features, where: Where) -> Arrival:
     """Choose the place and the dtype to compute in, and bring X there."""
+    X, names, encoding = features
     home = X.home
     place, reason = choose_place(home, X.nbytes, where)
     on_host = X.array if isinstance(X, Dense) and isinstance(X.array, np.ndarray) else None
@@ -164,6 +172,7 @@ def settle(X: Matrix, names: tuple[str, ...] | None, where: Where) -> Arrival:
         backend=place.name,
         device=place.device_name,
         fallback=reason,
+        encoding=encoding,
     )
     arrival = Arrival(origin, InMemory(X, Columns(), place, computed, 0.0))
     free = place.free_bytes if on_host is not None else None
@@ -193,6 +202,7 @@ def settle_parts(parts: Shards) -> Arrival:
         backend=parts.backend,
         device=parts.device,
         fallback=parts.fallback,
+        encoding=parts.encoding,
     )
     return Arrival(origin, parts.source())
 

@@ -20,9 +20,12 @@ from xlogreg.arrays.kinds import kind_of
 from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import Array, Place, is_array, place_of, to_host
 from xlogreg.exceptions import shown
+from xlogreg.inputs import door
+from xlogreg.inputs.columns import TableOptions
+from xlogreg.inputs.door import learn_features
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of
+from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of, open_frame
 from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
 
@@ -30,6 +33,7 @@ __all__ = [
     "class_factors",
     "home_of",
     "is_foreign",
+    "learn_table",
     "refuse_flags",
     "refuse_l1",
     "refuse_number",
@@ -52,30 +56,57 @@ def home_of(X: Array | Matrix) -> Place:
     return X.home if hasattr(X, "home") else place_of(X)
 
 
-def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Shards:
+def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any, table: TableOptions) -> Shards:
     """Take samples, labels and weights of dask collections, on the workers; store the features in the estimator."""
-    parts = share_out(X, y, sample_weight, samples="rows", where=Where(estimator.backend, estimator.device))
-    estimator.n_features_in_ = parts.n_x
+    where = Where(estimator.backend, estimator.device)
+    parts = share_out(X, y, sample_weight, samples="rows", where=where, table=table)
+    estimator._encoding = parts.encoding
+    names = parts.names if parts.encoding is None else parts.encoding.table_names
+    estimator.n_features_in_ = parts.n_x if parts.encoding is None else len(parts.encoding.columns)
     estimator.__dict__.pop("feature_names_in_", None)
-    if parts.names is not None:
-        estimator.feature_names_in_ = np.asarray(parts.names, dtype=object)
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
     return parts
+
+
+def learn_table(estimator: Any, X: Any, sample_weight: Any, table: TableOptions) -> Array | Matrix:
+    """Return X (m, n_x), see `take_features`; if the columns of a table are no plain numbers, store their encoding."""
+    estimator._encoding = None
+    if not table.used or is_collection(X):
+        return take_features(estimator, X, reset=True)
+    features = learn_features(X, "rows", table, sample_weight)
+    assert features.encoding is not None
+    estimator._encoding = features.encoding
+    estimator.n_features_in_ = len(features.encoding.columns)
+    estimator.feature_names_in_ = np.asarray(features.encoding.table_names, dtype=object)
+    return plain(features.X)
+
+
+def plain(matrix: Matrix) -> Array | Matrix:
+    """Return the array of a matrix that is dense."""
+    return matrix.array if isinstance(matrix, Dense) else matrix
 
 
 def take_features(estimator: Any, X: Any, *, reset: bool) -> Array | Matrix:
     """Return X (m, n_x) as an array of numbers, unchanged if it is one; or as a matrix of another kind.
 
     With ``reset``, the estimator stores the number of features and their names. Without, they are compared with those
-    that it has.
+    that it has, and the columns of a table are encoded as those of the fitted table were.
     """
     if callable(X):
         raise TypeError("X is a function: factories of blocks are for xlogreg.fit, which wants no y beside them")
     if is_collection(X):  # checked when its blocks are predicted
         return X
+    if not reset and estimator._encoding is not None:
+        validate_data(estimator, X, reset=False, skip_check_array=True)  # raises if other columns are there
+        frame = open_frame(X, "rows")
+        if frame is None:
+            raise TypeError(f"X must be a table, as the fitted X was, not {type(X).__name__}")
+        return plain(door.take_features(X, "rows", encoding=estimator._encoding).X)
     odd = is_foreign(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last
     if odd or kind_of(X, True) is not None:
         matrix = as_matrix(X, "rows")
-        X = matrix.array if isinstance(matrix, Dense) else matrix
+        X = plain(matrix)
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
         return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
     if reset:

@@ -14,10 +14,13 @@ from xlogreg.exceptions import unconverged, warn
 from xlogreg.fitting.absent import fit_parts, warn_of_lacking
 from xlogreg.fitting.held_out import LeftOut, fit_left_out
 from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.door import Features
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import encode_targets
+from xlogreg.inputs.matrices import as_matrix
 from xlogreg.inputs.options import Options, options_of_models
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import receive
+from xlogreg.samples.intake import Arrival, Received, receive, settle
 
 __all__ = ["ConvergenceWarning", "fit_folds", "reach"]
 
@@ -73,6 +76,8 @@ def fit_folds(
     Cs: np.ndarray,
     gradient_tol: float,
     search: dict[str, Any],
+    encoding: Encoding | None = None,
+    refill: Callable[[np.ndarray], Features] | None = None,
 ) -> tuple[list[Model], LeftOut | None, np.ndarray]:
     """Fit a model for each fold and each C.
 
@@ -88,6 +93,10 @@ def fit_folds(
         See `reach`.
     search : dict
         Arguments of `xlogreg.fit`, by name.
+    encoding : Encoding, optional
+        How X was made from the columns of a table.
+    refill : callable, optional
+        Makes X from the table, with missing values filled in by samples drawn as often as it is told (m,).
 
     Returns
     -------
@@ -106,7 +115,8 @@ def fit_folds(
     m, began = X.shape[0], time.perf_counter()
     encoded = encode_targets(to_host(y), (m, 0), "rows", "labels")
     once = np.ones(m) if weight is None else to_host(weight)[0, :].astype(np.float64)
-    weights = [np.bincount(np.arange(m)[train], minlength=m) * once for train, _ in folds]
+    drawn = [np.bincount(np.arange(m)[train], minlength=m) for train, _ in folds]
+    weights = [counts * once for counts in drawn]
     lacking = np.stack([np.bincount(encoded.Y[0, :], part, len(encoded.classes)) == 0 for part in weights])
     warn_of_lacking("cv", dict(enumerate(lacking)), encoded.classes)
     l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
@@ -118,17 +128,37 @@ def fit_folds(
         factor, bias, max_iter, rng = (search[name] for name in ("penalty_factor", "bias", "max_iter", "rng"))
         options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng)
         where = Where(search["backend"], search["device"])
-        received = receive(X, y, weight, "rows", "labels", where, options[0])
+        given = X if encoding is None else Features(as_matrix(X, "rows"), encoding.names, encoding)
+        received = receive(given, y, weight, "rows", "labels", where, options[0])
         fold_of = np.repeat(np.arange(len(folds)), len(Cs))
-        if numbers is None:  # a row of weights for each fold
-            rows: list[Array | None] = [part[None, :] for part in weights]
+
+        def refilled(part: np.ndarray) -> Arrival:
+            assert refill is not None
+            return settle(refill(part), where)
+
+        if numbers is not None:
+            left = fit_left_out(
+                received, options, numbers, fold_of, lacking, began, None if refill is None else refilled
+            )
+            return left.models
+        rows: list[Array | None] = [part[None, :] for part in weights]  # of weights, one for each fold
+
+        def parts(received: Received, own: np.ndarray) -> list[Model]:
+            """Fit the models of these numbers."""
 
             def plan(some: list[Options], row_of: np.ndarray) -> Plan:
                 return Plan(received.arrival, [received.targets], rows, [0] * len(some), row_of.tolist(), some)
 
-            return fit_parts(received, options, fold_of, lacking, plan, weights.__getitem__, began)
-        left = fit_left_out(received, options, numbers, fold_of, lacking, began)
-        return left.models
+            chosen = [options[model] for model in own.tolist()]
+            return fit_parts(received, chosen, fold_of[own], lacking, plan, weights.__getitem__, began)
+
+        if refill is None or encoding is None or not encoding.fills:
+            return parts(received, np.arange(len(options)))
+        found = []
+        for fold, counts in enumerate(drawn):
+            models = parts(received._replace(arrival=refilled(counts)), np.flatnonzero(fold_of == fold))
+            found += [model.refilled(encoding) for model in models]
+        return found
 
     return reach(gradient_tol, fitted), left, lacking
 

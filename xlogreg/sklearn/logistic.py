@@ -18,6 +18,8 @@ from xlogreg.arrays.place import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.arrays.traits import is_sparse
 from xlogreg.exceptions import one_of
 from xlogreg.fitting.fit import fit
+from xlogreg.inputs.columns import TableOptions
+from xlogreg.inputs.encoding import Encoding, Term
 from xlogreg.inputs.labels import encode_targets, total_of
 from xlogreg.inputs.tables import column_values, is_collection, is_nullable
 from xlogreg.model.model import Model
@@ -25,6 +27,7 @@ from xlogreg.model.to_sklearn import bias_at, folded
 from xlogreg.sklearn.checks import (
     class_factors,
     home_of,
+    learn_table,
     refuse_flags,
     refuse_l1,
     refuse_number,
@@ -71,6 +74,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         These have no effect.
     penalty_factor : array (n_features,), optional
         Factors f_j of the penalty, which is then sum_j f_j w_j^2 / 2; a feature of factor 0 is not penalised.
+    categorical_features, drop, reference, unseen, missing : optional
+        How columns of a frame become features, as in `xlogreg.fit`.
     backend, device : optional
         Where to compute, as in `xlogreg.fit`. None means where X lives.
 
@@ -86,6 +91,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
     feature_names_in_ : ndarray (n_features,)
         Only if X had names.
+    terms_ : tuple of Term
+        The columns of a frame with ``categorical_features`` or ``missing``, each with its levels and its columns of
+        ``coef_``; () otherwise.
 
     Examples
     --------
@@ -101,7 +109,14 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     _l2: float | None = None  # of the fit; None without one, or if coef_ is a mean of models
     _factor: np.ndarray | None = None  # of the fit
 
-    penalty_factor: Any = None  # for estimators that were pickled before they had it
+    _encoding: Encoding | None = None  # of the columns of the fitted table, if they are not plain numbers
+
+    penalty_factor: Any = None  # these are for estimators that were pickled before they had them
+    categorical_features: Any = None
+    drop: str | None = "auto"
+    reference: dict[str, Any] | None = None
+    unseen: str = "error"
+    missing: str = "error"
 
     def __init__(
         self,
@@ -121,6 +136,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         warm_start: bool = False,
         n_jobs: int | None = None,
         penalty_factor: Any = None,
+        categorical_features: Any = None,
+        drop: str | None = "auto",
+        reference: dict[str, Any] | None = None,
+        unseen: str = "error",
+        missing: str = "error",
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -139,6 +159,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.penalty_factor = penalty_factor
+        self.categorical_features = categorical_features
+        self.drop = drop
+        self.reference = reference
+        self.unseen = unseen
+        self.missing = missing
         self.backend = backend
         self.device = device
 
@@ -156,14 +181,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         C = math.inf if self.penalty is None else self.C
         refuse_l1(self.penalty, "l1_ratio", self.l1_ratio)
         refuse_number("C", C)
+        table = self._table(math.inf == C)
         if is_collection(X):
-            parts = take_collection(self, X, y, sample_weight)
+            parts = take_collection(self, X, y, sample_weight, table)
             if self.class_weight is not None:
                 mass, classes = parts.mass, parts.targets.classes
                 parts = parts.scaled(class_factors(self.class_weight, classes, lambda: mass.classes))
             self._fit_all(parts, None, None, C, parts.mass.total)
             return self
-        X = take_features(self, X, reset=True)
+        X = learn_table(self, X, sample_weight, table)
         y = take_labels(self, y, X.shape[0])
         weight = take_weight(sample_weight, self.class_weight, y, home_of(X))
         self._fit_all(X, y, weight, C, total_of(weight, X.shape[0]))
@@ -181,9 +207,27 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self._adopt([model])
         self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
 
+    def _table(self, unpenalised: bool) -> TableOptions:
+        """Check the options for tables."""
+        return TableOptions(
+            categorical_features=self.categorical_features,
+            drop=self.drop,
+            reference=self.reference,
+            unseen=self.unseen,
+            missing=self.missing,
+            unpenalised=unpenalised and bool(self.fit_intercept),
+        )
+
+    @property
+    def terms_(self) -> tuple[Term, ...]:
+        """The columns of the fitted table, each with its levels and its columns of coef_; () if X had no names."""
+        check_is_fitted(self)
+        return self._model().terms
+
     def _last(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Take the parameters of the last fit as ``initial`` of `xlogreg.fit`, for samples of these classes."""
-        coef, wanted = to_host(self._dense()), (1 if len(classes) == 2 else len(classes), self.n_features_in_)
+        n_x = self.n_features_in_ if self._encoding is None else self._encoding.n_x
+        coef, wanted = to_host(self._dense()), (1 if len(classes) == 2 else len(classes), n_x)
         if coef.shape != wanted:
             raise ValueError(
                 f"warm_start=True starts at the coef_ of the last fit, shape {coef.shape}, but these samples need "
@@ -235,6 +279,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             l2=self._l2,
             penalty_factor=self._factor,
             standardize=None if self._l2 is None else False,
+            feature_names=None if self._encoding is None else self._encoding.names,
+            encoding=self._encoding,
         )
         if self._offset is None:
             return model
@@ -247,7 +293,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         X = take_features(self, X, reset=False)
         if is_collection(X):
             names = getattr(self, "feature_names_in_", None)
-            return dataclasses.replace(model, feature_names=None if names is None else tuple(names)), X
+            named = None if names is None else tuple(names)
+            return (model if model.encoding else dataclasses.replace(model, feature_names=named)), X
         if get_config()["array_api_dispatch"] and home_of(X) != place_of(model.w):
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device as "
@@ -318,7 +365,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     def to_sklearn(self) -> Any:
         """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops."""
         names = getattr(self, "feature_names_in_", None)
-        exported = dataclasses.replace(self._model(), feature_names=names).to_sklearn()
+        model = self._model()
+        exported = (model if model.encoding else dataclasses.replace(model, feature_names=names)).to_sklearn()
         exported.classes_ = self.classes_
         return exported
 

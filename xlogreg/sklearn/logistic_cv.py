@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.arrays.place import HOST, Array, place_of, to_host
 from xlogreg.exceptions import shown
+from xlogreg.inputs.door import Features, learn_features
 from xlogreg.inputs.labels import as_weight, total_of
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
@@ -21,9 +22,9 @@ from xlogreg.model.to_sklearn import folded, with_labels
 from xlogreg.sklearn.checks import (
     home_of,
     is_foreign,
+    learn_table,
     refuse_l1,
     take_collection,
-    take_features,
     take_labels,
     take_weight,
 )
@@ -65,8 +66,8 @@ class LogisticRegressionCV(LogisticRegression):
     use_legacy_attributes : False
     fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
         As for `LogisticRegression`; ``penalty`` is "l2".
-    penalty_factor, backend, device : optional
-        As for `LogisticRegression`.
+    penalty_factor, categorical_features, drop, reference, unseen, missing, backend, device : optional
+        As for `LogisticRegression`. Missing numbers are filled in by the training part of each fold.
 
     Attributes
     ----------
@@ -116,6 +117,11 @@ class LogisticRegressionCV(LogisticRegression):
         random_state: Any = None,
         use_legacy_attributes: bool = False,
         penalty_factor: Any = None,
+        categorical_features: Any = None,
+        drop: str | None = "auto",
+        reference: dict[str, Any] | None = None,
+        unseen: str = "error",
+        missing: str = "error",
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -137,6 +143,11 @@ class LogisticRegressionCV(LogisticRegression):
         self.random_state = random_state
         self.use_legacy_attributes = use_legacy_attributes
         self.penalty_factor = penalty_factor
+        self.categorical_features = categorical_features
+        self.drop = drop
+        self.reference = reference
+        self.unseen = unseen
+        self.missing = missing
         self.backend = backend
         self.device = device
 
@@ -159,11 +170,15 @@ class LogisticRegressionCV(LogisticRegression):
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
+        table = self._table(bool(np.all(Cs == np.inf)))
+        given = X
         if is_collection(X):
-            X = take_collection(self, X, y, sample_weight).with_targets()
+            if table.missing != "error":
+                raise ValueError(f"missing={self.missing!r} needs X in memory: each fold fills in its own values")
+            X = take_collection(self, X, y, sample_weight, table).with_targets()
             y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
         else:
-            X = take_features(self, X, reset=True)
+            X = learn_table(self, X, sample_weight, table)
             y, home = take_labels(self, y, X.shape[0]), home_of(X)
         labels = to_host(y)
         if sample_weight is not None:
@@ -172,7 +187,15 @@ class LogisticRegressionCV(LogisticRegression):
         seen = labels if hasattr(X, "host_rows") else X  # splitters need only the length
         folds = list(check_cv(self.cv, labels, classifier=True).split(seen, labels, **routed.splitter.split))
         weight = take_weight(sample_weight, self.class_weight, y, home)
-        flat, left, lacking = fit_folds(X, y, weight, folds, Cs, self.tol, self._search())
+
+        def refill(counts: np.ndarray) -> Features:
+            own = None if sample_weight is None else to_host(as_weight(sample_weight, len(counts)))[0]
+            return learn_features(given, "rows", table, counts if own is None else counts * own)
+
+        refills = None if self._encoding is None or is_collection(given) else refill
+        flat, left, lacking = fit_folds(
+            X, y, weight, folds, Cs, self.tol, self._search(), self._encoding if refills else None, refills
+        )
         models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
         self.classes_ = classes_of(flat[0], y)
         self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
@@ -222,6 +245,7 @@ class LogisticRegressionCV(LogisticRegression):
         X, y = (_rows(value, test) for value in (X, y))
         fold, scored = copy.copy(self), []
         fold.__dict__.pop("feature_names_in_", None)  # X has no names any more
+        fold._encoding, fold.n_features_in_ = None, X.shape[1]
         for model in models:
             fold._adopt([model])
             scored.append(fold._score(X, y, params, known, with_labels(self._scorer(), self.classes_)))

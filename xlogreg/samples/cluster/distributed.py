@@ -16,6 +16,7 @@ import numpy as np
 
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, Array, Place, to_host
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets, total_of
 from xlogreg.samples.cluster.tasks import Cluster
 from xlogreg.samples.cluster.worker import (
@@ -76,6 +77,8 @@ class Shards:
     fallback : str or None
     dense : bool
         Whether blocks of X are arrays.
+    encoding : Encoding, or None
+        How the columns of a dataframe became features, if they are not plain numbers.
     weight : ndarray (1, m), or None
         Weights of the samples, after `with_targets`.
     """
@@ -93,6 +96,7 @@ class Shards:
     device: str
     fallback: str | None
     dense: bool = True
+    encoding: Encoding | None = None
     weight: np.ndarray | None = None
 
     @property

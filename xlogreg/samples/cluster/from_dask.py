@@ -16,6 +16,8 @@ import numpy as np
 from xlogreg.arrays.choice import Where, warn_of
 from xlogreg.arrays.place import to_host
 from xlogreg.exceptions import one_of
+from xlogreg.inputs.columns import TableOptions, unite
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
 from xlogreg.inputs.options import SAMPLES, dtype_option
 from xlogreg.inputs.tables import is_collection
@@ -48,6 +50,8 @@ def share_out(
     targets: str = "labels",
     where: Where | None = None,
     classes: np.ndarray | None = None,
+    table: TableOptions | None = None,
+    encoding: Encoding | None = None,
 ) -> Shards:
     """Make parts of a dask collection, on the workers of the client that was started last.
 
@@ -60,6 +64,10 @@ def share_out(
         As `xlogreg.fit` takes them, like ``where``. ``targets`` may also be "none", for parts without Y.
     classes : ndarray (K,), optional
         Classes of a model, also those that do not occur in Y.
+    table : TableOptions, optional
+        What becomes of the columns of a dataframe. The levels of a category are those of all blocks.
+    encoding : Encoding, optional
+        That of a model, instead.
 
     Raises
     ------
@@ -78,23 +86,27 @@ def share_out(
     futures = iter(workers.load([block for column in columns for block in column.blocks]))
     columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
     blocks, counts = _matched(columns, workers)
-    request = Request(samples, targets, where, known=classes)
+    request = Request(samples, targets, where, known=classes, table=table, encoding=encoding)
     surveys = _accepted(workers.collect(workers.send(survey, *blocks, [request] * len(counts)), _names(counts)))
     pieces, blocks = _cut(surveys, blocks)
     surveys = [block for block in surveys if block.m]
     first, m = surveys[0], pieces[-1].stop
+    names, n_x = first.names, first.n_x
+    if table is not None and first.found is not None:
+        encoding = _encoding_of(surveys, table, sample_weight, m)
+        request, names, n_x = request._replace(encoding=encoding), encoding.names, encoding.n_x
     if Y is None and targets == "none":
         united = Targets(None, np.arange(0), False, True)
     elif is_collection(Y):
         united = _united(surveys, targets, classes)
     else:
-        united, request = _encoded(Y, m, first.n_x, request), request._replace(targets="encoded")
+        united, request = _encoded(Y, m, n_x, request), request._replace(targets="encoded")
         blocks[1] = [united.Y[:, piece.start : piece.stop] for piece in pieces]
     if sample_weight is not None and not is_collection(sample_weight):
         weight = to_host(as_weight(sample_weight, m))
         blocks[2] = [weight[:, piece.start : piece.stop] for piece in pieces]
     computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
-    options = [request._replace(names=first.names), computed, united.classes, n_classes]
+    options = [request._replace(names=names), computed, united.classes, n_classes]
     made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
     mass = merge_masses(workers.collect(workers.send(weigh, made), [piece.name for piece in pieces]))
     if not mass.largest:
@@ -106,9 +118,9 @@ def share_out(
     return Shards(
         workers,
         tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
-        first.n_x,
+        n_x,
         samples,
-        first.names,
+        names,
         first.dtype_given,
         computed,
         united._replace(Y=None),
@@ -117,7 +129,15 @@ def share_out(
         f"dask, {workers.count} workers",
         _warned(surveys),
         first.dense,
+        encoding,
     )
+
+
+def _encoding_of(surveys: list[Survey], table: TableOptions, weight: Any, m: int) -> Encoding:
+    """Unite what the blocks of a dataframe of m rows hold."""
+    if table.missing != "error" and weight is not None and not is_collection(weight):
+        raise ValueError(f"missing={table.missing!r} with sample_weight needs the weights in a collection, as X is")
+    return Encoding.of(unite([block.found for block in surveys if block.found is not None]), table, m)
 
 
 def bring(values: Any) -> Any:

@@ -19,9 +19,12 @@ from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import HOST, Array, Place, array_namespace, dtype_name, to_host
 from xlogreg.arrays.stored import cut
 from xlogreg.exceptions import BackendUnavailableError
-from xlogreg.inputs.door import take, take_features
+from xlogreg.inputs.columns import Found, TableOptions, look
+from xlogreg.inputs.door import Features, take, take_features
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets, as_weight, encode_known, encode_targets, encode_truth
 from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.tables import open_frame
 from xlogreg.samples.folds import fold_weights
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns
@@ -65,6 +68,8 @@ class Request(NamedTuple):
     where: Where
     names: tuple[str, ...] | None = None  # names of the features, in order
     known: np.ndarray | None = None  # classes of a model, also those that do not occur in Y
+    table: TableOptions | None = None  # what becomes of the columns of tables, before their encoding is known
+    encoding: Encoding | None = None
 
 
 class Survey(NamedTuple):
@@ -80,6 +85,7 @@ class Survey(NamedTuple):
     classes: np.ndarray | None = None  # classes that occur in Y, or the known ones; None without either
     hard: bool = True
     dense: bool = True  # whether X is an array
+    found: tuple[Found, ...] | None = None  # what the columns of a table hold, if they are not plain numbers
 
 
 class Refusal(NamedTuple):
@@ -100,7 +106,8 @@ def survey(X: Any, Y: Any, weight: Any, request: Request) -> Survey | Refusal:
 def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
     if getattr(X, "ndim", 0) == 2 and X.shape[AXES[request.samples]] == 0:
         return Survey(0)
-    matrix, names = take_features(X, request.samples)
+    features, found = _look(X, weight, request)
+    matrix = features.X
     place, lack = _find(matrix, request)
     if place.widest != "float64":
         remedy = LIBRARIES[place.name].float64_remedy_of_workers
@@ -120,11 +127,26 @@ def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
         computing_dtype(matrix),
         where,
         lack,
-        names,
+        features.names,
         classes,
         hard,
         matrix.dense,
+        found,
     )
+
+
+def _look(X: Any, weight: Any, request: Request) -> tuple[Features, tuple[Found, ...] | None]:
+    """Check a block of X; if its columns are not plain numbers, tell what they hold."""
+    table = request.table
+    if request.encoding is not None or table is None or not table.used:
+        return take_features(X, request.samples, encoding=request.encoding), None
+    frame = open_frame(X, request.samples)
+    if frame is None:
+        raise table.refusal(X)
+    own = None if weight is None else to_host(as_weight(weight, frame.m, complete=False))[0]
+    found, columns = look(frame, table, own)
+    kind = np.float64 if columns.numbers is None else columns.numbers.dtype
+    return Features(Dense(np.broadcast_to(np.zeros(1, kind), (frame.m, 1)), True), frame.names), found
 
 
 def _find(X: Matrix, request: Request) -> tuple[Place, Lack | None]:
@@ -179,14 +201,16 @@ def make_part(
     def encode(Y: Any, shape: tuple[int, ...], samples: str) -> Targets:
         return Targets(ENCODE[request.targets](Y, shape, samples, classes), classes, bool(n_classes), True)
 
-    taken = take(X, Y, weight, samples=request.samples, encode=encode, wanted=request.names, complete=False)
-    place, _ = _find(taken.X, request)
+    names, encoding = request.names, request.encoding
+    taken = take(X, Y, weight, samples=request.samples, encode=encode, encoding=encoding, wanted=names, complete=False)
+    matrix = taken.features.X
+    place, _ = _find(matrix, request)
     Y, weight = taken.targets.Y, taken.weight
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
     # a total weight of 1.0: no part knows the sum of all weights
-    return InMemory(taken.X.put(place), Columns(Y, weight), place, dtype, 1.0, n_classes)
+    return InMemory(matrix.put(place), Columns(Y, weight), place, dtype, 1.0, n_classes)
 
 
 class Mass(NamedTuple):

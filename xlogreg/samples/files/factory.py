@@ -11,11 +11,17 @@ from xlogreg.arrays.place import to_host
 from xlogreg.arrays.stored import cut
 from xlogreg.exceptions import BlockError, expect_memory
 from xlogreg.inputs import labels
+from xlogreg.inputs.columns import PLAIN, TableOptions, look, unite
+from xlogreg.inputs.door import Features
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.tables import open_table
+from xlogreg.inputs.tables import open_frame, open_table
 from xlogreg.samples.files.sequential import Reservoir, Sequential
 
 __all__ = ["FirstPass", "Streamed", "take_in"]
+
+
+EMPTY = "X is a factory that gives no samples; it must return an iterator of blocks (X, Y)"
 
 
 class Piece(NamedTuple):
@@ -45,7 +51,7 @@ class Mark(NamedTuple):
 class FirstPass(NamedTuple):
     """Result of the first pass over a factory's blocks."""
 
-    X: "Streamed"
+    features: Features
     Y: np.ndarray  # (k, m), as the user gave it
     weight: np.ndarray | None  # (1, m)
 
@@ -53,16 +59,20 @@ class FirstPass(NamedTuple):
 class Streamed(Sequential):
     """Blocks of a factory, compared in every pass with the marks of the first pass."""
 
-    def __init__(self, factory: Callable[[], Any], samples: str, first: Piece, marks: list[Mark]) -> None:
+    def __init__(
+        self, factory: Callable[[], Any], samples: str, first: Piece, marks: list[Mark], encoding: Encoding | None
+    ) -> None:
         axis = 0 if samples == "rows" else 1
         m, n_x = sum(mark.length for mark in marks), first.X.shape[1 - axis]
         super().__init__((m, n_x) if axis == 0 else (n_x, m), first.X.dtype, axis, first.names)
         self.factory, self.samples, self.first, self.marks = factory, samples, first, marks
-        self.stops = np.cumsum([mark.length for mark in marks])
+        self.stops, self.encoding = np.cumsum([mark.length for mark in marks]), encoding
 
     def blocks(self) -> Iterator[np.ndarray]:
         # there may be one piece too many; `Sequential` checks the number of samples
-        for piece, mark in itertools.zip_longest(_pieces(self.factory, self.samples, self.first), self.marks):
+        for piece, mark in itertools.zip_longest(
+            _pieces(self.factory, self.samples, self.first, self.encoding), self.marks
+        ):
             if piece is None:
                 return
             if mark is not None and piece.mark != mark:
@@ -78,18 +88,21 @@ class Streamed(Sequential):
         return f"block {mark.number} of the factory, sample {sample - int(self.stops[number]) + mark.length} of it"
 
 
-def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
+def take_in(factory: Callable[[], Any], samples: str, asked: TableOptions = PLAIN) -> FirstPass:
     """Call the factory for the first time, and look at every block in one pass.
+
+    If its blocks are tables with columns that are no plain numbers, a pass before tells what these hold.
 
     Raises
     ------
     ValueError, TypeError, BlockError
         If a block is not valid; the message names it.
     """
-    pieces = _pieces(factory, samples, None)
+    encoding = _learned(factory, samples, asked) if asked.used else None
+    pieces = _pieces(factory, samples, None, encoding)
     first = next(pieces, None)
     if first is None:
-        raise ValueError("X is a factory that gives no samples; it must return an iterator of blocks (X, Y)")
+        raise ValueError(EMPTY)
     reservoir = Reservoir(0 if samples == "rows" else 1)
     Ys: list[np.ndarray] = []
     weights: list[np.ndarray] = []
@@ -105,22 +118,58 @@ def take_in(factory: Callable[[], Any], samples: str) -> FirstPass:
         if piece.weight is not None:
             weights.append(np.array(piece.weight))
         piece = next(pieces, None)
-    X = Streamed(factory, samples, first, marks)
+    X = Streamed(factory, samples, first, marks, encoding)
     X.keep(reservoir)
-    return FirstPass(X, np.concatenate(Ys, axis=1), np.concatenate(weights, axis=1) if weights else None)
+    return FirstPass(
+        Features(X, first.names, encoding),
+        np.concatenate(Ys, axis=1),
+        np.concatenate(weights, axis=1) if weights else None,
+    )
 
 
-def _pieces(factory: Callable[[], Any], samples: str, first: Piece | None) -> Iterator[Piece]:
+def _learned(factory: Callable[[], Any], samples: str, asked: TableOptions) -> Encoding:
+    """Decide what becomes of the columns of tables that the factory gives."""
+    found, m = [], 0
+    for number, item in enumerate(_items(factory)):
+        try:
+            X, _, *weights = _pair(item)
+            frame = open_frame(X, samples)
+            if frame is None:
+                raise asked.refusal(X)
+            if frame.m:
+                own = to_host(labels.as_row(weights[0], frame.m))[0] if weights else None
+                found.append(look(frame, asked, own)[0])
+                if [column.name for column in found[-1]] != [column.name for column in found[0]]:
+                    raise ValueError("X has other columns than the blocks before, or in another order")
+            m += frame.m
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"block {number} of the factory: {error}") from None
+    if not found:
+        raise ValueError(EMPTY)
+    return Encoding.of(unite(found), asked, m)
+
+
+def _pair(item: Any) -> tuple[Any, ...]:
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+        raise TypeError(f"must be a pair (X, Y) or a triple (X, Y, weight), not {type(item).__name__}")
+    return tuple(item)
+
+
+def _pieces(
+    factory: Callable[[], Any], samples: str, first: Piece | None, encoding: Encoding | None
+) -> Iterator[Piece]:
     """Yield the blocks that hold samples; each has to be like the first."""
     axis, number = 0 if samples == "rows" else 1, -1
     for number, item in enumerate(_items(factory)):
         try:
-            if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
-                raise TypeError(f"must be a pair (X, Y) or a triple (X, Y, weight), not {type(item).__name__}")
-            X, names = open_table(item[0], samples, None if first is None else first.names)
+            X, *others = _pair(item)
+            if encoding is None:
+                X, names = open_table(X, samples, None if first is None else first.names)
+            else:
+                X, names = encoding.dense(X, samples), encoding.names
             if getattr(X, "ndim", 0) == 2 and X.shape[axis] == 0:
                 continue
-            piece = _piece(number, X, names, samples, *item[1:])
+            piece = _piece(number, X, names, samples, *others)
             first = first or piece
             _expect_like(piece, first, axis)
         except (TypeError, ValueError) as error:

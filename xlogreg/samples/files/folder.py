@@ -3,6 +3,7 @@
 Sparse matrices, in .npz parts, are read into memory.
 """
 
+import copy
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,10 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from xlogreg.arrays.place import to_host
 from xlogreg.arrays.stored import FileRange, Stored, state_of
 from xlogreg.exceptions import BlockError, expect_memory, one_of
+from xlogreg.inputs.columns import Found, TableOptions, look, unite
+from xlogreg.inputs.door import Features
+from xlogreg.inputs.encoding import Encoding
+from xlogreg.inputs.labels import as_weight
 from xlogreg.inputs.options import SAMPLES
-from xlogreg.inputs.tables import column_values, open_table
+from xlogreg.inputs.tables import Frame, column_values, open_frame, open_table
 from xlogreg.samples.files.sequential import Sequential
 
 __all__ = ["Chain", "load_sparse", "open_parts"]
@@ -163,8 +169,16 @@ def load_sparse(path: Path) -> Any:
         raise ValueError(f"{path} holds no sparse matrix of scipy.sparse.save_npz: {error}") from None
 
 
+def _opened(table: Any, names: tuple[str, ...]) -> Frame:
+    frame = open_frame(table, "rows", names)
+    assert frame is not None
+    return frame
+
+
 class Tables(Sequential):
     """Tables in .parquet files, one after the other along the samples."""
+
+    encoding: Encoding | None
 
     def __init__(self, paths: list[Path], names: list[str], opened: Callable[[Path], Any]) -> None:
         self.opened = opened
@@ -173,19 +187,52 @@ class Tables(Sequential):
             raise ValueError(f"{paths[0].parent} holds no samples: every part is empty")
         self.paths, self.states = list(tables), [state_of(path) for path in tables]
         self.stops = np.cumsum([table.metadata.num_rows for table in tables.values()])
-        empty = [table.schema_arrow.empty_table().select(names) for table in tables.values()]
-        dtype = np.result_type(*(open_table(table, "rows", tuple(names))[0].dtype for table in empty))
+        frames = [_opened(table.schema_arrow.empty_table().select(names), tuple(names)) for table in tables.values()]
+        kinds = [frame.kind(name) for frame in frames for name in names]
+        self.text = tuple(
+            name for name, kind in zip(names * len(frames), kinds, strict=True) if kind not in ("number", "bool")
+        )
+        kept = tuple(name for name in names if name not in self.text)
+        dtype = np.result_type(*(frame.values(kept).dtype for frame in frames)) if kept else np.dtype(np.float64)
+        self.columns, self.encoding = tuple(names), None
         super().__init__((int(self.stops[-1]), len(names)), dtype, 0, tuple(names))
 
+    def encoded(self, asked: TableOptions, weight: Any = None) -> Features:
+        """Decide in one pass what becomes of the columns; ``weight`` is that of all rows, unchecked."""
+        known = None if weight is None else to_host(as_weight(weight, self.m))[0]
+        start = 0
+
+        def looked(batch: Any) -> tuple[Found, ...]:
+            nonlocal start
+            own = None if known is None else known[start : start + batch.num_rows]
+            start += batch.num_rows
+            return look(_opened(batch, self.columns), asked, own)[0]
+
+        found = list(self._batches(looked))
+        encoding = Encoding.of(unite(found), asked, self.m)
+        X = self.with_encoding(encoding)
+        return Features(X, encoding.names, encoding)
+
     def blocks(self) -> Iterator[np.ndarray]:
+        encoding = self.encoding
+
+        def numbers(batch: Any) -> np.ndarray:
+            if encoding is not None:
+                return encoding.dense(batch, "rows", self.dtype)
+            return open_table(batch, "rows", self.columns)[0].astype(self.dtype, copy=False)
+
+        return self._batches(numbers)
+
+    def _batches(self, convert: Callable[[Any], Any]) -> Iterator[Any]:
+        """Yield all rows, batch by batch, as the function converts them."""
         size = max(1, BATCH_BYTES // (8 * self.shape[1]))
         for path, state in zip(self.paths, self.states, strict=True):
             try:
                 if state_of(path) != state:
                     raise BlockError(f"{path} changed while it was read")
                 with self.opened(path) as table:
-                    for batch in table.iter_batches(batch_size=size, columns=list(self.names or ())):
-                        yield open_table(batch, "rows", self.names)[0].astype(self.dtype, copy=False)
+                    for batch in table.iter_batches(batch_size=size, columns=list(self.columns)):
+                        yield convert(batch)
             except OSError as error:  # also raised by pyarrow
                 expect_memory(error, f"reading {path}")
                 raise BlockError(f"{path} cannot be read: {error}") from error
@@ -197,7 +244,21 @@ class Tables(Sequential):
 
     @property
     def pieces(self) -> list[Stored]:
-        return [Tables([path], list(self.names or ()), self.opened) for path in self.paths]
+        return [self._like(Tables([path], list(self.columns), self.opened)) for path in self.paths]
+
+    def _like(self, part: "Tables") -> "Tables":
+        """Encode a part as all parts are."""
+        if self.encoding is None:
+            return part
+        part = part.with_encoding(self.encoding)
+        part.dtype = self.dtype
+        return part
+
+    def with_encoding(self, encoding: Encoding) -> "Tables":
+        """Return these tables with their columns encoded."""
+        X, dtype = copy.copy(self), np.result_type(np.float32, self.dtype)
+        X.encoding, X.dtype, X.text, X.names, X.shape = encoding, dtype, (), encoding.names, (self.m, encoding.n_x)
+        return X
 
     def name(self, sample: int) -> str:
         number = int(np.searchsorted(self.stops, sample, side="right"))

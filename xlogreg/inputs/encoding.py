@@ -1,0 +1,301 @@
+"""The columns of a table as features: numbers as they are, categories by indicators, missing values filled in.
+
+A model keeps the encoding of the table that it was fitted on, so that a table to predict on gets the same features.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xlogreg.exceptions import UnseenLevelWarning, shown, warn
+from xlogreg.inputs.columns import Found, Level, Read, TableOptions, read
+from xlogreg.inputs.tables import Frame, listed, open_frame, refuse_lacking
+
+__all__ = ["Arranged", "Column", "Encoding", "Term"]
+
+TEXT_LEVELS = 1000  # of a column that no dtype declares to hold categories
+
+
+class Column(NamedTuple):
+    """A column of the fitted table.
+
+    Attributes
+    ----------
+    name : str
+    levels : tuple, or None
+        Levels in order, None for that of missing values, which is the last; None for a column of numbers.
+    dropped : int or None
+        Number of the level without a feature.
+    fill : float or None
+        Value in place of a missing number; None if numbers may not be missing.
+    indicator : bool
+        Whether a feature tells where numbers are missing.
+    """
+
+    name: str
+    levels: tuple[Level, ...] | None = None
+    dropped: int | None = None
+    fill: float | None = None
+    indicator: bool = False
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features."""
+        if self.levels is None:
+            return [self.name] + [f"{self.name} missing"] * self.indicator
+        names = [f"{self.name} missing" if level is None else f"{self.name}={level}" for level in self.levels]
+        return names if self.dropped is None else names[: self.dropped] + names[self.dropped + 1 :]
+
+
+class Term(NamedTuple):
+    """A column of the fitted table, and the rows of w that belong to it.
+
+    Attributes
+    ----------
+    name : str
+    levels : tuple, or None
+        Levels of a category; None for a column of numbers.
+    rows : tuple of int or None
+        The row of w of each level, None for the level that was dropped. For a column of numbers its row, and that of
+        the indicator of missing values if there is one.
+    """
+
+    name: str
+    levels: tuple[Level, ...] | None
+    rows: tuple[int | None, ...]
+
+
+class Arranged(NamedTuple):
+    """The features of a table, without the indicators of its categories.
+
+    Attributes
+    ----------
+    numbers : ndarray (m, d), or None
+        Columns of numbers.
+    at : ndarray (d,)
+        The features that these are.
+    codes : list of ndarray (m,)
+        For each category the place of each value among the features of the category, or the number of these for none.
+    features : list of ndarray
+        The features of each category.
+    """
+
+    numbers: np.ndarray | None
+    at: np.ndarray
+    codes: list[np.ndarray]
+    features: list[np.ndarray]
+
+    def dense(self, n_x: int, dtype: Any = None) -> np.ndarray:
+        """Make all features (m, n_x) in one array; each feature is contiguous."""
+        numbers, at, codes, features = self
+        m = len(codes[0]) if numbers is None else len(numbers)
+        kind = np.float64 if numbers is None else np.result_type(np.float32, numbers.dtype)
+        X = np.zeros((n_x, m), dtype=kind if dtype is None else dtype)
+        if numbers is not None:
+            X[at] = numbers.T
+        for own, rows in zip(codes, features, strict=True):
+            there = np.flatnonzero(own < len(rows))
+            X[rows[own[there]], there] = 1
+        return X.T
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The columns of the fitted table, and how they become features.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        In the order of the table.
+    unseen : {"error", "zeros"}
+        Whether a level that the fitted table did not have is an error, or has zeros in all features of its column.
+    missing : {"error", "median", "mean"}
+        Whether missing values are an error; or missing numbers are filled in, and missing categories are a level.
+    """
+
+    columns: tuple[Column, ...]
+    unseen: str = "error"
+    missing: str = "error"
+
+    @classmethod
+    def of(cls, found: tuple[Found, ...], asked: TableOptions, m: int) -> "Encoding":
+        """Decide what becomes of the columns of a table of m rows."""
+        reference = dict(asked.reference or {})
+        categories = {column.name for column in found if column.levels is not None}
+        unknown = [repr(name) for name in reference if name not in categories]
+        if unknown:
+            raise ValueError(f"reference names columns that are no categories of X: {listed(unknown)}")
+        encoding = cls(tuple(_column(one, asked, reference, m) for one in found), asked.unseen, asked.missing)
+        names = encoding.names
+        if not names:
+            raise ValueError("X has no features: each of its columns has one level, which is dropped; use drop=None")
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1] if len(set(names)) < len(names) else []
+        if twice:
+            raise ValueError(f"several features would have the name {twice[0]!r}; rename a column of X")
+        return encoding
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features (n_x,)."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def n_x(self) -> int:
+        return len(self.names)
+
+    @functools.cached_property
+    def terms(self) -> tuple[Term, ...]:
+        terms, row = [], 0
+        for column in self.columns:
+            count = len(column.features)
+            rows: list[int | None] = list(range(row, row + count))
+            if column.dropped is not None:
+                rows.insert(column.dropped, None)
+            terms.append(Term(column.name, column.levels, tuple(rows)))
+            row += count
+        return tuple(terms)
+
+    def read(self, frame: Frame) -> Read:
+        return read(frame, [column.levels is not None for column in self.columns])
+
+    @functools.cached_property
+    def fills(self) -> dict[int, tuple[int, float]]:
+        """The indicators of missing numbers: from their rows of w to the rows of the numbers, and what fills these."""
+        pairs = zip(self.columns, self.terms, strict=True)
+        return {term.rows[1]: (term.rows[0], column.fill) for column, term in pairs if column.indicator}  # type: ignore[misc]
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the columns of the table."""
+        return tuple(column.name for column in self.columns)
+
+    def dense(self, X: Any, samples: str, dtype: Any = None) -> np.ndarray:
+        """Make the features (m, n_x) of a table in one array."""
+        frame = open_frame(X, samples, self.table_names)
+        if frame is None:
+            raise TypeError(f"X must be a table with the columns of the fitted one, not {type(X).__name__}")
+        return self.arranged(self.read(frame)).dense(self.n_x, dtype)
+
+    def arranged(self, columns: Read) -> "Arranged":
+        """Arrange the columns of a table by feature, missing values filled in."""
+        numbers = columns.numbers
+        at: list[int] = []
+        codes: list[np.ndarray] = []
+        features: list[np.ndarray] = []
+        lacking = _lacking(columns, self.missing)
+        copied = False
+        for column, term in zip(self.columns, self.terms, strict=True):
+            rows = [row for row in term.rows if row is not None]
+            if column.levels is not None:
+                codes.append(self._codes(column, *columns.levels[column.name][:2]))
+                features.append(np.asarray(rows, dtype=np.int64))
+                continue
+            place = len(at)
+            at.append(rows[0])
+            gone = lacking.get(column.name)
+            if gone is not None:
+                assert numbers is not None
+                assert column.fill is not None
+                numbers, copied = (numbers if copied else numbers.copy()), True
+                numbers[gone, place] = column.fill
+            if column.indicator:
+                codes.append(np.ones(columns.m, np.int8) if gone is None else (~gone).astype(np.int8))
+                features.append(np.asarray(rows[1:], dtype=np.int64))
+        return Arranged(numbers, np.asarray(at, dtype=np.int64), codes, features)
+
+    def _codes(self, column: Column, codes: np.ndarray, levels: list[Level]) -> np.ndarray:
+        """Number the values (m,) of a category among its features; those without a feature get the number of these."""
+        assert column.levels is not None
+        known = {level: number for number, level in enumerate(column.levels)}
+        places = np.asarray([known.get(level, -1) for level in [*levels, None]])[codes]  # a code of -1 takes the last
+        lost = places < 0
+        if np.any(lost):
+            self._meet(column, codes, levels, lost)
+        count = len(column.levels)
+        if column.dropped is not None:
+            place_of = np.arange(count + 1)
+            place_of[column.dropped] = count
+            place_of -= place_of > column.dropped
+            return place_of[np.where(lost, count, places)]
+        return np.where(lost, count, places)
+
+    def _meet(self, column: Column, codes: np.ndarray, levels: list[Level], lost: np.ndarray) -> None:
+        """Say that a table has levels that the fitted one did not have."""
+        first = int(np.argmax(lost))
+        numbers = np.unique(codes[lost]).tolist()
+        said = listed(sorted("missing values" if number < 0 else repr(levels[number]) for number in numbers))
+        where = f"{int(np.sum(lost))} rows, the first is row {first}" if np.sum(lost) > 1 else f"row {first}"
+        if self.missing == "error" and numbers == [-1]:
+            raise ValueError(f"X lacks values in the column {column.name!r}: {where}; remove those rows")
+        if self.unseen == "error":
+            raise ValueError(
+                f"the column {column.name!r} of X has levels that the model was not fitted on: {said} ({where}); leave "
+                "those rows out, or fit with unseen='zeros'"
+            )
+        if column.dropped is not None:
+            reference = column.levels[column.dropped] if column.levels else None
+            warn(
+                f"the column {column.name!r} of X has levels that the model was not fitted on: {said} ({where}); they "
+                f"are predicted as {reference!r}, the level without a feature",
+                UnseenLevelWarning,
+            )
+
+
+def _lacking(columns: Read, missing: str) -> dict[str, np.ndarray]:
+    """Rows (m,) in which columns of numbers lack values, by name; an error unless they are to be filled in."""
+    if columns.numbers is None or columns.numbers.dtype.kind != "f":
+        return {}
+    if missing == "error":
+        refuse_lacking(columns.names, columns.numbers)
+        return {}
+    gone = {name: np.isnan(columns.numbers[:, number]) for number, name in enumerate(columns.names)}
+    return {name: rows for name, rows in gone.items() if rows.any()}
+
+
+def _column(found: Found, asked: TableOptions, reference: dict[str, Any], m: int) -> Column:
+    if found.levels is None:
+        return _of_fill(found, asked.missing)
+    if found.lacks and asked.missing == "error":
+        raise ValueError(
+            f"X lacks values in the column {found.name!r}; remove those rows, or make a level of them by "
+            "missing='median' or 'mean'"
+        )
+    here = set(found.levels)
+    if found.ordered is None:
+        levels: list[Level] = sorted(here)  # type: ignore[type-var]  # all are text, or all are numbers
+    else:
+        levels = [level for level in found.ordered if level in here]
+    if not found.meant and len(levels) > min(TEXT_LEVELS, m / 2):
+        many = f"over {TEXT_LEVELS}" if len(levels) > TEXT_LEVELS else f"for {m} rows"
+        raise ValueError(
+            f"the column {found.name!r} of X is text with {len(levels)} levels, {many}: that looks like names, not "
+            "categories; leave the column out, merge rare levels, or give it a dtype of categories if it is meant"
+        )
+    levels += [None] * found.lacks
+    if not levels:
+        raise ValueError(f"the column {found.name!r} of X has no values")
+    dropped = None
+    if found.name in reference:
+        level = reference[found.name]
+        if level not in levels or level is None:
+            known = listed([repr(level) for level in levels if level is not None])
+            raise ValueError(f"reference[{found.name!r}] is {shown(level)}, which is no level of that column: {known}")
+        dropped = levels.index(level)
+    elif asked.drop == "first" or (asked.drop == "auto" and asked.unpenalised):
+        dropped = 0
+    return Column(found.name, tuple(levels), dropped)
+
+
+def _of_fill(found: Found, missing: str) -> Column:
+    if missing == "error":
+        return Column(found.name)
+    total, mass = found.mean
+    fill = found.median if missing == "median" else (total / mass if mass else math.nan)
+    if mass and fill != fill:
+        raise ValueError("missing='median' needs all rows in one table; use missing='mean'")
+    if fill != fill:
+        raise ValueError(f"the column {found.name!r} of X has no values to take the {missing} of; leave it out")
+    return Column(found.name, fill=fill, indicator=found.lacks)
