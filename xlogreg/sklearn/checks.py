@@ -98,10 +98,9 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array | Matrix:
     if is_collection(X):  # checked when its blocks are predicted
         return X
     if not reset and estimator._encoding is not None:
-        validate_data(estimator, X, reset=False, skip_check_array=True)  # raises if other columns are there
-        frame = open_frame(X, "rows")
-        if frame is None:
+        if open_frame(X, "rows") is None:
             raise TypeError(f"X must be a table, as the fitted X was, not {type(X).__name__}")
+        validate_data(estimator, X, reset=False, skip_check_array=True)  # raises if other columns are there
         return plain(door.take_features(X, "rows", encoding=estimator._encoding).X)
     odd = is_foreign(X) or isinstance(X, np.ma.MaskedArray)  # `as_matrix` refuses the last
     if odd or kind_of(X, True) is not None:
