@@ -110,7 +110,7 @@ def _answers(found):
     yield combine_features(found, np.ones((found.m, 2)), np.ones((4, 1)))
     yield reduce_wide(found, user_coordinates(4, False, None), centered=True).source.X.array
     yield found.raw(0, found.m)
-    yield found.features(slice(1, 3))
+    yield found.X.features(slice(1, 3), found.place)
     yield found.shares()
 
 
