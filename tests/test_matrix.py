@@ -62,6 +62,7 @@ class Repeated:
     numbers: Any
     rows: bool = False
     dense = False
+    shifts = False
     is_read = False
     sequential = False
     concurrent = True

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from xlogreg.arrays.matrix import Matrix
+from xlogreg.arrays.side_by_side import beside
 from xlogreg.arrays.sparse import sparse
 from xlogreg.arrays.stored import stored
 
 __all__ = ["KINDS", "kind_of"]
 
 # each takes X as the user handed it in, and whether its samples are rows; it returns None if X is of another kind
-KINDS: list[Callable[[Any, bool], Matrix | None]] = [stored, sparse]
+KINDS: list[Callable[[Any, bool], Matrix | None]] = [stored, sparse, beside]
 
 
 def kind_of(X: Any, rows: bool) -> Matrix | None:

@@ -45,9 +45,11 @@ class Matrix(Protocol):
     names : tuple of str, or None
         Names of the features, if X has them.
     dense : bool
-        Whether blocks are arrays. Other blocks have the products of `xlogreg.arrays.products`, and no centre is ever
-        subtracted from them. Their matrix also has ``pick(numbers)``, which copies some of the features,
-        ``astype(place, dtype)``, which makes it ready, and ``joined(parts)``, which joins samples on the host.
+        Whether blocks are arrays. Other blocks have the products of `xlogreg.arrays.products`. Their matrix also has
+        ``pick(numbers)``, which copies some of the features, ``joined(parts)``, which joins samples on the host,
+        and ``astype(place, dtype, center, exact)``, which does once what `converted` does to each block.
+    shifts : bool
+        Whether a centre can be subtracted from blocks.
     is_read : bool
         Whether each pass reads X from outside of the memory.
     sequential : bool
@@ -62,6 +64,8 @@ class Matrix(Protocol):
     def rows(self) -> bool: ...
     @property
     def dense(self) -> bool: ...
+    @property
+    def shifts(self) -> bool: ...
     @property
     def is_read(self) -> bool: ...
     @property
@@ -150,6 +154,7 @@ class Dense:
     array: Array
     rows: bool = False
     dense = True
+    shifts = True
     is_read = False
     sequential = False
     concurrent = True

@@ -101,6 +101,7 @@ class Sparse:
     n_x: int
     rows: bool = False
     dense = False
+    shifts = False
     is_read = False
     sequential = False
     concurrent = True
@@ -143,8 +144,9 @@ class Sparse:
             return self
         return dataclasses.replace(self, values=place.put(self.values), features=place.put(self.features))
 
-    def astype(self, place: Place, dtype: str) -> "Sparse":
+    def astype(self, place: Place, dtype: str, center: Array | None, exact: bool) -> "Sparse":
         """Convert the values once."""
+        assert center is None, "no centre is ever subtracted from it"
         return dataclasses.replace(self, values=place.put(self.values, dtype))
 
     def cut(self, start: int, stop: int, place: Place) -> Rows:

@@ -56,6 +56,7 @@ class Stored:
     names: tuple[str, ...] | None = None
     text: tuple[str, ...] = ()
     dense = True
+    shifts = True
     is_read = True
     sequential = False
     concurrent = False

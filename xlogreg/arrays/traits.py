@@ -17,11 +17,13 @@ __all__ = [
     "array_namespace",
     "bordered_grams",
     "center_integers",
+    "counted",
     "device_of",
     "is_array",
     "is_out_of_memory",
     "is_sparse",
     "is_traced",
+    "joined_pairs",
     "move",
     "side_stream",
     "squares",
@@ -105,8 +107,13 @@ def bordered_grams(X: Any, C: Any) -> Any:
         some = pairs[start : min(start + step, count), :]
         part = xp.reshape(some[:, None, :] * bordered, (-1, m)) @ bordered.T
         H.append(xp.reshape(part, (-1, rows, rows)))
-    blocks = H[0] if len(H) == 1 else xp.concat(H, axis=0)
-    blocks = xp.take(blocks, xp.asarray(_pair_numbers(k), device=device_of(C)), axis=0)
+    return joined_pairs(H[0] if len(H) == 1 else xp.concat(H, axis=0), k)
+
+
+def joined_pairs(blocks: Any, k: int) -> Any:
+    """Join sums (pairs, n, n) of the pairs of outputs i <= j, row by row, to all sums (n k, n k)."""
+    xp, rows = array_namespace(blocks), blocks.shape[1]
+    blocks = xp.take(blocks, xp.asarray(_pair_numbers(k), device=device_of(blocks)), axis=0)
     return xp.reshape(xp.permute_dims(xp.reshape(blocks, (k, k, rows, rows)), (2, 0, 3, 1)), (rows * k, rows * k))
 
 
@@ -117,6 +124,22 @@ def _pair_numbers(k: int) -> np.ndarray:
     upper = np.triu_indices(k)
     numbers[upper] = numbers.T[upper] = np.arange(len(upper[0]))
     return numbers.ravel()
+
+
+def _tally(index: Any, V: Any, size: int) -> Any:
+    xp = array_namespace(V)
+    numbers = xp.arange(size, dtype=index.dtype, device=device_of(V))
+    return xp.astype(xp.expand_dims(index, axis=1) == numbers, V.dtype).T @ V
+
+
+def counted(index: Any, V: Any, size: int) -> Any:
+    """Compute tallies by the function `bincount` of a library."""
+    xp = array_namespace(V)
+    if V.shape[1] == 1:
+        return xp.astype(xp.bincount(index, V[:, 0], size), V.dtype, copy=False)[:, None]
+    index = xp.astype(index, xp.int64, copy=False)  # once, not for each column
+    columns = [xp.bincount(index, V[:, column], size) for column in range(V.shape[1])]
+    return xp.astype(xp.stack(columns, axis=1), V.dtype, copy=False)
 
 
 def _unknown(module: Any, device: Any) -> None:
@@ -191,6 +214,8 @@ class Library:
         Whether parts of an array can be written into; a copy in pieces needs that.
     scores, combine, squares, gram : callable
         The four products of X (n_x, m), all that the math asks of X; see `xlogreg.arrays.products`.
+    tally : callable
+        Takes an index (m,) of ints, V (m, p) and a size; returns the sums (size, p) of the rows of V by index.
     log1p : callable
         Takes e >= 0; returns log(1 + e), to full relative accuracy.
     log1p_folds : int
@@ -226,6 +251,7 @@ class Library:
     combine: Callable[[Any, Any], Any] = _combine
     squares: Callable[..., Any] = squares
     gram: Callable[[Any, Any], Any] = _gram
+    tally: Callable[[Any, Any, int], Any] = _tally
     log1p: Callable[[Any], Any] = _log1p
     log1p_folds: int = 0
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None

@@ -146,7 +146,7 @@ def _scaled(batch: Batch) -> Batch:
     spread = measure_spreads(batch.source.keep(first), batch.shares[first].T)
     mean, scale = user_coordinates(batch.source.n_x, True, spread)
     penalty = batch.objective.penalty.in_units((scale / problem.inner.scale)[:, own, None])
-    center = problem.inner.center if batch.source.dense else 0.0  # the means are measured from there
+    center = problem.inner.center if batch.source.shifts else 0.0  # the means are measured from there
     moving = np.append(spread.variance > 0, np.ones((1, len(first))), axis=0)  # constant features do not move
     free = problem.objective.free * (moving[:, own, None] if not np.all(moving) else 1.0)
     return batch._replace(

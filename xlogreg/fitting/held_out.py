@@ -38,7 +38,7 @@ class LeftOut(NamedTuple):
         weight = None if weight is None else reordered(weight, self.order)
         source = self.received._replace(weight=weight).samples
         center = next((model.center for model in self.models if model.center is not None), None)
-        center = center if source.dense else None
+        center = center if source.shifts else None
         source = source if center is None else source.centered(center)
         theta = np.stack([_theta(model, center) for model in self.models], axis=1)
         sums = np.empty((3, len(self.models)))

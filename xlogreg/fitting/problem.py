@@ -95,7 +95,7 @@ class Problem(NamedTuple):
         nothing.
         """
         rows, here = theta.shape[0], self.inner
-        if self.is_reduced or not here.center.any() or theta.size > NEWTON_LIMIT or not self.given.dense:
+        if self.is_reduced or not here.center.any() or theta.size > NEWTON_LIMIT or not self.given.shifts:
             return None
         mean, scale = self._of_those_that_count(theta, hessian)
         if not np.all(np.isfinite(mean)) or not np.max(np.abs(mean)) > RECENTER * np.nanmin(scale, initial=np.inf):
@@ -163,7 +163,7 @@ class Problem(NamedTuple):
         source, folded = self.given.widened(), _far(self.inner) < HESSIAN_FOLD
         if self.inner.center.any():
             source = source.centered(self.inner.center)
-        folded = (folded and source.center is not None) or not source.dense
+        folded = (folded and source.center is not None) or not source.shifts
         center = np.reshape(self.inner.center, (-1, 1, 1)) if folded else None
         return dataclasses.replace(self.full, source=source, center=center, folded=center is not None)
 
@@ -248,7 +248,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
     if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
-    if spread is not None and options.bias and not source.dense:
+    if spread is not None and options.bias and not source.shifts:
         refuse_drowned(source, spread)
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
     if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
@@ -256,7 +256,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     user = user_coordinates(source.n_x, options.standardize, spread)
     given, inner = source, user  # gradient descent: exactly the notes' iterates
     if options.solver != "gd" and spread is not None:
-        farthest = np.inf if source.dense else HESSIAN_FOLD  # of means that nothing can be subtracted from X for
+        farthest = np.inf if source.shifts else HESSIAN_FOLD  # of means that nothing can be subtracted from X for
         ridge = options.strength / loss.bound * (1.0 if options.factor is None else options.factor[:, None])
         inner = engine_coordinates(user, spread, ridge, options.bias, farthest)
     if inner.center.any():
@@ -266,7 +266,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         shifted = 0.0 if options.bias else (spread.mean - inner.center) ** 2
         moving = (spread.variance + shifted > 0)[:, 0].astype(float)
     far = _far(inner)
-    folds = (source.center is not None and far < FOLD[source.dtype]) or not source.dense
+    folds = (source.center is not None and far < FOLD[source.dtype]) or not source.shifts
     objective = _objective(
         source,
         loss,
@@ -275,7 +275,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         np.append(moving, float(options.bias)),
         separable=targets.hard and loss.curvature is not None,
         center=inner.center[:, :, None] if folds else None,
-        folded=folds and (far < HESSIAN_FOLD or not source.dense),
+        folded=folds and (far < HESSIAN_FOLD or not source.shifts),
     )
     return Problem(
         source=source,
@@ -334,7 +334,7 @@ def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples,
 
     Without a bias nothing makes up for that rounding: if it would show, the samples are computed in float64.
     """
-    if not source.dense:  # where the parameters hold the centre, to its last bit
+    if not source.shifts:  # where the parameters hold the centre, to its last bit
         return source, inner
     source = source.centered(inner.center)
     center = host_center(source)
@@ -384,7 +384,7 @@ def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]
         settled = settled if source.center is None else settled.centered(source.center)
         return settled, dataclasses.replace(objective, source=settled)
     settled = source.settled()
-    freed: dict[str, Any] = {"center": None, "folded": False} if settled.center is None and settled.dense else {}
+    freed: dict[str, Any] = {"center": None, "folded": False} if settled.center is None and settled.shifts else {}
     return settled, dataclasses.replace(objective, source=settled, **freed)
 
 

@@ -58,6 +58,10 @@ class Folds:
         return self.whole.dense
 
     @property
+    def shifts(self) -> bool:
+        return self.whole.shifts
+
+    @property
     def m(self) -> int:
         return self.whole.m
 

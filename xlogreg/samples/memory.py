@@ -88,6 +88,10 @@ class InMemory:
         return self.X.dense
 
     @property
+    def shifts(self) -> bool:
+        return self.X.shifts
+
+    @property
     def has_features(self) -> bool:
         return self.X.dense and not self.X.sequential
 
@@ -113,8 +117,8 @@ class InMemory:
         return wide and bool(np.max(np.abs(to_host(self.center))) * np.finfo(self.dtype).eps >= 1.0)
 
     def centered(self, center: Array) -> "InMemory":
-        """Return these samples with X - center in place of X, if its blocks are arrays."""
-        return dataclasses.replace(self, center=self.place.put(center, self.dtype)) if self.dense else self
+        """Return these samples with X - center in place of X, if a centre can be subtracted from its blocks."""
+        return dataclasses.replace(self, center=self.place.put(center, self.dtype)) if self.shifts else self
 
     def uncentered(self) -> "InMemory":
         """Return these samples without a centre, as X itself."""
@@ -253,7 +257,7 @@ class InMemory:
 
     def settled(self) -> "InMemory":
         """Convert these samples once, not in each pass, if one block holds them; return them unchanged otherwise."""
-        few = len(self.spans()) == 1 if self.dense else self.m * self.widths[0] * 8 <= NARROWED_BYTES
+        few = len(self.spans()) == 1 if self.shifts else self.m * self.widths[0] * 8 <= NARROWED_BYTES
         return self._converted() if self.converts and few else self
 
     def narrowed(self) -> "InMemory":
@@ -263,11 +267,10 @@ class InMemory:
 
     def _converted(self) -> "InMemory":
         with self.place.computing():
-            X = (
-                Dense(self.place.copied(self.computed(0, self.m)))
-                if self.dense
-                else self.compact().astype(self.place, self.dtype)
-            )
+            if self.dense:
+                X: Matrix = Dense(self.place.copied(self.computed(0, self.m)))
+            else:
+                X = self.compact().astype(self.place, self.dtype, self.center, self.exact)
         return dataclasses.replace(self, X=X, center=None, index=None)
 
     def compact(self) -> Any:
@@ -323,11 +326,6 @@ class InMemory:
             return self.X.cut(start, stop, self.place)
         some = self.X.take(self.index[start:stop], self.place)
         return some.cut(0, some.m, self.place)
-
-    def features(self, part: slice) -> Array:
-        """X (n, m) of some of the features, in X's own dtype."""
-        X = self.X.features(part, self.place)
-        return X if self.index is None else self.place.take(X, self.index, axis=1)
 
     @functools.cached_property
     def _only_block(self) -> Block | None:

@@ -37,7 +37,11 @@ def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:
 def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
     """Copy some of the features, by number in ascending order; arrays are centred, and in the computing dtype."""
     if not source.dense:
-        return dataclasses.replace(source, X=source.compact().pick(numbers), index=None)
+        X = source.compact().pick(numbers)
+        with source.place.computing():
+            index = source.place.put(numbers)
+            center = None if source.center is None else source.place.xp.take(source.center, index, axis=0)
+        return dataclasses.replace(source, X=X, center=center, index=None)
     index = source.place.put(numbers)
     X = map_samples(source, lambda X: source.place.take(X, index, axis=0))
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)
@@ -66,5 +70,7 @@ def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) ->
     for start in range(0, source.n_x, step):
         part = slice(start, min(start + step, source.n_x))
         center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)
-        X = place.convert(source.features(part), dtype, center, source.exact)
+        X = source.X.features(part, place)
+        X = X if source.index is None else place.take(X, source.index, axis=1)
+        X = place.convert(X, dtype, center, source.exact)
         yield X * scale[part, :] if scaled else X

@@ -80,7 +80,12 @@ class Source(Protocol):
     def total_weight(self) -> float | Array: ...
     @property
     def dense(self) -> bool:
-        """Whether blocks are arrays; a centre is subtracted from no others."""
+        """Whether blocks are arrays."""
+        ...
+
+    @property
+    def shifts(self) -> bool:
+        """Whether a centre can be subtracted from blocks."""
         ...
 
     def keep(self, models: Array) -> "Source": ...

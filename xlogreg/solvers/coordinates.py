@@ -255,7 +255,7 @@ def measure_moments(subset: InMemory, spread: Spread, coordinates: Coordinates) 
     """Measure the moments of the features in one pass over the subset."""
     totals = subset.sum(size_terms, HOST.put(1.0 / coordinates.scale))
     second, fourth = (np.asarray(total)[:, 0] / subset.total_weight for total in totals)
-    center = coordinates.center if subset.dense else 0.0
+    center = coordinates.center if subset.shifts else 0.0
     whole = ((spread.variance + (spread.mean - center) ** 2) / coordinates.scale**2)[:, 0]
     return Moments(subset.m, second, whole, np.where(second > 0, fourth / np.where(second > 0, second, 1.0), 1.0))
 

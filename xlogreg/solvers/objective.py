@@ -173,14 +173,14 @@ class Objective:
         return self._finish(theta, losses, dTheta, None, *unsettled)
 
     def over(self, source: Source) -> "Objective":
-        """Return this objective over other samples of X, whose blocks are centred if they are arrays."""
-        return dataclasses.replace(self, source=source, center=None if source.dense else self.center)
+        """Return this objective over other samples of X, whose blocks are centred if they can be."""
+        return dataclasses.replace(self, source=source, center=None if source.shifts else self.center)
 
     def of_features(self, source: Source, rows: Array) -> "Objective":
         """Return this objective over ``source``, which holds some of the features: those of these rows of theta."""
         penalty = dataclasses.replace(self.penalty, factor=self.penalty.factor[rows], units=self.penalty.units[rows])
         kept = {"inverse_scale": self.inverse_scale[rows[:-1]], "free": self.free[rows], "penalty": penalty}
-        inside = None if self.center is None or source.dense else self.center[rows[:-1]]
+        inside = None if self.center is None or source.shifts else self.center[rows[:-1]]
         return dataclasses.replace(self, source=source, center=inside, folded=inside is not None, **kept)
 
     def in_blocks(self, parameters: Array) -> tuple[Source, Array]:

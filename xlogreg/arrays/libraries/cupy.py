@@ -6,7 +6,7 @@ import array_api_compat
 import numpy as np
 
 from xlogreg.arrays.libraries.compressed import compressed
-from xlogreg.arrays.traits import Library, side_stream
+from xlogreg.arrays.traits import Library, counted, side_stream
 
 __all__ = ["CUPY"]
 
@@ -48,6 +48,7 @@ CUPY = Library(
     context=lambda module, device: device,
     free=_free,
     send=_send,
+    tally=counted,
     sparse=compressed("cupyx.scipy.sparse", "cupyx."),
     is_gpu_default=True,
     remedy="pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",

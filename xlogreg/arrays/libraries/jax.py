@@ -55,6 +55,10 @@ def _with_values(A: Any, values: Any) -> Any:
     return type(A)((values, A.indices), shape=A.shape, indices_sorted=True, unique_indices=True)
 
 
+def _tally(index: Any, V: Any, size: int) -> Any:
+    return importlib.import_module("jax").ops.segment_sum(V, index, num_segments=size)
+
+
 SPARSE = SparseProducts(
     owns=lambda X: type(X).__name__ in ("BCOO", "BCSR"),
     taken=_taken,
@@ -75,6 +79,7 @@ JAX = Library(
     # by default, JAX multiplies float32 matrices on a GPU in TF32, which has three digits
     context=lambda module, device: module.default_matmul_precision("highest"),
     fills=False,
+    tally=_tally,
     sparse=SPARSE,
     compile=_compile,
     free=_free,

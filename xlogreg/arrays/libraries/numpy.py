@@ -13,7 +13,7 @@ import numpy as np
 
 from xlogreg.arrays import traits
 from xlogreg.arrays.libraries.compressed import compressed
-from xlogreg.arrays.traits import NAMESPACES, Library
+from xlogreg.arrays.traits import NAMESPACES, Library, counted
 
 __all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
 
@@ -185,6 +185,7 @@ NUMPY = Library(
     convert=convert,
     squares=squares,
     gram=gram,
+    tally=counted,
     log1p=log1p,
     sparse=compressed("scipy.sparse", "scipy."),
     log1p_folds=3,  # makes products (1 + e)^8, which overflow in float32 only for 65,000 classes and more

@@ -80,6 +80,11 @@ def _back(A: Any, V: Any) -> Any:
     return torch.stack(columns, dim=1)
 
 
+def _tally(index: Any, V: Any, size: int) -> Any:
+    columns = [V.new_zeros(size).index_add_(0, index, V[:, column]) for column in range(V.shape[1])]
+    return _torch().stack(columns, dim=1)
+
+
 SPARSE = SparseProducts(
     owns=lambda X: str(getattr(X, "layout", "")).startswith("torch.sparse"),
     taken=_taken,
@@ -103,6 +108,7 @@ TORCH = Library(
     small_blocks=lambda device: device.type == "cpu",
     free=_free,
     send=_send,
+    tally=_tally,
     sparse=SPARSE,
     remedy="install the PyTorch build for your device, see pytorch.org",
 )

@@ -75,8 +75,8 @@ class Shards:
     backend, device : str
         Names of the backends and of the device that compute.
     fallback : str or None
-    dense : bool
-        Whether blocks of X are arrays.
+    dense, shifts : bool
+        Whether blocks of X are arrays, and whether a centre can be subtracted from them.
     encoding : Encoding, or None
         How the columns of a dataframe became features, if they are not plain numbers.
     weight : ndarray (1, m), or None
@@ -96,6 +96,7 @@ class Shards:
     device: str
     fallback: str | None
     dense: bool = True
+    shifts: bool = True
     encoding: Encoding | None = None
     weight: np.ndarray | None = None
 
@@ -181,6 +182,10 @@ class Distributed:
     @property
     def dense(self) -> bool:
         return self.parts.dense
+
+    @property
+    def shifts(self) -> bool:
+        return self.parts.shifts
 
     @property
     def m(self) -> int:

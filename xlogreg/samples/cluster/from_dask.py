@@ -129,6 +129,7 @@ def share_out(
         f"dask, {workers.count} workers",
         _warned(surveys),
         first.dense,
+        first.shifts,
         encoding,
     )
 

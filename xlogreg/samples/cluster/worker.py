@@ -85,6 +85,7 @@ class Survey(NamedTuple):
     classes: np.ndarray | None = None  # classes that occur in Y, or the known ones; None without either
     hard: bool = True
     dense: bool = True  # whether X is an array
+    shifts: bool = True  # whether a centre can be subtracted from it
     found: tuple[Found, ...] | None = None  # what the columns of a table hold, if they are not plain numbers
 
 
@@ -131,6 +132,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
         classes,
         hard,
         matrix.dense,
+        matrix.shifts,
         found,
     )
 
