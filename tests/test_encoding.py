@@ -11,7 +11,9 @@ from test_tables import FRAMES
 
 import xlogreg
 from xlogreg import UnseenLevelWarning
+from xlogreg.inputs import encoding
 from xlogreg.inputs.columns import TableOptions, weighted_median
+from xlogreg.inputs.door import learn_features
 
 pandas = pytest.importorskip("pandas")
 
@@ -34,6 +36,15 @@ FITS = {
 
 def _many(options):
     return {"l2s" if name == "l2" else name: value for name, value in options.items()}
+
+
+@pytest.fixture(autouse=True, params=["array", "codes"])
+def kind(request, monkeypatch):
+    """Whether X of a table is an array of all features, or has the codes of its categories."""
+    if request.param == "codes":
+        monkeypatch.setattr(encoding, "NARROW", 0)
+        monkeypatch.setattr(encoding, "FEW_NUMBERS", 0)
+    return request.param
 
 
 @pytest.fixture(params=FRAMES, ids=lambda frame: frame.__name__)
@@ -306,6 +317,15 @@ class TestMissingValues:
     def test_a_weighted_median_is_that_of_repeated_values(self, pairs):
         x, weight = np.asarray(pairs, dtype=float).T
         assert weighted_median(x, weight) == np.median(np.repeat(x, weight.astype(int)))
+
+
+def test_wide_categories_are_kept_as_codes(kind):
+    table = pandas.DataFrame({"a": np.arange(3000) % 99, "b": RNG.random(3000)})
+    wide = learn_features(table, "rows", TableOptions(categorical_features=["a"])).X
+    narrow = learn_features(table[:90], "rows", TableOptions(categorical_features=["a"])).X
+    assert (wide.dense, narrow.dense) == (False, kind == "array")
+    assert wide.nbytes == 3000 * (1 + 8)
+    assert learn_features(table, "rows", TableOptions(missing="mean")).X.dense == (kind == "array")
 
 
 def test_infinite_values_are_refused_by_row_and_column():

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from test_commands import call, refused
-from test_encoding import CITY, NAMED, M, Y, columns
+from test_encoding import CITY, NAMED, M, Y, columns, kind  # noqa: F401  a fixture
 
 import xlogreg
 

@@ -55,12 +55,12 @@ class Codes(NamedTuple):
         assert on is not None
         if center is None:
             return self._replace(on=on, off=off)
-        parts = [part[:, 0] for part in self._split(center)]
+        parts = [part[:, 0] for part in self.split(center)]
         on = tuple(value - part for value, part in zip(on, parts, strict=True))
         before = (0.0,) * len(parts) if off is None else off
         return self._replace(on=on, off=tuple(value - part for value, part in zip(before, parts, strict=True)))
 
-    def _split(self, rows: Array) -> list[Array]:
+    def split(self, rows: Array) -> list[Array]:
         """Split rows (L, ...) into those of each column."""
         stops = np.cumsum([0, *(values.shape[0] for values in self.on)]).tolist()
         return [rows[start:stop, ...] for start, stop in itertools.pairwise(stops)]
@@ -81,7 +81,7 @@ class Codes(NamedTuple):
             on, off = self._values(W.dtype)
             Z = Z + xp.sum(W * off, axis=0, keepdims=True).T
             W = W * (on - off)
-        for levels, part in zip(self.levels, self._split(W), strict=True):
+        for levels, part in zip(self.levels, self.split(W), strict=True):
             table = xp.concat([part.T, xp.zeros_like(part[:1, :].T)], axis=1)
             Z = Z + xp.take(table, _index(levels), axis=1)
         return Z
@@ -110,22 +110,20 @@ class Codes(NamedTuple):
         sums = [self._summed(tallies, V, power, scale) for power in ((2, 4) if twice else (2,))]
         return array_namespace(V).concat(sums, axis=1) if twice else sums[0]
 
-    def crossed(self, c: Array, tallies: Array) -> Array:
-        """Sum c (m,) over the samples of each two levels (L, L), given the tallies (L, 1) of c."""
+    def crossed(self, c: Array, tallies: Array) -> list[list[Array]]:
+        """Sum c (m,) over the samples of each two levels, given the tallies (L, 1) of c; one block for two columns."""
         xp, tally = array_namespace(c), LIBRARIES[name_of(c)].tally
-        if not self.levels:
-            return xp.reshape(c[:0], (0, 0))
         index = [_counting(levels) for levels in self.levels]
         sizes, V = [values.shape[0] for values in self.on], c[:, None]
         table: dict[tuple[int, int], Array] = {}
-        for a, own in enumerate(self._split(tallies)):
+        for a, own in enumerate(self.split(tallies)):
             table[a, a] = xp.eye(sizes[a], dtype=c.dtype, device=device_of(c)) * own
             for b in range(a + 1, len(sizes)):
                 counts = tally(index[a] * (sizes[b] + 1) + index[b], V, (sizes[a] + 1) * (sizes[b] + 1))
                 table[a, b] = xp.reshape(counts, (sizes[a] + 1, sizes[b] + 1))[:-1, :-1]
                 table[b, a] = table[a, b].T
         columns = range(len(sizes))
-        return xp.concat([xp.concat([table[a, b] for b in columns], axis=1) for a in columns], axis=0)
+        return [[table[a, b] for b in columns] for a in columns]
 
     def recentered(self, H: Array, first: int) -> Array:
         """Turn sums over ones and zeros (n, n) into sums over the values; the features are the rows from ``first`` on.

@@ -13,8 +13,9 @@ import numpy as np
 
 from xlogreg.arrays import products
 from xlogreg.arrays.categories import Categories, Codes, narrowest
+from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.matrix import Dense, Flaw, Range, flaw_in
-from xlogreg.arrays.place import HOST, Array, Place, array_namespace, to_host
+from xlogreg.arrays.place import HOST, Array, Place, array_namespace, device_of, name_of, to_host
 from xlogreg.arrays.traits import joined_pairs
 
 __all__ = ["Mixed", "SideBySide", "beside", "side_by_side"]
@@ -82,14 +83,16 @@ class Mixed(NamedTuple):
             for j in range(i, k):  # C is symmetric
                 c, U = C[i, j, :], upper[:, i, :, j]
                 side = self.codes.tallies((bordered * c).T)
-                parts = [
+                sides = self.codes.split(side)
+                blocks = [
                     [U[:d, :d], side[:, :d].T, U[:d, d:]],
-                    [side[:, :d], self.codes.crossed(c, side[:, d:]), side[:, d:]],
+                    *(
+                        [own[:, :d], *row, own[:, d:]]
+                        for own, row in zip(sides, self.codes.crossed(c, side[:, d:]), strict=True)
+                    ),
                     [U[d:, :d], side[:, d:].T, U[d:, d:]],
                 ]
-                parts = parts if d else [row[1:] for row in parts[1:]]
-                whole = xp.concat([xp.concat(row, axis=1) for row in parts], axis=0)
-                H.append(self._turned(self.codes.recentered(whole, d)))
+                H.append(self._turned(self.codes.recentered(_assembled(blocks), d)))
         return H[0] if k == 1 else joined_pairs(xp.stack(H), k)
 
     def _turned(self, H: Array) -> Array:
@@ -99,6 +102,22 @@ class Mixed(NamedTuple):
         xp, last = array_namespace(H), H.shape[0] - 1
         order = xp.concat([self.turns[1], xp.full_like(self.turns[1][:1], last)])
         return xp.take(xp.take(H, order, axis=0), order, axis=1)
+
+
+def _assembled(blocks: list[list[Array]]) -> Array:
+    """Join blocks of a square matrix, row by row; some rows may have wider blocks than others."""
+    xp = array_namespace(blocks[0][0])
+    if not LIBRARIES[name_of(blocks[0][0])].fills:
+        return xp.concat([xp.concat(row, axis=1) for row in blocks], axis=0)
+    n, top = sum(row[0].shape[0] for row in blocks), 0
+    H = xp.empty((n, n), dtype=blocks[0][0].dtype, device=device_of(blocks[0][0]))
+    for row in blocks:  # written once, where joining would copy large blocks twice
+        left, below = 0, top + row[0].shape[0]
+        for block in row:
+            H[top:below, left : left + block.shape[1]] = block
+            left += block.shape[1]
+        top = below
+    return H
 
 
 @dataclass(frozen=True)

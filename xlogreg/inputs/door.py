@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import Array, to_host
+from xlogreg.arrays.side_by_side import side_by_side
 from xlogreg.inputs.columns import TableOptions, look
 from xlogreg.inputs.encoding import Arranged, Encoding
 from xlogreg.inputs.labels import Targets, as_weight
@@ -38,6 +39,7 @@ def take_features(
     wanted: tuple[str, ...] | None = None,
     n_x: int | None = None,
     encoding: Encoding | None = None,
+    m: int | None = None,
 ) -> Features:
     """Check X, and return it as a matrix with the names of its features.
 
@@ -52,13 +54,17 @@ def take_features(
         Number of features that X must have.
     encoding : Encoding, optional
         How the columns of a table become features.
+    m : int, optional
+        Rows of the whole table, if X is a part of it.
     """
     if encoding is not None and hasattr(X, "with_encoding"):
         X = X.with_encoding(encoding)
     elif encoding is not None:
         frame = open_frame(X, samples, encoding.table_names)
         if frame is not None:
-            return Features(_matrix_of(encoding.arranged(encoding.read(frame)), encoding.n_x), encoding.names, encoding)
+            return Features(
+                _matrix_of(encoding.arranged(encoding.read(frame)), encoding, m or frame.m), encoding.names, encoding
+            )
     if getattr(X, "text", ()):
         raise not_numbers(dict.fromkeys(X.text, "text"))
     table, names = open_table(X, samples, wanted)
@@ -83,11 +89,14 @@ def learn_features(X: Any, samples: str, asked: TableOptions, weight: Any = None
     known = None if asked.missing == "error" else as_weight(weight, frame.m)
     found, columns = look(frame, asked, None if known is None else to_host(known)[0])
     encoding = Encoding.of(found, asked, frame.m)
-    return Features(_matrix_of(encoding.arranged(columns), encoding.n_x), encoding.names, encoding)
+    return Features(_matrix_of(encoding.arranged(columns), encoding, frame.m), encoding.names, encoding)
 
 
-def _matrix_of(arranged: Arranged, n_x: int) -> Matrix:
-    return Dense(arranged.dense(n_x), rows=True)
+def _matrix_of(arranged: Arranged, encoding: Encoding, m: int) -> Matrix:
+    """Make X of a table, a part of one that has m rows."""
+    if encoding.is_narrow(m):
+        return Dense(arranged.dense(encoding.n_x), rows=True)
+    return side_by_side(*arranged)
 
 
 def take(
@@ -100,13 +109,14 @@ def take(
     asked: TableOptions | None = None,
     encoding: Encoding | None = None,
     wanted: tuple[str, ...] | None = None,
+    m: int | None = None,
     complete: bool = True,
 ) -> Taken:
     """Check samples: X first, then Y, then the weights.
 
     Parameters
     ----------
-    X, samples, wanted, encoding
+    X, samples, wanted, encoding, m
         As for `take_features`.
     Y, weight : object
         As the user handed them in; ``weight`` may be None.
@@ -118,7 +128,7 @@ def take(
         Whether these are all samples, so that some must have weight.
     """
     if asked is None:
-        features = take_features(X, samples, wanted, encoding=encoding)
+        features = take_features(X, samples, wanted, encoding=encoding, m=m)
     else:
         features = learn_features(X, samples, asked, weight)
     targets = encode(Y, features.X.shape, samples)

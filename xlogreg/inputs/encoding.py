@@ -16,6 +16,9 @@ from xlogreg.inputs.tables import Frame, listed, open_frame, refuse_lacking
 
 __all__ = ["Arranged", "Column", "Encoding", "Term"]
 
+# up to so many features for each column, or so many numbers in all, an array is fitted faster
+NARROW = 3
+FEW_NUMBERS = 2**18
 TEXT_LEVELS = 1000  # of a column that no dtype declares to hold categories
 
 
@@ -157,6 +160,10 @@ class Encoding:
             terms.append(Term(column.name, column.levels, tuple(rows)))
             row += count
         return tuple(terms)
+
+    def is_narrow(self, m: int) -> bool:
+        """Whether an array of all features of m rows serves better than codes of the categories."""
+        return m * self.n_x <= FEW_NUMBERS or self.n_x <= NARROW * len(self.columns)
 
     def read(self, frame: Frame) -> Read:
         return read(frame, [column.levels is not None for column in self.columns])

@@ -312,7 +312,8 @@ class InMemory:
         limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
         numbers = self.m * self.widths[gram]
         count = math.ceil(numbers * itemsize * temporaries / limit)  # blocks are as equal as possible
-        count = count if self.dense else min(count, math.ceil(numbers / self.n_x))  # and not smaller than their sums
+        if not self.dense:  # and not smaller than their sums
+            count = min(count, math.ceil(self.m * (self.widths[gram] / self.n_x) ** (2 if gram else 1)))
         if not self.place.small_blocks and not self.converts:
             count = 1  # slices are copies on this device, and nothing has to be converted
         count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))

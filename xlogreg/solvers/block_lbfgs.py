@@ -165,4 +165,8 @@ def frequent(
     rows = np.append(numbers, source.n_x)
     S = objective.of_features(pick_features(subset, numbers), rows).second_moment()
     moment = np.append((spread.variance + (spread.mean - center) ** 2) / scale**2, 1.0)[:, None]
+    own = np.diagonal(S)[:, None]  # of few samples where features are rare, so the diagonal of all takes its place
+    root = np.sqrt(np.where(own > 0, moment[rows] / np.where(own > 0, own, 1.0), 0.0))
+    S = S * root * root.T
+    np.fill_diagonal(S, moment[rows])
     return Frequent(rows, S, moment, subset, subset.m / source.m)

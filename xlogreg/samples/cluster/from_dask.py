@@ -95,6 +95,7 @@ def share_out(
     if table is not None and first.found is not None:
         encoding = _encoding_of(surveys, table, sample_weight, m)
         request, names, n_x = request._replace(encoding=encoding), encoding.names, encoding.n_x
+    request = request._replace(m=m)
     if Y is None and targets == "none":
         united = Targets(None, np.arange(0), False, True)
     elif is_collection(Y):
@@ -128,7 +129,7 @@ def share_out(
         ", ".join(sorted({block.place[0] for block in surveys})),
         f"dask, {workers.count} workers",
         _warned(surveys),
-        first.dense,
+        first.dense if encoding is None else encoding.is_narrow(m),
         first.shifts,
         encoding,
     )

@@ -70,6 +70,7 @@ class Request(NamedTuple):
     known: np.ndarray | None = None  # classes of a model, also those that do not occur in Y
     table: TableOptions | None = None  # what becomes of the columns of tables, before their encoding is known
     encoding: Encoding | None = None
+    m: int | None = None  # rows of all blocks of a table
 
 
 class Survey(NamedTuple):
@@ -203,8 +204,8 @@ def make_part(
     def encode(Y: Any, shape: tuple[int, ...], samples: str) -> Targets:
         return Targets(ENCODE[request.targets](Y, shape, samples, classes), classes, bool(n_classes), True)
 
-    names, encoding = request.names, request.encoding
-    taken = take(X, Y, weight, samples=request.samples, encode=encode, encoding=encoding, wanted=names, complete=False)
+    samples, encoding, names, m = request.samples, request.encoding, request.names, request.m
+    taken = take(X, Y, weight, samples=samples, encode=encode, encoding=encoding, wanted=names, m=m, complete=False)
     matrix = taken.features.X
     place, _ = _find(matrix, request)
     Y, weight = taken.targets.Y, taken.weight
