@@ -26,6 +26,7 @@ BENCHMARKS = (  # that have bars
     "estimators",
     "rule",
     "sparse",
+    "categories",
     "load",
     "any_data",
     "memory",

@@ -29,6 +29,7 @@ NAMES = (
     "engine",
     "many",
     "sparse",
+    "categories",
     "estimators",
     "rule",
     "load",
