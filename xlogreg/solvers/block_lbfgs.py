@@ -88,21 +88,57 @@ def minimize(
     if 0 < len(moving) < MOVING * source.n_x and may_pick(source, len(moving)):
         return _of_some(moving, objective, source, start, spread, coordinates, rng, (tol, strict), max_iter, monitor)
     found, pairs = frequent(objective, source, spread, coordinates, rng), pairs_that_fit(start.nbytes)
+    method = QuasiNewton(found.renew(objective, start), memory=pairs, rescaling=RESCALING)
     result: Result | None = None
-    theta, passes, enough = start, found.passes, FADED
+    theta, passes, enough, asked = start, found.passes, FADED, tol
     for _ in range(LOOKS):
-        method = QuasiNewton(found.renew(objective, theta), memory=pairs, rescaling=RESCALING)
         left = max_iter - (0 if result is None else result.iterations)
-        last = descent.minimize(objective, theta, method=method, tol=tol, max_iter=left, monitor=monitor)
+        seen = _until_bounded(objective, tol, monitor)
+        last = descent.minimize(objective, theta, method=method, tol=asked, max_iter=left, monitor=seen)
         result, theta = last if result is None else result.followed_by(last), last.theta
-        if last.reason not in ("converged", "precision") or result.iterations >= max_iter:
+        if (
+            last.reason not in ("converged", "precision")
+            or result.iterations >= max_iter
+            or _is_small(objective, result.last, result.gap, tol)
+        ):
             break
         share, passes = fading(objective, theta, found.moment[:-1])[:, 0], passes + 1
-        if not np.any(share < enough):
+        if np.any(share < enough):
+            found, enough, tol = found.faded(share), FADING, strict
+            method, asked = QuasiNewton(found.renew(objective, theta), memory=pairs, rescaling=RESCALING), tol
+        elif asked > 0.0 and objective.held[0] and last.reason == "converged":
+            method, asked = last.method, 0.0  # on, until the gradient confirms what the pairs say
+        else:
             break
-        found, enough, tol = found.faded(share), FADING, strict
     assert result is not None
-    return dataclasses.replace(result, passes=result.passes + passes)
+    return dataclasses.replace(result, passes=result.passes + passes, gap=_bounded(objective, result.last, result.gap))
+
+
+def _bounded(objective: Objective, here: Evaluation, gap: Any) -> Any:
+    """Add a bound by the penalty to a gap (g,) that L-BFGS tells, if the penalty holds all weights.
+
+    J - |w|^2 ridge / 2 is convex, so J - min J <= sum_j dw_j^2 / (2 ridge_j) once the slope of the bias is zero; the
+    gap that the metric tells makes up for that slope.
+    """
+    if gap is None or not objective.held[0]:
+        return gap
+    ridge = np.asarray(objective.penalty.curvature(here.gradient))[:-1]
+    slopes = here.gradient[:-1] * objective.free[:-1]
+    return gap + np.sum(slopes * slopes / np.where(ridge > 0.0, 2.0 * ridge, 1.0), axis=(0, 2))
+
+
+def _is_small(objective: Objective, here: Evaluation, gap: Any, tol: float) -> bool:
+    return bool(objective.held[0] and _bounded(objective, here, gap)[0] <= tol * here.value[0])
+
+
+def _until_bounded(objective: Objective, tol: float, monitor: Monitor | None) -> Monitor:
+    """Let a monitor also end a run once the bound by the penalty is small."""
+
+    def seen(iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
+        said = "" if monitor is None else monitor(iteration, theta, here, gap)
+        return said or ("converged" if _is_small(objective, here, gap, tol) else "")
+
+    return seen
 
 
 def _of_some(
