@@ -115,7 +115,9 @@ def measure(table: Table) -> dict[str, Any]:
     m, named = len(frame), [name for name in frame.columns if name.startswith("c")]
     features = learn_features(frame, "rows", TableOptions(categorical_features=named))
     A = scipy.sparse.csr_array(features.X.host_rows(np.arange(m)))
-    A = scipy.sparse.csr_array((A.data.astype(np.float64), A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape)
+    A = scipy.sparse.csr_array(
+        (A.data.astype(np.float64), A.indices.astype(np.int32), A.indptr.astype(np.int32)), shape=A.shape
+    )
     result: dict[str, Any] = {"features": A.shape[1]} | ({} if features.X.dense else of_products(table, features.X, A))
     fit = partial(xlogreg.fit, frame, y, l2=1 / m, samples="rows", categorical_features="from_dtype")
     one_hot = partial(xlogreg.fit, A, y, l2=1 / m, samples="rows")

@@ -272,3 +272,35 @@ def test_a_fit_makes_no_one_hot_columns(options):
         tracemalloc.stop()
     assert model.fit_info.converged
     assert peak < 0.25 * 8 * m * 902
+
+
+@pytest.mark.parametrize("options", [{"l2": 1e-5}, {"l2": 1e-5, "standardize": True}, {}, {"l2": 1e-5, "bias": False}])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_weights_of_all_levels_add_up_to_nothing_and_a_start_may_be_anywhere(options, classes):
+    rng = np.random.default_rng(3)
+    codes = [rng.integers(0, 700, 20_000), rng.integers(0, 600, 20_000)]
+    X = side_by_side(None, np.zeros(0, int), codes, [np.arange(700), 700 + np.arange(600)])
+    Z = 0.5 * rng.standard_normal((700, classes))[codes[0]] + 0.5 * rng.standard_normal((600, classes))[codes[1]]
+    Y = np.argmax(Z + rng.gumbel(size=Z.shape), axis=1)
+    model = xlogreg.fit(X, Y, samples="rows", **options)
+    assert model.fit_info.solver == "block-lbfgs"
+    assert [len(tie) for tie in X.ties] == [700, 600]
+    dense = X.host_rows(np.arange(20_000))
+    other = xlogreg.fit(dense, Y, samples="rows", **options)
+    np.testing.assert_allclose(model.fit_info.cost, other.fit_info.cost, rtol=1e-10)
+    if "l2" in options and options.get("bias", True) and "standardize" not in options:
+        np.testing.assert_allclose(model.w[:700].sum(axis=0), 0.0, atol=1e-9)
+    if classes == 2:
+        start = rng.standard_normal((1300, 1)), np.ones((1, 1))
+        again = xlogreg.fit(X, Y, samples="rows", initial=start, **options)
+        np.testing.assert_allclose(again.fit_info.cost, model.fit_info.cost, rtol=1e-10)
+
+
+def test_what_is_known_to_add_up_to_one_survives_where_it_holds():
+    codes = [np.asarray([0, 1, 2, 0]), np.asarray([0, 1, 2, 0])]
+    X = side_by_side(None, np.zeros(0, int), codes, [np.asarray([4, 1, 2]), np.asarray([0, 3])])
+    assert [tie.tolist() for tie in X.ties] == [[4, 1, 2]]  # the other column has a sample of no level
+    assert [tie.tolist() for tie in X.pick(np.asarray([1, 2, 4])).ties] == [[2, 0, 1]]
+    assert X.pick(np.asarray([0, 1, 2])).ties == ()
+    parts = [X.between(0, 2), X.between(2, 4)]
+    assert [tie.tolist() for tie in X.joined(parts).ties] == [[4, 1, 2]]

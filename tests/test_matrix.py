@@ -63,6 +63,7 @@ class Repeated:
     rows: bool = False
     dense = False
     shifts = False
+    ties = ()
     is_read = False
     sequential = False
     concurrent = True

@@ -6,7 +6,7 @@ columns. `xlogreg.arrays.kinds` lists the kinds of X that are no arrays.
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -48,6 +48,8 @@ class Matrix(Protocol):
         Whether blocks are arrays. Other blocks have the products of `xlogreg.arrays.products`. Their matrix also has
         ``pick(numbers)``, which copies some of the features, ``joined(parts)``, which joins samples on the host,
         and ``astype(place, dtype, center, exact)``, which does once what `converted` does to each block.
+    ties : sequence of ndarray
+        Numbers of features that add up to one in every sample, where that is known.
     shifts : bool
         Whether a centre can be subtracted from blocks.
     is_read : bool
@@ -66,6 +68,8 @@ class Matrix(Protocol):
     def dense(self) -> bool: ...
     @property
     def shifts(self) -> bool: ...
+    @property
+    def ties(self) -> Sequence[np.ndarray]: ...
     @property
     def is_read(self) -> bool: ...
     @property
@@ -158,6 +162,7 @@ class Dense:
     is_read = False
     sequential = False
     concurrent = True
+    ties = ()
     drawable: None = None
     names: None = None
 

@@ -131,11 +131,14 @@ class SideBySide:
         Their values ``on`` have the dtype of the numbers.
     turns : tuple of two arrays (n_x,), or None
         The order of the features, see `Mixed`.
+    ties : tuple of ndarray
+        The features of each categorical column in which every sample has a level.
     """
 
     numbers: Array
     categories: Categories
     turns: tuple[Array, Array] | None = None
+    ties: tuple[np.ndarray, ...] = ()
     rows = True
     dense = False
     shifts = True
@@ -190,13 +193,13 @@ class SideBySide:
         if place == self.home:
             return self
         turns = None if self.turns is None else (place.put(self.turns[0]), place.put(self.turns[1]))
-        return SideBySide(place.put(self.numbers), self.categories.put(place), turns)
+        return SideBySide(place.put(self.numbers), self.categories.put(place), turns, self.ties)
 
     def astype(self, place: Place, dtype: str, center: Array | None, exact: bool) -> "SideBySide":
         """Convert the numbers once, and subtract a centre (n_x, 1)."""
         block = self.converted(self.cut(0, self.m, place), place, dtype, center, exact)
         numbers = place.xp.asarray(block.dense.T, copy=True)  # the thread's next block may overwrite it
-        return SideBySide(numbers, Categories(*block.codes), self.turns)
+        return SideBySide(numbers, Categories(*block.codes), self.turns, self.ties)
 
     def cut(self, start: int, stop: int, place: Place) -> Mixed:
         return Mixed(self._numeric.cut(start, stop, place), self.categories.codes(start, stop), self.turns)
@@ -229,14 +232,17 @@ class SideBySide:
         with place.computing():
             dense = place.xp.take(self.numbers, place.put(rows[rows < d]), axis=1)
             categories = self.categories.pick(rows[rows >= d] - d, place)
-        return SideBySide(dense, categories, _turns(np.searchsorted(numbers, order[rows]), place))
+        ties = tuple(np.searchsorted(numbers, tie) for tie in self.ties if np.isin(tie, numbers).all())
+        return SideBySide(dense, categories, _turns(np.searchsorted(numbers, order[rows]), place), ties)
 
     @staticmethod
     def joined(parts: Sequence["SideBySide"]) -> "SideBySide":
         """Join the samples of several matrices of the host."""
         numbers = np.concatenate([part.numbers for part in parts])
         categories = Categories.joined([part.categories for part in parts])
-        return dataclasses.replace(parts[0], numbers=numbers, categories=categories)
+        tied = [{tuple(tie) for tie in part.ties} for part in parts]
+        ties = tuple(tie for tie in parts[0].ties if all(tuple(tie) in known for known in tied))
+        return dataclasses.replace(parts[0], numbers=numbers, categories=categories, ties=ties)
 
     def host(self) -> np.ndarray:
         return self.host_rows(np.arange(self.m)).toarray()
@@ -292,7 +298,10 @@ def side_by_side(
     levels = tuple(narrowest(part, size) for part, size in columns)
     on = tuple(np.ones(size, dtype=numbers.dtype) for _, size in columns)
     order = np.concatenate([np.asarray(part, dtype=np.int64) for part in (at, *features)])
-    return SideBySide(numbers, Categories(levels, on), _turns(order, HOST))
+    ties = tuple(
+        own for part, own in zip(codes, features, strict=True) if len(own) and np.max(part, initial=-1) < len(own)
+    )
+    return SideBySide(numbers, Categories(levels, on), _turns(order, HOST), ties)
 
 
 def beside(X: Any, rows: bool) -> SideBySide | None:

@@ -105,6 +105,7 @@ class Sparse:
     is_read = False
     sequential = False
     concurrent = True
+    ties = ()
     drawable: None = None
     names: None = None
 

@@ -60,6 +60,7 @@ class Stored:
     is_read = True
     sequential = False
     concurrent = False
+    ties = ()
     drawable: np.ndarray | None = None
 
     @property

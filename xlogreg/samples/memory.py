@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another orde
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
 
+OF_ONE_MODEL = ("columns", "total_weight", "n_classes")
 Answer = TypeVar("Answer")
 
 
@@ -92,6 +93,10 @@ class InMemory:
         return self.X.shifts
 
     @property
+    def ties(self) -> Sequence[np.ndarray]:
+        return self.X.ties
+
+    @property
     def has_features(self) -> bool:
         return self.X.dense and not self.X.sequential
 
@@ -131,9 +136,8 @@ class InMemory:
     def keep(self, models: np.ndarray) -> "InMemory":
         """Return these samples for some of the models only, by number."""
         total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
-        chosen = {
-            name: getattr(self, name)[models] for name in ("target_of", "weight_of") if getattr(self, name) is not None
-        }
+        owned = [name for name in ("target_of", "weight_of") if getattr(self, name) is not None]
+        chosen = {name: getattr(self, name)[models] for name in owned}
         return dataclasses.replace(self, total_weight=total, **chosen)
 
     def alone(self, model: int) -> "InMemory":
@@ -163,15 +167,12 @@ class InMemory:
 
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
         """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
-        given = {name: part for name, part in columns._asdict().items() if part is not None}
-        return dataclasses.replace(
-            self, columns=self.columns._replace(**given), target_of=target_of, weight_of=weight_of
-        )
+        columns = self.columns._replace(**{name: part for name, part in columns._asdict().items() if part is not None})
+        return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
-        columns, total, n_classes = model.columns, model.total_weight, model.n_classes
-        return dataclasses.replace(self, columns=columns, total_weight=total, n_classes=n_classes)
+        return dataclasses.replace(self, **{name: getattr(model, name) for name in OF_ONE_MODEL})
 
     def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
         """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
@@ -213,10 +214,9 @@ class InMemory:
         return self
 
     def take(self, index: Array, gathered: float = GATHERED_BYTES) -> "InMemory":
-        """Take some of the samples, by number.
+        """Take some of the samples, by number: a copy up to ``gathered`` bytes (if X is read, see `READ_BYTES`).
 
-        They are copied out of X up to ``gathered`` bytes (if X is read, see `READ_BYTES`), and fetched block by block
-        otherwise.
+        More are fetched block by block.
         """
         xp, place, X = self.place.xp, self.place, self.X
         with place.computing():
@@ -380,8 +380,9 @@ class InMemory:
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
                 return home.bring(function(self.block(*spans[0]), *sent))
-            terms = self.each(lambda *found: function(self.block(*found), *sent), spans, workers > 1)
-            return home.bring(tree_sum(terms))
+            return home.bring(
+                tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, workers > 1))
+            )
 
     def each(self, function: Callable[..., Answer], spans: list[Range], shared: bool = True) -> Iterable[Answer]:
         """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""

@@ -31,6 +31,7 @@ MEMORY_BYTES = 64 * 2**20  # that the pairs of L-BFGS take at most
 LEAST_PAIRS, MOST_PAIRS = 10, 30
 RESCALING = 0.0  # of the metric by the newest pair
 MOVING = 0.5  # share of the features, below which those that may move are copied out of X
+TIED_NUMBERS = 2**24  # that the ties of the metric may hold
 FADED = 0.1  # share of the curvature along a feature, below which the metric is made anew
 FADING = 0.7  # the same for the metrics after that: while samples far out become certain, curvature falls step by step
 LOOKS = 40  # metrics, at most
@@ -45,6 +46,7 @@ class Frequent(NamedTuple):
     moment: np.ndarray  # (n_x + 1, 1)
     subset: InMemory
     passes: float
+    ties: np.ndarray | None = None  # Q (n_x + 1, c) of sums Q'theta that are zero at the minimum, see `_ties`
 
     def renew(self, objective: Objective, theta: np.ndarray) -> Bordered:
         """Make the metric of g models at theta (n_x + 1, g, k), with the curvature of their classes in the subset."""
@@ -57,7 +59,9 @@ class Frequent(NamedTuple):
         added = held[self.rows].transpose(1, 2, 0)[:, :, None, :] * np.eye(len(self.rows))
         blocks = a[:, :, None, None] * self.S + added
         diagonal = np.maximum(self.moment[:, None, :] * (1.0 - fixed), FLAT) * a + held
-        return Bordered.from_blocks(np.stack([Q for _, Q in found]), self.rows, blocks, diagonal, objective.precision)
+        right = np.stack([Q for _, Q in found])
+        metric = Bordered.from_blocks(right, self.rows, blocks, diagonal, objective.precision)
+        return metric if self.ties is None else metric.tied(self.ties)
 
     def faded(self, share: np.ndarray) -> "Frequent":
         """Return this with the share (n_x,) of each feature's curvature that is left, at most all of it."""
@@ -88,6 +92,8 @@ def minimize(
     if 0 < len(moving) < MOVING * source.n_x and may_pick(source, len(moving)):
         return _of_some(moving, objective, source, start, spread, coordinates, rng, (tol, strict), max_iter, monitor)
     found, pairs = frequent(objective, source, spread, coordinates, rng), pairs_that_fit(start.nbytes)
+    Q, start = _ties(objective, source, start, coordinates)
+    found = found._replace(ties=Q if Q.shape[1] else None)
     method = QuasiNewton(found.renew(objective, start), memory=pairs, rescaling=RESCALING)
     result: Result | None = None
     theta, passes, enough, asked = start, found.passes, FADED, tol
@@ -112,6 +118,31 @@ def minimize(
             break
     assert result is not None
     return dataclasses.replace(result, passes=result.passes + passes, gap=_bounded(objective, result.last, result.gap))
+
+
+def _ties(
+    objective: Objective, source: Samples, start: np.ndarray, coordinates: Coordinates
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find sums of weights that are zero at the minimum: of features that add up to one, all levels of a category.
+
+    If a number is added to all of these weights, the bias can undo it, so the penalty alone decides: sum_j f_j w_j = 0.
+    L-BFGS is slow to find that out, since nothing but the penalty curves the cost along such a shift.
+
+    Returns
+    -------
+    Q : ndarray (n_x + 1, c)
+        The sums are Q'theta.
+    start : ndarray (n_x + 1, 1, k)
+        The start without them; its scores are the same.
+    """
+    free, (center, scale) = objective.free[:, 0, 0] > 0, (part[:, 0] for part in coordinates)
+    ties = [tie for tie in source.ties if free[-1] and free[tie].all()]
+    Q, shifts = np.zeros((2, len(free), len(ties) if len(ties) * start.size <= TIED_NUMBERS else 0))
+    ridge = objective.penalty.curvature(start)[:-1, 0, 0]
+    for tie, q, shift in zip(ties, Q.T, shifts.T, strict=False):
+        weight = ridge[tie] * scale[tie] if np.any(ridge[tie] > 0) else 1.0 / scale[tie]
+        q[tie], shift[tie], shift[-1] = weight / (weight @ scale[tie]), scale[tie], center[tie].sum() - 1.0
+    return Q, start - (shifts @ (Q.T @ start[:, 0, :]))[:, None, :]
 
 
 def _bounded(objective: Objective, here: Evaluation, gap: Any) -> Any:

@@ -159,12 +159,15 @@ class Bordered:
         Numbers of the rows with full matrices.
     inverse : array (g, k, r, r)
     diagonal : array (n_x + 1, g, k)
+    ties : Ties, or None
+        Sums of each step that are zero.
     """
 
     right: np.ndarray
     rows: np.ndarray
     inverse: np.ndarray
     diagonal: np.ndarray
+    ties: "Ties | None" = None
 
     @property
     def models(self) -> int:
@@ -180,14 +183,42 @@ class Bordered:
 
     def keep(self, models: np.ndarray) -> "Bordered":
         """Return the preconditioners of some models, given by number."""
-        return Bordered(self.right[models], self.rows, self.inverse[models], self.diagonal[:, models])
+        ties = None if self.ties is None else self.ties.keep(models)
+        return Bordered(self.right[models], self.rows, self.inverse[models], self.diagonal[:, models], ties)
+
+    def tied(self, Q: np.ndarray) -> "Bordered":
+        """Return these preconditioners with steps d for which Q'd = 0, for Q (n_x + 1, c)."""
+        solved = np.stack([self._untied(np.broadcast_to(q[:, None, None], self.diagonal.shape)) for q in Q.T])
+        inner = np.linalg.inv(np.einsum("nc,dngk->gkcd", Q, solved))
+        return dataclasses.replace(self, ties=Ties(Q, solved, inner))
 
     def solve(self, gradient: np.ndarray) -> np.ndarray:
-        R = turned(gradient, self.right)
+        solution = self._untied(turned(gradient, self.right))
+        if self.ties is not None:
+            Q, solved, inner = self.ties
+            sums = np.einsum("nc,ngk->gkc", Q, solution)[:, :, :, None]
+            solution = solution - np.einsum("cngk,gkc->ngk", solved, (inner @ sums)[:, :, :, 0])
+        return turned(solution, self.right.transpose(0, 2, 1))
+
+    def _untied(self, R: np.ndarray) -> np.ndarray:
         solution = R / self.diagonal
         some = R[self.rows].transpose(1, 2, 0)[:, :, :, None]
         solution[self.rows] = (self.inverse @ some)[:, :, :, 0].transpose(2, 0, 1)
-        return turned(solution, self.right.transpose(0, 2, 1))
+        return solution
+
+
+class Ties(NamedTuple):
+    """Sums of steps that are zero, Q'd = 0, and what keeps them so.
+
+    M - M Q (Q'M Q)^-1 Q'M takes the place of the inverse M that a preconditioner stands for.
+    """
+
+    Q: np.ndarray  # (n_x + 1, c)
+    solved: np.ndarray  # M Q (c, n_x + 1, g, k)
+    inner: np.ndarray  # (Q'M Q)^-1 (g, k, c, c)
+
+    def keep(self, models: np.ndarray) -> "Ties":
+        return Ties(self.Q, self.solved[:, :, models], self.inner[models])
 
 
 def turned(R: np.ndarray, Q: np.ndarray) -> np.ndarray:

@@ -174,6 +174,7 @@ class Distributed:
     is_read = False
     is_here = False
     has_features = False  # they lie in parts
+    ties = ()
 
     @property
     def n_x(self) -> int:
