@@ -233,6 +233,7 @@ SUMS = {
     "correlations": lambda objective, theta, step: objective.correlations(),
     "second moment": lambda objective, theta, step: (objective.second_moment(),),
     "second moment times": lambda objective, theta, step: (objective.second_moment_times(theta[:, :, :1]),),
+    "Hessian times": lambda objective, theta, step: (objective.hessian_times(theta, step),),
     "proof": lambda objective, theta, step: objective.proof(theta, step),
     "recession": lambda objective, theta, step: tuple(map(np.asarray, objective.recession(step))),
     "restless": lambda objective, theta, step: (objective.restless(step),),
@@ -268,6 +269,20 @@ def test_a_centre_in_the_parameters_is_one_that_is_subtracted(where, problem, k,
     tolerance = 1e-10 if where.dtype == "float64" else 2e-4
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * max(1.0, np.max(np.abs(other))))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_a_product_of_the_hessian_needs_no_hessian(where, problem, k, setting):
+    X, Y = targets(problem, k)
+    objective = make(X, Y, where.place, where.dtype, **SETTINGS[setting])
+    rng = np.random.default_rng(7)
+    theta, move = rng.standard_normal((2, 5, objective.models, k))
+    move = objective.confined(move)
+    found, H = objective.hessian_times(theta, move), objective.expand(theta).hessian
+    expected = np.stack([(H[j] @ move[:, j].ravel()).reshape(5, k) for j in range(objective.models)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 if where.dtype == "float64" else 1e-4)
 
 
 def profiles(X, Y, place=HOST, **options):

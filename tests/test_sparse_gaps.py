@@ -7,6 +7,8 @@ import pytest
 import scipy.sparse
 
 import xlogreg
+from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.result import Clock
 
 ROWS = {"samples": "rows"}
 M, FEATURES = 400, 1100
@@ -35,3 +37,39 @@ def test_no_gap_is_far_smaller_than_the_distance_to_the_minimum(classes, options
     least = xlogreg.fit(X.toarray(), Y, **options | {"tol": 1e-13}, **ROWS).fit_info  # in the span of the samples
     assert found.solver == "block-lbfgs"
     assert found.cost - least.cost <= 2.0 * found.gap + 1e-14 * found.cost
+
+
+WEAK = {"l2": 1e-8}, {"l2": 1e-6, "standardize": True}, {"l2": 1e-5, "sample_weight": np.linspace(0.1, 2.0, M)}
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("options", WEAK, ids=lambda options: ",".join(options))
+def test_a_weak_penalty_takes_some_hundred_passes(classes, options):
+    X, Y = uneven(classes, 3)
+    found, least = (xlogreg.fit(one, Y, **options, **ROWS).fit_info for one in (X, X.toarray()))
+    assert (found.solver, found.reason) == ("block-lbfgs", "converged")
+    assert found.passes < 1200
+    assert found.gap <= 1e-12 * found.cost
+    assert found.cost <= (1.0 + 2e-12) * least.cost
+
+
+def test_products_of_the_hessian_count_as_steps():
+    X, Y = uneven(4, 3)
+    with pytest.warns(xlogreg.ConvergenceWarning, match="max_iter=60"):
+        model = xlogreg.fit(X, Y, l2=1e-8, max_iter=60, **ROWS)
+    found = model.fit_info
+    assert (found.reason, found.iterations, len(model.costs)) == ("max_iter", 60, 60)
+    assert found.passes < 80
+    assert not found.converged
+
+
+def test_the_clock_also_ends_products_of_the_hessian(monkeypatch):
+    X, Y = uneven(4, 3)
+    asked: list[str] = []
+    for name in ("hessian_times", "curvatures"):
+        plain = getattr(Objective, name)
+        monkeypatch.setattr(Objective, name, lambda *given, plain=plain, name=name: asked.append(name) or plain(*given))
+    monkeypatch.setattr(Clock, "late", True)
+    with pytest.warns(xlogreg.ConvergenceWarning, match="max_iter=60"):
+        xlogreg.fit(X, Y, l2=1e-8, max_iter=60, time_limit=1e3, **ROWS)
+    assert asked.count("hessian_times") == asked.count("curvatures") > 1  # one product for each metric

@@ -110,7 +110,7 @@ def _spectral(problem: Problem, options: Options, watch: Watch) -> Result:
 
 def _block(problem: Problem, options: Options, watch: Watch) -> Result:
     strict = min(problem.tolerance(options), problem.default_tolerance)
-    return _run(block_lbfgs.minimize, problem, options, watch, strict=strict)
+    return _run(block_lbfgs.minimize, problem, options, watch, strict=strict, clock=watch.clock)
 
 
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:

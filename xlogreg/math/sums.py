@@ -24,6 +24,7 @@ __all__ = [
     "expansion_terms",
     "gradient_terms",
     "hessian_terms",
+    "hessian_times_terms",
     "model_scores",
     "moment_terms",
     "pass_terms",
@@ -178,6 +179,18 @@ def moment_terms(block: Block, V: Array) -> tuple[Array]:
     Z = scores(X, *split(xp.astype(V, X.dtype, copy=False)))
     dW, db = backward(X, Z if weight is None else weight * Z, V.dtype)
     return (xp.concat([xp.astype(dW, V.dtype, copy=False), db], axis=0),)
+
+
+def hessian_times_terms(block: Block, points: Array, loss: Loss) -> tuple[Array]:
+    """Sum the products (n_x + 1, g, k) of the weighted Hessians at theta and a move; both are stacked in ``points``."""
+    X, xp, rows, g = block.X, array_namespace(points), points.shape[0] // 2, points.shape[1]
+    both = score_moves(X, xp.concat([points[:rows, :, :], points[rows:, :, :]], axis=1))
+    A, D = loss.link(both[:g, :, :] if block.offset is None else both[:g, :, :] + block.offset), both[g:, :, :]
+    R = A * (1.0 - A) * D if D.shape[1] == 1 else A * (D - xp.sum(A * D, axis=-2, keepdims=True))
+    R = xp.reshape(R if block.weight is None else block.weight * R, (-1, X.shape[1]))
+    dW, db = backward(X, R, points.dtype)
+    product = xp.concat([xp.astype(dW, points.dtype, copy=False), db.T], axis=0)
+    return (xp.reshape(product, (rows, g, points.shape[2])),)
 
 
 def weights(block: Block) -> Array:

@@ -3,10 +3,11 @@
 In a text a few hundred words make up most of the numbers of X, and these words are correlated with each other and with
 the bias. Their second moment S comes from a subset. The metric is a (S + penalty) in the coordinates of the classes, a
 the curvatures at their shares; a feature outside of the block has its own second moment. On Zipf-distributed words the
-gap falls in half of the passes that a diagonal takes.
+gap falls in half of the passes that a diagonal takes. Under a weak penalty, where L-BFGS is slow, `NewtonCG` goes on.
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,11 @@ from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent
 from xlogreg.solvers.certificate import fading
 from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.newton_cg import NewtonCG
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Bordered
 from xlogreg.solvers.quasi_newton import QuasiNewton
-from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.result import Clock, Monitor, Result
 from xlogreg.solvers.spectral_lbfgs import class_axes
 
 __all__ = ["FEATURES", "Frequent", "frequent", "minimize"]
@@ -35,6 +37,11 @@ TIED_NUMBERS = 2**24  # that the ties of the metric may hold
 FADED = 0.1  # share of the curvature along a feature, below which the metric is made anew
 FADING = 0.7  # the same for the metrics after that: while samples far out become certain, curvature falls step by step
 LOOKS = 40  # metrics, at most
+TINY = 1e-300  # least mean curvature of the samples: all may be certain
+RECENT, PACE = 10, 20  # steps whose mean gap is compared, and steps between two such means
+PATIENT = 50  # steps of L-BFGS that may be left: more of them take more passes than Newton's method
+LEAST = 1e-15  # relative gap, below which none is asked for
+NEAR = 0.03  # gap / cost, from which on Newton's method has few steps to make
 FLAT = 1e-12  # of the largest curvature of the classes: a constant over the classes has none
 
 
@@ -63,6 +70,13 @@ class Frequent(NamedTuple):
         metric = Bordered.from_blocks(right, self.rows, blocks, diagonal, objective.precision)
         return metric if self.ties is None else metric.tied(self.ties)
 
+    def curved(self, objective: Objective, theta: np.ndarray) -> Bordered:
+        """Make the metric of one model, with the curvature of all samples along each feature at theta: one pass."""
+        found = np.mean(np.asarray(objective.curvatures(theta)), axis=2)
+        moment = np.where(self.moment > 0.0, found / max(float(found[-1, 0]), TINY), 0.0)
+        root = np.sqrt(moment[self.rows] / np.where(moment[self.rows] > 0.0, self.moment[self.rows], 1.0))
+        return self._replace(S=self.S * root * root.T, moment=moment).renew(objective, theta)
+
     def faded(self, share: np.ndarray) -> "Frequent":
         """Return this with the share (n_x,) of each feature's curvature that is left, at most all of it."""
         left = np.append(np.minimum(share, 1.0), 1.0)[:, None]
@@ -82,6 +96,7 @@ def minimize(
     strict: float,
     max_iter: int,
     monitor: Monitor | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Minimise the cost of one model; theta is on the host.
 
@@ -90,7 +105,8 @@ def minimize(
     """
     moving = np.flatnonzero(objective.free[:-1, 0, 0])
     if 0 < len(moving) < MOVING * source.n_x and may_pick(source, len(moving)):
-        return _of_some(moving, objective, source, start, spread, coordinates, rng, (tol, strict), max_iter, monitor)
+        limits = {"tol": tol, "strict": strict, "max_iter": max_iter, "clock": clock}
+        return _of_some(moving, objective, source, start, spread, coordinates, rng, limits, monitor)
     found, pairs = frequent(objective, source, spread, coordinates, rng), pairs_that_fit(start.nbytes)
     Q, start = _ties(objective, source, start, coordinates)
     found = found._replace(ties=Q if Q.shape[1] else None)
@@ -99,9 +115,13 @@ def minimize(
     theta, passes, enough, asked = start, found.passes, FADED, tol
     for _ in range(LOOKS):
         left = max_iter - (0 if result is None else result.iterations)
-        seen = _until_bounded(objective, tol, monitor)
+        seen = Pace(objective, tol, monitor)
         last = descent.minimize(objective, theta, method=method, tol=asked, max_iter=left, monitor=seen)
         result, theta = last if result is None else result.followed_by(last), last.theta
+        if last.reason == "slow" and result.iterations < max_iter:
+            steps = max_iter - result.iterations
+            last = _exactly(objective, found, theta, tol, steps, monitor, clock=clock)
+            return dataclasses.replace(result.followed_by(last), passes=result.passes + passes + last.passes)
         if (
             last.reason not in ("converged", "precision")
             or result.iterations >= max_iter
@@ -145,6 +165,27 @@ def _ties(
     return Q, start - (shifts @ (Q.T @ start[:, 0, :]))[:, None, :]
 
 
+def _exactly(
+    objective: Objective,
+    found: Frequent,
+    theta: np.ndarray,
+    tol: float,
+    steps: int,
+    monitor: Monitor | None,
+    **own: Any,
+) -> Result:
+    """Go on from theta by Newton's method, whose products count as steps."""
+    method = NewtonCG(objective, lambda theta: found.curved(objective, theta), tol, most=steps, **own)
+
+    def seen(iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
+        said = "" if monitor is None else monitor(iteration, theta, here, gap)
+        return said or ("max_iter" if sum(method.spent[:-1]) >= steps and gap[0] > tol * here.value[0] else "")
+
+    last = descent.minimize(objective, theta, method=method, tol=tol, max_iter=steps, monitor=seen)
+    costs = np.repeat(last.costs, method.spent[: last.iterations], axis=0)[:steps]
+    return dataclasses.replace(last, passes=last.passes + sum(method.spent), iterations=len(costs), costs=costs)
+
+
 def _bounded(objective: Objective, here: Evaluation, gap: Any) -> Any:
     """Add a bound by the penalty to a gap (g,) that L-BFGS tells, if the penalty holds all weights.
 
@@ -162,14 +203,25 @@ def _is_small(objective: Objective, here: Evaluation, gap: Any, tol: float) -> b
     return bool(objective.held[0] and _bounded(objective, here, gap)[0] <= tol * here.value[0])
 
 
-def _until_bounded(objective: Objective, tol: float, monitor: Monitor | None) -> Monitor:
-    """Let a monitor also end a run once the bound by the penalty is small."""
+class Pace:
+    """A monitor that also ends L-BFGS once the bound by the penalty is small, or where it falls too slowly."""
 
-    def seen(iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
-        said = "" if monitor is None else monitor(iteration, theta, here, gap)
-        return said or ("converged" if _is_small(objective, here, gap, tol) else "")
+    def __init__(self, objective: Objective, tol: float, monitor: Monitor | None) -> None:
+        self.objective, self.tol, self.monitor, self.logs = objective, tol, monitor, list[float]()
 
-    return seen
+    def __call__(self, iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
+        said = "" if self.monitor is None else self.monitor(iteration, theta, here, gap)
+        if said or not self.objective.held[0]:
+            return said
+        bounded, value = float(_bounded(self.objective, here, gap)[0]), float(here.value[0])
+        if bounded <= self.tol * value:
+            return "converged"
+        self.logs.append(math.log(bounded))
+        if len(self.logs) < PACE + RECENT or not gap[0] <= NEAR * value:
+            return ""
+        now, then = (sum(part) / RECENT for part in (self.logs[-RECENT:], self.logs[-PACE - RECENT : -PACE]))
+        far = now - math.log(max(self.tol, LEAST) * value)
+        return "slow" if far > PATIENT * max(then - now, 0.0) / PACE else ""
 
 
 def _of_some(
@@ -180,8 +232,7 @@ def _of_some(
     spread: Spread,
     coordinates: Coordinates,
     rng: np.random.Generator,
-    tols: tuple[float, float],
-    max_iter: int,
+    limits: dict[str, Any],
     monitor: Monitor | None,
 ) -> Result:
     """Minimise over the features that may move, by number: hashed texts have few among many that are empty."""
@@ -203,10 +254,8 @@ def _of_some(
         spread=spread._replace(mean=spread.mean[moving], variance=spread.variance[moving]),
         coordinates=Coordinates(coordinates.center[moving], coordinates.scale[moving]),
         rng=rng,
-        tol=tols[0],
-        strict=tols[1],
-        max_iter=max_iter,
         monitor=None if monitor is None else seen,
+        **limits,
     )
     last = result.last._replace(gradient=whole(result.last.gradient))
     trend = None if result.trend is None else whole(result.trend)

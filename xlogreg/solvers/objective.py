@@ -22,6 +22,7 @@ from xlogreg.math.sums import (
     expansion_terms,
     gradient_terms,
     hessian_terms,
+    hessian_times_terms,
     moment_terms,
     pass_terms,
     second_moment_terms,
@@ -355,6 +356,13 @@ class Objective:
         (product,) = source.sum(moment_terms, parameters[:, :, 0])
         product = array_namespace(theta).expand_dims(product, axis=-1)
         return (product if self.center is None else self._shifted(product)) * self.means
+
+    def hessian_times(self, theta: Array, move: Array) -> Array:
+        """Multiply the Hessian at theta by a move (n_x + 1, g, k): one pass."""
+        source, points = self._stacked(theta * self.factors, move * self.rows)
+        (product,) = source.sum(hessian_times_terms, points, self.loss)
+        product = (product if self.center is None else self._shifted(product)) * self.means
+        return product + self.confined(self.penalty.curvature(theta) * move)
 
     def _finish(
         self, theta: Array, losses: Array, dTheta: Array, hessian: Array | None, unsettled: Array | None = None
