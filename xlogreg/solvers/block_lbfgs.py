@@ -8,6 +8,7 @@ gap falls in half of the passes that a diagonal takes. Under a weak penalty, whe
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent
 from xlogreg.solvers.certificate import fading
 from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.few_samples import Few, are_few
 from xlogreg.solvers.newton_cg import NewtonCG
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Bordered
@@ -120,7 +122,7 @@ def minimize(
         result, theta = last if result is None else result.followed_by(last), last.theta
         if last.reason == "slow" and result.iterations < max_iter:
             steps = max_iter - result.iterations
-            last = _exactly(objective, found, theta, tol, steps, monitor, clock=clock)
+            last = _exactly(objective, source, found, theta, tol, steps, monitor, clock=clock)
             return dataclasses.replace(result.followed_by(last), passes=result.passes + passes + last.passes)
         if (
             last.reason not in ("converged", "precision")
@@ -167,6 +169,7 @@ def _ties(
 
 def _exactly(
     objective: Objective,
+    source: Samples,
     found: Frequent,
     theta: np.ndarray,
     tol: float,
@@ -175,7 +178,8 @@ def _exactly(
     **own: Any,
 ) -> Result:
     """Go on from theta by Newton's method, whose products count as steps."""
-    method = NewtonCG(objective, lambda theta: found.curved(objective, theta), tol, most=steps, **own)
+    metric = Few(objective, source).at if are_few(source, theta.shape[2]) else partial(found.curved, objective)
+    method = NewtonCG(objective, metric, tol, most=steps, **own)
 
     def seen(iteration: int, theta: np.ndarray, here: Evaluation, gap: Any) -> str:
         said = "" if monitor is None else monitor(iteration, theta, here, gap)
