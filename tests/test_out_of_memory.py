@@ -9,7 +9,7 @@ import pytest
 import xlogreg
 from xlogreg.cli import main
 from xlogreg.exceptions import expect_memory
-from xlogreg.inputs import tables
+from xlogreg.inputs import frames
 
 X = np.random.default_rng(0).standard_normal((40, 2))
 Y = np.arange(40) % 2
@@ -33,7 +33,7 @@ def fail(request):
 def test_a_column_is_not_said_to_be_unreadable(fail, monkeypatch):
     for library in ("pandas", "polars"):
         module = pytest.importorskip(library)
-        monkeypatch.setitem(tables.FRAMES, library, tables.FRAMES[library]._replace(numbers=fail, values=fail))
+        monkeypatch.setitem(frames.FRAMES, library, frames.FRAMES[library]._replace(numbers=fail, values=fail))
         with pytest.raises(MemoryError, match=rf"^out of memory while reading the column '0' of X: .*{SIZE}"):
             xlogreg.fit(module.DataFrame({"0": X[:, 0], "1": Y}), Y, samples="rows")
         with pytest.raises(MemoryError, match=rf"^out of memory while reading Y: .*{SIZE}"):

@@ -9,6 +9,7 @@ from test_commands import call, refused
 from test_sparse import ROWS, alike, drawn
 
 import xlogreg
+from xlogreg.inputs.tables import open_table
 
 X, Y = drawn()
 SPARSE = scipy.sparse.csr_array(X)
@@ -99,3 +100,17 @@ def test_a_pipeline_of_texts_is_fitted_and_scored(vectorizer, scoring):
     sparse = plain[-1].sparsify()
     assert scipy.sparse.issparse(sparse.coef_)
     assert plain.predict(["good"]).tolist() == ["fine"]
+
+
+def test_a_frame_of_sparse_columns_stays_sparse():
+    pandas = pytest.importorskip("pandas")
+    names = [f"word {number}" for number in range(X.shape[1])]
+    frame = pandas.DataFrame.sparse.from_spmatrix(SPARSE, columns=names)
+    model = xlogreg.fit(frame, Y, l2=1e-2, **ROWS)
+    alike(model, xlogreg.fit(X, Y, l2=1e-2, **ROWS))
+    assert model.feature_names == tuple(names)
+    np.testing.assert_allclose(model.predict_proba(frame[names[::-1]]), model.predict_proba(X), rtol=1e-12)
+    found, _ = open_table(frame, "rows")
+    assert scipy.sparse.issparse(found)
+    filled = frame.assign(**{names[0]: pandas.arrays.SparseArray(np.ones(len(Y)), fill_value=1.0)})
+    assert isinstance(open_table(filled, "rows")[0], np.ndarray)

@@ -14,8 +14,9 @@ from xlogreg.arrays.matrix import Dense, Matrix
 from xlogreg.arrays.place import Array, dtype_name, is_array, name_of
 from xlogreg.arrays.traits import is_sparse, is_traced
 from xlogreg.exceptions import one_of
+from xlogreg.inputs.frames import numbers_of
 from xlogreg.inputs.options import SAMPLES
-from xlogreg.inputs.tables import column_values, numbers_of
+from xlogreg.inputs.tables import column_values
 
 __all__ = ["as_array", "as_matrix", "computing_dtype", "other_way"]
 

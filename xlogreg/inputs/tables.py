@@ -1,26 +1,20 @@
-"""Tables of pandas, polars and Arrow, read as plain columns of numbers with names.
-
-A table is recognised by the module of its class, so that none of these libraries is imported here.
-"""
+"""Tables of pandas, polars and Arrow, read as plain columns of numbers with names."""
 
 from collections.abc import Callable
-from decimal import Decimal
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.exceptions import expect_memory
+from xlogreg.inputs.frames import Levels, Library, known_as
 
 __all__ = [
     "Frame",
-    "Levels",
     "column_values",
     "is_collection",
     "is_nullable",
     "listed",
     "not_numbers",
-    "numbers_of",
     "open_frame",
     "open_table",
     "refuse_lacking",
@@ -29,169 +23,6 @@ __all__ = [
 ]
 
 ALIGNMENT = 64  # bytes of a cache line
-NUMBERS = (Real, np.bool_, Decimal)  # types of numbers in Python and NumPy
-
-
-class Levels(NamedTuple):
-    """A column of categories."""
-
-    codes: np.ndarray  # (m,) number of each value among the levels; below 0 where it is missing
-    values: list[Any]  # the levels, which need not all occur
-    ordered: bool  # whether their order has a meaning
-
-
-class Library(NamedTuple):
-    """Functions that read the tables of a library."""
-
-    frames: tuple[str, ...]  # names of the library's classes with several columns
-    names: Callable[[Any], list]
-    column: Callable[[Any, int], Any]  # table, number of the column
-    kind: Callable[[Any], str]  # column -> "number", "bool", or what else it holds
-    numbers: Callable[[Any], np.ndarray]  # column of numbers or bools -> floats or bools, NaN where a value is missing
-    values: Callable[[Any], tuple[np.ndarray, int]]  # any column -> values, and how many are missing
-    levels: Callable[[Any], Levels]  # any column, as categories
-    # table, column numbers in order -> values (m, n) without a copy; None where that is not possible
-    whole: Callable[[Any, list[int]], np.ndarray | None] = lambda table, order: None
-
-
-def numbers_of(objects: np.ndarray) -> np.ndarray | None:
-    """Convert objects that are all numbers, to the dtype that NumPy gives a list of them; None if some are not."""
-    if not all(issubclass(kind, NUMBERS) for kind in {type(item) for item in objects.flat}):
-        return None
-    return np.asarray(objects.tolist())
-
-
-def _pandas_kind(column: Any) -> str:
-    kind = getattr(column.dtype, "kind", "O")
-    if column.dtype == object and numbers_of(column.to_numpy()) is not None:
-        return "number"
-    return {"b": "bool", "i": "number", "u": "number", "f": "number"}.get(kind, str(column.dtype))
-
-
-def _pandas_numbers(column: Any) -> np.ndarray:
-    if column.dtype == object:
-        return column.to_numpy(dtype="float64")
-    if isinstance(column.dtype, np.dtype):
-        return column.to_numpy()
-    if column.dtype.kind in "iu" and column.dtype.itemsize == 8 and not column.isna().any():
-        return column.to_numpy(dtype=column.dtype.numpy_dtype)  # floats might round these integers
-    return column.to_numpy(dtype="float64", na_value=np.nan)  # the dtype is nullable, or one of Arrow
-
-
-def _pandas_whole(table: Any, order: list[int]) -> np.ndarray | None:
-    dtypes = set(table.dtypes)
-    plain = len(dtypes) == 1 and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes)
-    return table.to_numpy() if plain and order == list(range(table.shape[1])) else None
-
-
-def _pandas_values(column: Any) -> tuple[np.ndarray, int]:
-    missing = int(column.isna().sum())
-    if missing or isinstance(column.dtype, np.dtype) or _pandas_kind(column) not in ("number", "bool"):
-        return np.asarray(column), missing
-    return column.to_numpy(dtype=getattr(column.dtype, "numpy_dtype", None)), 0
-
-
-def _pandas_levels(column: Any) -> Levels:
-    if hasattr(column, "cat"):
-        return Levels(column.cat.codes.to_numpy(), column.cat.categories.tolist(), bool(column.cat.ordered))
-    codes, values = column.factorize()
-    return Levels(codes, values.tolist(), False)
-
-
-def _polars_kind(column: Any) -> str:
-    if column.dtype.is_numeric():
-        return "number"
-    return "bool" if str(column.dtype) == "Boolean" else str(column.dtype)
-
-
-def _polars_numbers(column: Any) -> np.ndarray:
-    if str(column.dtype) in ("Int128", "UInt128"):
-        column = column.cast(float)
-    values = column.to_numpy()
-    return values.astype(np.float64) if values.dtype == object else values  # decimals, or bools with nulls
-
-
-def _polars_levels(column: Any) -> Levels:
-    name = str(column.dtype)
-    if name.startswith("Enum"):
-        codes = column.to_physical().cast(int).fill_null(-1).to_numpy()
-        return Levels(codes, column.dtype.categories.to_list(), True)
-    column = column.cast(str) if name.startswith("Categorical") else column
-    column = column.fill_nan(None) if column.dtype.is_float() else column
-    values = column.drop_nulls().unique().to_list()
-    codes = column.replace_strict(values, list(range(len(values))), default=-1, return_dtype=int)
-    return Levels(codes.fill_null(-1).to_numpy(), values, False)
-
-
-def _arrow_kind(column: Any) -> str:
-    name = str(column.type)
-    if name.startswith(("int", "uint", "float", "double", "halffloat", "decimal")):
-        return "number"
-    return name
-
-
-def _arrow_numbers(column: Any) -> np.ndarray:
-    values = column.to_numpy() if hasattr(column, "chunks") else column.to_numpy(zero_copy_only=False)
-    return values.astype(np.float64) if values.dtype == object else values
-
-
-def _arrow_values(column: Any) -> tuple[np.ndarray, int]:
-    kind = str(column.type)
-    if column.null_count == 0 and (kind == "bool" or kind.startswith(("int", "uint", "float", "double", "halffloat"))):
-        return _arrow_numbers(column), 0
-    if column.null_count == 0 and len(column) and kind in ("string", "large_string"):
-        coded = column.dictionary_encode()  # so that each text becomes a Python string only once
-        chunks = getattr(coded, "chunks", [coded])
-        texts, numbers = chunks[-1].dictionary.to_pylist(), [chunk.indices.to_numpy() for chunk in chunks]
-        return np.asarray(texts)[np.concatenate(numbers)], 0
-    return np.asarray(column.to_pylist()), column.null_count
-
-
-def _arrow_levels(column: Any) -> Levels:
-    coded = column if str(column.type).startswith("dictionary") else column.dictionary_encode()
-    coded = coded.combine_chunks() if hasattr(coded, "chunks") else coded
-    return Levels(coded.indices.fill_null(-1).to_numpy(), coded.dictionary.to_pylist(), bool(coded.type.ordered))
-
-
-FRAMES = {
-    "pandas": Library(
-        ("DataFrame",),
-        lambda table: list(table.columns),
-        lambda table, number: table.iloc[:, number],
-        _pandas_kind,
-        _pandas_numbers,
-        _pandas_values,
-        _pandas_levels,
-        _pandas_whole,
-    ),
-    "polars": Library(
-        ("DataFrame",),
-        lambda table: list(table.columns),
-        lambda table, number: table.to_series(number),
-        _polars_kind,
-        _polars_numbers,
-        lambda column: (column.to_numpy(), column.null_count()),
-        _polars_levels,
-    ),
-    "pyarrow": Library(
-        ("Table", "RecordBatch"),
-        lambda table: list(table.column_names),
-        lambda table, number: table.column(number),
-        _arrow_kind,
-        _arrow_numbers,
-        _arrow_values,
-        _arrow_levels,
-    ),
-}
-
-
-def _known_as(value: Any) -> tuple[Library | None, str, str]:
-    """Find the library of a frame or column, its name, and the name of the class; subclasses count as their bases."""
-    for base in type(value).__mro__[:-1]:
-        name = base.__module__.partition(".")[0]
-        if name in FRAMES:
-            return FRAMES[name], name, base.__name__
-    return None, "", ""
 
 
 def is_collection(value: Any) -> bool:
@@ -246,7 +77,7 @@ def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> F
     ValueError
         If columns share a name, are missing or are not wanted; the message names them.
     """
-    library, module, name = _known_as(X)
+    library, module, name = known_as(X)
     kind = f"{module}.{name}"
     if is_collection(X):
         raise TypeError(f"X is a dask {type(X).__name__}, which holds no numbers yet: X.compute() brings it here")
@@ -274,7 +105,8 @@ def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> F
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
     """Return the numbers of a table (m, n_x) and the names of its columns; X itself and None if it is no table.
 
-    If there are ``wanted`` names, the columns have their order.
+    The numbers of columns that are all sparse are a sparse matrix of SciPy. If there are ``wanted`` names, the
+    columns have their order.
 
     Raises
     ------
@@ -287,6 +119,8 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     if frame is None:
         return X, None
     refuse_text(frame, frame.names)
+    if (stored := frame.library.sparse(frame.table, list(frame.numbers.values()))) is not None:
+        return stored, frame.names
     found = frame.values(frame.names)
     refuse_lacking(frame.names, found)
     return found, frame.names
@@ -337,14 +171,14 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 def is_nullable(Y: Any) -> bool:
     """Whether Y is a pandas column, or a frame of one, of integers or bools with a dtype that allows missing values."""
-    dtypes = getattr(Y, "dtypes", None) if _known_as(Y)[1] == "pandas" else None
+    dtypes = getattr(Y, "dtypes", None) if known_as(Y)[1] == "pandas" else None
     kinds = np.asarray(dtypes, dtype=object).ravel().tolist()
     return len(kinds) == 1 and not isinstance(kinds[0], np.dtype) and getattr(kinds[0], "kind", "O") in "biu"
 
 
 def split_table(Ys: Any) -> list[Any] | None:
     """Return the columns of a table, each the targets of one model; None if it is no table."""
-    library, _, name = _known_as(Ys)
+    library, _, name = known_as(Ys)
     if library is None or name not in library.frames:
         return None
     return [library.column(Ys, number) for number in range(Ys.shape[1])]
@@ -358,7 +192,7 @@ def column_values(Y: Any, name: str) -> Any:
     ValueError
         If values are missing.
     """
-    library, module, kind = _known_as(Y)
+    library, module, kind = known_as(Y)
     if is_collection(Y):
         raise TypeError(f"{name} is a dask {type(Y).__name__}, but X is none; {name}.compute() brings it here")
     if library is None:

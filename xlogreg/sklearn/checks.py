@@ -23,9 +23,10 @@ from xlogreg.exceptions import shown
 from xlogreg.inputs import door
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.door import learn_features
+from xlogreg.inputs.frames import numbers_of
 from xlogreg.inputs.labels import as_weight, encode_targets
 from xlogreg.inputs.matrices import as_matrix
-from xlogreg.inputs.tables import column_values, is_collection, is_nullable, numbers_of, open_frame
+from xlogreg.inputs.tables import column_values, is_collection, is_nullable, open_frame
 from xlogreg.samples.cluster.distributed import Shards
 from xlogreg.samples.cluster.from_dask import share_out
 
