@@ -1,5 +1,6 @@
 """Tables with categories: the same answers as from one-hot columns, which are never made."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -8,6 +9,8 @@ from conftest import QUICK
 
 import xlogreg
 from xlogreg.arrays import products
+from xlogreg.arrays.libraries import numpy as numpy_library
+from xlogreg.arrays.libraries.numpy import tally
 from xlogreg.arrays.place import HOST
 from xlogreg.arrays.side_by_side import SideBySide, side_by_side
 
@@ -304,3 +307,19 @@ def test_what_is_known_to_add_up_to_one_survives_where_it_holds():
     assert X.pick(np.asarray([0, 1, 2])).ties == ()
     parts = [X.between(0, 2), X.between(2, 4)]
     assert [tie.tolist() for tie in X.joined(parts).ties] == [[4, 1, 2]]
+
+
+@pytest.mark.parametrize("p", [1, 3])
+def test_scipy_and_numpy_count_alike(p, monkeypatch):
+    rng = np.random.default_rng(0)
+    index, V = rng.integers(0, 101, 20_000).astype(np.int8), rng.standard_normal((20_000, p))
+    expected = np.stack([np.bincount(index, V[:, column], 101) for column in range(p)], axis=1)
+    np.testing.assert_allclose(tally(index, V, 101), expected, rtol=1e-12)
+    narrow = tally(index, V.astype(np.float32), 101)
+    assert narrow.dtype == np.float32
+    np.testing.assert_allclose(narrow, expected, rtol=1e-3, atol=1e-3)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)  # as where SciPy is not installed
+    numpy_library._sparse.cache_clear()
+    assert numpy_library._sparse() is None
+    np.testing.assert_allclose(tally(index, V, 101), expected, rtol=1e-12)
+    numpy_library._sparse.cache_clear()

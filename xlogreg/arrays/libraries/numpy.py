@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import functools
+import importlib
 import os
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from xlogreg.arrays import traits
 from xlogreg.arrays.libraries.compressed import compressed
 from xlogreg.arrays.traits import NAMESPACES, Library, counted
 
-__all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares"]
+__all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares", "tally"]
 
+# samples, in all and for each number of the sums, from which on SciPy's products count faster; other threads then run
+TALLIED, WIDE = 2**13, 8
 _add: Any = np.add.reduce
 _maximum: Any = np.maximum.reduce
 _all: Any = np.logical_and.reduce
@@ -176,6 +179,33 @@ def _device(module: Any, name: Any) -> str:
 
 
 NAMESPACES[np.ndarray] = NumPy()
+
+
+def tally(index: np.ndarray, V: np.ndarray, size: int) -> np.ndarray:
+    """Sum the rows of V (m, p) by index; see `Library`."""
+    sparse = _sparse() if len(index) >= max(TALLIED, WIDE * size) else None
+    if sparse is None:
+        return counted(index, V, size)
+    ones, numbers = _ones(1 << (len(index) - 1).bit_length(), V.dtype.char)  # the same for blocks of about one length
+    m = len(index)
+    indicators = sparse.csc_array((ones[:m], index.astype(np.int32, copy=False), numbers[: m + 1]), shape=(size, m))
+    return indicators @ V
+
+
+@functools.cache
+def _sparse() -> Any:
+    """Return `scipy.sparse`, or None without SciPy."""
+    try:
+        return importlib.import_module("scipy.sparse")
+    except ImportError:
+        return None
+
+
+@functools.lru_cache(maxsize=4)
+def _ones(count: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones(count, dtype=kind), np.arange(count + 1, dtype=np.int32)
+
+
 NUMPY = Library(
     module="numpy",
     owns=array_api_compat.is_numpy_array,
@@ -185,7 +215,7 @@ NUMPY = Library(
     convert=convert,
     squares=squares,
     gram=gram,
-    tally=counted,
+    tally=tally,
     log1p=log1p,
     sparse=compressed("scipy.sparse", "scipy."),
     log1p_folds=3,  # makes products (1 + e)^8, which overflow in float32 only for 65,000 classes and more
