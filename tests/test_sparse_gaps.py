@@ -73,3 +73,19 @@ def test_the_clock_also_ends_products_of_the_hessian(monkeypatch):
     with pytest.warns(xlogreg.ConvergenceWarning, match="max_iter=60"):
         xlogreg.fit(X, Y, l2=1e-8, max_iter=60, time_limit=1e3, **ROWS)
     assert asked.count("hessian_times") == asked.count("curvatures") > 1  # one product for each metric
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_features_that_a_class_lacks_are_found_to_separate(classes):
+    rng = np.random.default_rng(0)
+    levels = np.minimum((20.0 / rng.random(4000)).astype(int), 1299)
+    X = scipy.sparse.csr_array((np.ones(4000), (np.arange(4000), levels)), shape=(4000, 1300))
+    Y = rng.integers(0, classes, 4000)
+    lacking = [np.unique(Y[levels == level]).size < classes for level in np.unique(levels)]
+    assert any(lacking)
+    with pytest.warns(xlogreg.SeparationWarning, match="some on it"):
+        model = xlogreg.fit(X, Y, samples="rows")
+    assert (model.fit_info.solver, model.fit_info.separation) == ("block-lbfgs", "quasi-complete")
+    often = np.isin(levels, [level for level in np.unique(levels) if np.unique(Y[levels == level]).size == classes])
+    rest = xlogreg.fit(X[often], Y[often], samples="rows")
+    assert rest.fit_info.separation in ("none", "undecided")

@@ -202,8 +202,8 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
         )
     if asked != "auto":
         return asked
-    block = spread is not None and penalty.quadratic and not source.dense and source.n_x > block_lbfgs.FEATURES
-    if block and parameters > EXPANSION_LIMIT:
+    block = spread is not None and penalty.quadratic and not source.dense
+    if block and source.n_x > block_lbfgs.FEATURES and parameters > EXPANSION_LIMIT:
         return "block-lbfgs"
     subset = spread is not None and outputs == 1 and parameters <= NEWTON_LIMIT
     subset = subset and spread is not None and subset_pays(source, spread, parameters)

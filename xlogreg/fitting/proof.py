@@ -12,7 +12,7 @@ from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify, hides
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
-from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide
+from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide, lone_recession
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.prices import gradient_price, hessian_price
@@ -90,9 +90,12 @@ def _known_of(problem: Problem, result: Result, tol: float) -> Known:
         dear = p > NEWTON_LIMIT or work > PATIENCE * INFERENCE_WORK
         if still or dear or not objective.separable or bool(result.last.separated[0]):
             found = _certified(problem, result, tol)
+            found = found._replace(passes=found.passes + (result.trend is not None))
+            if found.separation == "undecided":
+                found = _alone_endless(problem, found)
             if found.separation == "undecided" and still and result.reason == "converged":
                 found = found._replace(separation="none")
-            return found._replace(passes=found.passes + (result.trend is not None))
+            return found
     asked, existence, passes = _decided(problem, result, tol)
     found = _as_known(asked, existence)
     open_ended = objective.separable and found.separation == "undecided"
@@ -140,7 +143,25 @@ def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
         return found
     direction = np.zeros_like(result.theta)
     direction[rows if apart else slice(None)] = existence.direction
+    return _endless(found, direction)
+
+
+def _endless(found: Known, direction: np.ndarray) -> Known:
+    """Say that the cost falls for ever along a direction."""
     return found._replace(direction=direction, step=np.zeros_like(direction), gap=np.nan, known="")
+
+
+def _alone_endless(problem: Problem, found: Known) -> Known:
+    """Look for single features that separate classes, where Newton's method would cost too much to tell."""
+    if problem.is_reduced:
+        return found
+    source, objective = problem.given.uncentered(), problem.objective
+    recession, passes = lone_recession(source, objective, problem.inner, found.at.shape[2])
+    found = found._replace(passes=found.passes + passes)
+    if recession is None:
+        return found
+    separation = "complete" if recession.complete else "quasi-complete"
+    return _endless(found._replace(separation=separation), recession.direction)
 
 
 def _loose_alone(objective: Objective, rows: np.ndarray) -> Objective:

@@ -17,10 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.math.moves import INSIDE
+from xlogreg.math.sums import correlation_terms
+from xlogreg.samples.source import Samples
+from xlogreg.solvers.coordinates import Coordinates
 from xlogreg.solvers.objective import DUST, Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, curved_directions
 
-__all__ = ["FARTHEST", "Existence", "Recession", "blur", "decide", "recede"]
+__all__ = ["FARTHEST", "Existence", "Recession", "blur", "decide", "lone_recession", "recede"]
 
 RANK = 1e-11  # share of the largest eigenvalue, at a unit diagonal, below which a direction counts as flat
 RANK_NOISE = 1e3  # the same share in rounding errors, if that is more: on a place without float64
@@ -71,6 +74,36 @@ def recede(objective: Objective, step: np.ndarray) -> tuple[Recession | None, in
         inverse = Inverse.from_hessians(H, objective.precision) if inverse is None else inverse
         direction = direction - inverse.solve(pull)
     return None, passes
+
+
+def lone_recession(
+    source: Samples, objective: Objective, coordinates: Coordinates, k: int
+) -> tuple[Recession | None, int]:
+    """Find a direction of recession of single features, such as levels of a category that a class lacks.
+
+    A feature without negative values that is zero in all samples of a class tells them from the samples where it is
+    not: its weight for the class can fall for ever. The direction moves all such weights. Two passes.
+
+    Parameters
+    ----------
+    source : Samples
+        The samples of the objective, not centred.
+    objective : Objective
+    coordinates : Coordinates
+        Those of the objective.
+    k : int
+        Number of outputs.
+    """
+    x, xy = (np.asarray(part)[:-1] for part in source.sum(correlation_terms, np.zeros((source.n_x + 1, k))))
+    by_class = np.concatenate([x - xy, xy], axis=1) if k == 1 else xy
+    absent = np.sign(x) * (np.abs(by_class) <= DUST * np.abs(x))
+    W = absent[:, :1] - absent[:, 1:] if k == 1 else -absent
+    loose = objective.endless(np.ones((source.n_x + 1, 1, k)))[:-1, 0, :] != 0.0
+    if not np.any(W * loose):
+        return None, 1
+    direction = coordinates.theta_of(W * loose / coordinates.scale, np.zeros((k, 1)))
+    wrong, moved, tied = objective.recession(direction)
+    return (Recession(direction, not tied) if moved and not wrong else None), 2
 
 
 def decide(

@@ -59,6 +59,7 @@ class Result:
             iterations=self.iterations + other.iterations,
             passes=self.passes + other.passes,
             costs=array_namespace(self.costs).concat([self.costs, other.costs], axis=0),
+            trend=self.trend if other.trend is None else other.trend,  # of a run that ended at its start
         )
 
 
