@@ -66,7 +66,7 @@ def fit(
         anything that NumPy makes an array of. It may have any real dtype and layout, and is never changed. With
         samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers or
         ``categorical_features``; the model keeps their names. Or a sparse matrix of SciPy, CuPy, PyTorch or JAX,
-        which is never made dense; see docs/sparse_and_categories.md.
+        which is not made dense but where it is small; see docs/sparse_and_categories.md.
         Data that are not in memory are read block by block: a memory map, any object with a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
