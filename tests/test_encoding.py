@@ -187,6 +187,8 @@ def test_columns_that_are_no_categories_are_refused():
         fit(table.assign(city=[1, "a"] * (M // 2)), Y, categorical_features=NAMED)
     with pytest.raises(TypeError, match="'city' of X holds values of the type Timestamp"):
         fit(table.assign(city=pandas.Timestamp("2026-01-01")), Y, categorical_features=NAMED)
+    with pytest.raises(ValueError, match="'age' of X holds an infinite level"):
+        fit(pandas.DataFrame({"age": [np.inf, 1.0] * 9}), [0, 1] * 9, categorical_features=["age"])
     with pytest.raises(ValueError, match="several features would have the name 'city=Rome'"):
         fit(table.assign(**{"city=Rome": AGE}), Y, categorical_features=NAMED)
     meant = table[["age"]].assign(name=pandas.Categorical([f"n{i}" for i in range(M)]))

@@ -147,6 +147,8 @@ def _levels(frame: Frame, name: str) -> tuple[np.ndarray, list[Level], bool]:
         )
     if "str" in kinds and len(kinds) > 1:
         raise TypeError(f"the column {name!r} of X mixes values of the types {', '.join(sorted(kinds))}")
+    if any(isinstance(value, float) and math.isinf(value) for value in plain):
+        raise ValueError(f"the column {name!r} of X holds an infinite level; levels must be finite")
     present = dict.fromkeys(value for value, none in zip(plain, gone, strict=True) if not none)
     number_of = {value: number for number, value in enumerate(present)}
     numbers = np.asarray([-1 if none else number_of[value] for value, none in zip(plain, gone, strict=True)] + [-1])
