@@ -1,7 +1,9 @@
 """Columns of tables that are categories, or lack values: what becomes of them, in fits, predictions and files."""
 
 import functools
+import json
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -339,3 +341,63 @@ def test_options_of_no_effect_change_nothing():
     assert not TableOptions().used
     X = one_hot()[1]
     np.testing.assert_array_equal(fit(X, Y, drop="first", unseen="zeros").w, fit(X, Y).w)
+
+
+def test_bools_beside_categories_are_computed_in_the_same_dtype_in_any_table(kind):
+    table = pandas.DataFrame({"city": CITY, "old": OLD})
+    assert fit(table, Y, l2=0.1, categorical_features=["city"]).w.dtype == np.float64
+
+
+@pytest.mark.parametrize("unseen", ["error", "zeros"])
+def test_text_for_numbers_is_refused_in_predictions(unseen):
+    model = fit(pandas.DataFrame({"zip": ZIP}), Y, l2=0.1, categorical_features=["zip"], unseen=unseen)
+    with pytest.raises(TypeError, match="'zip' of X holds text; that of the fitted table held numbers"):
+        model.predict(pandas.DataFrame({"zip": ZIP.astype(str)}))
+
+
+def test_a_table_without_rows_is_refused(frame):
+    model = fit(frame(columns()), Y, l2=0.1, categorical_features=NAMED)
+    empty = pandas.DataFrame(columns())[:0]
+    for call in (model.predict, model.predict_proba, lambda X: model.evaluate(X, Y[:0])):
+        with pytest.raises(ValueError, match=r"X is empty: its shape is \(0, 4\)"):
+            call(empty)
+
+
+def test_objects_that_are_numbers_but_for_missing_ones_are_numbers():
+    for none in (None, np.nan, pandas.NA):
+        table = pandas.DataFrame({"v": pandas.Series([1, none, 4] * 100, dtype=object)})
+        assert fit(table, Y, missing="mean").encoding.columns[0] == ("v", None, None, 2.5, True)
+        with pytest.raises(ValueError, match="lacks values in these columns: 'v'"):
+            fit(table, Y)
+
+
+CHANGES = {
+    "an indicator without a fill": ("age", {"fill": None}),
+    "an indicator of a category": ("city", {"indicator": True}),
+    "mixed levels": ("city", {"levels": ["Oslo", 2, "Rome", None]}),
+    "equal levels": ("zip", {"levels": [9, 9.0, 100]}),
+    "no levels": ("zip", {"levels": []}),
+    "infinite levels": ("zip", {"levels": [9, 75, float("inf")]}),
+    "a dropped level that is not there": ("zip", {"dropped": 3}),
+    "an infinite fill": ("age", {"fill": float("nan")}),
+    "missing values that are an error": (None, {"missing": "error"}),
+    "an unknown option": (None, {"unseen": "nothing"}),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_files_whose_categories_are_damaged_are_refused(case, tmp_path):
+    table = pandas.DataFrame(columns(age=[np.nan, *AGE[1:]], city=[*CITY[:-1], None]))
+    fit(table, Y, l2=0.1, categorical_features=NAMED, missing="mean").save(tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(members["header.json"])
+    name, changed = CHANGES[case]
+    stored = header["categories"]
+    part = stored if name is None else next(column for column in stored["columns"] if column["name"] == name)
+    part.update(changed)
+    with zipfile.ZipFile(tmp_path / "model", "w") as archive:
+        for member, data in (members | {"header.json": json.dumps(header).encode()}).items():
+            archive.writestr(member, data)
+    with pytest.raises(xlogreg.ModelFileError):
+        xlogreg.load(tmp_path / "model")

@@ -193,3 +193,11 @@ def test_the_command_line_takes_categories(tmp_path):
     expected = xlogreg.fit(LACKING, Y, missing="median", **OPTIONS)
     np.testing.assert_allclose(model.predict_proba(LACKING), expected.predict_proba(LACKING), rtol=1e-8)
     assert call("predict", "m", "people.csv", "--ignore", "sick", "-o", "p.csv", folder=tmp_path).returncode == 0
+
+
+def test_estimators_take_tables_whose_names_are_no_text():
+    table = pandas.DataFrame({0: CITY, 1: columns()["age"]})
+    estimator = xlogreg.LogisticRegression(categorical_features=["0"]).fit(table, Y)
+    assert estimator.predict(table).shape == (M,)
+    with pytest.raises(TypeError, match="only supported if all input features have string names"):
+        estimator.fit(table.rename(columns={1: "age"}), Y)

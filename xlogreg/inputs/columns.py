@@ -12,6 +12,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import Frame, listed, refuse_text
 
 __all__ = [
+    "LEVEL_TYPES",
     "MISSING",
     "PLAIN",
     "UNSEEN",

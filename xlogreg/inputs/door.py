@@ -61,6 +61,8 @@ def take_features(
         X = X.with_encoding(encoding)
     elif encoding is not None:
         frame = open_frame(X, samples, encoding.table_names)
+        if frame is not None and not frame.m:
+            raise ValueError(f"X is empty: its shape is {(0, len(frame.names))}, expected (m, {len(frame.names)})")
         if frame is not None:
             return Features(
                 _matrix_of(encoding.arranged(encoding.read(frame)), encoding, m or frame.m), encoding.names, encoding

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.exceptions import UnseenLevelWarning, shown, warn
-from xlogreg.inputs.columns import Found, Level, Read, TableOptions, read
+from xlogreg.inputs.columns import LEVEL_TYPES, Found, Level, Read, TableOptions, read
 from xlogreg.inputs.tables import Frame, listed, open_frame, refuse_lacking
 
 __all__ = ["Arranged", "Column", "Encoding", "Term"]
@@ -95,7 +95,8 @@ class Arranged(NamedTuple):
         """Make all features (m, n_x) in one array; each feature is contiguous."""
         numbers, at, codes, features = self
         m = len(codes[0]) if numbers is None else len(numbers)
-        kind = np.float64 if numbers is None else np.result_type(np.float32, numbers.dtype)
+        flags = numbers is None or numbers.dtype == bool  # ones and zeros alone
+        kind = np.result_type(np.float64 if flags or numbers is None else numbers.dtype, np.float32)
         X = np.zeros((n_x, m), dtype=kind if dtype is None else dtype)
         if numbers is not None:
             X[at] = numbers.T
@@ -216,6 +217,12 @@ class Encoding:
     def _codes(self, column: Column, codes: np.ndarray, levels: list[Level]) -> np.ndarray:
         """Number the values (m,) of a category among its features; those without a feature get the number of these."""
         assert column.levels is not None
+        fitted, found = ({isinstance(v, str) for v in some if v is not None} for some in (column.levels, levels))
+        if len(fitted | found) > 1:
+            kinds = [("text" if kind == {True} else "numbers") for kind in (found, fitted)]
+            raise TypeError(
+                f"the column {column.name!r} of X holds {kinds[0]}; that of the fitted table held {kinds[1]}"
+            )
         known = {level: number for number, level in enumerate(column.levels)}
         places = np.asarray([known.get(level, -1) for level in [*levels, None]])[codes]  # a code of -1 takes the last
         lost = places < 0
@@ -287,7 +294,7 @@ def _column(found: Found, asked: TableOptions, reference: dict[str, Any], m: int
     dropped = None
     if found.name in reference:
         level = reference[found.name]
-        if level not in levels or level is None:
+        if not isinstance(level, LEVEL_TYPES) or level not in levels:
             known = listed([repr(level) for level in levels if level is not None])
             raise ValueError(f"reference[{found.name!r}] is {shown(level)}, which is no level of that column: {known}")
         dropped = levels.index(level)

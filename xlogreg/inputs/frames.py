@@ -48,14 +48,15 @@ def numbers_of(objects: np.ndarray) -> np.ndarray | None:
 
 def _pandas_kind(column: Any) -> str:
     kind = getattr(column.dtype, "kind", "O")
-    if column.dtype == object and numbers_of(column.to_numpy()) is not None:
-        return "number"
+    if column.dtype == object:
+        there = column.dropna()
+        return "number" if len(there) and numbers_of(there.to_numpy()) is not None else "object"
     return {"b": "bool", "i": "number", "u": "number", "f": "number"}.get(kind, str(column.dtype))
 
 
 def _pandas_numbers(column: Any) -> np.ndarray:
     if column.dtype == object:
-        return column.to_numpy(dtype="float64")
+        return column.to_numpy(dtype="float64", na_value=np.nan)
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     if column.dtype.kind in "iu" and column.dtype.itemsize == 8 and not column.isna().any():

@@ -253,6 +253,10 @@ def _encoding(stored: Any, names: Any) -> Encoding | None:
     encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"])
     columns = [column.name for column in encoding.columns]
     _expect(len(set(columns)) == len(columns), "two columns have the same name")
+    for column in encoding.columns:
+        lacking = column.fill is not None or (column.levels is not None and column.levels[-1] is None)
+        filled = column.levels is not None or column.fill is not None or encoding.missing == "error"
+        _expect(filled and not (lacking and encoding.missing == "error"), "fills and missing do not agree")
     _expect(list(encoding.names) == names, "its categories are not its features")
     return encoding
 
@@ -260,12 +264,16 @@ def _encoding(stored: Any, names: Any) -> Encoding | None:
 def _column(stored: Any) -> Column:
     _expect(isinstance(stored, dict) and tuple(stored) == Column._fields, "a column has other fields")
     name, levels, dropped, fill, indicator = stored.values()
-    known = levels is None or (isinstance(levels, list) and 0 < len(levels) == len(set(map(repr, levels))))
-    _expect(known and all(type(level) in (str, bool, int, float) for level in (levels or ())[:-1]), "levels are odd")
-    last = None if levels is None else levels[-1]
-    _expect(last is None or type(last) in (str, bool, int, float), "levels are odd")
+    if levels is not None:
+        _expect(isinstance(levels, list), "levels are no list")
+        there = levels[:-1] if levels[-1:] == [None] else levels
+        _expect(bool(there) and all(type(level) in (str, bool, int, float) for level in there), "levels are odd")
+        _expect(len(set(there)) == len(there), "two levels are the same")
+        _expect(len({isinstance(level, str) for level in there}) == 1, "levels mix text and numbers")
+        _expect(all(type(level) is not float or math.isfinite(level) for level in there), "a level is not finite")
     whole = dropped is None or (type(dropped) is int and levels is not None and 0 <= dropped < len(levels))
     _expect(isinstance(name, str) and type(indicator) is bool and whole, "a column is odd")
+    _expect(not indicator or fill is not None, "an indicator has no fill")
     _expect(fill is None or (type(fill) is float and levels is None and math.isfinite(fill)), "a fill is odd")
     return Column(name, None if levels is None else tuple(levels), dropped, fill, indicator)
 

@@ -78,8 +78,7 @@ def learn_table(estimator: Any, X: Any, sample_weight: Any, table: TableOptions)
     features = learn_features(X, "rows", table, sample_weight)
     assert features.encoding is not None
     estimator._encoding = features.encoding
-    estimator.n_features_in_ = len(features.encoding.columns)
-    estimator.feature_names_in_ = np.asarray(features.encoding.table_names, dtype=object)
+    validate_data(estimator, X, reset=True, skip_check_array=True)  # which stores the names, if they are text
     return plain(features.X)
 
 

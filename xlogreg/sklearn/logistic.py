@@ -93,7 +93,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Only if X had names.
     terms_ : tuple of Term
         The columns of a frame with ``categorical_features`` or ``missing``, each with its levels and its columns of
-        ``coef_``; () otherwise.
+        ``coef_``; empty otherwise.
 
     Examples
     --------
@@ -220,7 +220,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     @property
     def terms_(self) -> tuple[Term, ...]:
-        """The columns of the fitted table, each with its levels and its columns of coef_; () if X had no names."""
+        """The columns of the fitted table, each with its levels and its columns of ``coef_``; () if they are plain."""
         check_is_fitted(self)
         return self._model().terms
 
