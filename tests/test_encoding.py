@@ -146,7 +146,7 @@ def test_the_order_of_ordered_categories_is_kept():
 
 
 def test_text_is_refused_with_the_remedy(frame):
-    with pytest.raises(TypeError, match=r"do not: 'city' \(.*\); .*categorical_features=\['city'\]"):
+    with pytest.raises(TypeError, match=r"do not: 'city' \(.*\); .*categorical_features=\['zip', 'city'\]"):
         fit(frame(columns()), Y, categorical_features=["zip"])
 
 

@@ -186,11 +186,23 @@ def test_the_command_line_takes_categories(tmp_path):
     LACKING.assign(sick=np.where(Y, "yes", "no")).to_csv(tmp_path / "people.csv", index=False)
     said = refused("fit", "people.csv", "--target", "sick", "-o", "m", folder=tmp_path)
     assert "--categorical COLUMN takes one as categories" in said
-    chosen = ["--categorical", "city", "--categorical", "zip", "--missing", "median", "--l2", str(L2)]
+    chosen = [
+        "--categorical",
+        "city",
+        "--categorical",
+        "zip",
+        "--missing",
+        "median",
+        "--unseen",
+        "zeros",
+        "--l2",
+        str(L2),
+    ]
     done = call("fit", "people.csv", "--target", "sick", *chosen, "-o", "m", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     model = xlogreg.load(tmp_path / "m")
     expected = xlogreg.fit(LACKING, Y, missing="median", **OPTIONS)
+    assert model.encoding.unseen == "zeros"
     np.testing.assert_allclose(model.predict_proba(LACKING), expected.predict_proba(LACKING), rtol=1e-8)
     assert call("predict", "m", "people.csv", "--ignore", "sick", "-o", "p.csv", folder=tmp_path).returncode == 0
 

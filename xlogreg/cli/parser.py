@@ -13,6 +13,7 @@ from typing import Any
 
 from xlogreg.arrays.place import available_backends
 from xlogreg.exceptions import XlogregWarning, lacks_memory
+from xlogreg.inputs.columns import MISSING, UNSEEN
 from xlogreg.inputs.files import printable
 from xlogreg.version import __version__
 
@@ -119,19 +120,12 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument("--target", **target)
     fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
     fit.add_argument("--ignore", **ignore)
-    fit.add_argument(
-        "--categorical",
-        action="append",
-        default=[],
-        metavar="COLUMN",
-        help="take this column, of text or of numbers, as categories; may be repeated",
-    )
-    fit.add_argument(
-        "--missing",
-        choices=["error", "median", "mean"],
-        default="error",
-        help="fill in missing numbers, each column with a feature that tells where; missing categories are a level",
-    )
+    taken: dict[str, Any] = {"action": "append", "default": [], "metavar": "COLUMN"}
+    fit.add_argument("--categorical", help="take this column as categories; may be repeated", **taken)
+    said = "fill in missing numbers beside a feature that tells where; missing categories become a level"
+    fit.add_argument("--missing", choices=MISSING, default="error", help=said)
+    said = "whether a level that is new in predictions is an error, or has no feature"
+    fit.add_argument("--unseen", choices=UNSEEN, default="error", help=said)
     fit.add_argument("--l2", type=float, default=0.0, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C")
     fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
     fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")

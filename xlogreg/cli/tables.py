@@ -44,6 +44,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
                 standardize=arguments.standardize,
                 categorical_features=arguments.categorical or None,
                 missing=arguments.missing,
+                unseen=arguments.unseen,
                 backend=arguments.backend,
                 rng=arguments.seed,
                 initial=initial,

@@ -129,7 +129,7 @@ class Read(NamedTuple):
 def read(frame: Frame, categorical: Sequence[bool]) -> Read:
     """Read the columns of a table; raise if a column holds something else."""
     names = tuple(name for name, yes in zip(frame.names, categorical, strict=True) if not yes)
-    refuse_text(frame, names)
+    refuse_text(frame, names, [name for name, yes in zip(frame.names, categorical, strict=True) if yes])
     numbers = frame.values(names) if names else None
     levels = {name: _levels(frame, name) for name, yes in zip(frame.names, categorical, strict=True) if yes}
     return Read(names, numbers, levels)

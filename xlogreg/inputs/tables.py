@@ -126,20 +126,20 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     return found, frame.names
 
 
-def refuse_text(frame: Frame, names: tuple[str, ...]) -> None:
-    """Raise if columns that should hold numbers do not; the message names them."""
+def refuse_text(frame: Frame, names: tuple[str, ...], beside: list[str] | None = None) -> None:
+    """Raise if columns that should hold numbers do not; the message names them, and those that are categories."""
     kinds = {name: frame.kind(name) for name in names}
     wrong = {name: kind for name, kind in kinds.items() if kind not in ("number", "bool")}
     if wrong:
-        raise not_numbers(wrong)
+        raise not_numbers(wrong, beside)
 
 
-def not_numbers(kinds: dict[str, str]) -> TypeError:
-    """Error that names columns, and what they hold instead of numbers."""
+def not_numbers(kinds: dict[str, str], beside: list[str] | None = None) -> TypeError:
+    """Error that names columns, and what they hold instead of numbers; ``beside`` are categories already."""
     said = listed([f"{name!r} ({kind})" for name, kind in kinds.items()])
     return TypeError(
         f"X must hold numbers; these columns do not: {said}; leave them out, or take them as categories: "
-        f"categorical_features=[{listed(list(map(repr, kinds)))}]"
+        f"categorical_features=[{listed(list(map(repr, [*(beside or ()), *kinds])))}]"
     )
 
 
