@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from xlogreg.arrays.place import available_backends, device_of, dtype_name, name_of, place_on, to_host
+from xlogreg.inputs import encoding
 from xlogreg.solvers import sampled_newton as engine
 
 try:
@@ -185,3 +186,12 @@ def cut(values, size=700, axis=-1):
 def close(model, other, X):
     assert model.fit_info.converged == other.fit_info.converged
     np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), rtol=0, atol=1e-8)
+
+
+@pytest.fixture(params=["array", "codes"])
+def table_kind(request, monkeypatch):
+    """Whether X of a table is an array of all features, or has the codes of its categories."""
+    if request.param == "codes":
+        monkeypatch.setattr(encoding, "NARROW", 0)
+        monkeypatch.setattr(encoding, "FEW_NUMBERS", 0)
+    return request.param

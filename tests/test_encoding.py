@@ -13,11 +13,11 @@ from test_tables import FRAMES
 
 import xlogreg
 from xlogreg import UnseenLevelWarning
-from xlogreg.inputs import encoding
 from xlogreg.inputs.columns import TableOptions, weighted_median
 from xlogreg.inputs.door import learn_features
 
 pandas = pytest.importorskip("pandas")
+pytestmark = pytest.mark.usefixtures("table_kind")
 
 M = 300
 RNG = np.random.default_rng(1)
@@ -38,15 +38,6 @@ FITS = {
 
 def _many(options):
     return {"l2s" if name == "l2" else name: value for name, value in options.items()}
-
-
-@pytest.fixture(autouse=True, params=["array", "codes"])
-def kind(request, monkeypatch):
-    """Whether X of a table is an array of all features, or has the codes of its categories."""
-    if request.param == "codes":
-        monkeypatch.setattr(encoding, "NARROW", 0)
-        monkeypatch.setattr(encoding, "FEW_NUMBERS", 0)
-    return request.param
 
 
 @pytest.fixture(params=FRAMES, ids=lambda frame: frame.__name__)
@@ -323,13 +314,13 @@ class TestMissingValues:
         assert weighted_median(x, weight) == np.median(np.repeat(x, weight.astype(int)))
 
 
-def test_wide_categories_are_kept_as_codes(kind):
+def test_wide_categories_are_kept_as_codes(table_kind):
     table = pandas.DataFrame({"a": np.arange(3000) % 99, "b": RNG.random(3000)})
     wide = learn_features(table, "rows", TableOptions(categorical_features=["a"])).X
     narrow = learn_features(table[:90], "rows", TableOptions(categorical_features=["a"])).X
-    assert (wide.dense, narrow.dense) == (False, kind == "array")
+    assert (wide.dense, narrow.dense) == (False, table_kind == "array")
     assert wide.nbytes == 3000 * (1 + 8)
-    assert learn_features(table, "rows", TableOptions(missing="mean")).X.dense == (kind == "array")
+    assert learn_features(table, "rows", TableOptions(missing="mean")).X.dense == (table_kind == "array")
 
 
 def test_infinite_values_are_refused_by_row_and_column():
@@ -343,7 +334,7 @@ def test_options_of_no_effect_change_nothing():
     np.testing.assert_array_equal(fit(X, Y, drop="first", unseen="zeros").w, fit(X, Y).w)
 
 
-def test_bools_beside_categories_are_computed_in_the_same_dtype_in_any_table(kind):
+def test_bools_beside_categories_are_computed_in_the_same_dtype_in_any_table(table_kind):
     table = pandas.DataFrame({"city": CITY, "old": OLD})
     assert fit(table, Y, l2=0.1, categorical_features=["city"]).w.dtype == np.float64
 

@@ -8,11 +8,12 @@ from sklearn.model_selection import GridSearchCV, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from test_commands import call, refused
-from test_encoding import CITY, NAMED, M, Y, columns, kind  # noqa: F401  a fixture
+from test_encoding import CITY, NAMED, M, Y, columns
 
 import xlogreg
 
 pandas = pytest.importorskip("pandas")
+pytestmark = pytest.mark.usefixtures("table_kind")
 
 L2 = 0.01
 STEP = 80  # rows of a part

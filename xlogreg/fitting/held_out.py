@@ -1,15 +1,17 @@
 """Models of folds, fitted together and scored on the samples that they left out."""
 
+import dataclasses
 import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import Array, to_host
+from xlogreg.arrays.place import Array, dtype_name, place_of, to_host
 from xlogreg.exceptions import shown
 from xlogreg.fitting.absent import fit_parts
 from xlogreg.fitting.plans import Plan
+from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.matrices import as_array
 from xlogreg.inputs.options import Options
@@ -20,7 +22,7 @@ from xlogreg.samples.intake import Arrival, Received, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.threads import holds_threads
 
-__all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "split"]
+__all__ = ["LeftOut", "fit_left_out", "lacking_classes", "number_folds", "refilled", "split"]
 
 
 class LeftOut(NamedTuple):
@@ -113,8 +115,26 @@ def _of_own_fills(
         own = np.flatnonzero(fold_of == fold)
         given = received._replace(arrival=refill(numbers != fold))
         left = fit_left_out(given, [options[model] for model in own], numbers, fold_of[own], lacking, began)
-        found |= zip(own.tolist(), [model.refilled(encoding) for model in left.models], strict=True)
+        found |= zip(own.tolist(), [refilled(model, encoding) for model in left.models], strict=True)
     return [found[model] for model in range(len(options))]
+
+
+def refilled(model: Model, encoding: Encoding) -> Model:
+    """Return a model with the same predictions that fills in missing numbers as ``encoding`` does.
+
+    The weight of the indicator of missing values makes up for the difference.
+    """
+    assert model.encoding is not None
+    own, place, dtype = model.encoding.fills, place_of(model.w), dtype_name(model.w)
+    w = to_host(model.w).astype(np.float64)
+    moved = np.zeros_like(w)
+    for row, (number, fill) in encoding.fills.items():
+        moved[row] = (own[row][1] - fill) * w[number]
+    changed: dict[str, Any] = {"w": place.put(w + moved, dtype), "encoding": encoding}
+    if model.center is not None:
+        b = to_host(model.centered_b) + moved.T @ to_host(model.center)
+        changed["centered_b"] = place.put(b, dtype)
+    return dataclasses.replace(model, **changed, covariance="missing values were filled in anew")
 
 
 def _theta(model: Model, center: Array | None) -> np.ndarray:

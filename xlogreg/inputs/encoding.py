@@ -172,8 +172,12 @@ class Encoding:
     @functools.cached_property
     def fills(self) -> dict[int, tuple[int, float]]:
         """The indicators of missing numbers: from their rows of w to the rows of the numbers, and what fills these."""
-        pairs = zip(self.columns, self.terms, strict=True)
-        return {term.rows[1]: (term.rows[0], column.fill) for column, term in pairs if column.indicator}  # type: ignore[misc]
+        found = {}
+        for column, term in zip(self.columns, self.terms, strict=True):
+            if column.indicator and column.fill is not None:
+                number, indicator = (row for row in term.rows if row is not None)
+                found[indicator] = number, column.fill
+        return found
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -277,10 +281,9 @@ def _column(found: Found, asked: TableOptions, reference: dict[str, Any], m: int
             f"X lacks values in the column {found.name!r}; remove those rows, or make a level of them by "
             "missing='median' or 'mean'"
         )
-    here = set(found.levels)
-    if found.ordered is None:
-        levels: list[Level] = sorted(here)  # type: ignore[type-var]  # all are text, or all are numbers
-    else:
+    here: set[Any] = set(found.levels)  # all are text, or all are numbers
+    levels: list[Level] = sorted(here)
+    if found.ordered is not None:
         levels = [level for level in found.ordered if level in here]
     if not found.meant and len(levels) > min(TEXT_LEVELS, m / 2):
         many = f"over {TEXT_LEVELS}" if len(levels) > TEXT_LEVELS else f"for {m} rows"

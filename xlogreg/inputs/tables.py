@@ -34,7 +34,7 @@ def is_collection(value: Any) -> bool:
 class Frame(NamedTuple):
     """A table whose columns can be had by name."""
 
-    library: Library
+    reader: Library
     table: Any
     numbers: dict[str, int]  # of the columns, by name
 
@@ -47,22 +47,22 @@ class Frame(NamedTuple):
         return int(self.table.shape[0])
 
     def column(self, name: str) -> Any:
-        return self.library.column(self.table, self.numbers[name])
+        return self.reader.column(self.table, self.numbers[name])
 
     def kind(self, name: str) -> str:
         """What a column holds: "number", "bool", or the name of another type."""
-        return self.library.kind(self.column(name))
+        return self.reader.kind(self.column(name))
 
     def levels(self, name: str) -> Levels:
-        return _converted(self.library.levels, self.column(name), f"the column {name!r} of X")
+        return _converted(self.reader.levels, self.column(name), f"the column {name!r} of X")
 
     def values(self, names: tuple[str, ...]) -> np.ndarray:
         """Return columns of numbers (m, n), NaN where a value is missing."""
-        found = self.library.whole(self.table, [self.numbers[name] for name in names])
+        found = self.reader.whole(self.table, [self.numbers[name] for name in names])
         if found is not None:
             return found
         titles = {name: f"the column {name!r} of X" for name in names}
-        return _joined([_converted(self.library.numbers, self.column(name), titles[name]) for name in names])
+        return _joined([_converted(self.reader.numbers, self.column(name), titles[name]) for name in names])
 
 
 def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> Frame | None:
@@ -119,7 +119,7 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     if frame is None:
         return X, None
     refuse_text(frame, frame.names)
-    if (stored := frame.library.sparse(frame.table, list(frame.numbers.values()))) is not None:
+    if (stored := frame.reader.sparse(frame.table, list(frame.numbers.values()))) is not None:
         return stored, frame.names
     found = frame.values(frame.names)
     refuse_lacking(frame.names, found)

@@ -261,23 +261,6 @@ class Model:
         names = [name for name in ("w", "b", "center", "centered_b") if getattr(self, name) is not None]
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
-    def refilled(self, encoding: Encoding) -> "Model":
-        """Return a model with the same predictions that fills in missing numbers as ``encoding`` does.
-
-        The weight of the indicator of missing values makes up for the difference.
-        """
-        assert self.encoding is not None
-        own, place, dtype = self.encoding.fills, place_of(self.w), dtype_name(self.w)
-        w = to_host(self.w).astype(np.float64)
-        moved = np.zeros_like(w)
-        for row, (number, fill) in encoding.fills.items():
-            moved[row] = (own[row][1] - fill) * w[number]
-        changed: dict[str, Any] = {"w": place.put(w + moved, dtype), "encoding": encoding}
-        if self.center is not None:
-            b = to_host(self.centered_b) + moved.T @ to_host(self.center)
-            changed["centered_b"] = place.put(b, dtype)
-        return dataclasses.replace(self, **changed, covariance="missing values were filled in anew")
-
     to_sklearn = to_sklearn.to_sklearn
 
     def save(self, path: str | os.PathLike) -> None:

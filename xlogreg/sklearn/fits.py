@@ -12,7 +12,7 @@ from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.exceptions import unconverged, warn
 from xlogreg.fitting.absent import fit_parts, warn_of_lacking
-from xlogreg.fitting.held_out import LeftOut, fit_left_out
+from xlogreg.fitting.held_out import LeftOut, fit_left_out, refilled
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.door import Features
 from xlogreg.inputs.encoding import Encoding
@@ -132,13 +132,13 @@ def fit_folds(
         received = receive(given, y, weight, "rows", "labels", where, options[0])
         fold_of = np.repeat(np.arange(len(folds)), len(Cs))
 
-        def refilled(part: np.ndarray) -> Arrival:
+        def arrival_of(part: np.ndarray) -> Arrival:
             assert refill is not None
             return settle(refill(part), where)
 
         if numbers is not None:
             left = fit_left_out(
-                received, options, numbers, fold_of, lacking, began, None if refill is None else refilled
+                received, options, numbers, fold_of, lacking, began, None if refill is None else arrival_of
             )
             return left.models
         rows: list[Array | None] = [part[None, :] for part in weights]  # of weights, one for each fold
@@ -156,8 +156,8 @@ def fit_folds(
             return parts(received, np.arange(len(options)))
         found = []
         for fold, counts in enumerate(drawn):
-            models = parts(received._replace(arrival=refilled(counts)), np.flatnonzero(fold_of == fold))
-            found += [model.refilled(encoding) for model in models]
+            models = parts(received._replace(arrival=arrival_of(counts)), np.flatnonzero(fold_of == fold))
+            found += [refilled(model, encoding) for model in models]
         return found
 
     return reach(gradient_tol, fitted), left, lacking
