@@ -9,12 +9,8 @@ the loosest tol at which the cost comes within 1e-6 of the minimum; l2 = 1/m. gl
 alternately, best of three or more. "MB of X" is what the matrix holds for all samples.
 """
 
-import argparse
-import json
 import tracemalloc
-import warnings
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import xlogreg
-from benchmarks.bars import at_least, at_most, show
-from benchmarks.clock import machine
+from benchmarks.bars import at_least, at_most
 from benchmarks.sparse import GAP, LONG, MB, TOLS, cost, timed
+from benchmarks.sparse import run as run_cases
 from xlogreg.arrays import products
 from xlogreg.arrays.place import HOST
 from xlogreg.inputs.columns import TableOptions
@@ -165,19 +161,7 @@ def _order(named: list[str], features: Any, frame: pandas.DataFrame) -> np.ndarr
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="+", default=[""], help="parts of names of the cases to run")
-    parser.add_argument("--json", help="write the results there")
-    options = parser.parse_args(arguments)
-    warnings.simplefilter("ignore")
-    results: dict[str, Any] = {}
-    for name, table in CASES.items():
-        if any(part in name for part in options.case):
-            results[name] = measure(table)
-            print(name, json.dumps(results[name], indent=1), flush=True)
-    show(BARS, results)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results | machine(), indent=1))
+    run_cases(__doc__, CASES, measure, BARS, arguments)
 
 
 if __name__ == "__main__":

@@ -141,20 +141,25 @@ def measure(text: Text) -> dict[str, Any]:
     return result
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(about: str | None, cases: dict[str, Any], measured: Callable[[Any], Any], bars: Any, given: Any) -> None:
+    """Measure the cases that the command line names, and show and write what was found."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", default=[""], help="parts of names of the cases to run")
     parser.add_argument("--json", help="write the results there")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     warnings.simplefilter("ignore")
     results: dict[str, Any] = {}
-    for name, text in CASES.items():
+    for name, case in cases.items():
         if any(part in name for part in options.case):
-            results[name] = measure(text)
+            results[name] = measured(case)
             print(name, json.dumps(results[name], indent=1), flush=True)
-    show(BARS, results)
+    show(bars, results)
     if options.json:
         Path(options.json).write_text(json.dumps(results | machine(), indent=1))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    run(__doc__, CASES, measure, BARS, arguments)
 
 
 if __name__ == "__main__":
