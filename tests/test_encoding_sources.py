@@ -57,6 +57,14 @@ def test_a_factory_has_the_levels_of_all_its_blocks():
         xlogreg.fit(lambda: parts(LACKING), missing="median", **OPTIONS)
 
 
+def test_folds_of_a_factory_cannot_fill_in_their_own_values():
+    options = _without(OPTIONS, "l2") | {"folds": 3}
+    with pytest.raises(ValueError, match="missing='mean' in fit_cv needs X in memory or in files"):
+        xlogreg.fit_cv(lambda: parts(LACKING), None, [0.1], missing="mean", **options)
+    found, whole = xlogreg.fit_cv(parts, None, [0.1], **options), xlogreg.fit_cv(TABLE, Y, [0.1], **options)
+    np.testing.assert_allclose(found.scores["log_loss"], whole.scores["log_loss"], rtol=1e-8)
+
+
 def test_weights_of_a_factory_count_in_its_means():
     weight = np.random.default_rng(0).random(M)
 
@@ -124,7 +132,7 @@ class TestDask:
         np.testing.assert_allclose(model.predict_proba(LACKING), whole.predict_proba(LACKING), rtol=1e-8)
         with pytest.raises(ValueError, match="needs the weights in a collection"):
             xlogreg.fit(frames(LACKING), labels, sample_weight=weight, **options)
-        with pytest.raises(ValueError, match="fit_cv needs X in memory"):
+        with pytest.raises(ValueError, match="fit_cv needs X in memory or in files"):
             xlogreg.fit_cv(frames(LACKING), labels, [0.1], **_without(options, "l2"))
         with pytest.raises(ValueError, match="use missing='mean'"):
             xlogreg.fit(frames(LACKING), labels, **(options | {"missing": "median"}))

@@ -196,8 +196,10 @@ def fit_cv(
         unseen=unseen,
         missing=missing,
     )
-    if is_collection(X) and table.missing != "error":
-        raise ValueError(f"missing={missing!r} in fit_cv needs X in memory: each fold fills in its own; fit can do it")
+    if (is_collection(X) or callable(X)) and table.missing != "error":
+        raise ValueError(
+            f"missing={missing!r} in fit_cv needs X in memory or in files: each fold fills in its own; fit can do it"
+        )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
