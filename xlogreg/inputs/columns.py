@@ -9,6 +9,7 @@ import numpy as np
 
 from xlogreg.exceptions import one_of, shown
 from xlogreg.inputs.options import Options
+from xlogreg.inputs.stored import Stored
 from xlogreg.inputs.tables import Frame, listed, refuse_text
 
 __all__ = [
@@ -117,22 +118,33 @@ PLAIN = TableOptions()  # columns of numbers, as they are
 class Read(NamedTuple):
     """Columns of a table, by name: numbers, and levels with the code of each value, -1 where it is missing."""
 
-    names: tuple[str, ...]  # of the columns of numbers
+    m: int
+    names: tuple[str, ...]  # of the columns of numbers that are not sparse
     numbers: np.ndarray | None  # (m, d), NaN where a value is missing
+    stored: Stored | None  # the others
     levels: dict[str, tuple[np.ndarray, list[Level], bool]]  # and whether their order has a meaning
 
-    @property
-    def m(self) -> int:
-        return len(next(iter(self.levels.values()))[0] if self.numbers is None else self.numbers)
+    def values(self, name: str, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers of a column and their weights; zeros that are not stored are one number."""
+        if name in self.names:
+            assert self.numbers is not None
+            return self.numbers[:, self.names.index(name)], np.ones(self.m) if weight is None else weight
+        assert self.stored is not None
+        return self.stored.values(name, weight)
 
 
-def read(frame: Frame, categorical: Sequence[bool]) -> Read:
-    """Read the columns of a table; raise if a column holds something else."""
+def read(frame: Frame, categorical: Sequence[bool], apart: bool = True) -> Read:
+    """Read the columns of a table; raise if a column holds something else.
+
+    ``apart``: whether sparse columns may be kept apart.
+    """
     names = tuple(name for name, yes in zip(frame.names, categorical, strict=True) if not yes)
-    refuse_text(frame, names, [name for name, yes in zip(frame.names, categorical, strict=True) if yes])
+    levels = tuple(name for name, yes in zip(frame.names, categorical, strict=True) if yes)
+    refuse_text(frame, names, list(levels))
+    stored = frame.stored(names, len(levels)) if apart else None
+    names = names if stored is None else stored.others(names)
     numbers = frame.values(names) if names else None
-    levels = {name: _levels(frame, name) for name, yes in zip(frame.names, categorical, strict=True) if yes}
-    return Read(names, numbers, levels)
+    return Read(frame.m, names, numbers, stored, {name: _levels(frame, name) for name in levels})
 
 
 def _levels(frame: Frame, name: str) -> tuple[np.ndarray, list[Level], bool]:
@@ -160,12 +172,10 @@ def look(frame: Frame, asked: TableOptions, weight: np.ndarray | None = None) ->
     """Look at the columns of a table, or of a part of one; ``weight`` is (m,)."""
     categorical = asked.are_categories(frame)
     columns = read(frame, categorical)
-    known = dict(zip(columns.names, range(len(columns.names)), strict=True))
     found = []
     for name in frame.names:
-        if name in known:
-            assert columns.numbers is not None
-            found.append(_of_numbers(name, columns.numbers[:, known[name]], asked.missing, weight))
+        if name not in columns.levels:
+            found.append(_of_numbers(name, columns, asked.missing, weight))
             continue
         codes, levels, ordered = columns.levels[name]
         occurs = np.bincount(codes + 1, minlength=len(levels) + 1) > 0
@@ -176,13 +186,13 @@ def look(frame: Frame, asked: TableOptions, weight: np.ndarray | None = None) ->
     return tuple(found), columns
 
 
-def _of_numbers(name: str, x: np.ndarray, missing: str, weight: np.ndarray | None) -> Found:
+def _of_numbers(name: str, columns: Read, missing: str, weights: np.ndarray | None) -> Found:
     if missing == "error":
         return Found(name, None, None, False, False)
+    x, weight = columns.values(name, weights)
     there = ~np.isnan(x) if x.dtype.kind == "f" else np.ones(len(x), dtype=bool)
     lacks = not there.all()
-    x = x[there].astype(np.float64)
-    weight = np.ones(len(x)) if weight is None else weight[there].astype(np.float64)
+    x, weight = x[there].astype(np.float64), weight[there].astype(np.float64)
     with np.errstate(over="ignore"):
         mean = float(np.sum(weight * x)), float(np.sum(weight))
     return Found(name, None, None, False, lacks, mean, weighted_median(x, weight) if missing == "median" else math.nan)

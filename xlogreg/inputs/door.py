@@ -64,9 +64,8 @@ def take_features(
         if frame is not None and not frame.m:
             raise ValueError(f"X is empty: its shape is {(0, len(frame.names))}, expected (m, {len(frame.names)})")
         if frame is not None:
-            return Features(
-                _matrix_of(encoding.arranged(encoding.read(frame)), encoding, m or frame.m), encoding.names, encoding
-            )
+            arranged = encoding.arranged(encoding.read(frame, apart=m is None))
+            return Features(_matrix_of(arranged, encoding, m or frame.m), encoding.names, encoding)
     if getattr(X, "text", ()):
         raise not_numbers(dict.fromkeys(X.text, "text"))
     table, names = open_table(X, samples, wanted)
@@ -96,9 +95,11 @@ def learn_features(X: Any, samples: str, asked: TableOptions, weight: Any = None
 
 def _matrix_of(arranged: Arranged, encoding: Encoding, m: int) -> Matrix:
     """Make X of a table, a part of one that has m rows."""
+    if arranged.stored is not None:
+        return as_matrix(arranged.sparse(encoding.n_x), "rows")
     if encoding.is_narrow(m):
         return Dense(arranged.dense(encoding.n_x), rows=True)
-    return side_by_side(*arranged)
+    return side_by_side(arranged.numbers, arranged.at, arranged.codes, arranged.features)
 
 
 def take(

@@ -12,7 +12,8 @@ import numpy as np
 
 from xlogreg.exceptions import UnseenLevelWarning, shown, warn
 from xlogreg.inputs.columns import LEVEL_TYPES, Found, Level, Read, TableOptions, read
-from xlogreg.inputs.tables import Frame, listed, open_frame, refuse_lacking
+from xlogreg.inputs.stored import Stored, compressed
+from xlogreg.inputs.tables import Frame, lacking, listed, open_frame, refuse_lacking
 
 __all__ = ["Arranged", "Column", "Encoding", "Term"]
 
@@ -76,9 +77,14 @@ class Arranged(NamedTuple):
 
     Attributes
     ----------
+    m : int
     numbers : ndarray (m, d), or None
         Columns of numbers.
     at : ndarray (d,)
+        The features that these are.
+    stored : Stored or None
+        Columns of numbers that are sparse.
+    stored_at : ndarray
         The features that these are.
     codes : list of ndarray (m,)
         For each category the place of each value among the features of the category, or the number of these for none.
@@ -86,24 +92,34 @@ class Arranged(NamedTuple):
         The features of each category.
     """
 
+    m: int
     numbers: np.ndarray | None
     at: np.ndarray
+    stored: Stored | None
+    stored_at: np.ndarray
     codes: list[np.ndarray]
     features: list[np.ndarray]
 
     def dense(self, n_x: int, dtype: Any = None) -> np.ndarray:
         """Make all features (m, n_x) in one array; each feature is contiguous."""
-        numbers, at, codes, features = self
-        m = len(codes[0]) if numbers is None else len(numbers)
-        flags = numbers is None or numbers.dtype == bool  # ones and zeros alone
-        kind = np.result_type(np.float64 if flags or numbers is None else numbers.dtype, np.float32)
-        X = np.zeros((n_x, m), dtype=kind if dtype is None else dtype)
-        if numbers is not None:
-            X[at] = numbers.T
-        for own, rows in zip(codes, features, strict=True):
+        kinds = [] if self.numbers is None else [self.numbers.dtype]
+        kinds += [] if self.stored is None else [self.stored.X.dtype]
+        flags = all(own == bool for own in kinds)  # ones and zeros alone
+        kind = np.float64 if flags else np.result_type(np.float32, *kinds)
+        X = np.zeros((n_x, self.m), dtype=kind if dtype is None else dtype)
+        if self.numbers is not None:
+            X[self.at] = self.numbers.T
+        if self.stored is not None:
+            X[self.stored_at] = self.stored.X.toarray().T
+        for own, rows in zip(self.codes, self.features, strict=True):
             there = np.flatnonzero(own < len(rows))
             X[rows[own[there]], there] = 1
         return X.T
+
+    def sparse(self, n_x: int) -> Any:
+        """Make all features (m, n_x) a sparse matrix of SciPy, if some are sparse already."""
+        assert self.stored is not None
+        return compressed(n_x, self.numbers, self.at, self.stored.X, self.stored_at, self.codes, self.features)
 
 
 @dataclass(frozen=True)
@@ -166,8 +182,8 @@ class Encoding:
         """Whether an array of all features of m rows serves better than codes of the categories."""
         return m * self.n_x <= FEW_NUMBERS or self.n_x <= NARROW * len(self.columns)
 
-    def read(self, frame: Frame) -> Read:
-        return read(frame, [column.levels is not None for column in self.columns])
+    def read(self, frame: Frame, apart: bool = False) -> Read:
+        return read(frame, [column.levels is not None for column in self.columns], apart)
 
     @functools.cached_property
     def fills(self) -> dict[int, tuple[int, float]]:
@@ -193,30 +209,31 @@ class Encoding:
 
     def arranged(self, columns: Read) -> "Arranged":
         """Arrange the columns of a table by feature, missing values filled in."""
-        numbers = columns.numbers
-        at: list[int] = []
+        places: dict[bool, list[int]] = {False: [], True: []}  # whether sparse -> features
+        fills: dict[str, float] = {}
         codes: list[np.ndarray] = []
         features: list[np.ndarray] = []
-        lacking = _lacking(columns, self.missing)
-        copied = False
+        gone = lacking(columns.names, columns.numbers, columns.stored)
+        if self.missing == "error":
+            refuse_lacking(gone)
+        apart = set() if columns.stored is None else set(columns.stored.names)
         for column, term in zip(self.columns, self.terms, strict=True):
             rows = [row for row in term.rows if row is not None]
             if column.levels is not None:
                 codes.append(self._codes(column, *columns.levels[column.name][:2]))
                 features.append(np.asarray(rows, dtype=np.int64))
                 continue
-            place = len(at)
-            at.append(rows[0])
-            gone = lacking.get(column.name)
-            if gone is not None:
-                assert numbers is not None
+            places[column.name in apart].append(rows[0])
+            if column.name in gone:
                 assert column.fill is not None
-                numbers, copied = (numbers if copied else numbers.copy()), True
-                numbers[gone, place] = column.fill
+                fills[column.name] = column.fill
             if column.indicator:
-                codes.append(np.ones(columns.m, np.int8) if gone is None else (~gone).astype(np.int8))
+                lacks = gone.get(column.name)
+                codes.append(np.ones(columns.m, np.int8) if lacks is None else (~lacks).astype(np.int8))
                 features.append(np.asarray(rows[1:], dtype=np.int64))
-        return Arranged(numbers, np.asarray(at, dtype=np.int64), codes, features)
+        numbers, stored = _filled(columns, gone, fills)
+        at, stored_at = (np.asarray(places[own], dtype=np.int64) for own in (False, True))
+        return Arranged(columns.m, numbers, at, stored, stored_at, codes, features)
 
     def _codes(self, column: Column, codes: np.ndarray, levels: list[Level]) -> np.ndarray:
         """Number the values (m,) of a category among its features; those without a feature get the number of these."""
@@ -262,15 +279,18 @@ class Encoding:
             )
 
 
-def _lacking(columns: Read, missing: str) -> dict[str, np.ndarray]:
-    """Rows (m,) in which columns of numbers lack values, by name; an error unless they are to be filled in."""
-    if columns.numbers is None or columns.numbers.dtype.kind != "f":
-        return {}
-    if missing == "error":
-        refuse_lacking(columns.names, columns.numbers)
-        return {}
-    gone = {name: np.isnan(columns.numbers[:, number]) for number, name in enumerate(columns.names)}
-    return {name: rows for name, rows in gone.items() if rows.any()}
+def _filled(
+    columns: Read, gone: dict[str, np.ndarray], fills: dict[str, float]
+) -> tuple[np.ndarray | None, Stored | None]:
+    """Fill in the numbers that are gone; ``fills`` has a value for each column that lacks some."""
+    numbers, stored = columns.numbers, columns.stored
+    own = [number for number, name in enumerate(columns.names) if name in fills]
+    if own:
+        assert numbers is not None
+        numbers = numbers.copy()
+        for number in own:
+            numbers[gone[columns.names[number]], number] = fills[columns.names[number]]
+    return numbers, stored and stored.filled(fills)
 
 
 def _column(found: Found, asked: TableOptions, reference: dict[str, Any], m: int) -> Column:

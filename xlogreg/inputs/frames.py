@@ -35,8 +35,8 @@ class Library(NamedTuple):
     levels: Callable[[Any], Levels]  # any column, as categories
     # table, column numbers in order -> values (m, n) without a copy; None where that is not possible
     whole: Callable[[Any, list[int]], np.ndarray | None] = lambda table, order: None
-    # the same, as a sparse matrix of SciPy
-    sparse: Callable[[Any, list[int]], Any] = lambda table, order: None
+    # the same -> those that are sparse, and their values as a sparse matrix of SciPy (m, s); None where none is
+    sparse: Callable[[Any, list[int]], tuple[list[int], Any] | None] = lambda table, order: None
 
 
 def numbers_of(objects: np.ndarray) -> np.ndarray | None:
@@ -70,10 +70,23 @@ def _pandas_whole(table: Any, order: list[int]) -> np.ndarray | None:
     return table.to_numpy() if plain and order == list(range(table.shape[1])) else None
 
 
-def _pandas_sparse(table: Any, order: list[int]) -> Any:
-    if not all(type(dtype).__name__ == "SparseDtype" and dtype.fill_value == 0 for dtype in table.dtypes):
+def _pandas_sparse(table: Any, order: list[int]) -> tuple[list[int], Any] | None:
+    dtypes = table.dtypes.tolist()
+    own = [number for number in order if _is_stored(dtypes[number])]
+    if not own:
         return None
-    return table.iloc[:, order].sparse.to_coo().tocsr()
+    from scipy.sparse import csc_array  # pandas itself makes sparse columns without SciPy
+
+    columns = [table.iloc[:, number].array for number in own]  # its own to_coo refuses bools beside numbers
+    rows = [column.sp_index.to_int_index().indices for column in columns]
+    values = np.concatenate([column.sp_values for column in columns])
+    starts = np.cumsum([0, *(len(part) for part in rows)])
+    return own, csc_array((values, np.concatenate(rows), starts), shape=(len(table), len(own))).tocsr()
+
+
+def _is_stored(dtype: Any) -> bool:
+    """Whether a dtype of pandas stores the numbers that are not zero."""
+    return type(dtype).__name__ == "SparseDtype" and dtype.subtype.kind in "biuf" and dtype.fill_value == 0
 
 
 def _pandas_values(column: Any) -> tuple[np.ndarray, int]:

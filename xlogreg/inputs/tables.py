@@ -7,12 +7,14 @@ import numpy as np
 
 from xlogreg.exceptions import expect_memory
 from xlogreg.inputs.frames import Levels, Library, known_as
+from xlogreg.inputs.stored import Stored, compressed
 
 __all__ = [
     "Frame",
     "column_values",
     "is_collection",
     "is_nullable",
+    "lacking",
     "listed",
     "not_numbers",
     "open_frame",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 ALIGNMENT = 64  # bytes of a cache line
+DENSE_SHARE = 0.25  # of the columns: if more than that are not sparse, none is kept so
 
 
 def is_collection(value: Any) -> bool:
@@ -55,6 +58,14 @@ class Frame(NamedTuple):
 
     def levels(self, name: str) -> Levels:
         return _converted(self.reader.levels, self.column(name), f"the column {name!r} of X")
+
+    def stored(self, names: tuple[str, ...], others: int = 0) -> Stored | None:
+        """Return those columns of numbers that are sparse, unless too many are not; ``others`` are categories."""
+        found = self.reader.sparse(self.table, [self.numbers[name] for name in names])
+        if found is None or DENSE_SHARE * (len(names) + others) < len(names) - len(found[0]):
+            return None
+        own = set(found[0])
+        return Stored(tuple(name for name in names if self.numbers[name] in own), found[1])
 
     def values(self, names: tuple[str, ...]) -> np.ndarray:
         """Return columns of numbers (m, n), NaN where a value is missing."""
@@ -105,7 +116,7 @@ def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> F
 def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> tuple[Any, tuple[str, ...] | None]:
     """Return the numbers of a table (m, n_x) and the names of its columns; X itself and None if it is no table.
 
-    The numbers of columns that are all sparse are a sparse matrix of SciPy. If there are ``wanted`` names, the
+    If most columns are sparse, the numbers are a sparse matrix of SciPy. If there are ``wanted`` names, the
     columns have their order.
 
     Raises
@@ -119,11 +130,14 @@ def open_table(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> t
     if frame is None:
         return X, None
     refuse_text(frame, frame.names)
-    if (stored := frame.reader.sparse(frame.table, list(frame.numbers.values()))) is not None:
-        return stored, frame.names
-    found = frame.values(frame.names)
-    refuse_lacking(frame.names, found)
-    return found, frame.names
+    stored = frame.stored(frame.names)
+    names = frame.names if stored is None else stored.others(frame.names)
+    found = frame.values(names) if names else None
+    refuse_lacking(lacking(names, found, stored))
+    if stored is None:
+        return found, frame.names
+    features = [np.flatnonzero(np.isin(frame.names, own)) for own in (names, stored.names)]
+    return compressed(len(frame.names), found, features[0], stored.X, features[1]), frame.names
 
 
 def refuse_text(frame: Frame, names: tuple[str, ...], beside: list[str] | None = None) -> None:
@@ -143,15 +157,22 @@ def not_numbers(kinds: dict[str, str], beside: list[str] | None = None) -> TypeE
     )
 
 
-def refuse_lacking(names: tuple[str, ...], values: np.ndarray) -> None:
-    """Raise if columns of numbers (m, n) lack values; the message names them."""
-    with np.errstate(all="ignore"):
-        # the sum of a column is NaN if one of its values is; so only those columns are searched
-        sums = np.sum(values, axis=0)
-    lacking = {names[number]: np.isnan(values[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
-    lacking = {name: missing for name, missing in lacking.items() if np.any(missing)}
-    if lacking:
-        said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in lacking.items()]
+def lacking(names: tuple[str, ...], values: np.ndarray | None, stored: Stored | None = None) -> dict[str, np.ndarray]:
+    """Find the rows (m,) in which columns of numbers (m, n), and sparse ones, lack values, by name."""
+    found = {}
+    if values is not None:
+        with np.errstate(all="ignore"):
+            # the sum of a column is NaN if one of its values is; so only those columns are searched
+            sums = np.sum(values, axis=0)
+        found = {names[number]: np.isnan(values[:, number]) for number in np.flatnonzero(sums != sums).tolist()}
+    found |= {} if stored is None else stored.lacking()
+    return {name: rows for name, rows in found.items() if np.any(rows)}
+
+
+def refuse_lacking(rows: dict[str, np.ndarray]) -> None:
+    """Raise if columns lack values, in the rows (m,) given by name; the message names the columns."""
+    if rows:
+        said = [f"{name!r} ({np.sum(gone)}, the first at row {np.argmax(gone)})" for name, gone in rows.items()]
         raise ValueError(
             f"X lacks values in these columns: {listed(said)}; remove those rows, or let missing='median' fill them in"
         )

@@ -142,7 +142,8 @@ def _look(X: Any, weight: Any, request: Request) -> tuple[Features, tuple[Found,
     """Check a block of X; if its columns are not plain numbers, tell what they hold."""
     table = request.table
     if request.encoding is not None or table is None or not table.used:
-        return take_features(X, request.samples, encoding=request.encoding), None
+        m = X.shape[AXES[request.samples]]  # as parts of all samples, all blocks become matrices of one kind
+        return take_features(X, request.samples, encoding=request.encoding, m=m), None
     frame = open_frame(X, request.samples)
     if frame is None:
         raise table.refusal(X)
