@@ -89,3 +89,12 @@ def test_features_that_a_class_lacks_are_found_to_separate(classes):
     often = np.isin(levels, [level for level in np.unique(levels) if np.unique(Y[levels == level]).size == classes])
     rest = xlogreg.fit(X[often], Y[often], samples="rows")
     assert rest.fit_info.separation in ("none", "undecided")
+
+
+def test_the_reason_is_said_why_separation_is_undecided():
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random_array((14_000, 6_000), density=0.004, rng=rng, format="csr")
+    reason = r"is undecided: to tell takes Hessians of 6001 parameters and 14000 samples, and no single feature"
+    with pytest.warns(xlogreg.ConvergenceWarning, match=reason):
+        model = xlogreg.fit(X, rng.random(14_000) < 0.5, samples="rows", max_iter=3)
+    assert model.fit_info.separation == "undecided"

@@ -113,4 +113,5 @@ def test_a_frame_of_sparse_columns_stays_sparse():
     found, _ = open_table(frame, "rows")
     assert scipy.sparse.issparse(found)
     filled = frame.assign(**{names[0]: pandas.arrays.SparseArray(np.ones(len(Y)), fill_value=1.0)})
-    assert isinstance(open_table(filled, "rows")[0], np.ndarray)
+    expected = np.column_stack([np.ones(len(Y)), X[:, 1:]])
+    np.testing.assert_array_equal(open_table(filled, "rows")[0].toarray(), expected)

@@ -17,6 +17,7 @@ from xlogreg.exceptions import (
 )
 from xlogreg.fitting.answer import Answer, answer_of
 from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.proof import lacks_hessian
 from xlogreg.fitting.solving import solve
 from xlogreg.inference.covariance import covariance
 from xlogreg.inputs import labels
@@ -42,7 +43,11 @@ NAMED = 1e-2  # a warning names a feature that has this share of the largest par
 Said = tuple[str, type[XlogregWarning]]  # a warning
 FAR = "the gap is {:.1e} of the cost, as far as it is known"
 NOT_KNOWN = "how far the minimum is, is not known"
-UNDECIDED = ". Whether {hyperplane} separates the classes, so that there is no minimum without {remedy}, is undecided"
+UNDECIDED = (
+    ". Whether {hyperplane} separates the classes, so that there is no minimum without {remedy}, is undecided: {reason}"
+)
+TOO_DEAR = "to tell takes Hessians of {p} parameters and {m} samples, and no single feature separates them"
+NOT_SHOWN = "neither a minimum nor a hyperplane was found in the steps of Newton's method that were tried"
 SEPARATED = (
     "{strongest}: the {kind} has no minimum, and falls for ever as {growing}. Stopped after {steps} steps; use "
     "{remedy} for parameters that mean something"
@@ -217,7 +222,10 @@ def _warning(problem: Problem, result: Result, options: Options, verdict: Verdic
         where=problem.source.dtype if problem.source.dtype == stored else f"{stored} parameters",
         wider=_wider(problem, stored),
     )
-    return text + (UNDECIDED.format(**words) if undecided and case != "diverged" else ""), category
+    if not undecided or case == "diverged":
+        return text, category
+    why = TOO_DEAR if lacks_hessian(problem, result) else NOT_SHOWN
+    return text + UNDECIDED.format(**words, reason=why.format(p=result.theta.size, m=problem.source.m)), category
 
 
 def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool) -> str:

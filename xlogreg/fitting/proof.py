@@ -84,7 +84,7 @@ def _known_of(problem: Problem, result: Result, tol: float) -> Known:
         return found._replace(separation="none") if rests else found
     if partly:
         return _partly_held(problem, result, tol)
-    if result.last.hessian is None and (p > EXPANSION_LIMIT or work > INFERENCE_WORK):
+    if lacks_hessian(problem, result):
         # of many samples and many features it is enough that the last steps moved no score any more
         still = result.trend is None or not float(objective.restless(result.trend)[0])
         dear = p > NEWTON_LIMIT or work > PATIENCE * INFERENCE_WORK
@@ -105,6 +105,12 @@ def _known_of(problem: Problem, result: Result, tol: float) -> Known:
         found = found._replace(separation=beside.separation, direction=beside.direction)
         passes += beside.passes
     return found._replace(passes=passes)
+
+
+def lacks_hessian(problem: Problem, result: Result) -> bool:
+    """Whether the solver had no Hessian, and one would cost too much to tell by it if there is a minimum."""
+    p = result.theta.size
+    return result.last.hessian is None and (p > EXPANSION_LIMIT or problem.source.m * p * p > INFERENCE_WORK)
 
 
 def _is_partly_held(objective: Objective) -> bool:

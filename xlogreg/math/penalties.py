@@ -210,10 +210,10 @@ def _ridge(ridge: Array) -> L2:
 
 def inner(a: Array, b: Array) -> Array:
     """Compute the inner product (g,) of two arrays (n_x + 1, g, k) for each model."""
-    product = a * b
-    if product.shape[1] == 1:  # this is several times faster than a sum along two axes
-        return array_namespace(product).sum(product)[None]
-    return array_namespace(product).sum(product, axis=(0, 2))
+    xp = array_namespace(a)
+    if a.shape[1] == 1 and a.shape == b.shape:  # this is several times faster than a sum along two axes
+        return (xp.reshape(a, (-1,)) @ xp.reshape(b, (-1,)))[None]
+    return xp.sum(a * b, axis=(0, 2))
 
 
 def _bordered(rows: Array, last: float) -> Array:

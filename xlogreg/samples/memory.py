@@ -366,7 +366,7 @@ class InMemory:
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
         theta, temporaries, gram = arguments[0], TEMPORARIES.get(function, 1), function in GRAMS
-        workers = workers_for(self.m, self.widths[gram], theta.shape, temporaries > 1)
+        workers = workers_for(self.m, self.widths[gram], theta.shape, temporaries > 1, self.dense)
         if workers == 1 and self._only_block and type(theta) is np.ndarray and math.prod(theta.shape[1:-1]) == 1:
             with HOST.computing():
                 return function(self._only_block, *arguments)

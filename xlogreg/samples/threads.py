@@ -27,6 +27,7 @@ Parameters = ParamSpec("Parameters")
 
 AHEAD = 2  # items taken for each worker; with fewer, workers wait when blocks take different times
 SHARED_WORK = 2e6  # least work of a pass that workers share, some 0.6 ms; handing it over takes some 0.05 ms
+SCATTERED = 4  # times that a product takes longer with a stored number of a sparse X, or with the code of a category
 RUN = 4  # most items that a worker takes at a time: handing over a single item takes a tenth of its computing time
 
 
@@ -121,13 +122,13 @@ def held_threads() -> int:
     return getattr(_holder, "count", 0)
 
 
-def workers_for(m: int, n_x: float, shape: tuple[int, ...], squares: bool) -> int:
+def workers_for(m: int, n_x: float, shape: tuple[int, ...], squares: bool, dense: bool = True) -> int:
     """Number of workers that share a pass over X (n_x, m); 1 if there is too little work.
 
-    The work is measured in numbers of X that a gradient reads, some 0.3 ns each. The last axes of ``shape``, that of
+    If X is not ``dense``, n_x is the mean number of values that are stored of a sample. The work is measured in numbers of X that a gradient reads, some 0.3 ns each. The last axes of ``shape``, that of
     the parameters, are models and outputs; ``squares`` tells of products of features with each other.
     """
-    k, outputs = shape[-1], math.prod(shape[1:])
+    k, outputs, n_x = shape[-1], math.prod(shape[1:]), n_x if dense else SCATTERED * n_x
     each = n_x * (1 + outputs / 8) + 10 * outputs + (n_x * (n_x + 30) * outputs * k / 13 if squares else 0)
     return (held_threads() or thread_count()) if m * each > SHARED_WORK else 1
 

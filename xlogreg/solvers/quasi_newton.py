@@ -82,7 +82,7 @@ class QuasiNewton:
     def _rescaled(self, q: Array) -> Array:
         """Solve for q, and rescale by the newest curvature, relative to that of the preconditioner."""
         r = self.preconditioner.solve(q)
-        if not self.pairs:
+        if not self.pairs or not self.rescaling:
             return r
         _, y, inverse = self.pairs[-1]
         measured = inverse * _dot(y, self.preconditioner.solve(y))

@@ -16,11 +16,10 @@ def compressed(module: str, base: str) -> SparseProducts:
     """Describe the sparse matrices of a module, ``base`` or below it."""
 
     def made(values: Any, features: Any, starts: Any, shape: tuple[int, int]) -> Any:
-        if not isinstance(features, np.ndarray):
-            starts = array_namespace(features).asarray(starts)
         library = importlib.import_module(module)
-        make = getattr(library, "csr_array", library.csr_matrix)
-        return make((values, features, starts), shape=shape)
+        if isinstance(features, np.ndarray):
+            return _filled(library.csr_array, (values, features, starts), shape)
+        return library.csr_matrix((values, features, array_namespace(features).asarray(starts)), shape=shape)
 
     return SparseProducts(
         owns=lambda X: type(X).__module__.startswith(base) and hasattr(X, "tocsr"),
@@ -30,9 +29,26 @@ def compressed(module: str, base: str) -> SparseProducts:
         starts=lambda A: _on_host(A.indptr),
         with_values=lambda A, values: made(values, A.indices, A.indptr, A.shape),
         times=lambda A, W: A @ W,
-        back=lambda A, V: A.T @ V,
+        back=_back,
         gram=_gram,
     )
+
+
+def _filled(kind: Any, parts: tuple[Any, Any, Any], shape: tuple[int, int]) -> Any:
+    """Make a matrix of SciPy from its parts, which its constructor would copy if they are slices of larger arrays."""
+    A, (values, indices, starts) = kind(shape, dtype=parts[0].dtype), parts
+    if indices.dtype != starts.dtype:  # of joined parts
+        dtype = indices.dtype if starts[-1] < NARROW else starts.dtype
+        indices, starts = indices.astype(dtype, copy=False), starts.astype(dtype, copy=False)
+    A.data, A.indices, A.indptr = values, indices, starts
+    return A
+
+
+def _back(A: Any, V: Any) -> Any:
+    if not isinstance(A.data, np.ndarray):
+        return A.T @ V
+    csc_array = importlib.import_module("scipy.sparse").csc_array
+    return _filled(csc_array, (A.data, A.indices, A.indptr), A.shape[::-1]) @ V
 
 
 def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
