@@ -5,9 +5,10 @@ Run: python -m benchmarks.sparse [--case TEXT ...] [--json FILE]
 The texts are drawn here: words by Zipf's law, documents of Poisson length, tf-idf with rows of length one, labels
 from a tenth of the words. All take X as SciPy's CSR with 32-bit indices. One process, alternately, best of three or
 more. Of a rival the loosest tol counts at which its cost comes within 1e-6 of the minimum. Ours runs at that tol, which
-is its relative gap, at its default of 1e-12, and at 1e-9 for the passes. scikit-learn-intelex hands sparse X to scikit-learn, so it is no rival of its own.
-liblinear penalises the intercept, which is scaled by 100 so that this hardly matters. "MB above X" is the most that
-NumPy and SciPy hold at a time during a fit, as tracemalloc counts it, without X itself.
+is its relative gap, at its default of 1e-12, and at 1e-9 for the passes. scikit-learn-intelex hands sparse X to
+scikit-learn, so it is no rival of its own. liblinear penalises the intercept, which is scaled by 100 so that this
+hardly matters. "MB above X" is the most that NumPy and SciPy hold at a time during a fit, as tracemalloc counts it,
+without X itself.
 """
 
 import argparse

@@ -6,7 +6,7 @@ change, and nothing is rounded that counts.
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -110,20 +110,16 @@ class Codes(NamedTuple):
         sums = [self._summed(tallies, V, power, scale) for power in ((2, 4) if twice else (2,))]
         return array_namespace(V).concat(sums, axis=1) if twice else sums[0]
 
-    def crossed(self, c: Array, tallies: Array) -> list[list[Array]]:
-        """Sum c (m,) over the samples of each two levels, given the tallies (L, 1) of c; one block for two columns."""
+    def crossed(self, c: Array, tallies: Array) -> Iterator[tuple[tuple[int, int], Array]]:
+        """Yield sums of c (m,) over the samples of each two levels, for columns a <= b; ``tallies`` (L,) are of c."""
         xp, tally = array_namespace(c), LIBRARIES[name_of(c)].tally
         index = [_counting(levels) for levels in self.levels]
         sizes, V = [values.shape[0] for values in self.on], c[:, None]
-        table: dict[tuple[int, int], Array] = {}
         for a, own in enumerate(self.split(tallies)):
-            table[a, a] = xp.eye(sizes[a], dtype=c.dtype, device=device_of(c)) * own
+            yield (a, a), xp.eye(sizes[a], dtype=c.dtype, device=device_of(c)) * own
             for b in range(a + 1, len(sizes)):
                 counts = tally(index[a] * (sizes[b] + 1) + index[b], V, (sizes[a] + 1) * (sizes[b] + 1))
-                table[a, b] = xp.reshape(counts, (sizes[a] + 1, sizes[b] + 1))[:-1, :-1]
-                table[b, a] = table[a, b].T
-        columns = range(len(sizes))
-        return [[table[a, b] for b in columns] for a in columns]
+                yield (a, b), xp.reshape(counts, (sizes[a] + 1, sizes[b] + 1))[:-1, :-1]
 
     def recentered(self, H: Array, first: int) -> Array:
         """Turn sums over ones and zeros (n, n) into sums over the values; the features are the rows from ``first`` on.

@@ -83,16 +83,7 @@ class Mixed(NamedTuple):
             for j in range(i, k):  # C is symmetric
                 c, U = C[i, j, :], upper[:, i, :, j]
                 side = self.codes.tallies((bordered * c).T)
-                sides = self.codes.split(side)
-                blocks = [
-                    [U[:d, :d], side[:, :d].T, U[:d, d:]],
-                    *(
-                        [own[:, :d], *row, own[:, d:]]
-                        for own, row in zip(sides, self.codes.crossed(c, side[:, d:]), strict=True)
-                    ),
-                    [U[d:, :d], side[:, d:].T, U[d:, d:]],
-                ]
-                H.append(self._turned(self.codes.recentered(_assembled(blocks), d)))
+                H.append(self._turned(self.codes.recentered(_assembled(U, side, self.codes, c), d)))
         return H[0] if k == 1 else joined_pairs(xp.stack(H), k)
 
     def _turned(self, H: Array) -> Array:
@@ -104,19 +95,43 @@ class Mixed(NamedTuple):
         return xp.take(xp.take(H, order, axis=0), order, axis=1)
 
 
-def _assembled(blocks: list[list[Array]]) -> Array:
-    """Join blocks of a square matrix, row by row; some rows may have wider blocks than others."""
-    xp = array_namespace(blocks[0][0])
-    if not LIBRARIES[name_of(blocks[0][0])].fills:
-        return xp.concat([xp.concat(row, axis=1) for row in blocks], axis=0)
-    n, top = sum(row[0].shape[0] for row in blocks), 0
-    H = xp.empty((n, n), dtype=blocks[0][0].dtype, device=device_of(blocks[0][0]))
-    for row in blocks:  # written once, where joining would copy large blocks twice
-        left, below = 0, top + row[0].shape[0]
-        for block in row:
-            H[top:below, left : left + block.shape[1]] = block
-            left += block.shape[1]
-        top = below
+def _assembled(upper: Array, side: Array, codes: Codes, c: Array) -> Array:
+    """Make the weighted sums of products of all features and a row of ones (n_x + 1, n_x + 1).
+
+    Parameters
+    ----------
+    upper : array (d + 1, d + 1)
+        Those of the numbers and the ones.
+    side : array (L, d + 1)
+        Those of the codes with these.
+    codes : Codes
+    c : array (samples,)
+        The weights.
+    """
+    xp, d, L = array_namespace(upper), upper.shape[0] - 1, side.shape[0]
+    pairs = codes.crossed(c, side[:, d])
+    if not LIBRARIES[name_of(upper)].fills:
+        blocks = dict(pairs)
+        columns = range(len(codes.levels))
+        rows = [xp.concat([blocks[a, b] if a <= b else blocks[b, a].T for b in columns], axis=1) for a in columns]
+        middle = xp.concat([side[:, :d], xp.concat(rows, axis=0), side[:, d:]], axis=1)
+        top, last = (
+            xp.concat([part[:, :d], own.T, part[:, d:]], axis=1)
+            for part, own in ((upper[:d, :], side[:, :d]), (upper[d:, :], side[:, d:]))
+        )
+        return xp.concat([top, middle, last], axis=0)
+    H = xp.empty((d + L + 1, d + L + 1), dtype=upper.dtype, device=device_of(upper))
+    own, ends = slice(d, d + L), [slice(0, d), slice(d + L, None)]
+    for rows_of, part in zip(ends, (slice(0, d), slice(d, None)), strict=True):
+        H[own, rows_of], H[rows_of, own] = side[:, part], side[:, part].T
+        for columns_of, other in zip(ends, (slice(0, d), slice(d, None)), strict=True):
+            H[rows_of, columns_of] = upper[part, other]
+    starts = np.cumsum([d, *(values.shape[0] for values in codes.on)]).tolist()
+    for (a, b), block in pairs:  # one at a time, each written once, where joining would copy large blocks twice
+        rows_of, columns_of = slice(*starts[a : a + 2]), slice(*starts[b : b + 2])
+        H[rows_of, columns_of] = block
+        if a != b:
+            H[columns_of, rows_of] = block.T
     return H
 
 

@@ -104,7 +104,7 @@ class Arranged(NamedTuple):
         """Make all features (m, n_x) in one array; each feature is contiguous."""
         kinds = [] if self.numbers is None else [self.numbers.dtype]
         kinds += [] if self.stored is None else [self.stored.X.dtype]
-        flags = all(own == bool for own in kinds)  # ones and zeros alone
+        flags = all(own.kind == "b" for own in kinds)  # ones and zeros alone
         kind = np.float64 if flags else np.result_type(np.float32, *kinds)
         X = np.zeros((n_x, self.m), dtype=kind if dtype is None else dtype)
         if self.numbers is not None:

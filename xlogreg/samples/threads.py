@@ -125,8 +125,9 @@ def held_threads() -> int:
 def workers_for(m: int, n_x: float, shape: tuple[int, ...], squares: bool, dense: bool = True) -> int:
     """Number of workers that share a pass over X (n_x, m); 1 if there is too little work.
 
-    If X is not ``dense``, n_x is the mean number of values that are stored of a sample. The work is measured in numbers of X that a gradient reads, some 0.3 ns each. The last axes of ``shape``, that of
-    the parameters, are models and outputs; ``squares`` tells of products of features with each other.
+    If X is not ``dense``, n_x is the mean number of values that are stored of a sample. The work is measured in numbers
+    of X that a gradient reads, some 0.3 ns each. The last axes of ``shape``, that of the parameters, are models and
+    outputs; ``squares`` tells of products of features with each other.
     """
     k, outputs, n_x = shape[-1], math.prod(shape[1:]), n_x if dense else SCATTERED * n_x
     each = n_x * (1 + outputs / 8) + 10 * outputs + (n_x * (n_x + 30) * outputs * k / 13 if squares else 0)
