@@ -33,6 +33,7 @@ def fit(
     fallback: bool = True,
     solver: str = "auto",
     loss: str = "log_loss",
+    l1: float = 0.0,
     l2: float = 0.0,
     penalty_factor: Any = None,
     bias: bool = True,
@@ -184,6 +185,7 @@ def fit(
     options = Options(
         solver=solver,
         loss=loss,
+        l1=l1,
         l2=l2,
         penalty_factor=penalty_factor,
         bias=bias,

@@ -200,6 +200,8 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
             f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
             f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
         )
+    if not penalty.smooth:
+        return "proximal"
     if asked != "auto":
         return asked
     block = spread is not None and penalty.quadratic and not source.dense
@@ -364,7 +366,9 @@ def _objective(
 
 def penalty_of(options: list[Options], units: np.ndarray) -> Penalty:
     """Make the penalty of g models from their options, for a theta whose ``units`` are (n_x, 1, 1)."""
-    return make_penalty(np.asarray([option.strength for option in options]), options[0].factor, units)
+    l1s = np.asarray([option.l1_strength for option in options])
+    strengths = np.asarray([option.strength for option in options])
+    return make_penalty(strengths, options[0].factor, units, l1s if np.any(l1s) else None)
 
 
 def turns_alike(penalty: Penalty, descends: bool) -> bool:

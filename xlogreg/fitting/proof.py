@@ -23,6 +23,7 @@ __all__ = ["LOOSE", "Known", "known_of"]
 
 INFERENCE_WORK = 2e9  # operations of a Hessian of all samples that a proof is always worth
 SETTLED = (
+    "proximal",
     "sampled-newton",
     "spectral-lbfgs",
     "block-lbfgs",

@@ -13,7 +13,15 @@ from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.progress import ProgressLine, Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
-from xlogreg.solvers import block_lbfgs, descent, gradient_descent, rent_or_buy, sampled_newton, spectral_lbfgs
+from xlogreg.solvers import (
+    block_lbfgs,
+    descent,
+    gradient_descent,
+    proximal,
+    rent_or_buy,
+    sampled_newton,
+    spectral_lbfgs,
+)
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
@@ -113,6 +121,11 @@ def _block(problem: Problem, options: Options, watch: Watch) -> Result:
     return _run(block_lbfgs.minimize, problem, options, watch, strict=strict, clock=watch.clock)
 
 
+def _proximal(problem: Problem, options: Options, watch: Watch) -> Result:
+    tol = problem.tolerance(options)
+    return _run(proximal.minimize, problem, options, watch, tol=tol, warm=problem.warm, clock=watch.clock)
+
+
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:
     objective, tol, max_iter = problem.objective, problem.tolerance(options), options.steps
     # in the engine's coordinates no feature is curved by more than the loss allows
@@ -170,6 +183,7 @@ SOLVERS = {
     "rent-or-buy": _rent_or_buy,
     "spectral-lbfgs": _spectral,
     "block-lbfgs": _block,
+    "proximal": _proximal,
 }
 
 

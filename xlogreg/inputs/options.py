@@ -33,6 +33,7 @@ class Options:
 
     solver: str = "auto"
     loss: str = "log_loss"
+    l1: float = 0.0
     l2: float
     penalty_factor: Any = None  # becomes an ndarray (n_x,), or None
     bias: bool
@@ -54,7 +55,12 @@ class Options:
                 "so no other solver can prove a minimum; loss='log_loss' works with every solver"
             )
         _number("l2", self.l2, zero=True)
-        object.__setattr__(self, "penalty_factor", _factors(self.penalty_factor, self.l2))
+        _number("l1", self.l1, zero=True)
+        object.__setattr__(self, "penalty_factor", _factors(self.penalty_factor, max(self.l1, self.l2)))
+        if self.l1 and self.solver != "auto":
+            raise ValueError(
+                f"l1={shown(self.l1)} needs solver='auto', not {self.solver!r}, whose steps know no kinks in the cost"
+            )
         if self.standardize is not True and self.standardize is not False:
             _number("standardize", self.standardize, also="True, False or ")
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
@@ -95,6 +101,12 @@ class Options:
         """l2 as the solvers take it: times the factor that all features have, if they have the same."""
         same = self.penalty_factor is not None and self.factor is None
         return float(self.l2) * float(self.penalty_factor[0]) if same else float(self.l2)
+
+    @property
+    def l1_strength(self) -> float:
+        """l1 as the solvers take it, see `strength`."""
+        same = self.penalty_factor is not None and self.factor is None
+        return float(self.l1) * float(self.penalty_factor[0]) if same else float(self.l1)
 
     @property
     def roots(self) -> float | np.ndarray:

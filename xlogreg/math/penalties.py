@@ -39,7 +39,7 @@ class Penalty:
 
     quadratic: ClassVar[bool] = False  # whether the value is half the sum of strength * profile * theta^2
     rotates: ClassVar[bool] = False  # whether it is the same in another orthonormal basis of the features
-    proximal: ClassVar[Callable[..., Array] | None] = None  # the proximal map of a penalty with kinks
+    smooth: ClassVar[bool] = True  # whether it has no kinks
 
     @classmethod
     def suits(cls, l2s: Array, factor: Array | None) -> bool:
@@ -169,6 +169,70 @@ class L2(Penalty):
 
 
 @dataclass(frozen=True)
+class Elastic(L2):
+    """The elastic net, sum_j factor_j (l1 |w_j| + strength w_j^2 / 2) (Zou & Hastie 2005).
+
+    ``l1`` is an array (g,).
+    """
+
+    l1: Array = None  # type: ignore[assignment]  # fields with defaults come before it
+
+    quadratic: ClassVar[bool] = False
+    rotates: ClassVar[bool] = False
+    smooth: ClassVar[bool] = False
+
+    @functools.cached_property
+    def kinks(self) -> Array:
+        """Slope (n_x + 1, g, 1) of the penalty beside the zero of each row of theta."""
+        xp = array_namespace(self.l1)
+        return xp.reshape(self.l1, (1, -1, 1)) * self.factor * xp.abs(self.units)
+
+    @functools.cached_property
+    def mask(self) -> Array:
+        return (self.kinks > 0) | (self.ridge > 0)
+
+    @functools.cached_property
+    def active(self) -> Array:
+        some = self.plain or array_namespace(self.factor).any(self.factor > 0)
+        return ((self.strength > 0) | (self.l1 > 0)) & some
+
+    def value(self, theta: Array) -> Array:
+        xp = array_namespace(theta)
+        return super().value(theta) + xp.sum(self.kinks * xp.abs(theta), axis=(0, 2))
+
+    def conjugate(self, V: Array) -> Array:
+        xp = array_namespace(V)
+        return super().conjugate(xp.maximum(xp.abs(V) - self.kinks, xp.zeros_like(V)))
+
+    def change(self, theta: Array, move: Array) -> Array:
+        xp = array_namespace(theta)
+        moved = xp.abs(theta + move) - xp.abs(theta)
+        return super().change(theta, move) + xp.sum(self.kinks * moved, axis=(0, 2))
+
+    def gap_after(self, theta: Array, step: Array) -> Array:
+        return Penalty.gap_after(self, theta, step)
+
+    def least_slope(self, theta: Array, gradient: Array) -> Array:
+        """The shortest subgradient of the cost, of the shape of theta; ``gradient`` is that of its smooth part."""
+        xp = array_namespace(theta)
+        beside = xp.maximum(xp.abs(gradient) - self.kinks, xp.zeros_like(gradient)) * xp.sign(gradient)
+        return xp.where(theta == 0, beside, gradient + self.kinks * xp.sign(theta))
+
+    def keep(self, models: Array) -> Self:
+        return dataclasses.replace(super().keep(models), l1=array_namespace(models).take(self.l1, models, axis=0))
+
+    def put(self, place: Place) -> Self:
+        return dataclasses.replace(super().put(place), l1=place.put(self.l1, place.widest))
+
+    def of_strengths(self, l2s: Array) -> L2:  # type: ignore[override]  # it has no kinks any more
+        """Return the penalty of models with the strengths ``l2s`` (g,), without kinks."""
+        return L2(l2s, self.factor, self.units, self.plain)
+
+    def plus(self, ridge: Array) -> Penalty:
+        return Penalty.plus(self, ridge)
+
+
+@dataclass(frozen=True)
 class Sum(Penalty):
     """The sum of several penalties."""
 
@@ -188,7 +252,7 @@ class Sum(Penalty):
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2}
 
 
-def make_penalty(l2s: Array, factor: Array | None, units: Array) -> Penalty:
+def make_penalty(l2s: Array, factor: Array | None, units: Array, l1s: Array | None = None) -> Penalty:
     """Make the penalty of g models, a row of `PENALTIES`, from their options.
 
     Parameters
@@ -196,11 +260,14 @@ def make_penalty(l2s: Array, factor: Array | None, units: Array) -> Penalty:
     l2s : array (g,)
     factor : array (n_x,), or None for ones
     units : array (n_x, 1, 1), or (n_x, g, 1)
+    l1s : array (g,), or None for a penalty without L1
     """
-    kind = next(kind for kind in reversed(PENALTIES.values()) if kind.suits(l2s, factor))
+    smooth = next(kind for kind in reversed(PENALTIES.values()) if kind.suits(l2s, factor))
+    kind = smooth if l1s is None else Elastic
     xp = array_namespace(units)
     factors = xp.ones_like(units[:, :1, :]) if factor is None else factor[:, None, None]
-    return kind(l2s, _bordered(factors, 0.0), _bordered(units, 1.0), plain=factor is None)
+    own = {} if l1s is None else {"l1": l1s}
+    return kind(l2s, _bordered(factors, 0.0), _bordered(units, 1.0), plain=factor is None, **own)
 
 
 def _ridge(ridge: Array) -> L2:

@@ -41,7 +41,7 @@ def certify(objective: Objective, theta: np.ndarray, limit: int = EXPANSION_LIMI
     Up to ``limit`` parameters the gap comes from the Hessian.
     """
     rows, _, k = theta.shape
-    if objective.loss.curvature is None:
+    if objective.loss.curvature is None or not objective.penalty.smooth:
         return Certificate(objective.evaluate(theta), None, "", 1)
     if rows * k <= limit:
         newton = Newton.for_objective(objective)

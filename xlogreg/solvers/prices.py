@@ -36,6 +36,6 @@ def hessian_price(m: int, n_x: int, k: int = 1) -> float:
     return gradient_price(m, n_x, k) + HESSIAN_CALLS + grams + (n_x * k) ** 3 * ALGEBRA
 
 
-def subset_price(m: int, n_x: int) -> float:
-    """Seconds of a Hessian of a subset of m samples, which has to be drawn first, for a model of one output."""
-    return hessian_price(m, n_x) + 2.0 * HESSIAN_CALLS + m * n_x * COPY
+def subset_price(m: int, n_x: int, k: int = 1) -> float:
+    """Seconds of a Hessian of a subset of m samples, which has to be drawn first, for a model of k outputs."""
+    return hessian_price(m, n_x, k) + 2.0 * HESSIAN_CALLS + m * n_x * COPY

@@ -1,0 +1,329 @@
+"""Proximal Newton method for penalties with kinks: few passes over all samples, and a small problem on the host in each.
+
+With the gradient g of all samples and a Hessian B, each step minimises g'd + d'Bd / 2 + h(theta + d): zeros come out as
+zeros, to the bit (Lee, Sun & Saunders, SIAM J. Optim. 2014; Yuan, Ho & Lin, JMLR 2012). B is the Hessian of a random
+subset, or of all samples where these are few, with what the gradients of all samples have taught since (BFGS, in the
+compact form of Byrd, Nocedal & Schnabel 1994). It is summed only for features that work: those whose weights are not
+zero, and those whose slope is beyond their kink. The others are watched by the gradient of each pass (Johnson &
+Guestrin, Blitz, 2015; Massias, Gramfort & Salmon, Celer, 2018).
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from xlogreg.math.penalties import Elastic
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.products import may_pick, pick_features
+from xlogreg.samples.source import Samples
+from xlogreg.solvers import descent, piecewise
+from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.descent import Step
+from xlogreg.solvers.objective import Evaluation, Objective
+from xlogreg.solvers.prices import gradient_price, subset_price
+from xlogreg.solvers.result import Clock, Monitor, Result
+
+__all__ = ["minimize"]
+
+FEW = 200  # features up to which all work from the start
+START = 30  # samples of the first subset, for each parameter
+LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
+RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
+MORE = 2.0  # times as many features may work as have weights
+PAIRS = 20
+QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
+EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
+RENT, ROUGH_RENT = 1.5, 0.4  # passes that a Hessian of a subset may cost, and for a stronger penalty
+SUBSET_STEPS = 30
+KEPT = 1.3  # times as many features as work may have their Hessian summed
+ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
+SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
+CONTINUED = 0.3  # of a penalty is the next one
+UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
+
+
+class Curvature:
+    """Hessians of the features that work, of a subset or of all samples, bought when they are needed.
+
+    Attributes
+    ----------
+    spent : float
+        Passes over all samples that they have taken.
+    """
+
+    def __init__(
+        self, objective: Objective, source: Samples, spread: Spread, moment: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        self.objective, self.source, self.spread, self.moment, self.rng = objective, source, spread, moment, rng
+        self.rows, self.k = np.arange(0), 1
+        self.H = np.zeros((0, 0))
+        self.subset: Any = None
+        self.spent, self.bought, self.whole, self.rent = 0.0, 0, False, RENT
+
+    def knows(self, rows: np.ndarray) -> bool:
+        return bool(np.isin(rows, self.rows).all())
+
+    def price(self, rows: np.ndarray, m: float) -> float:
+        """Price of a Hessian, in passes."""
+        pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
+        return subset_price(int(m), len(rows), self.k) / pass_of_all
+
+    def size(self, rows: np.ndarray) -> int:
+        """Number of samples of which a Hessian costs about as much as a pass or two."""
+        m, q = self.source.m, len(rows) * self.k
+        size = m
+        while size > 2 * START * q and self.price(rows, size) > self.rent:
+            size //= 2
+        return m if size > m / 2 or not self.draws else size
+
+    @property
+    def draws(self) -> bool:
+        return self.source.effective_samples > 0
+
+    def buy(self, theta: np.ndarray, rows: np.ndarray, size: int) -> None:
+        """Sum a Hessian at theta over so many samples."""
+        self.k = theta.shape[2]
+        whole = size >= self.source.m
+        if whole:
+            subset: Any = self.source
+        elif self.subset is not None and self.subset.m >= size:
+            subset = self.subset
+        else:
+            (subset,) = self.source.samples((size,), self.spread.shares, self.rng)
+            self.subset = subset
+        objective, numbers = self.objective.over(subset) if not whole else self.objective, rows[:-1]
+        if len(rows) < len(theta) and may_pick(subset, len(numbers)):
+            here = objective.of_features(pick_features(subset, numbers), rows).expand(theta[rows])
+            H = np.asarray(here.hessian)[0]
+        else:
+            index = _numbers(rows, self.k)
+            H = np.asarray(objective.expand(theta).hessian)[0][np.ix_(index, index)]
+        if not whole:
+            H = self._raised(H, rows)
+        self.rows, self.H, self.whole = rows, H, whole
+        self.spent += subset.m / self.source.m
+        self.bought += 1
+
+    def _raised(self, H: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Raise the curvature along features of which a subset happens to see too little."""
+        k, diagonal = self.k, H.diagonal()
+        least = UNSEEN * np.append(self.moment[rows[:-1], 0], 0.0)[:, None] * diagonal[-k:]
+        return H + np.diag(np.maximum(least.ravel() - diagonal, 0.0))
+
+    def part(self, rows: np.ndarray) -> np.ndarray:
+        index = _numbers(np.searchsorted(self.rows, rows), self.k)
+        return self.H[np.ix_(index, index)]
+
+
+def _numbers(rows: np.ndarray, k: int) -> np.ndarray:
+    """Numbers of the parameters in these rows of theta (n_x + 1, k), flattened."""
+    return (rows[:, None] * k + np.arange(k)).ravel()
+
+
+@dataclass
+class Proximal:
+    """A step to the minimum of the quadratic model with the kinks; see the module."""
+
+    objective: Objective
+    curvature: Curvature
+    tol: float
+    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    patience: int = 1
+    endurance: int = 15
+    before: float = math.inf
+    age: int = 0  # steps since a Hessian was bought
+
+    def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
+        return objective.evaluate(theta)
+
+    def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
+        s, y = moved[:, 0, :], change[:, 0, :]
+        if np.sum(s * y) > 1e-14 * math.sqrt(np.sum(s * s) * np.sum(y * y)):
+            self.pairs = (*self.pairs[1 - PAIRS :], (s, y))
+        return self
+
+    def step(self, here: Evaluation, theta: np.ndarray) -> Step:
+        penalty = self.objective.penalty
+        assert isinstance(penalty, Elastic)
+        free = self.objective.free[:, 0, 0] > 0
+        beyond = np.abs(penalty.least_slope(theta, here.gradient))[:, 0, :] * free[:, None]
+        rows = self._working(theta, beyond, free)
+        self._curve(here, theta, rows)
+        u = self._solved(here, theta, rows, penalty)
+        move = np.zeros_like(theta)
+        move[rows, 0, :] = u - theta[rows, 0, :]
+        promise = self._promise(here, theta, move, rows)
+        left = np.ones(len(theta), dtype=bool)
+        left[rows] = False
+        bend = np.maximum(self.curvature.H.diagonal()[-theta.shape[2] :].mean(), 1e-12)
+        scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * bend
+        gap = promise + 0.5 * float(np.sum((beyond * beyond / scale)[left]))
+        self.before, self.age = gap, self.age + 1
+        return Step(move, np.asarray([gap]))
+
+    def _working(self, theta: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """Choose the rows that work, the bias last."""
+        n = len(theta) - 1
+        if np.sum(free[:-1]) <= FEW:
+            return np.flatnonzero(np.append(free[:-1], True))
+        support = np.any(theta[:-1, 0, :] != 0, axis=1)
+        support |= free[:-1] & ~np.asarray(self.objective.penalty.mask)[:-1, 0, 0]
+        size = np.max(beyond[:-1], axis=1) * ~support
+        first = min(FEW, max(20, self.objective.source.m // 4))
+        count = int(max(first, MORE * support.sum()) - support.sum())
+        worst = np.argsort(-size, kind="stable")[:count]
+        support[worst[size[worst] > 0]] = True
+        return np.append(np.flatnonzero(support), n)
+
+    def _curve(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> None:
+        """Buy a Hessian if none is known for the rows that work, or a new one if it pays."""
+        curvature, known = self.curvature, self.curvature.knows(rows)
+        if known and self.age == 0:
+            return
+        if known:
+            gap = self._gap_by(here, theta, rows)
+            left = math.log(max(gap / max(self.tol * float(here.value[0]), 1e-300), 1.0))
+            rate = gap / self.before if math.isfinite(self.before) else 0.0
+            steps = left / -math.log(min(max(rate, 1e-4), 0.95))
+            price = curvature.price(rows, curvature.size(rows))
+            if rate < QUICK or steps < 1.8 * (price + 1.0):
+                return
+        both = np.union1d(rows, curvature.rows)  # some that worked may work again
+        rows = both if len(both) <= KEPT * len(rows) else rows
+        curvature.buy(theta, rows, curvature.size(rows))
+        self.pairs, self.age = (), 0
+
+    def _gap_by(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> float:
+        u = self._solved(here, theta, rows, self.objective.penalty)
+        move = np.zeros_like(theta)
+        move[rows, 0, :] = u - theta[rows, 0, :]
+        return self._promise(here, theta, move, rows)
+
+    def _model(self, rows: np.ndarray, k: int) -> "Model":
+        pairs = [(s[rows].ravel(), y[rows].ravel()) for s, y in self.pairs if not np.delete(s, rows, axis=0).any()]
+        return Model(self.curvature.part(rows), pairs)
+
+    def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray, penalty: Any) -> np.ndarray:
+        k = theta.shape[2]
+        B = self._model(rows, k)
+        x, g = theta[rows, 0, :].ravel(), here.gradient[rows, 0, :].ravel()
+        free = np.repeat(self.objective.free[rows, 0, 0] > 0, k)
+        kink = np.repeat(penalty.kinks[rows, 0, 0], k)
+        problem = piecewise.Piecewise(
+            times=B.times,
+            part=B.part,
+            linear=g - B.times(x),
+            kink=kink,
+            lower=np.where(free, -np.inf, x),
+            upper=np.where(free, np.inf, x),
+        )
+        return piecewise.minimize(problem, x, EXACT).reshape(-1, k)
+
+    def _promise(self, here: Evaluation, theta: np.ndarray, move: np.ndarray, rows: np.ndarray) -> float:
+        """Decrease of the quadratic model by the move."""
+        d = move[rows, 0, :].ravel()
+        curved = d @ self._model(rows, theta.shape[2]).times(d)
+        changed = float(self.objective.penalty.change(theta, move)[0])
+        smooth = self.objective.penalty.of_strengths(self.objective.penalty.strength)
+        changed -= float(smooth.change(theta, move)[0])
+        return max(-(float(np.sum(here.gradient * move)) + changed + 0.5 * curved), 0.0)
+
+
+class Model:
+    """A Hessian and what pairs (s, y) taught: B - W M^-1 W', W = [B S, Y]."""
+
+    def __init__(self, H: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        self.H, self.W, self.inner = H, None, None
+        if pairs:
+            S, Y = (np.stack(part, axis=1) for part in zip(*pairs, strict=True))
+            HS, SY = H @ S, S.T @ Y
+            L = np.tril(SY, -1)
+            M = np.block([[S.T @ HS, L], [L.T, -np.diag(SY.diagonal())]])
+            self.W = np.concatenate([HS, Y], axis=1)
+            self.inner = np.linalg.solve(M, self.W.T)
+
+    def times(self, u: np.ndarray) -> np.ndarray:
+        found = self.H @ u
+        return found if self.W is None else found - self.W @ (self.inner @ u)
+
+    def part(self, index: np.ndarray) -> np.ndarray:
+        found = self.H[np.ix_(index, index)]
+        return found if self.W is None else found - self.W[index] @ self.inner[:, index]
+
+
+def minimize(
+    objective: Objective,
+    source: Samples,
+    start: np.ndarray,
+    *,
+    spread: Spread,
+    coordinates: Coordinates,
+    rng: np.random.Generator,
+    tol: float,
+    max_iter: int,
+    warm: bool = False,
+    monitor: Monitor | None = None,
+    clock: Clock | None = None,
+) -> Result:
+    """Minimise the cost of one model; theta is on the host. Parameters are those of `sampled_newton.minimize`."""
+    moment, theta, passes = spread.moment(coordinates), start, 0.0
+    rare, count = float(np.min(spread.shares)) * source.effective_samples, START * theta.size
+    if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
+        (subset,) = source.samples((count,), spread.shares, rng)
+        part = dataclasses.replace(objective.over(subset), separable=False)
+        curvature = Curvature(part, subset, spread, moment, rng)
+        found = _in_stages(part, theta, curvature, 0.1 / START, SUBSET_STEPS, clock, clock)
+        passes += found.passes * subset.m / source.m
+        if found.reason in ("converged", "max_iter", "time_limit"):
+            theta = found.theta
+    curvature = Curvature(objective, source, spread, moment, rng)
+    result = _in_stages(objective, theta, curvature, tol, max_iter, monitor, clock)
+    return dataclasses.replace(result, passes=result.passes + passes)
+
+
+def _in_stages(
+    objective: Objective,
+    theta: np.ndarray,
+    curvature: Curvature,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None,
+    clock: Clock | None,
+) -> Result:
+    """Minimise the cost with stronger penalties first, one step each, where none of many features works yet."""
+    here, passes = objective.evaluate(theta), 1
+    curvature.rent = ROUGH_RENT
+    for stage in _stages(objective, theta, here):
+        step = Proximal(stage, curvature, ROUGH).step(here, theta)
+        before = float(here.loss[0] + stage.penalty.value(theta)[0])
+        for length in SHORTER:
+            further = theta + length * objective.confined(step.move)
+            there, passes = objective.evaluate(further), passes + 1
+            if float(there.loss[0] + stage.penalty.value(further)[0]) < before:
+                theta, here = further, there
+                break
+        else:
+            break
+        if clock is not None and clock.late:
+            break
+    curvature.rent, method = RENT, Proximal(objective, curvature, tol)
+    run: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "monitor": monitor}
+    result = descent.minimize(objective, theta, method=method, here=here, **run)
+    return dataclasses.replace(result, passes=result.passes + passes + curvature.spent)
+
+
+def _stages(objective: Objective, theta: np.ndarray, here: Evaluation) -> Iterator[Objective]:
+    """Yield the objective with stronger penalties, down to its own, if many features could work and none does yet."""
+    penalty = objective.penalty
+    assert isinstance(penalty, Elastic)
+    if np.sum(objective.free[:-1]) <= FEW or np.any(theta[:-1] != 0):
+        return
+    kinks = penalty.kinks[:-1]
+    slopes = np.abs(here.gradient[:-1]) * objective.free[:-1]
+    ratio = float(np.max(np.where(kinks > 0, slopes / np.where(kinks > 0, kinks, 1.0), 0.0)))
+    while (ratio := ratio * CONTINUED) > 1.0:
+        yield dataclasses.replace(objective, penalty=dataclasses.replace(penalty, l1=penalty.l1 * ratio))
