@@ -73,7 +73,7 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
     return Answer(
         parameters=parameters,
         here=here,
-        gradient_norm=float(np.linalg.norm(problem.inner.gradient_of(as_host(here.gradient), problem.user))),
+        gradient_norm=_norm(problem, parameters, here),
         gap=gap,
         known=known if gap == gap else "",
         passes=found.passes + passes,
@@ -82,6 +82,14 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         inverse=found.inverse,
         again=_again(problem, result, found, theta, parameters, (gap, tol), faithful),
     )
+
+
+def _norm(problem: Problem, parameters: Parameters, here: Evaluation) -> float:
+    """Norm of the gradient in the user's coordinates; beside the kinks of a penalty, of the shortest subgradient."""
+    gradient, penalty = as_host(here.gradient), problem.full.penalty
+    if not penalty.smooth:
+        gradient = penalty.least_slope(parameters.theta_in(problem.inner), gradient) * problem.full.free
+    return float(np.linalg.norm(problem.inner.gradient_of(gradient, problem.user)))
 
 
 def _least_cost(problem: Problem, theta: np.ndarray) -> float:

@@ -124,7 +124,7 @@ def _model_at(
 ) -> Model:
     gap = math.nan if seen.gap is None else float(as_host(seen.gap)[0])
     known = "estimate" if seen.here.hessian is None else "decrement"
-    norm = problem.gradient_norm(seen.here.gradient)
+    norm = problem.gradient_norm(seen.theta, seen.here.gradient)
     outcome = described(problem, seen.here, norm, gap, known) | {
         "converged": False,
         "reason": "checkpoint",

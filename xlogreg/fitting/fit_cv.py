@@ -15,9 +15,10 @@ from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.held_out import fit_left_out, lacking_classes, number_folds
 from xlogreg.fitting.plans import Plan
+from xlogreg.fitting.strengths import Strengths
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.door import learn_features
-from xlogreg.inputs.options import options_of_models
+from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.model import Model
 from xlogreg.model.to_sklearn import with_labels
@@ -37,7 +38,8 @@ class Selection:
 
     Attributes
     ----------
-    l2 : ndarray (P,)
+    l1, l2 : ndarray (P,)
+        The penalties.
     scores : dict of ndarray (F, P)
         By name, the scores of each fold and penalty, by weight, on the samples that the model had not seen. They are
         "log_loss", "accuracy", and the scoring asked for. If a fold holds every sample of a class, its models give that
@@ -53,6 +55,7 @@ class Selection:
     model : Model
     """
 
+    l1: np.ndarray
     l2: np.ndarray
     scores: dict[str, np.ndarray]
     folds: np.ndarray
@@ -61,17 +64,27 @@ class Selection:
     chosen: int
     model: Model
 
+    @property
+    def penalties(self) -> np.ndarray:
+        """l1 + l2 (P,)."""
+        return self.l1 + self.l2
+
+    @property
+    def _shown(self) -> dict[str, np.ndarray]:
+        """The penalties that are not zero throughout, by name."""
+        return {name: value for name, value in {"l1": self.l1, "l2": self.l2}.items() if value.any()} or {"l2": self.l2}
+
     def __repr__(self) -> str:
-        return (
-            f"Selection(l2={self.l2[self.chosen]:.4g} of {len(self.l2)} by {self.scoring}, {self.rule}; {self.model!r})"
-        )
+        asked = ", ".join(f"{name}={value[self.chosen]:.4g}" for name, value in self._shown.items())
+        return f"Selection({asked} of {len(self.l2)} by {self.scoring}, {self.rule}; {self.model!r})"
 
     def __str__(self) -> str:
-        rows = [f"{'l2':>12}" + "".join(f"{name:>24}" for name in self.scores)]
-        for number, l2 in enumerate(self.l2.tolist()):
+        rows = ["".join(f"{name:>12}" for name in self._shown) + "".join(f"{name:>24}" for name in self.scores)]
+        for number in range(len(self.l2)):
             cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(self.summary, self.scores)]
             mark = " *" if number == self.chosen else ""
-            rows.append(f"{l2:>12.4g}" + "".join(f"{cell:>24}" for cell in cells) + mark)
+            asked = "".join(f"{value[number]:>12.4g}" for value in self._shown.values())
+            rows.append(asked + "".join(f"{cell:>24}" for cell in cells) + mark)
         return "\n".join(rows)
 
     def summary(self, scoring: str) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +120,10 @@ class Selection:
 def fit_cv(
     X: Any,
     Y: Any,
-    l2s: Sequence[float] | np.ndarray,
+    l2s: Sequence[float] | np.ndarray | None = None,
     *,
+    penalties: Sequence[float] | np.ndarray | str | None = None,
+    l1_ratio: float | Sequence[float] | np.ndarray = 1.0,
     penalty_factor: Any = None,
     folds: Any = 5,
     groups: Any = None,
@@ -142,6 +157,11 @@ def fit_cv(
     X, Y
         As for `fit`.
     l2s : sequence of float (P,)
+        Or:
+    penalties : sequence of float, or "auto"
+        Strengths of an elastic net, as for `fit_path`; those of "auto" are the penalties of a path on all samples.
+    l1_ratio : float, or sequence of float
+        As for `fit_path`. Of several, each is tried with all its penalties.
     penalty_factor : array (n_x,), optional
         As for `fit`; that of all models.
     folds : int, or array (m,)
@@ -152,8 +172,9 @@ def fit_cv(
     scoring : "log_loss", "accuracy", or the name of a scorer of scikit-learn, or such a scorer
         The score that chooses the penalty.
     rule : {"best", "one standard error"}
-        The penalty with the best mean score; or the strongest whose mean is within one standard error of the best
-        (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984, section 3.4.3).
+        The penalty with the best mean score; or the strongest, with the same l1_ratio, whose mean is within one
+        standard error of the best (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984,
+        section 3.4.3).
     sample_weight : array (m,), optional
         Counts in the fits and in the scores.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
@@ -186,7 +207,9 @@ def fit_cv(
     """
     began = time.perf_counter()
     one_of("rule", rule, RULES)
-    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
+    strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
+    same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
         options,
@@ -201,6 +224,7 @@ def fit_cv(
             f"missing={missing!r} in fit_cv needs X in memory or in files: each fold fills in its own; fit can do it"
         )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table)
+    options, whole = _of_paths(strengths, received, options, began)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)
@@ -217,10 +241,26 @@ def fit_cv(
     if scorer is not None:
         scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
     by_fold = {key: values.reshape(len(held), -1) for key, values in scores.items()}
-    penalties = np.asarray([option.l2 for option in options])
-    chosen = _choose(penalties, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
-    (model,) = build_models(Plan.of_one(received, [options[chosen]]), began)
-    return Selection(penalties, by_fold, numbers, name, rule, chosen, model)
+    l1, l2 = (np.asarray([getattr(option, key) for option in options]) for key in ("l1", "l2"))
+    chosen = _choose(l1, l2, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
+    model = whole[chosen] if whole else build_models(Plan.of_one(received, [options[chosen]]), began)[0]
+    return Selection(l1, l2, by_fold, numbers, name, rule, chosen, model)
+
+
+def _of_paths(
+    strengths: Strengths, received: Received, options: list[Options], began: float
+) -> tuple[list[Options], list[Model]]:
+    """Return the options of all penalties; those of "auto" with their models of all samples, which end each path."""
+    if not strengths.auto:
+        return options, []
+    options, models = strengths.settled(received, options), []
+    kept: list[Options] = []
+    for ratio in strengths.ratios:
+        own = [option for option in options if np.isclose(option.l1, ratio * (option.l1 + option.l2))]
+        found = build_models(Plan.of_one(received, own)._replace(ends=True), began)
+        models += found
+        kept += own[: len(found)]
+    return kept, models
 
 
 def _scorer(scoring: Any, hard: bool) -> Any:
@@ -263,7 +303,7 @@ def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.mean(known, axis=0), error
 
 
-def _choose(l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
+def _choose(l1: np.ndarray, l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
     """Choose a penalty by scores (F, P), the largest being the best, and return its number."""
     mean, error = _summary(scores)
     best = int(np.argmax(mean))
@@ -271,5 +311,7 @@ def _choose(l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
         return best
     if np.isnan(error[best]):
         raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
-    near = np.flatnonzero(mean >= mean[best] - error[best])
-    return int(near[np.argmax(l2[near])])
+    strength = l1 + l2
+    ratio = l1 / np.where(strength > 0, strength, 1.0)
+    near = np.flatnonzero((mean >= mean[best] - error[best]) & np.isclose(ratio, ratio[best]))
+    return int(near[np.argmax(strength[near])])

@@ -36,6 +36,7 @@ def fit_many(
     X: Any,
     Ys: Any,
     *,
+    l1s: float | Sequence[float] | np.ndarray = 0.0,
     l2s: float | Sequence[float] | np.ndarray = 0.0,
     penalty_factor: Any = None,
     sample_weights: Any = None,
@@ -70,7 +71,9 @@ def fit_many(
         As for `fit`.
     Ys : array (g, m), or (m, g) for samples="rows"; a table of g columns; or a list of g targets as `fit` takes them
         If there is one target only, all models share it. None if X is a factory: the columns of its Y are the targets.
-    l2s : float, or (g,)
+    l1s, l2s : float, or (g,)
+        Penalties, as l1 and l2 of `fit`. Models with L1 are fitted in turn; those that differ only in their penalties
+        from the strong ones to the weak, each from where the last one ended.
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
         One row for each model, also for samples="rows". Zeros leave samples out, as folds do; whole numbers repeat
         samples.
@@ -108,7 +111,7 @@ def fit_many(
     """
     began = time.perf_counter()
     where = Where(backend, device, dtype, fallback)
-    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
+    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s)
     table = TableOptions.of(
         options,
         categorical_features=categorical_features,
@@ -136,7 +139,7 @@ def fit_many(
     m = encoded[0].Y.shape[1]
     weights = [None] if sample_weights is None else _weights(column_values(sample_weights, "sample_weights"), m)
     given = _initials(initials)
-    lengths = {"Ys": len(encoded), "l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
+    lengths = {"Ys": len(encoded), "l1s and l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
     g = max(lengths.values())
     for name, length in lengths.items():
         if length not in (1, g):

@@ -8,11 +8,11 @@ from typing import Any, overload
 import numpy as np
 
 from xlogreg.arrays.choice import Where
-from xlogreg.arrays.place import Array, place_of
+from xlogreg.arrays.place import Array, place_of, to_host
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.plans import Plan
+from xlogreg.fitting.strengths import Strengths
 from xlogreg.inputs.columns import TableOptions
-from xlogreg.inputs.options import options_of_models
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import receive
 
@@ -21,16 +21,39 @@ __all__ = ["Path", "fit_path"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Path(Sequence[Model]):
-    """Models of the same data at many penalties: a sequence of them, in the order of ``l2``.
+    """Models of the same data at many penalties: a sequence of them, in the order of the penalties.
 
     Attributes
     ----------
     models : tuple of Model
-    l2 : ndarray (P,)
+    l1, l2 : ndarray (P,)
     """
 
     models: tuple[Model, ...]
-    l2: np.ndarray
+
+    @property
+    def l1(self) -> np.ndarray:
+        return np.asarray([model.l1 for model in self.models])
+
+    @property
+    def l2(self) -> np.ndarray:
+        return np.asarray([model.l2 for model in self.models])
+
+    @property
+    def penalties(self) -> np.ndarray:
+        """l1 + l2 of each model (P,)."""
+        return self.l1 + self.l2
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Number of features (P,) with a weight that is not zero, for any class."""
+        return np.asarray([int(np.any(to_host(model.w) != 0, axis=1).sum()) for model in self.models])
+
+    @property
+    def deviance_explained(self) -> np.ndarray:
+        """Share of the deviance of the model without features (P,) that each model explains, from 0 to 1."""
+        infos = [model.fit_info for model in self.models]
+        return np.asarray([1.0 - info.log_likelihood / info.null_log_likelihood for info in infos])
 
     @property
     def w(self) -> Array:
@@ -67,15 +90,18 @@ class Path(Sequence[Model]):
     @overload
     def __getitem__(self, index: slice) -> "Path": ...
     def __getitem__(self, index: int | slice) -> "Model | Path":
-        return Path(self.models[index], self.l2[index]) if isinstance(index, slice) else self.models[index]
+        return Path(self.models[index]) if isinstance(index, slice) else self.models[index]
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.models)
 
     def __repr__(self) -> str:
         converged = sum(model.fit_info.converged for model in self.models)
+        values = {"l1": self.l1, "l2": self.l2}
+        asked = [f"{name} from {v.max():.3g} to {v.min():.3g}" for name, v in values.items() if name == "l2" or v.any()]
+        asked = asked[:1] if self.l1.any() and not self.l2.any() else asked
         return (
-            f"Path({len(self)} models, l2 from {self.l2.max():.3g} to {self.l2.min():.3g}, {converged} converged, "
+            f"Path({len(self)} models, {', '.join(asked)}, {converged} converged, "
             f"cost from {self.costs.max():.6g} to {self.costs.min():.6g})"
         )
 
@@ -83,8 +109,10 @@ class Path(Sequence[Model]):
 def fit_path(
     X: Any,
     Y: Any,
-    l2s: Sequence[float] | np.ndarray,
+    l2s: Sequence[float] | np.ndarray | None = None,
     *,
+    penalties: Sequence[float] | np.ndarray | str | None = None,
+    l1_ratio: float = 1.0,
     penalty_factor: Any = None,
     sample_weight: Any = None,
     samples: str = "columns",
@@ -115,7 +143,14 @@ def fit_path(
     X, Y
         As for `fit`; collections of dask, too.
     l2s : sequence of float (P,)
-        In any order, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s).
+        In any order, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s). Or:
+    penalties : sequence of float (P,), or "auto"
+        Strengths of an elastic net, in any order: l1 is penalty * l1_ratio, l2 is penalty * (1 - l1_ratio), as glmnet
+        has them. "auto": 100 values, from the smallest with which all weights are zero to 1e-4 of it (1e-2 if there are
+        more features than samples). They end early where the models explain 99.9% of the deviance, or no more than the
+        one before (Friedman, Hastie & Tibshirani, J. Stat. Soft. 2010).
+    l1_ratio : float
+        From 0 to 1; 1 is the lasso.
     penalty_factor, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
         As for `fit`.
     categorical_features, drop, reference, unseen, missing
@@ -148,7 +183,9 @@ def fit_path(
     array([0.344, 0.878, 1.159])
     """
     began = time.perf_counter()
-    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng)
+    strengths = Strengths.of(l2s, penalties, l1_ratio)
+    same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
         options,
@@ -159,5 +196,6 @@ def fit_path(
         missing=missing,
     )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True)
-    models = build_models(Plan.of_one(received, options), began)
-    return Path(tuple(models), np.asarray([option.l2 for option in options]))
+    options = strengths.settled(received, options)
+    models = build_models(Plan.of_one(received, options)._replace(ends=strengths.auto), began)
+    return Path(tuple(models))

@@ -187,7 +187,12 @@ def asked_for(options: Options) -> dict[str, Any]:
     """Make the fields of a `Model` that say what its fit was asked for."""
     scale = options.standardize
     scale = scale if isinstance(scale, bool) else float(scale)
-    return {"l2": float(options.l2), "penalty_factor": options.penalty_factor, "standardize": scale}
+    return {
+        "l1": float(options.l1),
+        "l2": float(options.l2),
+        "penalty_factor": options.penalty_factor,
+        "standardize": scale,
+    }
 
 
 def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | None:

@@ -28,6 +28,8 @@ __all__ = ["Plan", "Solved", "naming_errors", "reduce_plan", "solve_plan"]
 
 
 ENOUGH = 10  # samples for each parameter; with fewer, a part of them may have another curvature than all
+EXPLAINED = 0.999  # share of the deviance, from which on weaker penalties are left out, as glmnet does
+GAINED = 1e-5  # the same for what a model explains more than the one before, as a share
 HIDDEN = 1e-5  # variance of features that a span may lose, as a share of the penalty
 
 
@@ -43,6 +45,7 @@ class Plan(NamedTuple):
     initials: list[Any] | None = None  # (g,) where each model starts, or None
     folds: np.ndarray | None = None  # (m,) the fold of each sample
     fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
+    ends: bool = False  # whether models of a path are left out once they explain no more than the ones before
 
     @classmethod
     def of_one(
@@ -70,11 +73,17 @@ class Plan(NamedTuple):
         return f"sample_weights[{model}] is zero for every sample"
 
     def kinds(self) -> list[list[int]]:
-        """Group the models, by number, so that all of a group have as many classes, in targets of one kind."""
-        kinds: dict[tuple[int, bool], list[int]] = {}
-        for model in range(len(self.options)):
+        """Group the models, by number, so that all of a group have as many classes, in targets of one kind.
+
+        Models with kinks in their cost are of one group if they have the same samples.
+        """
+        kinds: dict[tuple[Any, ...], list[int]] = {}
+        for model, options in enumerate(self.options):
             target = self.target(model)
-            kinds.setdefault((len(target.classes), target.numbers), []).append(model)
+            kind: tuple[Any, ...] = len(target.classes), target.numbers
+            if options.l1:
+                kind = self.target_of[model], self.weight_of[model], self.fold_of and self.fold_of[model], "l1"
+            kinds.setdefault(kind, []).append(model)
         return list(kinds.values())
 
 
@@ -99,14 +108,20 @@ def solve_plan(plan: Plan) -> list[Solved]:
     solved: dict[int, Solved] = {}
     for models in plan.kinds():
         if len(models) > 1:
-            solved |= _together(plan, models)
+            solved |= _in_turn(plan, models) if plan.options[models[0]].l1 else _together(plan, models)
     for model in range(len(plan.options)):
-        if model not in solved:
+        if model not in solved and not (plan.ends and solved):
             solved[model] = _alone(plan, model)
-    return [solved[model] for model in range(len(plan.options))]
+    return [solved[model] for model in sorted(solved)]
 
 
 def _alone(plan: Plan, model: int) -> Solved:
+    posed = _posed(plan, model)
+    return posed if posed.erased is not None else posed._replace(result=solve(posed.problem, plan.options[model]))
+
+
+def _posed(plan: Plan, model: int) -> Solved:
+    """Pose the problem of a model; it has no result yet."""
     target, options = plan.target(model), plan.options[model]
     source = plan.arrival.samples.holding(target, plan.weights[plan.weight_of[model]])
     if plan.folds is not None and plan.fold_of is not None:
@@ -115,8 +130,30 @@ def _alone(plan: Plan, model: int) -> Solved:
     if lost is not None:
         problem = pose(plan.arrival.samples.holding(target, None), target, None, options)
         return Solved(problem._replace(given=source), None, lost)
-    problem = pose(source, target, plan.initial(model), options)
-    return Solved(problem, solve(problem, options))
+    return Solved(pose(source, target, plan.initial(model), options), None)
+
+
+def _in_turn(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
+    """Minimise models of the same samples from the strong penalties to the weak, each from where the last one ended."""
+    if any(plan.initial(model) is not None for model in models):
+        return
+    order = sorted(models, key=lambda model: (-plan.options[model].l1, -plan.options[model].l2))
+    posed = _posed(plan, order[0])
+    if posed.erased is not None:
+        yield from ((model, posed) for model in models)
+        return
+    problem, explained = posed.problem, 0.0
+    for model in order:
+        options = plan.options[model]
+        own = problem.with_strengths(options.l1_strength, options.strength)
+        result = solve(own, options)
+        yield model, Solved(own, result)
+        before, explained = explained, 1.0 + float(result.last.loss[0]) / problem.null
+        if plan.ends and (explained > EXPLAINED or 0.0 < explained - before < GAINED * explained):
+            return
+        known = getattr(result.method, "learnt", None)
+        if known is not None:
+            problem = problem._replace(start=result.theta, warm=True, passes=0, known=known)
 
 
 def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:

@@ -11,7 +11,7 @@ from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
-from xlogreg.math.penalties import Penalty, make_penalty
+from xlogreg.math.penalties import Elastic, Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
 from xlogreg.solvers import block_lbfgs
@@ -65,6 +65,7 @@ class Problem(NamedTuple):
     full: Objective  # that of all features there
     columns: Samples  # its samples
     tighten: float = 1.0  # what the gap to stop at is multiplied by
+    known: Any = None  # what a proximal method has learnt of the curvature, of the same samples
 
     def unreduced(self, theta: np.ndarray) -> "Problem":
         """Pose the problem of all features, not of the span of wide data, from their theta (n_x + 1, 1, k) on."""
@@ -77,6 +78,17 @@ class Problem(NamedTuple):
         changed |= {"solver": solver, "warm": True}
         start = np.zeros_like(theta) if descends else objective.confined(theta)
         return self._replace(source=source, objective=objective, start=start, **changed)
+
+    def with_strengths(self, l1: float, l2: float) -> "Problem":
+        """Pose the problem with an elastic net of other strengths."""
+        penalty = self.full.penalty
+        assert isinstance(penalty, Elastic)
+        penalty = dataclasses.replace(penalty, l1=np.asarray([l1]), strength=np.asarray([l2]))
+        full = dataclasses.replace(self.full, penalty=penalty)
+        same = self.objective is self.full
+        return self._replace(
+            full=full, objective=full if same else dataclasses.replace(self.objective, penalty=penalty)
+        )
 
     def tightened(self, theta: np.ndarray) -> "Problem":
         """Ask for a smaller gap by Newton's method, from a theta (n_x + 1, 1, k) on."""
@@ -187,9 +199,10 @@ class Problem(NamedTuple):
         """The relative gap for the dtype that computes, unless the user asks for another."""
         return TOL[self.source.dtype]
 
-    def gradient_norm(self, gradient: Array) -> float:
-        """Norm of dJ/dw and dJ/db together, in the user's coordinates."""
-        return float(np.linalg.norm(self.coordinates.gradient_of(as_host(gradient), self.user)))
+    def gradient_norm(self, theta: Array, gradient: Array) -> float:
+        """Norm of dJ/dw and dJ/db together, of the shortest subgradient, in the user's coordinates."""
+        gradient = self.objective.penalty.least_slope(as_host(theta), as_host(gradient))
+        return float(np.linalg.norm(self.coordinates.gradient_of(gradient, self.user)))
 
 
 def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None, penalty: Penalty) -> str:
@@ -200,10 +213,8 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
             f"solver='newton' holds a Hessian of {parameters} x {parameters} parameters; "
             f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
         )
-    if not penalty.smooth:
-        return "proximal"
-    if asked != "auto":
-        return asked
+    if asked != "auto" or not penalty.smooth:
+        return asked if penalty.smooth else "proximal"
     block = spread is not None and penalty.quadratic and not source.dense
     if block and source.n_x > block_lbfgs.FEATURES and parameters > EXPANSION_LIMIT:
         return "block-lbfgs"

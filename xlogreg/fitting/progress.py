@@ -41,7 +41,7 @@ class State:
         here: Evaluation,
         gap: Array | None,
         parameters: Callable[[Array], tuple[np.ndarray, np.ndarray]],
-        norm: Callable[[Array], float],
+        norm: Callable[[Array, Array], float],
     ) -> None:
         self.iteration = iteration
         self._theta, self._here, self._gap, self._parameters, self._norm = theta, here, gap, parameters, norm
@@ -52,7 +52,7 @@ class State:
 
     @property
     def gradient_norm(self) -> float:
-        return self._norm(self._here.gradient)
+        return self._norm(self._theta, self._here.gradient)
 
     @property
     def gap(self) -> float:

@@ -123,7 +123,8 @@ def _block(problem: Problem, options: Options, watch: Watch) -> Result:
 
 def _proximal(problem: Problem, options: Options, watch: Watch) -> Result:
     tol = problem.tolerance(options)
-    return _run(proximal.minimize, problem, options, watch, tol=tol, warm=problem.warm, clock=watch.clock)
+    own = {"warm": problem.warm, "known": problem.known, "clock": watch.clock}
+    return _run(proximal.minimize, problem, options, watch, tol=tol, **own)
 
 
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:

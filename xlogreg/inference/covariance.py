@@ -42,6 +42,11 @@ def covariance(
         Number k of outputs of each sample.
     converged : bool
     """
+    if not objective.penalty.smooth:
+        return (
+            "the features were selected by an L1 penalty on the same data, after which standard errors are too small; "
+            "fit the selected features with l1=0 on other data"
+        )
     if objective.penalty.active.any():
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:

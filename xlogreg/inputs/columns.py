@@ -71,7 +71,7 @@ class TableOptions:
     def of(cls, options: Sequence[Options], **asked: Any) -> "TableOptions":
         """Make the options of a call from its arguments; ``options`` are those of its models."""
         factor = 1.0 if options[0].penalty_factor is None else options[0].penalty_factor
-        unpenalised = bool(options[0].bias) and not any(np.any(option.l2 * factor) for option in options)
+        unpenalised = bool(options[0].bias) and not any(np.any((option.l1 + option.l2) * factor) for option in options)
         return cls(unpenalised=unpenalised, **asked)
 
     @property

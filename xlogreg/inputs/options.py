@@ -12,7 +12,7 @@ from xlogreg.arrays.place import is_array, to_host
 from xlogreg.exceptions import one_of, shown
 from xlogreg.inputs.tables import column_values
 
-__all__ = ["SAMPLES", "SOLVER_NAMES", "TARGETS", "Options", "dtype_option", "options_of_models"]
+__all__ = ["SAMPLES", "SOLVER_NAMES", "TARGETS", "Options", "dtype_option", "options_of_models", "penalties_of"]
 
 SOLVER_NAMES = ("auto", "gd", "newton", "lbfgs")
 MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
@@ -130,22 +130,34 @@ def options_of_models(
     max_iter: int | None,
     tol: float | None,
     rng: int | np.random.Generator,
+    l1s: Any = 0.0,
 ) -> list[Options]:
-    """Make the options of models that differ in their penalty only."""
+    """Make the options of models that differ in their penalties only."""
+    l1, l2 = penalties_of("l1s", l1s), penalties_of("l2s", l2s)
+    g = max(len(l1), len(l2))
+    for name, given in {"l1s": l1, "l2s": l2}.items():
+        if len(given) not in (1, g):
+            raise ValueError(f"{name} holds {len(given)} penalties, but there are {g} models")
+    pairs = list(zip(*(given * (g // len(given)) for given in (l1, l2)), strict=True))
+    factors = _factors(penalty_factor, max(l1 + l2))
+    same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    return [Options(l1=l1, l2=l2, penalty_factor=factors, **same) for l1, l2 in pairs]
+
+
+def penalties_of(name: str, values: Any) -> list[float]:
+    """Return penalties, checked: finite numbers, not negative, and at least one."""
     try:
-        given = np.asarray(l2s)
+        given = np.asarray(values)
         penalties = np.ravel(given.astype(np.float64)).tolist() if given.dtype.kind in "iufO" else None
     except (TypeError, ValueError, OverflowError):
         penalties = None
     if penalties is None:
-        raise TypeError(f"l2s must hold numbers that are finite and >= 0, not {shown(l2s)}")
+        raise TypeError(f"{name} must hold numbers that are finite and >= 0, not {shown(values)}")
     if not penalties:
-        raise ValueError("l2s is empty; it must hold the penalty of at least one model")
-    for number, l2 in enumerate(penalties):
-        _number(f"l2s[{number}]", l2, zero=True)
-    factors = _factors(penalty_factor, max(penalties))
-    same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    return [Options(l2=l2, penalty_factor=factors, **same) for l2 in penalties]
+        raise ValueError(f"{name} is empty; it must hold the penalty of at least one model")
+    for number, penalty in enumerate(penalties):
+        _number(f"{name}[{number}]", penalty, zero=True)
+    return penalties
 
 
 def dtype_option(dtype: Any) -> str | None:

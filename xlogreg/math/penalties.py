@@ -7,7 +7,6 @@ of `PENALTIES`.
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -74,6 +73,10 @@ class Penalty:
         """
         V = self.slope(theta) + self.curvature(theta) * step
         return self.value(theta) + self.conjugate(V) - inner(theta, V)
+
+    def least_slope(self, theta: Array, gradient: Array) -> Array:
+        """The shortest subgradient of the cost, of the shape of theta; ``gradient`` is that of its smooth part."""
+        return gradient
 
     @functools.cached_property
     def profile(self) -> Array:
@@ -175,7 +178,7 @@ class Elastic(L2):
     ``l1`` is an array (g,).
     """
 
-    l1: Array = None  # type: ignore[assignment]  # fields with defaults come before it
+    l1: Array = None
 
     quadratic: ClassVar[bool] = False
     rotates: ClassVar[bool] = False
@@ -213,7 +216,6 @@ class Elastic(L2):
         return Penalty.gap_after(self, theta, step)
 
     def least_slope(self, theta: Array, gradient: Array) -> Array:
-        """The shortest subgradient of the cost, of the shape of theta; ``gradient`` is that of its smooth part."""
         xp = array_namespace(theta)
         beside = xp.maximum(xp.abs(gradient) - self.kinks, xp.zeros_like(gradient)) * xp.sign(gradient)
         return xp.where(theta == 0, beside, gradient + self.kinks * xp.sign(theta))

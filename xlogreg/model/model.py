@@ -58,8 +58,8 @@ class Model:
     feature_names : tuple of str, or None
         Names of the features: of the columns of the fitted table, or such as "city=Paris" for a level of a category. A
         table to predict on may have its columns in another order.
-    l2 : float, or None
-        Penalty that was asked for; None if it is not known, for models of earlier versions.
+    l1, l2 : float, or None
+        Penalties that were asked for; None if they are not known, for models of earlier versions.
     penalty_factor : ndarray (n_x,), or None
         Factors of the penalty that were asked for, one for each feature; None if there were none.
     standardize : bool or float, or None
@@ -91,13 +91,15 @@ class Model:
     center: Array | None = None
     centered_b: Array | None = None
     feature_names: tuple[str, ...] | None = None
+    l1: float | None = None
     l2: float | None = None
     penalty_factor: np.ndarray | None = None
     standardize: bool | float | None = None
     encoding: Encoding | None = None
 
     def __repr__(self) -> str:
-        info, penalty = self.fit_info, f", l2={self.l2:.4g}" if self.l2 else ""
+        info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}
+        penalty = "".join(f", {name}={value:.4g}" for name, value in asked.items() if value)
         penalty += " with factors" if penalty and self.penalty_factor is not None else ""
         about = f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}{penalty}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"

@@ -56,7 +56,7 @@ def slopes(r: np.ndarray, u: np.ndarray, problem: Piecewise) -> tuple[np.ndarray
 
 
 def minimize(problem: Piecewise, start: np.ndarray, share: float) -> np.ndarray:
-    """Return u (p,) where no slope is larger than a share of the largest one at the start, which is within the bounds."""
+    """Return u (p,) where no slope is larger than a share of the largest at the start; that is within the bounds."""
     u, Bu, limit = start, problem.times(start), 0.0
     for step in range(STEPS):
         r = problem.linear + Bu

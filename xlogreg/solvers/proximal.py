@@ -1,4 +1,4 @@
-"""Proximal Newton method for penalties with kinks: few passes over all samples, and a small problem on the host in each.
+"""Proximal Newton method for penalties with kinks: few passes over all samples, a small problem on the host in each.
 
 With the gradient g of all samples and a Hessian B, each step minimises g'd + d'Bd / 2 + h(theta + d): zeros come out as
 zeros, to the bit (Lee, Sun & Saunders, SIAM J. Optim. 2014; Yuan, Ho & Lin, JMLR 2012). B is the Hessian of a random
@@ -8,6 +8,7 @@ zero, and those whose slope is beyond their kink. The others are watched by the 
 Guestrin, Blitz, 2015; Massias, Gramfort & Salmon, Celer, 2018).
 """
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -17,7 +18,6 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.math.penalties import Elastic
-from xlogreg.samples.memory import InMemory
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent, piecewise
@@ -29,7 +29,7 @@ from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["minimize"]
 
-FEW = 200  # features up to which all work from the start
+FEW, MANY = 200, 600  # features, and parameters, up to which all work from the start
 START = 30  # samples of the first subset, for each parameter
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
 RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
@@ -44,6 +44,9 @@ ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker o
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 CONTINUED = 0.3  # of a penalty is the next one
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
+
+
+Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
 
 
 class Curvature:
@@ -102,6 +105,7 @@ class Curvature:
         else:
             index = _numbers(rows, self.k)
             H = np.asarray(objective.expand(theta).hessian)[0][np.ix_(index, index)]
+        H = H - np.diag(self._ridge(rows))
         if not whole:
             H = self._raised(H, rows)
         self.rows, self.H, self.whole = rows, H, whole
@@ -114,9 +118,26 @@ class Curvature:
         least = UNSEEN * np.append(self.moment[rows[:-1], 0], 0.0)[:, None] * diagonal[-k:]
         return H + np.diag(np.maximum(least.ravel() - diagonal, 0.0))
 
-    def part(self, rows: np.ndarray) -> np.ndarray:
+    def _ridge(self, rows: np.ndarray) -> np.ndarray:
+        """What the penalty adds to the diagonal, and a one for rows that may not move."""
+        free = self.objective.free[rows, 0, 0]
+        ridge = np.asarray(self.objective.penalty.curvature(np.zeros((len(self.objective.free), 1, 1))))[rows, 0, 0]
+        return np.repeat(ridge * free + (1.0 - free), self.k)
+
+    def model(self, rows: np.ndarray, pairs: Pairs) -> "Model":
+        """Make the Hessian of rows that are known, with what the pairs taught since."""
         index = _numbers(np.searchsorted(self.rows, rows), self.k)
-        return self.H[np.ix_(index, index)]
+        ridge, own = self._ridge(rows), []
+        for s, y in pairs:
+            if not np.delete(s, rows, axis=0).any():
+                own.append((s[rows].ravel(), y[rows].ravel() + ridge * s[rows].ravel()))
+        return Model(self.H[np.ix_(index, index)] + np.diag(ridge), own)
+
+    def of(self, objective: Objective) -> "Curvature":
+        """Return what is known, for an objective that differs in its penalty only."""
+        other = copy.copy(self)
+        other.objective, other.spent = objective, 0.0
+        return other
 
 
 def _numbers(rows: np.ndarray, k: int) -> np.ndarray:
@@ -131,7 +152,7 @@ class Proximal:
     objective: Objective
     curvature: Curvature
     tol: float
-    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    pairs: Pairs = ()
     patience: int = 1
     endurance: int = 15
     before: float = math.inf
@@ -140,8 +161,13 @@ class Proximal:
     def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
         return objective.evaluate(theta)
 
+    @property
+    def learnt(self) -> tuple[Curvature, Pairs]:
+        """What serves other penalties, too."""
+        return self.curvature, self.pairs
+
     def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
-        s, y = moved[:, 0, :], change[:, 0, :]
+        s, y = moved[:, 0, :], (change - np.asarray(self.objective.penalty.curvature(moved)) * moved)[:, 0, :]
         if np.sum(s * y) > 1e-14 * math.sqrt(np.sum(s * s) * np.sum(y * y)):
             self.pairs = (*self.pairs[1 - PAIRS :], (s, y))
         return self
@@ -151,7 +177,7 @@ class Proximal:
         assert isinstance(penalty, Elastic)
         free = self.objective.free[:, 0, 0] > 0
         beyond = np.abs(penalty.least_slope(theta, here.gradient))[:, 0, :] * free[:, None]
-        rows = self._working(theta, beyond, free)
+        rows = self._working(theta, here.gradient[:, 0, :], beyond, free)
         self._curve(here, theta, rows)
         u = self._solved(here, theta, rows, penalty)
         move = np.zeros_like(theta)
@@ -165,10 +191,10 @@ class Proximal:
         self.before, self.age = gap, self.age + 1
         return Step(move, np.asarray([gap]))
 
-    def _working(self, theta: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
+    def _working(self, theta: np.ndarray, gradient: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Choose the rows that work, the bias last."""
         n = len(theta) - 1
-        if np.sum(free[:-1]) <= FEW:
+        if np.sum(free[:-1]) * theta.shape[2] <= MANY and 0 < np.sum(free[:-1]) <= FEW:
             return np.flatnonzero(np.append(free[:-1], True))
         support = np.any(theta[:-1, 0, :] != 0, axis=1)
         support |= free[:-1] & ~np.asarray(self.objective.penalty.mask)[:-1, 0, 0]
@@ -177,6 +203,8 @@ class Proximal:
         count = int(max(first, MORE * support.sum()) - support.sum())
         worst = np.argsort(-size, kind="stable")[:count]
         support[worst[size[worst] > 0]] = True
+        if not support.any():  # a model of the bias alone needs a curvature, too
+            support[np.argmax(np.max(np.abs(gradient[:-1]), axis=1) * free[:-1])] = True
         return np.append(np.flatnonzero(support), n)
 
     def _curve(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> None:
@@ -203,13 +231,9 @@ class Proximal:
         move[rows, 0, :] = u - theta[rows, 0, :]
         return self._promise(here, theta, move, rows)
 
-    def _model(self, rows: np.ndarray, k: int) -> "Model":
-        pairs = [(s[rows].ravel(), y[rows].ravel()) for s, y in self.pairs if not np.delete(s, rows, axis=0).any()]
-        return Model(self.curvature.part(rows), pairs)
-
     def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray, penalty: Any) -> np.ndarray:
         k = theta.shape[2]
-        B = self._model(rows, k)
+        B = self.curvature.model(rows, self.pairs)
         x, g = theta[rows, 0, :].ravel(), here.gradient[rows, 0, :].ravel()
         free = np.repeat(self.objective.free[rows, 0, 0] > 0, k)
         kink = np.repeat(penalty.kinks[rows, 0, 0], k)
@@ -226,7 +250,7 @@ class Proximal:
     def _promise(self, here: Evaluation, theta: np.ndarray, move: np.ndarray, rows: np.ndarray) -> float:
         """Decrease of the quadratic model by the move."""
         d = move[rows, 0, :].ravel()
-        curved = d @ self._model(rows, theta.shape[2]).times(d)
+        curved = d @ self.curvature.model(rows, self.pairs).times(d)
         changed = float(self.objective.penalty.change(theta, move)[0])
         smooth = self.objective.penalty.of_strengths(self.objective.penalty.strength)
         changed -= float(smooth.change(theta, move)[0])
@@ -237,7 +261,7 @@ class Model:
     """A Hessian and what pairs (s, y) taught: B - W M^-1 W', W = [B S, Y]."""
 
     def __init__(self, H: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        self.H, self.W, self.inner = H, None, None
+        self.H, self.W, self.inner = H, np.zeros((len(H), 0)), np.zeros((0, len(H)))
         if pairs:
             S, Y = (np.stack(part, axis=1) for part in zip(*pairs, strict=True))
             HS, SY = H @ S, S.T @ Y
@@ -247,12 +271,10 @@ class Model:
             self.inner = np.linalg.solve(M, self.W.T)
 
     def times(self, u: np.ndarray) -> np.ndarray:
-        found = self.H @ u
-        return found if self.W is None else found - self.W @ (self.inner @ u)
+        return self.H @ u - self.W @ (self.inner @ u)
 
     def part(self, index: np.ndarray) -> np.ndarray:
-        found = self.H[np.ix_(index, index)]
-        return found if self.W is None else found - self.W[index] @ self.inner[:, index]
+        return self.H[np.ix_(index, index)] - self.W[index] @ self.inner[:, index]
 
 
 def minimize(
@@ -266,10 +288,14 @@ def minimize(
     tol: float,
     max_iter: int,
     warm: bool = False,
+    known: tuple[Curvature, Pairs] | None = None,
     monitor: Monitor | None = None,
     clock: Clock | None = None,
 ) -> Result:
-    """Minimise the cost of one model; theta is on the host. Parameters are those of `sampled_newton.minimize`."""
+    """Minimise the cost of one model; theta is on the host.
+
+    Parameters are those of `sampled_newton.minimize`. ``known`` is what `Proximal` has learnt on the same samples.
+    """
     moment, theta, passes = spread.moment(coordinates), start, 0.0
     rare, count = float(np.min(spread.shares)) * source.effective_samples, START * theta.size
     if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
@@ -280,8 +306,8 @@ def minimize(
         passes += found.passes * subset.m / source.m
         if found.reason in ("converged", "max_iter", "time_limit"):
             theta = found.theta
-    curvature = Curvature(objective, source, spread, moment, rng)
-    result = _in_stages(objective, theta, curvature, tol, max_iter, monitor, clock)
+    curvature, pairs = (Curvature(objective, source, spread, moment, rng), ()) if known is None else known
+    result = _in_stages(objective, theta, curvature.of(objective), tol, max_iter, monitor, clock, pairs)
     return dataclasses.replace(result, passes=result.passes + passes)
 
 
@@ -293,6 +319,7 @@ def _in_stages(
     max_iter: int,
     monitor: Monitor | None,
     clock: Clock | None,
+    pairs: Pairs = (),
 ) -> Result:
     """Minimise the cost with stronger penalties first, one step each, where none of many features works yet."""
     here, passes = objective.evaluate(theta), 1
@@ -310,7 +337,7 @@ def _in_stages(
             break
         if clock is not None and clock.late:
             break
-    curvature.rent, method = RENT, Proximal(objective, curvature, tol)
+    curvature.rent, method = RENT, Proximal(objective, curvature, tol, pairs)
     run: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "monitor": monitor}
     result = descent.minimize(objective, theta, method=method, here=here, **run)
     return dataclasses.replace(result, passes=result.passes + passes + curvature.spent)
