@@ -139,7 +139,12 @@ def fit_many(
     m = encoded[0].Y.shape[1]
     weights = [None] if sample_weights is None else _weights(column_values(sample_weights, "sample_weights"), m)
     given = _initials(initials)
-    lengths = {"Ys": len(encoded), "l1s and l2s": len(options), "sample_weights": len(weights), "initials": len(given)}
+    lengths = {
+        "Ys": len(encoded),
+        ("l2s" if np.ndim(l1s) == 0 else "l1s"): len(options),
+        "sample_weights": len(weights),
+        "initials": len(given),
+    }
     g = max(lengths.values())
     for name, length in lengths.items():
         if length not in (1, g):

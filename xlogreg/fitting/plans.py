@@ -10,7 +10,7 @@ import numpy as np
 from xlogreg.arrays.place import Array, dtype_name, to_host
 from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
-from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of, turns_alike
+from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
@@ -277,7 +277,7 @@ def _shared(plan: Plan, penalty: Penalty) -> bool:
     kinds = {(option.bias, option.standardize) for option in plan.options}
     same = len(plan.options) > 1 and len(kinds) == 1 and plan.options[0].standardize is not True
     cold = all(plan.initial(model) is None for model in range(len(plan.options)))
-    return same and cold and turns_alike(penalty, descends=False) and bool(np.all(penalty.active))
+    return same and cold and penalty.turns_alike(descends=False) and bool(np.all(penalty.active))
 
 
 def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:

@@ -11,7 +11,7 @@ from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
-from xlogreg.math.penalties import Elastic, Penalty, make_penalty
+from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
 from xlogreg.solvers import block_lbfgs
@@ -32,7 +32,7 @@ from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
 from xlogreg.solvers.spectral_lbfgs import axes_pay
 
-__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of", "turns_alike"]
+__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -81,14 +81,10 @@ class Problem(NamedTuple):
 
     def with_strengths(self, l1: float, l2: float) -> "Problem":
         """Pose the problem with an elastic net of other strengths."""
-        penalty = self.full.penalty
-        assert isinstance(penalty, Elastic)
-        penalty = dataclasses.replace(penalty, l1=np.asarray([l1]), strength=np.asarray([l2]))
-        full = dataclasses.replace(self.full, penalty=penalty)
-        same = self.objective is self.full
-        return self._replace(
-            full=full, objective=full if same else dataclasses.replace(self.objective, penalty=penalty)
-        )
+        penalty = self.full.penalty.of_both(np.asarray([l1]), np.asarray([l2]))
+        changed = dataclasses.replace(self.objective, penalty=penalty)
+        full = changed if self.objective is self.full else dataclasses.replace(self.full, penalty=penalty)
+        return self._replace(full=full, objective=changed)
 
     def tightened(self, theta: np.ndarray) -> "Problem":
         """Ask for a smaller gap by Newton's method, from a theta (n_x + 1, 1, k) on."""
@@ -214,7 +210,7 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
             f"beyond {NEWTON_LIMIT} use solver='auto' or 'lbfgs'"
         )
     if asked != "auto" or not penalty.smooth:
-        return asked if penalty.smooth else "proximal"
+        return asked if penalty.smooth else "proximal"  # options refuse the others
     block = spread is not None and penalty.quadratic and not source.dense
     if block and source.n_x > block_lbfgs.FEATURES and parameters > EXPANSION_LIMIT:
         return "block-lbfgs"
@@ -241,7 +237,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     given = None if initial is None else given_parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
-    turns = turns_alike(problem.objective.penalty, options.solver == "gd")
+    turns = problem.objective.penalty.turns_alike(options.solver == "gd")
     if given is None and turns and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
     spread = None if problem.is_reduced else problem.spread
@@ -377,19 +373,8 @@ def _objective(
 
 def penalty_of(options: list[Options], units: np.ndarray) -> Penalty:
     """Make the penalty of g models from their options, for a theta whose ``units`` are (n_x, 1, 1)."""
-    l1s = np.asarray([option.l1_strength for option in options])
-    strengths = np.asarray([option.strength for option in options])
-    return make_penalty(strengths, options[0].factor, units, l1s if np.any(l1s) else None)
-
-
-def turns_alike(penalty: Penalty, descends: bool) -> bool:
-    """Whether the penalty is plain in any orthonormal basis of the features, divided by the roots of their factors.
-
-    If factors differ, gradient descent has other iterates there: it takes its steps in the features themselves.
-    """
-    factor = penalty.factor[:-1]
-    same = penalty.plain or not penalty.active.any() or bool((factor == factor[0]).all())
-    return penalty.rotates and (same or (not descends and bool((factor > 0).all())))
+    l1s, l2s = (np.asarray([getattr(o, name) for o in options]) for name in ("l1_strength", "strength"))
+    return make_penalty(l2s, options[0].factor, units, l1s if np.any(l1s) else None)
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:

@@ -110,6 +110,16 @@ class Penalty:
         xp, weights = array_namespace(free), (self.mask | (free == 0))[:-1, :, :]
         return self.active & xp.all(weights, axis=(0, 2))
 
+    def turns_alike(self, descends: bool) -> bool:
+        """Whether it is plain in any orthonormal basis of the features, divided by the roots of their factors.
+
+        If factors differ, gradient descent (``descends``) has other iterates there: it takes its steps in the features
+        themselves.
+        """
+        xp, factor = array_namespace(self.factor), self.factor[:-1, :, :]
+        same = self.plain or not bool(xp.any(self.active)) or bool(xp.all(factor == factor[:1, :, :]))
+        return self.rotates and (same or (not descends and bool(xp.all(factor > 0))))
+
     def keep(self, models: Array) -> Self:
         """Return the penalty of some models, given by number."""
         xp, units = array_namespace(models), self.units
@@ -128,6 +138,10 @@ class Penalty:
     def of_strengths(self, l2s: Array) -> Self:
         """Return the penalty of models with the strengths ``l2s`` (g,)."""
         return dataclasses.replace(self, strength=l2s)
+
+    def of_both(self, l1s: Array, l2s: Array) -> "Elastic":
+        """Return the elastic net of models with these strengths (g,), for the same factors and units."""
+        return Elastic(l2s, self.factor, self.units, self.plain, l1s)
 
     def plus(self, ridge: Array) -> "Penalty":
         """Return the penalty plus sum_j ridge_j theta_j^2 / 2 over the features (n_x,)."""

@@ -17,6 +17,8 @@ STEPS = 200
 FIRST = 16  # coordinates that become active at first; then as many as are active already
 WRONG = 10  # times that coordinates which would move to the wrong side are left out
 ROUNDING = 1e-13  # of the terms of a slope, below which it counts as zero
+SETTLED = 0.1  # of the largest slope outside, that the active coordinates may have when others become active
+DUST = 1e-15  # of a coordinate: what is left of it after it moved to zero
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
 
 
@@ -55,9 +57,17 @@ def slopes(r: np.ndarray, u: np.ndarray, problem: Piecewise) -> tuple[np.ndarray
     return grows, falls
 
 
-def minimize(problem: Piecewise, start: np.ndarray, share: float) -> np.ndarray:
-    """Return u (p,) where no slope is larger than a share of the largest at the start; that is within the bounds."""
+def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise from a start within the bounds, until no slope is larger than a share of the largest one there.
+
+    Returns
+    -------
+    u : ndarray (p,)
+    left : ndarray (p,)
+        The slope with which each coordinate would still fall.
+    """
     u, Bu, limit = start, problem.times(start), 0.0
+    wanted = np.zeros_like(u)
     for step in range(STEPS):
         r = problem.linear + Bu
         grows, falls = slopes(r, u, problem)
@@ -68,11 +78,11 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> np.ndarray:
         if not moving.any():
             break
         direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
-        further = _further(problem, u, Bu, moving, direction, wanted) or _one_further(problem, u, Bu, alone, direction)
+        further = _further(problem, u, Bu, moving, direction, wanted) or _one_further(problem, u, Bu, alone)
         if further is None:
             break
         u, Bu = further
-    return u
+    return u, wanted
 
 
 def _further(
@@ -81,7 +91,9 @@ def _further(
     """Step to the minimum among the active coordinates, or as far as the value falls; None if it does not."""
     inside = (u != 0) & (u > problem.lower) & (u < problem.upper)
     inside |= (u == 0) & (problem.kink == 0) & (problem.lower < 0) & (problem.upper > 0)
-    if np.sum(moving & ~inside) > (most := max(FIRST, int(np.sum(inside)))):
+    if np.max(wanted * inside, initial=0.0) > SETTLED * np.max(wanted * ~inside, initial=0.0):
+        moving = inside  # nothing enters before these are at rest
+    elif np.sum(moving & ~inside) > (most := max(FIRST, int(np.sum(inside)))):
         entering = np.where(moving & ~inside, wanted, 0.0)
         moving = moving & (inside | (entering >= np.partition(entering, -most)[-most]))
     active, value = np.flatnonzero(inside | moving), problem.value(u, Bu)
@@ -106,17 +118,17 @@ def _further(
 
 
 def _one_further(
-    problem: Piecewise, u: np.ndarray, Bu: np.ndarray, alone: np.ndarray, direction: np.ndarray
+    problem: Piecewise, u: np.ndarray, Bu: np.ndarray, alone: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Minimise along one coordinate; that lowers the value unless rounding errors hide it."""
     (number,) = active = np.flatnonzero(alone)
-    side = np.sign(u[number]) or direction[number]
-    slope = problem.linear[number] + Bu[number] + side * problem.kink[number]
     curvature = float(problem.part(active)[0, 0])
-    there = u[number] - slope / curvature if curvature > 0 else u[number] - np.inf * np.sign(slope)
-    there = 0.0 if there * side < 0 and problem.kink[number] > 0 else there
-    there = float(np.clip(there, problem.lower[number], problem.upper[number]))
-    return _best(problem, u, problem.value(u, Bu), active, [np.asarray([there])]) if np.isfinite(there) else None
+    if not curvature > 0:
+        return None
+    plain = u[number] - (problem.linear[number] + Bu[number]) / curvature
+    there = np.sign(plain) * max(abs(plain) - problem.kink[number] / curvature, 0.0)
+    there = np.clip(there, problem.lower[number], problem.upper[number])
+    return _best(problem, u, problem.value(u, Bu), active, [np.asarray([there])])
 
 
 def _best(
@@ -170,6 +182,7 @@ def _along(problem: Piecewise, u: np.ndarray, Bu: np.ndarray, active: np.ndarray
         if slope + curvature * end >= 0:
             length = end
             break
-    there = np.where(crossings == length, 0.0, own + length * move)
+    there = own + length * move
+    there = np.where((crossings == length) | (np.abs(there) <= DUST * np.abs(own)), 0.0, there)
     bound = np.where(move > 0, problem.upper[active], problem.lower[active])
     return np.where(ends <= length, bound, there)  # to the bit

@@ -10,6 +10,7 @@ Guestrin, Blitz, 2015; Massias, Gramfort & Salmon, Celer, 2018).
 
 import copy
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,12 +30,13 @@ from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["minimize"]
 
-FEW, MANY = 200, 600  # features, and parameters, up to which all work from the start
+LEAST, FEW, MANY = 4, 200, 600  # features, and parameters, up to which all work from the start
 START = 30  # samples of the first subset, for each parameter
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
 RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
 MORE = 2.0  # times as many features may work as have weights
 PAIRS = 20
+LARGER = 4  # times more samples has the subset that follows one whose Hessian made slow steps
 QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
 EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
 RENT, ROUGH_RENT = 1.5, 0.4  # passes that a Hessian of a subset may cost, and for a stronger penalty
@@ -43,10 +45,18 @@ KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 CONTINUED = 0.3  # of a penalty is the next one
+DAMPED, TINY = 1e-9, 1e-300  # of the curvature along each parameter, added for features that are collinear
+CONSTANT = 1e-4  # the same along constants over the classes
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
 
 
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
+
+
+def works_in_parts(objective: Objective, theta: np.ndarray) -> bool:
+    """Whether only some of the features work at a time: there are many, or more than samples."""
+    count = int(np.sum(objective.free[:-1]))
+    return count > min(FEW, objective.source.m) or count * theta.shape[2] > MANY or count == 0
 
 
 class Curvature:
@@ -65,7 +75,7 @@ class Curvature:
         self.rows, self.k = np.arange(0), 1
         self.H = np.zeros((0, 0))
         self.subset: Any = None
-        self.spent, self.bought, self.whole, self.rent = 0.0, 0, False, RENT
+        self.spent, self.bought, self.samples, self.rent = 0.0, 0, 0, RENT
 
     def knows(self, rows: np.ndarray) -> bool:
         return bool(np.isin(rows, self.rows).all())
@@ -108,7 +118,8 @@ class Curvature:
         H = H - np.diag(self._ridge(rows))
         if not whole:
             H = self._raised(H, rows)
-        self.rows, self.H, self.whole = rows, H, whole
+        self.rows, self.H, self.samples = rows, H, subset.m
+        self.__dict__.pop("usual", None)
         self.spent += subset.m / self.source.m
         self.bought += 1
 
@@ -131,7 +142,21 @@ class Curvature:
         for s, y in pairs:
             if not np.delete(s, rows, axis=0).any():
                 own.append((s[rows].ravel(), y[rows].ravel() + ridge * s[rows].ravel()))
-        return Model(self.H[np.ix_(index, index)] + np.diag(ridge), own)
+        H = self.H[np.ix_(index, index)] + np.diag(ridge)
+        own_curvature = np.maximum(H.diagonal(), TINY)
+        H[np.diag_indices_from(H)] += DAMPED * own_curvature
+        if self.k > 1:  # a constant over the classes changes no score
+            flat = np.repeat(CONSTANT / self.k * own_curvature.reshape(-1, self.k).mean(axis=1), self.k)
+            H += np.kron(np.eye(len(rows)), np.ones((self.k, self.k))) * flat
+        return Model(H, own)
+
+    @functools.cached_property
+    def usual(self) -> float:
+        """Curvature (a mean) of a feature of second moment one."""
+        moment = np.append(self.moment[:, 0], 1.0)[self.rows]
+        free = self.objective.free[self.rows, 0, 0] > 0
+        found = self.H.diagonal().reshape(-1, self.k).mean(axis=1)[free] / np.maximum(moment[free], TINY)
+        return max(float(np.median(found)), TINY) if free.any() else 1.0
 
     def of(self, objective: Objective) -> "Curvature":
         """Return what is known, for an objective that differs in its penalty only."""
@@ -179,14 +204,10 @@ class Proximal:
         beyond = np.abs(penalty.least_slope(theta, here.gradient))[:, 0, :] * free[:, None]
         rows = self._working(theta, here.gradient[:, 0, :], beyond, free)
         self._curve(here, theta, rows)
-        u = self._solved(here, theta, rows, penalty)
-        move = np.zeros_like(theta)
-        move[rows, 0, :] = u - theta[rows, 0, :]
-        promise = self._promise(here, theta, move, rows)
+        move, promise = self._solved(here, theta, rows)
         left = np.ones(len(theta), dtype=bool)
         left[rows] = False
-        bend = np.maximum(self.curvature.H.diagonal()[-theta.shape[2] :].mean(), 1e-12)
-        scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * bend
+        scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * self.curvature.usual
         gap = promise + 0.5 * float(np.sum((beyond * beyond / scale)[left]))
         self.before, self.age = gap, self.age + 1
         return Step(move, np.asarray([gap]))
@@ -194,12 +215,12 @@ class Proximal:
     def _working(self, theta: np.ndarray, gradient: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Choose the rows that work, the bias last."""
         n = len(theta) - 1
-        if np.sum(free[:-1]) * theta.shape[2] <= MANY and 0 < np.sum(free[:-1]) <= FEW:
+        if not works_in_parts(self.objective, theta):
             return np.flatnonzero(np.append(free[:-1], True))
         support = np.any(theta[:-1, 0, :] != 0, axis=1)
         support |= free[:-1] & ~np.asarray(self.objective.penalty.mask)[:-1, 0, 0]
         size = np.max(beyond[:-1], axis=1) * ~support
-        first = min(FEW, max(20, self.objective.source.m // 4))
+        first = min(FEW, max(LEAST, self.objective.source.m // 4))
         count = int(max(first, MORE * support.sum()) - support.sum())
         worst = np.argsort(-size, kind="stable")[:count]
         support[worst[size[worst] > 0]] = True
@@ -212,49 +233,33 @@ class Proximal:
         curvature, known = self.curvature, self.curvature.knows(rows)
         if known and self.age == 0:
             return
+        size = curvature.size(rows)
         if known:
-            gap = self._gap_by(here, theta, rows)
+            gap = self._solved(here, theta, rows)[1]
             left = math.log(max(gap / max(self.tol * float(here.value[0]), 1e-300), 1.0))
             rate = gap / self.before if math.isfinite(self.before) else 0.0
             steps = left / -math.log(min(max(rate, 1e-4), 0.95))
-            price = curvature.price(rows, curvature.size(rows))
-            if rate < QUICK or steps < 1.8 * (price + 1.0):
+            size = min(max(size, LARGER * curvature.samples), self.objective.source.m)
+            if rate < QUICK or steps < 1.8 * (curvature.price(rows, size) + 1.0):
                 return
         both = np.union1d(rows, curvature.rows)  # some that worked may work again
         rows = both if len(both) <= KEPT * len(rows) else rows
-        curvature.buy(theta, rows, curvature.size(rows))
+        curvature.buy(theta, rows, size)
         self.pairs, self.age = (), 0
 
-    def _gap_by(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> float:
-        u = self._solved(here, theta, rows, self.objective.penalty)
-        move = np.zeros_like(theta)
-        move[rows, 0, :] = u - theta[rows, 0, :]
-        return self._promise(here, theta, move, rows)
-
-    def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray, penalty: Any) -> np.ndarray:
-        k = theta.shape[2]
+    def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """Step to the minimum of the quadratic model of the rows that work; return also how far it falls."""
+        k, penalty = theta.shape[2], self.objective.penalty
+        assert isinstance(penalty, Elastic)
         B = self.curvature.model(rows, self.pairs)
         x, g = theta[rows, 0, :].ravel(), here.gradient[rows, 0, :].ravel()
-        free = np.repeat(self.objective.free[rows, 0, 0] > 0, k)
-        kink = np.repeat(penalty.kinks[rows, 0, 0], k)
-        problem = piecewise.Piecewise(
-            times=B.times,
-            part=B.part,
-            linear=g - B.times(x),
-            kink=kink,
-            lower=np.where(free, -np.inf, x),
-            upper=np.where(free, np.inf, x),
-        )
-        return piecewise.minimize(problem, x, EXACT).reshape(-1, k)
-
-    def _promise(self, here: Evaluation, theta: np.ndarray, move: np.ndarray, rows: np.ndarray) -> float:
-        """Decrease of the quadratic model by the move."""
-        d = move[rows, 0, :].ravel()
-        curved = d @ self.curvature.model(rows, self.pairs).times(d)
-        changed = float(self.objective.penalty.change(theta, move)[0])
-        smooth = self.objective.penalty.of_strengths(self.objective.penalty.strength)
-        changed -= float(smooth.change(theta, move)[0])
-        return max(-(float(np.sum(here.gradient * move)) + changed + 0.5 * curved), 0.0)
+        free, kink = (np.repeat(part[rows, 0, 0], k) for part in (self.objective.free > 0, penalty.kinks))
+        bounds = (np.where(free, side * np.inf, x) for side in (-1.0, 1.0))
+        u, left = piecewise.minimize(piecewise.Piecewise(B.times, B.part, g - B.times(x), kink, *bounds), x, EXACT)
+        move, d = np.zeros_like(theta), u - x
+        move[rows, 0, :] = d.reshape(-1, k)
+        fall = -(g @ d + kink @ (np.abs(x + d) - np.abs(x)) + 0.5 * (d @ B.times(d)))
+        return move, max(float(fall), 0.0) + 0.5 * float(np.sum(left * left / np.maximum(B.H.diagonal(), TINY)))
 
 
 class Model:
@@ -347,7 +352,7 @@ def _stages(objective: Objective, theta: np.ndarray, here: Evaluation) -> Iterat
     """Yield the objective with stronger penalties, down to its own, if many features could work and none does yet."""
     penalty = objective.penalty
     assert isinstance(penalty, Elastic)
-    if np.sum(objective.free[:-1]) <= FEW or np.any(theta[:-1] != 0):
+    if not works_in_parts(objective, theta) or np.any(theta[:-1] != 0):
         return
     kinks = penalty.kinks[:-1]
     slopes = np.abs(here.gradient[:-1]) * objective.free[:-1]
