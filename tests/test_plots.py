@@ -318,7 +318,7 @@ def test_a_path_is_its_weights_and_the_largest_are_named(ax):
     path = xlogreg.fit_path(X, X[3] + 2 * X[5] > rng.logistic(size=300), [1e-1, 1e-3, 1e-2])
     display = PathDisplay.from_path(path, ax=ax)
     order = [1, 2, 0]
-    np.testing.assert_array_equal(display.l2, path.l2[order])
+    np.testing.assert_array_equal(display.penalties, path.l2[order])
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
     drawn = {tuple(line.get_ydata()) for line in lines}
     assert drawn == {tuple(path.w[order, feature, 0]) for feature in range(14)}

@@ -126,7 +126,10 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument("--missing", choices=MISSING, default="error", help=said)
     said = "whether a level that is new in predictions is an error, or has no feature"
     fit.add_argument("--unseen", choices=UNSEEN, default="error", help=said)
-    fit.add_argument("--l2", type=float, default=0.0, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C")
+    fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features; default 0")
+    fit.add_argument("--l2", type=float, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C; default 0")
+    said = "choose an elastic net by cross-validation, of which this share, from 0 to 1, is L1"
+    fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
     fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
     fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")

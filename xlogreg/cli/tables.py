@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from xlogreg.cli.data import as_collection, open_features, open_samples, workers_at
 from xlogreg.cli.table_files import write_table
 from xlogreg.fitting.fit import fit
+from xlogreg.fitting.fit_cv import fit_cv
 from xlogreg.fitting.held_out import split
 from xlogreg.inputs.files import expect_folder
 from xlogreg.model.model import Model, load
@@ -20,6 +22,7 @@ from xlogreg.model.reports import as_json
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 
+SELECTING = 1e-7  # relative gap of the fits of a cross-validation
 TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
 
 
@@ -37,20 +40,27 @@ def fit_table(arguments: argparse.Namespace) -> None:
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
         with _hinting(TREATED), _resumable(arguments.checkpoint):
-            model = fit(
-                **samples.chosen(train),
-                samples="rows",
-                l2=arguments.l2,
-                standardize=arguments.standardize,
-                categorical_features=arguments.categorical or None,
-                missing=arguments.missing,
-                unseen=arguments.unseen,
-                backend=arguments.backend,
-                rng=arguments.seed,
-                initial=initial,
-                time_limit=arguments.time_limit,
-                checkpoint=arguments.checkpoint,
-            )
+            options: dict[str, Any] = {
+                "samples": "rows",
+                "standardize": arguments.standardize,
+                "categorical_features": arguments.categorical or None,
+                "missing": arguments.missing,
+                "unseen": arguments.unseen,
+                "backend": arguments.backend,
+                "rng": arguments.seed,
+            }
+            if arguments.l1_ratio is not None:
+                model = _chosen(arguments, samples.chosen(train), options)
+            else:
+                model = fit(
+                    **samples.chosen(train),
+                    **options,
+                    l1=arguments.l1 or 0.0,
+                    l2=arguments.l2 or 0.0,
+                    initial=initial,
+                    time_limit=arguments.time_limit,
+                    checkpoint=arguments.checkpoint,
+                )
         model.save(arguments.output)
         reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
     info, width = model.fit_info, model.w.shape[0]
@@ -61,9 +71,22 @@ def fit_table(arguments: argparse.Namespace) -> None:
     classes = ", ".join(map(str, model.classes.tolist()))
     print(f"{arguments.table}: {len(train)} samples of {width} features, classes {classes}")
     print(info.summary)
+    if model.l1:
+        used = int(np.any(np.asarray(model.w) != 0, axis=1).sum())
+        print(f"{used} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}")
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")
+
+
+def _chosen(arguments: argparse.Namespace, samples: dict[str, Any], options: dict[str, Any]) -> Model:
+    """Choose the strength of an elastic net by cross-validation."""
+    given = [name for name in ("l1", "l2", "initial", "time_limit", "checkpoint", "dask") if getattr(arguments, name)]
+    if given:
+        name = given[0].replace("_", "-")
+        raise ValueError(f"--l1-ratio chooses the penalty by cross-validation, which cannot be had with --{name}")
+    found = fit_cv(**samples, **options, penalties="auto", l1_ratio=arguments.l1_ratio, tol=SELECTING)
+    return found.model
 
 
 def predict_table(arguments: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from xlogreg.samples.source import Columns, Samples, host_center
 from xlogreg.solvers.coordinates import measure_spread, user_coordinates
 from xlogreg.solvers.parameters import as_stored
 from xlogreg.solvers.result import Result
-from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
+from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
 
 __all__ = ["Plan", "Solved", "naming_errors", "reduce_plan", "solve_plan"]
 
@@ -277,7 +277,7 @@ def _shared(plan: Plan, penalty: Penalty) -> bool:
     kinds = {(option.bias, option.standardize) for option in plan.options}
     same = len(plan.options) > 1 and len(kinds) == 1 and plan.options[0].standardize is not True
     cold = all(plan.initial(model) is None for model in range(len(plan.options)))
-    return same and cold and penalty.turns_alike(descends=False) and bool(np.all(penalty.active))
+    return same and cold and turns_alike(penalty, descends=False) and bool(np.all(penalty.active))
 
 
 def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:

@@ -29,7 +29,7 @@ from xlogreg.solvers.coordinates import (
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.rent_or_buy import renting_pays
 from xlogreg.solvers.sampled_newton import subset_pays
-from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays
+from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
 from xlogreg.solvers.spectral_lbfgs import axes_pay
 
 __all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of"]
@@ -237,7 +237,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
         raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
     given = None if initial is None else given_parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
-    turns = problem.objective.penalty.turns_alike(options.solver == "gd")
+    turns = turns_alike(problem.objective.penalty, options.solver == "gd")
     if given is None and turns and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
     spread = None if problem.is_reduced else problem.spread

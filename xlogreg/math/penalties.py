@@ -110,16 +110,6 @@ class Penalty:
         xp, weights = array_namespace(free), (self.mask | (free == 0))[:-1, :, :]
         return self.active & xp.all(weights, axis=(0, 2))
 
-    def turns_alike(self, descends: bool) -> bool:
-        """Whether it is plain in any orthonormal basis of the features, divided by the roots of their factors.
-
-        If factors differ, gradient descent (``descends``) has other iterates there: it takes its steps in the features
-        themselves.
-        """
-        xp, factor = array_namespace(self.factor), self.factor[:-1, :, :]
-        same = self.plain or not bool(xp.any(self.active)) or bool(xp.all(factor == factor[:1, :, :]))
-        return self.rotates and (same or (not descends and bool(xp.all(factor > 0))))
-
     def keep(self, models: Array) -> Self:
         """Return the penalty of some models, given by number."""
         xp, units = array_namespace(models), self.units

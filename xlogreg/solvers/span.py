@@ -14,6 +14,7 @@ import numpy as np
 
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array
+from xlogreg.math.penalties import Penalty
 from xlogreg.math.sums import combine_terms
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
@@ -21,7 +22,7 @@ from xlogreg.samples.products import multiply_samples
 from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import Coordinates, as_host
 
-__all__ = ["Span", "is_even", "reduce_wide", "reduction_pays"]
+__all__ = ["Span", "is_even", "reduce_wide", "reduction_pays", "turns_alike"]
 
 UNEVEN = 1e8  # largest variance over the median one; above it, products of samples lose the other features
 MOST_SAMPLES = 5000  # the products (m, m) of so many samples take 200 MB
@@ -142,3 +143,13 @@ def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
         R = xp.matrix_transpose(V * root)
         reduced = dataclasses.replace(source, X=Dense(R), dtype=place.widest, center=None, index=None)
         return Reduced(reduced, V / root, spectrum[first:], as_host(means @ (V / root))[0])
+
+
+def turns_alike(penalty: Penalty, descends: bool) -> bool:
+    """Whether the penalty is plain in any orthonormal basis of the features, divided by the roots of their factors.
+
+    If factors differ, gradient descent has other iterates there: it takes its steps in the features themselves.
+    """
+    factor = penalty.factor[:-1]
+    same = penalty.plain or not penalty.active.any() or bool((factor == factor[0]).all())
+    return penalty.rotates and (same or (not descends and bool((factor > 0).all())))
