@@ -57,7 +57,7 @@ def fit(
 ) -> Model:
     """Fit a logistic regression: two classes by sigmoid, more by softmax.
 
-    Minimises J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + (l2/2) ||w||^2, where s is the sum of the sample
+    Minimises J(w, b) = (1/s) sum_i s_i L(a_i, y_i) + l1 ||w||_1 + (l2/2) ||w||^2, where s is the sum of the sample
     weights s_i (m without) and the bias is never penalised (notes 1.3, 2.8).
 
     Parameters
@@ -93,12 +93,15 @@ def fit(
         subset where they cost less than the gradients that they save, see docs/engine.md.
     loss : {"log_loss", "squared_error"}
         The squared error is for two classes and for "gd" only; its cost is not convex.
+    l1 : float
+        L1 penalty, on the scale of the mean loss. Weights that are not worth it are zero, to the bit; see
+        docs/selection.md. For solver="auto".
     l2 : float
         Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes is l2 m.
     penalty_factor : array (n_x,), optional
-        Factors f_j of the penalty, as of glmnet but not rescaled: J has (l2/2) sum_j f_j w_j^2, in standardised
-        coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature, in their order,
-        all >= 0. They multiply l2, so without a penalty they do nothing.
+        Factors f_j of the penalties, as of glmnet but not rescaled: J has l1 sum_j f_j |w_j| + (l2/2) sum_j f_j w_j^2,
+        in standardised coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature,
+        in their order, all >= 0. Without a penalty they do nothing.
     bias : bool
         Whether to fit b.
     sample_weight : array (m,), optional
