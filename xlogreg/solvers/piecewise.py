@@ -19,6 +19,8 @@ WRONG = 10  # times that coordinates which would move to the wrong side are left
 ROUNDING = 1e-13  # of the terms of a slope, below which it counts as zero
 SETTLED = 0.1  # of the largest slope outside, that the active coordinates may have when others become active
 DUST = 1e-15  # of a coordinate: what is left of it after it moved to zero
+DIRECT = 1000  # active coordinates, up to which their linear system is solved directly
+PRODUCTS, NEAR = 100, 1e-3  # of conjugate gradients beyond: how many, and what they may leave
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
 
 
@@ -101,7 +103,7 @@ def _further(
     side = np.where(u[active] != 0, np.sign(u[active]), direction[active])
     for _ in range(WRONG):
         slope = (problem.linear + Bu)[active] + side * problem.kink[active]
-        move = -_solve(problem.part(active), slope)
+        move = -(_solve(problem.part(active), slope) if len(active) <= DIRECT else _approached(problem, active, slope))
         wrong = new & (move * direction[active] <= 0)
         if not wrong.any():
             break
@@ -155,6 +157,26 @@ def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
         if np.isfinite(found).all() and found @ slope >= 0:
             return found
     return slope / B.diagonal()
+
+
+def _approached(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Solve for a slope by conjugate gradients, roughly: any of their results points downhill."""
+    found, left = np.zeros_like(slope), slope.copy()
+    p, square = left, float(left @ left)
+    goal = NEAR**2 * square
+    for _ in range(PRODUCTS):
+        whole = np.zeros_like(problem.linear)
+        whole[active] = p
+        q = problem.times(whole)[active]
+        curved = float(p @ q)
+        if not curved > 0:
+            break
+        found, left = found + square / curved * p, left - square / curved * q
+        before, square = square, float(left @ left)
+        if square <= goal:
+            break
+        p = left + square / before * p
+    return found if found.any() else slope / max(float(slope @ slope), 1e-300)
 
 
 def _along(problem: Piecewise, u: np.ndarray, Bu: np.ndarray, active: np.ndarray, move: np.ndarray) -> np.ndarray:

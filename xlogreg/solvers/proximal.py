@@ -8,9 +8,7 @@ zero, and those whose slope is beyond their kink. The others are watched by the 
 Guestrin, Blitz, 2015; Massias, Gramfort & Salmon, Celer, 2018).
 """
 
-import copy
 import dataclasses
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,19 +17,17 @@ from typing import Any, Self
 import numpy as np
 
 from xlogreg.math.penalties import Elastic
-from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent, piecewise
 from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.curvature import RENT, START, TINY, Curvature, Pairs
 from xlogreg.solvers.descent import Step
 from xlogreg.solvers.objective import Evaluation, Objective
-from xlogreg.solvers.prices import gradient_price, subset_price
 from xlogreg.solvers.result import Clock, Monitor, Result
 
 __all__ = ["minimize"]
 
 LEAST, FEW, MANY = 4, 200, 600  # features, and parameters, up to which all work from the start
-START = 30  # samples of the first subset, for each parameter
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
 RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
 MORE = 2.0  # times as many features may work as have weights
@@ -39,135 +35,19 @@ PAIRS = 20
 LARGER = 4  # times more samples has the subset that follows one whose Hessian made slow steps
 QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
 EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
-RENT, ROUGH_RENT = 1.5, 0.4  # passes that a Hessian of a subset may cost, and for a stronger penalty
 SUBSET_STEPS = 30
+ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
+RENEWED = 1e-2  # of the gap, at which the mean curvature of the classes is taken anew
 KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 CONTINUED = 0.3  # of a penalty is the next one
-DAMPED, TINY = 1e-9, 1e-300  # of the curvature along each parameter, added for features that are collinear
-CONSTANT = 1e-4  # the same along constants over the classes
-UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
-
-
-Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
 
 
 def works_in_parts(objective: Objective, theta: np.ndarray) -> bool:
     """Whether only some of the features work at a time: there are many, or more than samples."""
     count = int(np.sum(objective.free[:-1]))
     return count > min(FEW, objective.source.m) or count * theta.shape[2] > MANY or count == 0
-
-
-class Curvature:
-    """Hessians of the features that work, of a subset or of all samples, bought when they are needed.
-
-    Attributes
-    ----------
-    spent : float
-        Passes over all samples that they have taken.
-    """
-
-    def __init__(
-        self, objective: Objective, source: Samples, spread: Spread, moment: np.ndarray, rng: np.random.Generator
-    ) -> None:
-        self.objective, self.source, self.spread, self.moment, self.rng = objective, source, spread, moment, rng
-        self.rows, self.k = np.arange(0), 1
-        self.H = np.zeros((0, 0))
-        self.subset: Any = None
-        self.spent, self.bought, self.samples, self.rent = 0.0, 0, 0, RENT
-
-    def knows(self, rows: np.ndarray) -> bool:
-        return bool(np.isin(rows, self.rows).all())
-
-    def price(self, rows: np.ndarray, m: float) -> float:
-        """Price of a Hessian, in passes."""
-        pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
-        return subset_price(int(m), len(rows), self.k) / pass_of_all
-
-    def size(self, rows: np.ndarray) -> int:
-        """Number of samples of which a Hessian costs about as much as a pass or two."""
-        m, q = self.source.m, len(rows) * self.k
-        size = m
-        while size > 2 * START * q and self.price(rows, size) > self.rent:
-            size //= 2
-        return m if size > m / 2 or not self.draws else size
-
-    @property
-    def draws(self) -> bool:
-        return self.source.effective_samples > 0
-
-    def buy(self, theta: np.ndarray, rows: np.ndarray, size: int) -> None:
-        """Sum a Hessian at theta over so many samples."""
-        self.k = theta.shape[2]
-        whole = size >= self.source.m
-        if whole:
-            subset: Any = self.source
-        elif self.subset is not None and self.subset.m >= size:
-            subset = self.subset
-        else:
-            (subset,) = self.source.samples((size,), self.spread.shares, self.rng)
-            self.subset = subset
-        objective, numbers = self.objective.over(subset) if not whole else self.objective, rows[:-1]
-        if len(rows) < len(theta) and may_pick(subset, len(numbers)):
-            here = objective.of_features(pick_features(subset, numbers), rows).expand(theta[rows])
-            H = np.asarray(here.hessian)[0]
-        else:
-            index = _numbers(rows, self.k)
-            H = np.asarray(objective.expand(theta).hessian)[0][np.ix_(index, index)]
-        H = H - np.diag(self._ridge(rows))
-        if not whole:
-            H = self._raised(H, rows)
-        self.rows, self.H, self.samples = rows, H, subset.m
-        self.__dict__.pop("usual", None)
-        self.spent += subset.m / self.source.m
-        self.bought += 1
-
-    def _raised(self, H: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Raise the curvature along features of which a subset happens to see too little."""
-        k, diagonal = self.k, H.diagonal()
-        least = UNSEEN * np.append(self.moment[rows[:-1], 0], 0.0)[:, None] * diagonal[-k:]
-        return H + np.diag(np.maximum(least.ravel() - diagonal, 0.0))
-
-    def _ridge(self, rows: np.ndarray) -> np.ndarray:
-        """What the penalty adds to the diagonal, and a one for rows that may not move."""
-        free = self.objective.free[rows, 0, 0]
-        ridge = np.asarray(self.objective.penalty.curvature(np.zeros((len(self.objective.free), 1, 1))))[rows, 0, 0]
-        return np.repeat(ridge * free + (1.0 - free), self.k)
-
-    def model(self, rows: np.ndarray, pairs: Pairs) -> "Model":
-        """Make the Hessian of rows that are known, with what the pairs taught since."""
-        index = _numbers(np.searchsorted(self.rows, rows), self.k)
-        ridge, own = self._ridge(rows), []
-        for s, y in pairs:
-            if not np.delete(s, rows, axis=0).any():
-                own.append((s[rows].ravel(), y[rows].ravel() + ridge * s[rows].ravel()))
-        H = self.H[np.ix_(index, index)] + np.diag(ridge)
-        own_curvature = np.maximum(H.diagonal(), TINY)
-        H[np.diag_indices_from(H)] += DAMPED * own_curvature
-        if self.k > 1:  # a constant over the classes changes no score
-            flat = np.repeat(CONSTANT / self.k * own_curvature.reshape(-1, self.k).mean(axis=1), self.k)
-            H += np.kron(np.eye(len(rows)), np.ones((self.k, self.k))) * flat
-        return Model(H, own)
-
-    @functools.cached_property
-    def usual(self) -> float:
-        """Curvature (a mean) of a feature of second moment one."""
-        moment = np.append(self.moment[:, 0], 1.0)[self.rows]
-        free = self.objective.free[self.rows, 0, 0] > 0
-        found = self.H.diagonal().reshape(-1, self.k).mean(axis=1)[free] / np.maximum(moment[free], TINY)
-        return max(float(np.median(found)), TINY) if free.any() else 1.0
-
-    def of(self, objective: Objective) -> "Curvature":
-        """Return what is known, for an objective that differs in its penalty only."""
-        other = copy.copy(self)
-        other.objective, other.spent = objective, 0.0
-        return other
-
-
-def _numbers(rows: np.ndarray, k: int) -> np.ndarray:
-    """Numbers of the parameters in these rows of theta (n_x + 1, k), flattened."""
-    return (rows[:, None] * k + np.arange(k)).ravel()
 
 
 @dataclass
@@ -182,6 +62,7 @@ class Proximal:
     endurance: int = 15
     before: float = math.inf
     age: int = 0  # steps since a Hessian was bought
+    bought_at: float = math.inf  # the gap then
 
     def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
         return objective.evaluate(theta)
@@ -242,10 +123,14 @@ class Proximal:
             size = min(max(size, LARGER * curvature.samples), self.objective.source.m)
             if rate < QUICK or steps < 1.8 * (curvature.price(rows, size) + 1.0):
                 return
+            if curvature.is_large(rows) and gap > RENEWED * self.bought_at:
+                return  # that of other samples would be no better
         both = np.union1d(rows, curvature.rows)  # some that worked may work again
         rows = both if len(both) <= KEPT * len(rows) else rows
         curvature.buy(theta, rows, size)
-        self.pairs, self.age = (), 0
+        self.age, self.bought_at = 0, self.before
+        if not curvature.is_large(rows):  # which knows all that the pairs have taught
+            self.pairs = ()
 
     def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
         """Step to the minimum of the quadratic model of the rows that work; return also how far it falls."""
@@ -259,27 +144,7 @@ class Proximal:
         move, d = np.zeros_like(theta), u - x
         move[rows, 0, :] = d.reshape(-1, k)
         fall = -(g @ d + kink @ (np.abs(x + d) - np.abs(x)) + 0.5 * (d @ B.times(d)))
-        return move, max(float(fall), 0.0) + 0.5 * float(np.sum(left * left / np.maximum(B.H.diagonal(), TINY)))
-
-
-class Model:
-    """A Hessian and what pairs (s, y) taught: B - W M^-1 W', W = [B S, Y]."""
-
-    def __init__(self, H: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        self.H, self.W, self.inner = H, np.zeros((len(H), 0)), np.zeros((0, len(H)))
-        if pairs:
-            S, Y = (np.stack(part, axis=1) for part in zip(*pairs, strict=True))
-            HS, SY = H @ S, S.T @ Y
-            L = np.tril(SY, -1)
-            M = np.block([[S.T @ HS, L], [L.T, -np.diag(SY.diagonal())]])
-            self.W = np.concatenate([HS, Y], axis=1)
-            self.inner = np.linalg.solve(M, self.W.T)
-
-    def times(self, u: np.ndarray) -> np.ndarray:
-        return self.H @ u - self.W @ (self.inner @ u)
-
-    def part(self, index: np.ndarray) -> np.ndarray:
-        return self.H[np.ix_(index, index)] - self.W[index] @ self.inner[:, index]
+        return move, max(float(fall), 0.0) + 0.5 * float(np.sum(left * left / np.maximum(B.B.diagonal(), TINY)))
 
 
 def minimize(
@@ -301,17 +166,17 @@ def minimize(
 
     Parameters are those of `sampled_newton.minimize`. ``known`` is what `Proximal` has learnt on the same samples.
     """
-    moment, theta, passes = spread.moment(coordinates), start, 0.0
+    moment, theta, passes, k = spread.moment(coordinates), start, 0.0, start.shape[2]
     rare, count = float(np.min(spread.shares)) * source.effective_samples, START * theta.size
     if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
         (subset,) = source.samples((count,), spread.shares, rng)
         part = dataclasses.replace(objective.over(subset), separable=False)
-        curvature = Curvature(part, subset, spread, moment, rng)
+        curvature = Curvature(part, subset, spread, moment, rng, k)
         found = _in_stages(part, theta, curvature, 0.1 / START, SUBSET_STEPS, clock, clock)
         passes += found.passes * subset.m / source.m
         if found.reason in ("converged", "max_iter", "time_limit"):
             theta = found.theta
-    curvature, pairs = (Curvature(objective, source, spread, moment, rng), ()) if known is None else known
+    curvature, pairs = (Curvature(objective, source, spread, moment, rng, k), ()) if known is None else known
     result = _in_stages(objective, theta, curvature.of(objective), tol, max_iter, monitor, clock, pairs)
     return dataclasses.replace(result, passes=result.passes + passes)
 
