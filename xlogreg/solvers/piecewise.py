@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["Piecewise", "minimize"]
 
-STEPS = 200
+STEPS, WORK = 200, 2e9  # at most; the work is that of linear systems
 FIRST = 16  # coordinates that become active at first; then as many as are active already
 WRONG = 10  # times that coordinates which would move to the wrong side are left out
 ROUNDING = 1e-13  # of the terms of a slope, below which it counts as zero
@@ -69,21 +69,22 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         The slope with which each coordinate would still fall.
     """
     u, Bu, limit = start, problem.times(start), 0.0
-    wanted = np.zeros_like(u)
-    for step in range(STEPS):
+    wanted, work = np.zeros_like(u), 0
+    for step in range(STEPS + 1):
         r = problem.linear + Bu
         grows, falls = slopes(r, u, problem)
         wanted = np.maximum(np.maximum(-grows, falls), 0.0)
         noise = ROUNDING * (np.abs(problem.linear) + np.abs(Bu) + problem.kink)
         limit = limit if step else share * float(wanted.max(initial=0.0))
         moving = wanted > np.maximum(noise, limit)
-        if not moving.any():
+        if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
             break
         direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
         further = _further(problem, u, Bu, moving, direction, wanted) or _one_further(problem, u, Bu, alone)
         if further is None:
             break
         u, Bu = further
+        work += np.count_nonzero(u) ** 3
     return u, wanted
 
 
