@@ -46,7 +46,7 @@ ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker o
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 CONTINUED = 0.3  # of a penalty is the next one
 DAMPED, TINY = 1e-9, 1e-300  # of the curvature along each parameter, added for features that are collinear
-CONSTANT = 1e-4  # the same along constants over the classes
+CONSTANT = 1e-7  # the same along constants over the classes, which l2 alone may hold: more would slow these down
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
 
 
