@@ -164,9 +164,9 @@ def test_separated_classes_without_a_penalty_warn_and_with_one_do_not():
 
 
 REFUSED = {
-    "penalty='l1'": {"penalty": "l1"},
-    "penalty='elasticnet'": {"penalty": "elasticnet", "l1_ratio": 0.5},
-    "l1_ratio=1": {"l1_ratio": 1},
+    "penalty must be 'l1', 'l2', 'elasticnet' or None, not 'l0'": {"penalty": "l0"},
+    "l1_ratio must be a number from 0 to 1, not 2": {"l1_ratio": 2},
+    "l1_ratio must be a number from 0 to 1, not True": {"l1_ratio": True},
     "C must be above 0": {"C": 0.0},
     "C must be a number": {"C": "1"},
     "tol must be 0 or more": {"tol": -1.0},

@@ -139,8 +139,7 @@ def test_frames_keep_the_names_of_their_columns(two_rows):
 
 def test_what_is_not_offered_is_refused_by_name(two_rows, three_rows):
     for parameters, message in (
-        ({"l1_ratios": [0.5]}, r"l1_ratios=\[0.5\] is not supported"),
-        ({"penalty": "l1"}, "penalty='l1' is not supported"),
+        ({"penalty": "l0"}, "penalty must be 'l1', 'l2', 'elasticnet' or None, not 'l0'"),
         ({"penalty": None}, "use Cs="),
         ({"use_legacy_attributes": True}, "use_legacy_attributes must be False"),
         ({"Cs": [1.0, 0.0]}, "Cs must be a list"),

@@ -52,7 +52,7 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
     unseen = SEEN * max(float(found.here.value[0]), -1e-3 * problem.null)  # changes of the cost
     thetas, passes = _finished(problem, found, unseen)
     for number, theta in enumerate(thetas, start=1):
-        plain = problem.coordinates.centered_parameters_of(theta)
+        plain = _plain(problem, theta)
         parameters = as_stored(*plain, problem.coordinates.center, dtype)
         here, risen, faithful, more = _evaluated(problem, found, thetas[-1], plain, parameters, (unseen, tol))
         passes += more
@@ -82,6 +82,17 @@ def _answer(problem: Problem, result: Result, tol: float, dtype: str) -> Answer:
         inverse=found.inverse,
         again=_again(problem, result, found, theta, parameters, (gap, tol), faithful),
     )
+
+
+def _plain(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn theta into w, v for X - center, with a constant over the classes such that the biases for X sum to zero.
+
+    Without kinks the weights sum to zero, so the biases do so for any centre.
+    """
+    w, v = problem.coordinates.centered_parameters_of(theta)
+    if v.shape[0] > 1 and not problem.full.penalty.smooth:
+        v = v - np.mean(v - w.T @ problem.coordinates.center)
+    return w, v
 
 
 def _norm(problem: Problem, parameters: Parameters, here: Evaluation) -> float:

@@ -29,8 +29,9 @@ def to_sklearn(model: Any) -> Any:
     """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops.
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
-    1 / (l2 s), and infinite without a penalty; scikit-learn's default if the model does not know its penalty, or if
-    the factors of features differ. After ``standardize``, C is for the standardised features.
+    1 / ((l1 + l2) s), and infinite without a penalty; its l1_ratio is l1 / (l1 + l2), and its solver "saga" if there is
+    L1. They are scikit-learn's defaults if the model does not know its penalty, or if the factors of features differ.
+    After ``standardize``, C is for the standardised features.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def to_sklearn(model: Any) -> Any:
     w, b = folded(model)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
         raise ValueError("the model has no parameters to export: they are not finite")
-    estimator = LogisticRegression(**_inverse_penalty(model))
+    estimator = LogisticRegression(**_penalty_of(model, LogisticRegression().get_params()))
     estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
     estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
     # fit_info is None if the parameters of an estimator were set, not fitted
@@ -63,16 +64,26 @@ def to_sklearn(model: Any) -> Any:
     return estimator
 
 
-def _inverse_penalty(model: Any) -> dict[str, float]:
-    """Make the argument C of scikit-learn's estimator; none if it is not known, or if features have different ones."""
+def _penalty_of(model: Any, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Make the arguments of scikit-learn's estimator; none if they are not known, or if features have different ones.
+
+    ``defaults`` are those of the estimator.
+    """
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l2 is None or total is None:
+    if model.l1 is None or model.l2 is None or total is None:
         return {}
-    strengths = model.l2 * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)
+    both = model.l1 + model.l2
+    strengths = both * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)
     if len(set(strengths.tolist())) > 1:
         return {}
     strength = float(strengths[0])
-    return {"C": 1.0 / strength if strength > 0.0 else math.inf}
+    if not strength > 0.0:
+        return {"C": math.inf}
+    if not model.l1:
+        return {"C": 1.0 / strength}
+    # before version 1.8, l1_ratio does nothing without this name
+    named = {"penalty": "elasticnet"} if defaults.get("penalty") == "l2" else {}
+    return {"C": 1.0 / strength, "l1_ratio": model.l1 / both, "solver": "saga"} | named
 
 
 def with_labels(scorer: Any, classes: np.ndarray) -> Any:

@@ -36,7 +36,6 @@ __all__ = [
     "is_foreign",
     "learn_table",
     "refuse_flags",
-    "refuse_l1",
     "refuse_number",
     "refuse_state",
     "take_collection",
@@ -179,16 +178,6 @@ def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], 
         label = classes.tolist()[int(np.argmin(factors))]
         raise ValueError(f"class_weight is 0 for the class {label!r}, which would be fitted to no sample; leave it out")
     return factors
-
-
-def refuse_l1(penalty: Any, name: str, l1_ratio: Any) -> None:
-    """Refuse L1 and elastic-net penalties; ``name`` is the parameter that holds the L1 ratio."""
-    if not (penalty is None or (isinstance(penalty, str) and penalty in ("deprecated", "l2"))):
-        raise ValueError(
-            f"penalty={shown(penalty)} is not supported, only 'l2' and None: there is no L1 or elastic net yet"
-        )
-    if l1_ratio is not None and np.any(np.asarray(l1_ratio) != 0):
-        raise ValueError(f"{name}={shown(l1_ratio)} is not supported, only 0 (L2): there is no L1 or elastic net yet")
 
 
 def refuse_number(name: str, value: Any, zero: bool = False) -> None:

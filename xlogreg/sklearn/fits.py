@@ -21,6 +21,7 @@ from xlogreg.inputs.matrices import as_matrix
 from xlogreg.inputs.options import Options, options_of_models
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Arrival, Received, receive, settle
+from xlogreg.sklearn.penalty import ElasticNet
 
 __all__ = ["ConvergenceWarning", "fit_folds", "reach"]
 
@@ -73,13 +74,13 @@ def fit_folds(
     y: Array,
     weight: Array | None,
     folds: list[tuple[Any, Any]],
-    Cs: np.ndarray,
+    penalties: list[ElasticNet],
     gradient_tol: float,
     search: dict[str, Any],
     encoding: Encoding | None = None,
     refill: Callable[[np.ndarray], Features] | None = None,
 ) -> tuple[list[Model], LeftOut | None, np.ndarray]:
-    """Fit a model for each fold and each C.
+    """Fit a model for each fold and each penalty.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def fit_folds(
     weight : array (1, m), or None
     folds : list of (train, test)
         Numbers of samples.
-    Cs : ndarray (P,)
+    penalties : list of ElasticNet (P,)
     gradient_tol : float
         See `reach`.
     search : dict
@@ -101,7 +102,7 @@ def fit_folds(
     Returns
     -------
     models : list of Model (F P,)
-        The models of the first fold for all C, then those of the next.
+        The models of the first fold for all penalties, then those of the next.
     left : LeftOut, or None
         The models with the samples that they left out; None if `_partition` finds no fold for each sample.
     lacking : ndarray (F, K)
@@ -119,18 +120,19 @@ def fit_folds(
     weights = [counts * once for counts in drawn]
     lacking = np.stack([np.bincount(encoded.Y[0, :], part, len(encoded.classes)) == 0 for part in weights])
     warn_of_lacking("cv", dict(enumerate(lacking)), encoded.classes)
-    l2s = [1.0 / (C * np.sum(part)) for part in weights for C in Cs]
+    strengths = [penalty.strengths(float(np.sum(part))) for part in weights for penalty in penalties]
+    l1s, l2s = ([strength[name] for strength in strengths] for name in ("l1", "l2"))
     left: LeftOut | None = None
     numbers = _partition(folds, m)
 
     def fitted(tol: float | None) -> list[Model]:
         nonlocal left
         factor, bias, max_iter, rng = (search[name] for name in ("penalty_factor", "bias", "max_iter", "rng"))
-        options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng)
+        options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng, l1s)
         where = Where(search["backend"], search["device"])
         given = X if encoding is None else Features(as_matrix(X, "rows"), encoding.names, encoding)
         received = receive(given, y, weight, "rows", "labels", where, options[0])
-        fold_of = np.repeat(np.arange(len(folds)), len(Cs))
+        fold_of = np.repeat(np.arange(len(folds)), len(penalties))
 
         def arrival_of(part: np.ndarray) -> Arrival:
             assert refill is not None

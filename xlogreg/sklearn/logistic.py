@@ -29,7 +29,6 @@ from xlogreg.sklearn.checks import (
     home_of,
     learn_table,
     refuse_flags,
-    refuse_l1,
     refuse_number,
     refuse_state,
     take_collection,
@@ -39,6 +38,7 @@ from xlogreg.sklearn.checks import (
     take_weight,
 )
 from xlogreg.sklearn.fits import reach
+from xlogreg.sklearn.penalty import ElasticNet, asked_penalty
 
 __all__ = ["LogisticRegression", "classes_of"]
 
@@ -48,18 +48,21 @@ SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 class LogisticRegression(ClassifierMixin, BaseEstimator):
     """Logistic regression with the parameters and attributes of `sklearn.linear_model.LogisticRegression`.
 
-    It minimises C sum_i s_i L(a_i, y_i) + ||w||^2 / 2, with the sigmoid for two classes and the softmax for more. The
-    bias is not penalised. Arrays of CuPy, PyTorch and JAX need no setting. L1 and elastic-net penalties are refused.
+    It minimises C sum_i s_i L(a_i, y_i) + l1_ratio ||w||_1 + (1 - l1_ratio) ||w||^2 / 2, with the sigmoid for two
+    classes and the softmax for more. The bias is not penalised. Arrays of CuPy, PyTorch and JAX need no setting.
 
     Parameters
     ----------
-    penalty : {"l2", None}, optional
-        None means C=inf. The parameter is deprecated in scikit-learn.
+    penalty : {"l1", "l2", "elasticnet", None}, optional
+        "l1" means l1_ratio=1, "l2" l1_ratio=0, and None C=inf. The parameter is deprecated in scikit-learn.
     C : float
-        Inverse of the penalty: l2 = 1 / (C s), where s is the sum of the weights. Infinity means no penalty.
-    l1_ratio : {0, None}
+        Inverse of the penalty: l1 = l1_ratio / (C s) and l2 = (1 - l1_ratio) / (C s), where s is the sum of the
+        weights. Infinity means no penalty.
+    l1_ratio : float
+        From 0 (L2) to 1 (L1, the lasso). Above 0, some weights are exactly zero. None means 0.
     tol : float
         At the end of a fit, no component of the gradient of J, see `xlogreg.fit`, is larger. Most are far smaller.
+        With L1 this is the shortest subgradient.
     fit_intercept : bool
     class_weight : {dict, "balanced", None}
     random_state : int, optional
@@ -73,7 +76,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     dual, intercept_scaling, n_jobs
         These have no effect.
     penalty_factor : array (n_features,), optional
-        Factors f_j of the penalty, which is then sum_j f_j w_j^2 / 2; a feature of factor 0 is not penalised.
+        Factors f_j of the penalty of each feature: the sums above become sum_j f_j |w_j| and sum_j f_j w_j^2 / 2. A
+        feature of factor 0 is not penalised.
     categorical_features, drop, reference, unseen, missing : optional
         How columns of a frame become features, as in `xlogreg.fit`.
     backend, device : optional
@@ -106,7 +110,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     """
 
     _offset: tuple[Array, np.ndarray] | None = None  # see `_adopt`
-    _l2: float | None = None  # of the fit; None without one, or if coef_ is a mean of models
+    _l1: float | None = 0.0  # of the fit; None if coef_ is a mean of models
+    _l2: float | None = None  # the same, and None without a fit
     _factor: np.ndarray | None = None  # of the fit
 
     _encoding: Encoding | None = None  # of the columns of the fitted table, if they are not plain numbers
@@ -178,27 +183,25 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             Numbers, bools or strings; y may live elsewhere than X.
         sample_weight : array (m,), optional
         """
-        C = math.inf if self.penalty is None else self.C
-        refuse_l1(self.penalty, "l1_ratio", self.l1_ratio)
-        refuse_number("C", C)
-        table = self._table(math.inf == C)
+        penalty = asked_penalty(self.penalty, self.C, self.l1_ratio)
+        table = self._table(math.inf == penalty.C)
         if is_collection(X):
             parts = take_collection(self, X, y, sample_weight, table)
             if self.class_weight is not None:
                 mass, classes = parts.mass, parts.targets.classes
                 parts = parts.scaled(class_factors(self.class_weight, classes, lambda: mass.classes))
-            self._fit_all(parts, None, None, C, parts.mass.total)
+            self._fit_all(parts, None, None, penalty, parts.mass.total)
             return self
         X = learn_table(self, X, sample_weight, table)
         y = take_labels(self, y, X.shape[0])
         weight = take_weight(sample_weight, self.class_weight, y, home_of(X))
-        self._fit_all(X, y, weight, C, total_of(weight, X.shape[0]))
+        self._fit_all(X, y, weight, penalty, total_of(weight, X.shape[0]))
         return self
 
-    def _fit_all(self, X: Any, y: Any, weight: Array | None, C: float, total: float) -> None:
+    def _fit_all(self, X: Any, y: Any, weight: Array | None, penalty: ElasticNet, total: float) -> None:
         """Fit samples with weights (1, m) that sum to ``total`` and include class weights; or parts that hold them."""
         options = self._search()
-        options |= {"l2": 1.0 / (C * total), "sample_weight": weight, "samples": "rows"}
+        options |= penalty.strengths(total) | {"sample_weight": weight, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
             targets = X.targets if y is None else encode_targets(y, (y.shape[0], 0), "rows", "labels")
             options["initial"] = self._last(targets.classes)
@@ -253,7 +256,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
         self._offset, self._factor = None, like.penalty_factor
-        self._l2 = like.l2 if len(models) == 1 else None
+        self._l1, self._l2 = (like.l1, like.l2) if len(models) == 1 else (None, None)
         if like.center is not None:  # keep what rounding takes from the scores there; `_model` adds it back
             centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
             self._offset = like.center, centered_b - self._centered_b(like.center)
@@ -276,6 +279,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             loss="log_loss" if len(self.classes_) == 2 else "cross_entropy",
             costs=np.zeros(0),
             fit_info=getattr(self, "fit_info_", None),  # type: ignore[arg-type]  # predictions do not need it
+            l1=None if self._l2 is None else self._l1,
             l2=self._l2,
             penalty_factor=self._factor,
             standardize=None if self._l2 is None else False,

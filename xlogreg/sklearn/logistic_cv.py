@@ -1,4 +1,4 @@
-"""`LogisticRegressionCV` as scikit-learn will have it; all folds and all C are fitted together."""
+"""`LogisticRegressionCV` as scikit-learn will have it; all folds and all penalties are fitted together."""
 
 import copy
 import numbers
@@ -23,13 +23,13 @@ from xlogreg.sklearn.checks import (
     home_of,
     is_foreign,
     learn_table,
-    refuse_l1,
     take_collection,
     take_labels,
     take_weight,
 )
 from xlogreg.sklearn.fits import fit_folds
 from xlogreg.sklearn.logistic import LogisticRegression, classes_of
+from xlogreg.sklearn.penalty import ElasticNet, asked_ratios
 
 __all__ = ["LogisticRegressionCV"]
 
@@ -45,7 +45,7 @@ SCORES = {"neg_log_loss": Known("log_loss", -1.0), "accuracy": Known("accuracy",
 
 
 class LogisticRegressionCV(LogisticRegression):
-    """`LogisticRegression` whose C is chosen by cross-validation, as `sklearn.linear_model.LogisticRegressionCV` does.
+    """`LogisticRegression` that chooses C and l1_ratio by cross-validation, as scikit-learn's does.
 
     If scikit-learn 1.9 announces a change, the new meaning holds here: ``scoring`` is the log loss by default, and the
     attributes are those of ``use_legacy_attributes=False``.
@@ -53,19 +53,20 @@ class LogisticRegressionCV(LogisticRegression):
     Parameters
     ----------
     Cs : int or list of float
-        Inverse penalties; an integer stands for that many values from 1e-4 to 1e4. In l2 = 1 / (C s), s is the sum of
-        the weights of a fold's training part.
+        Inverse penalties; an integer stands for that many values from 1e-4 to 1e4. The sum s in the penalties, see
+        `LogisticRegression`, is that of the weights of a fold's training part.
     cv : int, splitter or iterable of (train, test), optional
         None means five stratified folds.
     scoring : str, callable or None
         None means the accuracy. "neg_log_loss" and "accuracy" are computed where X lives, other scores on the host.
     refit : bool
-        Whether to fit all samples at the C whose mean score is best. If False, the parameters and C are means over the
-        folds, of the parameters and the C that are best in each fold.
-    l1_ratios : (0.0,) or None
+        Whether to fit all samples with the penalty whose mean score is best. If False, the parameters, C and l1_ratio
+        are means over the folds, of those that are best in each fold.
+    l1_ratios : list of float, or None
+        Each is tried with all Cs. None means (0.0,).
     use_legacy_attributes : False
     fit_intercept, dual, penalty, solver, tol, max_iter, class_weight, n_jobs, verbose, intercept_scaling, random_state
-        As for `LogisticRegression`; ``penalty`` is "l2".
+        As for `LogisticRegression`. If ``penalty`` is "l1" or "l2", that stands for ``l1_ratios``.
     penalty_factor, categorical_features, drop, reference, unseen, missing, backend, device : optional
         As for `LogisticRegression`. Missing numbers are filled in by the training part of each fold.
 
@@ -75,12 +76,12 @@ class LogisticRegressionCV(LogisticRegression):
         As for `LogisticRegression`. These and the arrays below live where X lived.
     Cs_ : array (n_cs,)
     C_, l1_ratio_ : float
-    scores_ : array (n_folds, 1, n_cs)
-    coefs_paths_ : array (n_folds, 1, n_cs, 1 or n_classes, n_features + 1)
+    scores_ : array (n_folds, n_l1_ratios, n_cs)
+    coefs_paths_ : array (n_folds, n_l1_ratios, n_cs, 1 or n_classes, n_features + 1)
         The last column is missing for fit_intercept=False. A class that the training part lacks has the weights 0, and
         an intercept so low that its probability is below eps.
-    n_iter_ : array (n_folds, 1, n_cs)
-    l1_ratios_ : array (1,)
+    n_iter_ : array (n_folds, n_l1_ratios, n_cs)
+    l1_ratios_ : array (n_l1_ratios,)
     fit_info_ : FitInfo
         A record of the fit to all samples; only with ``refit``.
 
@@ -152,7 +153,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.device = device
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
-        """Choose C on folds of the samples X (m, n_features) with the labels y (m,), and fit.
+        """Choose C and l1_ratio on folds of the samples X (m, n_features) with the labels y (m,), and fit.
 
         Parameters
         ----------
@@ -164,12 +165,11 @@ class LogisticRegressionCV(LogisticRegression):
         **params
             Parameters that metadata routing passes on to the splitter and the scorer.
         """
-        refuse_l1(self.penalty, "l1_ratios", self.l1_ratios)
-        if self.penalty is None:
-            raise ValueError("penalty=None is not supported: there is no C to choose; use Cs=[numpy.inf]")
+        ratios = asked_ratios(self.penalty, self.l1_ratios)
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
+        penalties = [ElasticNet(C, ratio) for C in Cs.tolist() for ratio in ratios.tolist()]
         table = self._table(bool(np.all(Cs == np.inf)))
         given = X
         if is_collection(X):
@@ -194,11 +194,11 @@ class LogisticRegressionCV(LogisticRegression):
 
         refills = None if self._encoding is None or is_collection(given) else refill
         flat, left, lacking = fit_folds(
-            X, y, weight, folds, Cs, self.tol, self._search(), self._encoding if refills else None, refills
+            X, y, weight, folds, penalties, self.tol, self._search(), self._encoding if refills else None, refills
         )
-        models = [flat[start : start + len(Cs)] for start in range(0, len(flat), len(Cs))]
+        models = [flat[start : start + len(penalties)] for start in range(0, len(flat), len(penalties))]
         self.classes_ = classes_of(flat[0], y)
-        self.Cs_, self.l1_ratio_, self.l1_ratios_ = home.put(Cs), 0.0, home.put(np.zeros(1))
+        self.Cs_, self.l1_ratios_ = home.put(Cs), home.put(ratios)
         known = self._known(routed.scorer.score)
         if left is not None and known is not None:
             by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
@@ -210,20 +210,25 @@ class LogisticRegressionCV(LogisticRegression):
             scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score, known) for (_, test), row in rows])
         found = [[folded(model) for model in row] for row in models]
         paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in found])
-        self.scores_ = home.put(scores[:, None])
-        self.coefs_paths_ = home.put(paths[:, None])
+        steps = np.asarray([[model.fit_info.iterations for model in row] for row in models], dtype=np.int32)
+
+        def by_ratio(values: np.ndarray) -> Array:
+            """Arrange values (n_folds, n_cs n_l1_ratios, ...) as (n_folds, n_l1_ratios, n_cs, ...), on ``home``."""
+            return home.put(values.reshape(len(folds), len(Cs), len(ratios), *values.shape[2:]).swapaxes(1, 2))
+
+        self.scores_, self.coefs_paths_ = by_ratio(scores), by_ratio(paths)
         if self.refit:
-            self.C_ = float(Cs[np.argmax(np.sum(scores, axis=0))])
-            self._fit_all(X, y, weight, self.C_, total_of(weight, X.shape[0]))
+            best = penalties[np.argmax(np.sum(scores, axis=0))]
+            self.C_, self.l1_ratio_ = best
+            self._fit_all(X, y, weight, best, total_of(weight, X.shape[0]))
         else:
-            best = np.argmax(scores, axis=1)
-            self.C_ = float(np.mean(Cs[best]))
-            self._adopt([row[number] for row, number in zip(models, best, strict=True)])
+            chosen = np.argmax(scores, axis=1)
+            self.C_, self.l1_ratio_ = np.mean([penalties[number] for number in chosen], axis=0).tolist()
+            self._adopt([row[number] for row, number in zip(models, chosen, strict=True)])
             if not self.fit_intercept:  # a class that a fold lacks has a bias even then
                 self.intercept_ = self.intercept_ * 0.0
             self.__dict__.pop("fit_info_", None)  # left by an earlier fit
-        steps = [[model.fit_info.iterations for model in row] for row in models]
-        self.n_iter_ = home.put(np.asarray(steps, dtype=np.int32)[:, None])
+        self.n_iter_ = by_ratio(steps)
         return self
 
     def _grid(self) -> np.ndarray:

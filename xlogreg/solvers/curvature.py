@@ -23,7 +23,7 @@ START = 30  # samples of a subset, for each parameter
 RENT = 1.5  # passes that a Hessian of a subset may cost
 DENSE = 1500  # parameters of several classes, up to which a Hessian is made
 DAMPED, TINY = 1e-9, 1e-300  # of the curvature along each parameter, added for features that are collinear
-CONSTANT = 1e-4  # the same along constants over the classes
+CONSTANT = 1e-7  # the same along constants over the classes, which l2 alone may hold: more would slow these down
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
 
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
