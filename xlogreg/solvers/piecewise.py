@@ -84,7 +84,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         if further is None:
             break
         u, Bu = further
-        work += np.count_nonzero(u) ** 3
+        work += int(np.count_nonzero(u)) ** 3
     return u, wanted
 
 

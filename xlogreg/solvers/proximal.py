@@ -37,6 +37,7 @@ QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
 EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
 SUBSET_STEPS = 30
 ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
+CHEAP = 2.7  # passes that a Hessian may cost which is summed for each step, as in Newton's method
 RENEWED = 1e-2  # of the gap, at which the mean curvature of the classes is taken anew
 KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
@@ -114,13 +115,14 @@ class Proximal:
         curvature, known = self.curvature, self.curvature.knows(rows)
         if known and self.age == 0:
             return
-        size = curvature.size(rows)
-        if known:
+        m, size = self.objective.source.m, curvature.size(rows)
+        cheap = size == m and not curvature.is_large(rows) and curvature.price(rows, m) <= CHEAP
+        if known and not cheap:
             gap = self._solved(here, theta, rows)[1]
             left = math.log(max(gap / max(self.tol * float(here.value[0]), 1e-300), 1.0))
             rate = gap / self.before if math.isfinite(self.before) else 0.0
             steps = left / -math.log(min(max(rate, 1e-4), 0.95))
-            size = min(max(size, LARGER * curvature.samples), self.objective.source.m)
+            size = min(max(size, LARGER * curvature.samples), m)
             if rate < QUICK or steps < 1.8 * (curvature.price(rows, size) + 1.0):
                 return
             if curvature.is_large(rows) and gap > RENEWED * self.bought_at:
