@@ -17,13 +17,20 @@ __all__ = ["combine_features", "map_samples", "may_pick", "multiply_samples", "p
 PICKED_BYTES = 2**30  # largest copy of some features
 
 
-def map_samples(source: InMemory, function: Callable[[Any], Array]) -> Array:
-    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m)."""
+def map_samples(source: InMemory, function: Callable[[Any], Array], raw: bool = False) -> Array:
+    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m).
+
+    ``raw``: blocks in X's own dtype, and without the centre subtracted.
+    """
     spans = source.spans()
+
+    def block(start: int, stop: int, given: Any = None) -> Any:
+        return (source.raw(start, stop) if given is None else given) if raw else source.computed(start, stop, given)
+
     with source.place.computing():
         if len(spans) == 1 and not source.is_read:
-            return function(source.computed(*spans[0]))
-        parts = list(source.each(lambda *found: function(source.computed(*found)), spans))
+            return function(block(*spans[0]))
+        parts = list(source.each(lambda *found: function(block(*found)), spans))
         return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
 
 
@@ -42,8 +49,17 @@ def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
             index = source.place.put(numbers)
             center = None if source.center is None else source.place.xp.take(source.center, index, axis=0)
         return dataclasses.replace(source, X=X, center=center, index=None)
-    index = source.place.put(numbers)
-    X = map_samples(source, lambda X: source.place.take(X, index, axis=0))
+    place = source.place
+    with place.computing():
+        index = place.put(numbers)
+        center = None if source.center is None else place.xp.take(source.center, index, axis=0)
+
+    def picked(X: Array) -> Array:
+        taken = place.take(X, index, axis=0)
+        part = place.convert(taken, source.dtype, center, source.exact)
+        return part if part is taken else place.xp.asarray(part, copy=True)  # the next block may overwrite it
+
+    X = map_samples(source, picked, raw=True)
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)
 
 

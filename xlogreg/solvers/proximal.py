@@ -38,6 +38,7 @@ EXACT = 0.01  # of the largest slope at the start, that the small problem may le
 SUBSET_STEPS = 30
 ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
 CHEAP = 2.7  # passes that a Hessian may cost which is summed for each step, as in Newton's method
+LOOSE = 1e-9  # relative gap to stop at, above which the last step needs no Hessian of its own
 RENEWED = 1e-2  # of the gap, at which the mean curvature of the classes is taken anew
 KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
@@ -117,8 +118,11 @@ class Proximal:
             return
         m, size = self.objective.source.m, curvature.size(rows)
         cheap = size == m and not curvature.is_large(rows) and curvature.price(rows, m) <= CHEAP
-        if known and not cheap:
+        if known and (not cheap or self.tol > LOOSE):
             gap = self._solved(here, theta, rows)[1]
+            if cheap and gap <= self.tol * float(here.value[0]):
+                return
+        if known and not cheap:
             left = math.log(max(gap / max(self.tol * float(here.value[0]), 1e-300), 1.0))
             rate = gap / self.before if math.isfinite(self.before) else 0.0
             steps = left / -math.log(min(max(rate, 1e-4), 0.95))
