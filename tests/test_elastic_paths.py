@@ -125,3 +125,21 @@ def test_what_is_no_grid_is_refused():
         xlogreg.fit_path(X, Y, penalties=[1.0], l1_ratio=[0.5, 1.0], **ROWS)
     with pytest.raises(ValueError, match="l1_ratio holds a number twice"):
         xlogreg.fit_cv(X, Y, penalties=[1.0], l1_ratio=[0.5, 0.5], **ROWS)
+
+
+def test_scales_and_near_ratios_do_not_mix_paths():
+    X, Y = drawn(120, 4)
+    for scale in (1.0, 1e-6):
+        found = xlogreg.fit_cv(scale * X, Y, penalties="auto", l1_ratio=[0.5, 0.500001], folds=2, tol=1e-4, **ROWS)
+        assert len({*zip(found.l1, found.l2, strict=True)}) == len(found.l1)
+        assert len(found.l1) == sum(
+            len(xlogreg.fit_path(scale * X, Y, penalties="auto", l1_ratio=ratio, tol=1e-4, **ROWS))
+            for ratio in (0.5, 0.500001)
+        )
+
+
+def test_auto_without_a_penalised_feature_is_refused():
+    X, Y = drawn(60, 3)
+    for factor, message in ((np.zeros(3), "needs a feature with a penalty_factor above zero"), (None, "no feature")):
+        with pytest.raises(ValueError, match=message):
+            xlogreg.fit_path(X * (factor is not None), Y, penalties="auto", penalty_factor=factor, **ROWS)

@@ -255,8 +255,9 @@ def _of_paths(
         return options, []
     options, models = strengths.settled(received, options), []
     kept: list[Options] = []
-    for ratio in strengths.ratios:
-        own = [option for option in options if np.isclose(option.l1, ratio * (option.l1 + option.l2))]
+    count = len(options) // len(strengths.ratios)
+    for start in range(0, len(options), count):
+        own = options[start : start + count]
         found = build_models(Plan.of_one(received, own)._replace(ends=True), began)
         models += found
         kept += own[: len(found)]
@@ -313,5 +314,5 @@ def _choose(l1: np.ndarray, l2: np.ndarray, scores: np.ndarray, rule: str) -> in
         raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
     strength = l1 + l2
     ratio = l1 / np.where(strength > 0, strength, 1.0)
-    near = np.flatnonzero((mean >= mean[best] - error[best]) & np.isclose(ratio, ratio[best]))
+    near = np.flatnonzero((mean >= mean[best] - error[best]) & np.isclose(ratio, ratio[best], rtol=1e-9, atol=0.0))
     return int(near[np.argmax(strength[near])])

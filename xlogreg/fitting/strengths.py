@@ -105,7 +105,8 @@ def _largest(received: Received, options: Options) -> float:
             theta = solve(problem, endless).theta
             slopes = np.abs(as_host(problem.objective.evaluate(theta).gradient))
         penalty = problem.objective.penalty
-        assert isinstance(penalty, Elastic)
+        if not isinstance(penalty, Elastic):
+            raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
         kinks = np.broadcast_to(penalty.kinks / ENDLESS, slopes.shape)
         held = (kinks > 0) & (problem.objective.free > 0)
         largest = float(np.max(slopes[held] / kinks[held], initial=0.0))

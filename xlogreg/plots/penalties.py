@@ -131,7 +131,7 @@ class ScoresDisplay(Display):
         mean, error = selection.summary(scoring)
         penalties, name = selection.penalties, _name(selection.l1, selection.l2)
         shares = selection.l1 / np.where(penalties > 0, penalties, 1.0)
-        same = np.flatnonzero(np.isclose(shares, shares[selection.chosen]) | (penalties == 0))
+        same = np.flatnonzero(np.isclose(shares, shares[selection.chosen], rtol=1e-9, atol=0.0) | (penalties == 0))
         order = same[np.argsort(penalties[same])]
         scores, chosen = selection.scores[scoring][:, order], float(penalties[selection.chosen])
         return cls(penalties[order], scores, mean[order], error[order], chosen, scoring, name).plot(ax)

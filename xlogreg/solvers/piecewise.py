@@ -21,6 +21,8 @@ SETTLED = 0.1  # of the largest slope outside, that the active coordinates may h
 DUST = 1e-15  # of a coordinate: what is left of it after it moved to zero
 DIRECT = 1000  # active coordinates, up to which their linear system is solved directly
 PRODUCTS, NEAR = 100, 1e-3  # of conjugate gradients beyond: how many, and what they may leave
+MANY = 300  # coordinates that move or are active, from which on gradient steps come first
+EVERY, ROUNDS, POWERS, SAFE = 10, 100, 8, 1.05  # how often, how many, steps to their size, and its safety
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
 
 
@@ -79,13 +81,48 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         moving = wanted > np.maximum(noise, limit)
         if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
             break
+        if np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
+            u, Bu = _accelerated(problem, u, Bu)  # so many sides of zero are found faster together
+            work += ROUNDS * int(np.count_nonzero(u)) * len(u)
+            continue
         direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
         further = _further(problem, u, Bu, moving, direction, wanted) or _one_further(problem, u, Bu, alone)
         if further is None:
             break
         u, Bu = further
-        work += int(np.count_nonzero(u)) ** 3
+        active = int(np.count_nonzero(u))
+        work += active**2 * min(active, PRODUCTS if active > DIRECT else active)
     return u, wanted
+
+
+def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take proximal gradient steps with momentum, which starts anew where it leads uphill (Beck & Teboulle 2009).
+
+    O'Donoghue & Candes, Adaptive restart for accelerated gradient schemes, 2015.
+    """
+    v = np.where(u != 0, u, 1e-3 * np.ones_like(u))
+    for _ in range(POWERS):
+        v = problem.times(v)
+        largest = float(np.linalg.norm(v))
+        v = v / largest
+    size, value, momentum = 1.0 / (SAFE * largest), problem.value(u, Bu), 1.0
+    best, y, By = (u, Bu), u, Bu
+    for _ in range(ROUNDS):
+        z = y - size * (problem.linear + By)
+        z = np.sign(z) * np.maximum(np.abs(z) - size * problem.kink, 0.0)
+        z = np.clip(z, problem.lower, problem.upper)
+        Bz = problem.times(z)
+        found = problem.value(z, Bz)
+        if found >= value:  # the momentum led uphill
+            if momentum == 1.0:
+                break
+            momentum, (y, By) = 1.0, best
+            continue
+        after = 0.5 * (1.0 + (1.0 + 4.0 * momentum**2) ** 0.5)
+        share = (momentum - 1.0) / after
+        y, By = z + share * (z - best[0]), Bz + share * (Bz - best[1])
+        best, value, momentum = (z, Bz), found, after
+    return best
 
 
 def _further(

@@ -40,6 +40,7 @@ ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
 CHEAP = 2.7  # passes that a Hessian may cost which is summed for each step, as in Newton's method
 LOOSE = 1e-9  # relative gap to stop at, above which the last step needs no Hessian of its own
 RENEWED = 1e-2  # of the gap, at which the mean curvature of the classes is taken anew
+MOST = 30.0  # times that a step is taken to bring more than it promises, at most
 KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
@@ -65,6 +66,9 @@ class Proximal:
     before: float = math.inf
     age: int = 0  # steps since a Hessian was bought
     bought_at: float = math.inf  # the gap then
+    value: float = math.inf  # at the last step
+    promised: float = 0.0  # by that step
+    more: float = 1.0  # times as much as it promised did it bring
 
     def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
         return objective.evaluate(theta)
@@ -93,7 +97,13 @@ class Proximal:
         scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * self.curvature.usual
         gap = promise + 0.5 * float(np.sum((beyond * beyond / scale)[left]))
         self.before, self.age = gap, self.age + 1
-        return Step(move, np.asarray([gap]))
+        value = float(here.value[0])
+        if (
+            math.isfinite(self.value) and self.promised > 0.0
+        ):  # what steps bring more than they promised, others may, too
+            self.more = min(max(1.0, (self.value - value) / self.promised), MOST)
+        self.value, self.promised = value, gap
+        return Step(move, np.asarray([gap * self.more]))
 
     def _working(self, theta: np.ndarray, gradient: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Choose the rows that work, the bias last."""
