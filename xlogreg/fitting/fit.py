@@ -36,6 +36,8 @@ def fit(
     l1: float = 0.0,
     l2: float = 0.0,
     penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
     bias: bool = True,
     sample_weight: Any = None,
     targets: str = "labels",
@@ -102,6 +104,9 @@ def fit(
         Factors f_j of the penalties, as of glmnet but not rescaled: J has l1 sum_j f_j |w_j| + (l2/2) sum_j f_j w_j^2,
         in standardised coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature,
         in their order, all >= 0. Without a penalty they do nothing.
+    lower, upper : float, or array (n_x,), optional
+        Bounds of the weights, for X as handed in: lower <= 0 <= upper. lower=0 keeps all weights from being negative.
+        For solver="auto".
     bias : bool
         Whether to fit b.
     sample_weight : array (m,), optional
@@ -191,6 +196,8 @@ def fit(
         l1=l1,
         l2=l2,
         penalty_factor=penalty_factor,
+        lower=lower,
+        upper=upper,
         bias=bias,
         standardize=standardize,
         learning_rate=learning_rate,

@@ -125,6 +125,8 @@ def fit_cv(
     penalties: Sequence[float] | np.ndarray | str | None = None,
     l1_ratio: float | Sequence[float] | np.ndarray = 1.0,
     penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
     folds: Any = 5,
     groups: Any = None,
     scoring: Any = "log_loss",
@@ -162,8 +164,8 @@ def fit_cv(
         Strengths of an elastic net, as for `fit_path`; those of "auto" are the penalties of a path on all samples.
     l1_ratio : float, or sequence of float
         As for `fit_path`. Of several, each is tried with all its penalties.
-    penalty_factor : array (n_x,), optional
-        As for `fit`; that of all models.
+    penalty_factor, lower, upper
+        As for `fit`; those of all models.
     folds : int, or array (m,)
         The number of folds, with the classes spread evenly over them; or the fold of each sample: any whole numbers or
         strings. Samples of a negative fold are never held out: to hold out one set only, number it 0 and the others -1.
@@ -209,6 +211,7 @@ def fit_cv(
     one_of("rule", rule, RULES)
     strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    same |= {"lower": lower, "upper": upper}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

@@ -39,6 +39,8 @@ def fit_many(
     l1s: float | Sequence[float] | np.ndarray = 0.0,
     l2s: float | Sequence[float] | np.ndarray = 0.0,
     penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
     sample_weights: Any = None,
     initials: Any = None,
     samples: str = "columns",
@@ -79,8 +81,10 @@ def fit_many(
         samples.
     initials : Model or (w, b), or a list of g of them or None, optional
         Where to start.
-    penalty_factor, samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
-        As for `fit`; ``penalty_factor`` is that of all models.
+    penalty_factor, lower, upper
+        As for `fit`; those of all models.
+    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
+        As for `fit`.
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in
         without weights.
@@ -111,7 +115,9 @@ def fit_many(
     """
     began = time.perf_counter()
     where = Where(backend, device, dtype, fallback)
-    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s)
+    options = options_of_models(
+        l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, lower=lower, upper=upper
+    )
     table = TableOptions.of(
         options,
         categorical_features=categorical_features,

@@ -114,6 +114,8 @@ def fit_path(
     penalties: Sequence[float] | np.ndarray | str | None = None,
     l1_ratio: float = 1.0,
     penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
     sample_weight: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -151,7 +153,7 @@ def fit_path(
         one before (Friedman, Hastie & Tibshirani, J. Stat. Soft. 2010).
     l1_ratio : float
         From 0 to 1; 1 is the lasso.
-    penalty_factor, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
+    penalty_factor, lower, upper, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
         As for `fit`.
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty.
@@ -185,6 +187,7 @@ def fit_path(
     began = time.perf_counter()
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    same |= {"lower": lower, "upper": upper}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

@@ -242,7 +242,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     """
     origin, options = plan.arrival.origin, plan.options[0]
     source = plan.arrival.samples.holding(plan.targets[0], None)
-    penalty = penalty_of(plan.options, np.ones((source.n_x, 1, 1)))
+    penalty = penalty_of(plan.options, *np.ones((2, source.n_x, 1, 1)))
     if not _shared(plan, penalty) or not reduction_pays(source, sum(option.steps for option in plan.options)):
         return plan, lambda models: models
     spread = measure_spread(source)

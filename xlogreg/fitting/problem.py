@@ -279,7 +279,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     objective = _objective(
         source,
         loss,
-        penalty_of([options], (user.scale / inner.scale)[:, :, None]),
+        penalty_of([options], (user.scale / inner.scale)[:, :, None], inner.scale[:, :, None]),
         inner.scale,
         np.append(moving, float(options.bias)),
         separable=targets.hard and loss.curvature is not None,
@@ -371,10 +371,10 @@ def _objective(
     return Objective(source, loss, penalty, (1.0 / scale)[:, :, None], free, separable, **folding)
 
 
-def penalty_of(options: list[Options], units: np.ndarray) -> Penalty:
-    """Make the penalty of g models from their options, for a theta whose ``units`` are (n_x, 1, 1)."""
+def penalty_of(options: list[Options], units: np.ndarray, scale: np.ndarray) -> Penalty:
+    """Make the penalty of g models from their options, for a theta of these ``units`` and this scale (n_x, 1, 1)."""
     l1s, l2s = (np.asarray([getattr(o, name) for o in options]) for name in ("l1_strength", "strength"))
-    return make_penalty(l2s, options[0].factor, units, l1s if np.any(l1s) else None)
+    return make_penalty(l2s, options[0].factor, units, l1s if np.any(l1s) else None, options[0].bounds_of(scale))
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:

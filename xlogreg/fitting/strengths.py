@@ -103,10 +103,13 @@ def _largest(received: Received, options: Options) -> float:
         problem = pose(arrival.samples.holding(targets, weight), targets, None, endless)
         with problem.source.place.computing():
             theta = solve(problem, endless).theta
-            slopes = np.abs(as_host(problem.objective.evaluate(theta).gradient))
+            slopes = as_host(problem.objective.evaluate(theta).gradient)
         penalty = problem.objective.penalty
         if not isinstance(penalty, Elastic):
             raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
+        if penalty.lower is not None and penalty.upper is not None:  # weights that may grow or fall
+            slopes = np.where(slopes > 0, slopes * (penalty.lower < 0), -slopes * (penalty.upper > 0))
+        slopes = np.abs(slopes)
         kinks = np.broadcast_to(penalty.kinks / ENDLESS, slopes.shape)
         held = (kinks > 0) & (problem.objective.free > 0)
         largest = float(np.max(slopes[held] / kinks[held], initial=0.0))

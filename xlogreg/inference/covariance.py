@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from xlogreg.math.penalties import Elastic
 from xlogreg.solvers.coordinates import CoordinateSystem
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Inverse
@@ -43,6 +44,8 @@ def covariance(
     converged : bool
     """
     if not objective.penalty.smooth:
+        if isinstance(objective.penalty, Elastic) and not objective.penalty.kinks.any():
+            return "the weights have bounds, at which standard errors mean nothing; fit without lower and upper"
         return (
             "the features were selected by an L1 penalty on the same data, after which standard errors are too small; "
             "fit the selected features with l1=0 on other data"

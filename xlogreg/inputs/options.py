@@ -36,6 +36,8 @@ class Options:
     l1: float = 0.0
     l2: float
     penalty_factor: Any = None  # becomes an ndarray (n_x,), or None
+    lower: Any = None  # becomes an ndarray (n_x,) or (1,), or None, like ``upper``
+    upper: Any = None
     bias: bool
     standardize: bool | float
     learning_rate: float | str = "auto"
@@ -57,9 +59,12 @@ class Options:
         _number("l2", self.l2, zero=True)
         _number("l1", self.l1, zero=True)
         object.__setattr__(self, "penalty_factor", _factors(self.penalty_factor, max(self.l1, self.l2)))
-        if self.l1 and self.solver != "auto":
+        for name, sign in (("lower", -1.0), ("upper", 1.0)):
+            object.__setattr__(self, name, _bounds(name, getattr(self, name), sign))
+        kinks = {"l1": self.l1, "lower": self.lower is not None, "upper": self.upper is not None}
+        for name in [name for name, given in kinks.items() if given and self.solver != "auto"]:
             raise ValueError(
-                f"l1={shown(self.l1)} needs solver='auto', not {self.solver!r}, whose steps know no kinks in the cost"
+                f"{name} needs solver='auto', not {self.solver!r}, whose steps know no kinks in the cost and no bounds"
             )
         if self.standardize is not True and self.standardize is not False:
             _number("standardize", self.standardize, also="True, False or ")
@@ -113,8 +118,22 @@ class Options:
         """Roots (n_x, 1) of the factors: features that are divided by them have plain penalties."""
         return 1.0 if self.factor is None or self.strength == 0 else np.sqrt(self.factor)[:, None]
 
+    def bounds_of(self, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the bounds of weights times ``scale`` (n_x, 1, 1), or None if there are none."""
+        if self.lower is None and self.upper is None:
+            return None
+        lower, upper = (np.asarray([np.inf]) if bound is None else np.abs(bound) for bound in (self.lower, self.upper))
+        inside = 1.0 - 1e-15  # so that no rounding leads out of them
+        return (
+            np.broadcast_to(-lower[:, None, None] * scale * inside, scale.shape),
+            np.broadcast_to(upper[:, None, None] * scale * inside, scale.shape),
+        )
+
     def expect_features(self, n_x: int) -> None:
-        """Raise if the factors of the penalty are not those of so many features."""
+        """Raise if the factors of the penalty, or the bounds, are not those of so many features."""
+        for name, bounds in (("lower", self.lower), ("upper", self.upper)):
+            if bounds is not None and len(bounds) not in (1, n_x):
+                raise ValueError(f"{name} holds {len(bounds)} bounds, but X has {n_x} features")
         if self.penalty_factor is not None and len(self.penalty_factor) != n_x:
             raise ValueError(
                 f"penalty_factor holds {len(self.penalty_factor)} numbers, but X has {n_x} features; it must hold one "
@@ -131,6 +150,7 @@ def options_of_models(
     tol: float | None,
     rng: int | np.random.Generator,
     l1s: Any = 0.0,
+    **bounds: Any,
 ) -> list[Options]:
     """Make the options of models that differ in their penalties only."""
     l1, l2 = penalties_of("l1s", l1s), penalties_of("l2s", l2s)
@@ -141,6 +161,7 @@ def options_of_models(
     pairs = list(zip(*(given * (g // len(given)) for given in (l1, l2)), strict=True))
     factors = _factors(penalty_factor, max(l1 + l2))
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
+    same |= bounds
     return [Options(l1=l1, l2=l2, penalty_factor=factors, **same) for l1, l2 in pairs]
 
 
@@ -197,6 +218,26 @@ def _factors(given: Any, l2: float) -> np.ndarray | None:
     if not float(l2) * float(factors.max(initial=0.0)) < math.inf:
         raise ValueError("penalty_factor times l2 must be a finite number, as a float, for each feature")
     return factors
+
+
+def _bounds(name: str, given: Any, sign: float) -> np.ndarray | None:
+    """Return bounds of the weights (n_x,) or (1,), checked; zero is within them. ``sign`` is that of the bounds."""
+    if given is None:
+        return None
+    wanted = f"a number {'>=' if sign > 0 else '<='} 0, or one for each feature"
+    try:
+        values = column_values(given, name)
+        host = to_host(values) if is_array(values) else np.asarray(values)
+        numeric = host.dtype.kind in "iuf" and host.ndim <= 1 and not isinstance(given, bool)
+        bounds = np.atleast_1d(host).astype(np.float64) if numeric else None
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        bounds = None
+    if bounds is None:
+        raise TypeError(f"{name} must be {wanted}, not {shown(given)}")
+    bad = np.flatnonzero(~(bounds * sign >= 0))
+    if bad.size or not len(bounds):
+        raise ValueError(f"{name} must be {wanted}, not {shown(bounds[bad[0]].item() if bad.size else given)}")
+    return bounds
 
 
 def _number(name: str, value: Any, zero: bool = False, also: str = "", unit: str = "") -> None:

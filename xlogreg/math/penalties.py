@@ -15,6 +15,9 @@ from xlogreg.arrays.place import Array, Place, array_namespace
 __all__ = ["L2", "PENALTIES", "Penalty", "inner", "make_penalty"]
 
 
+INSIDE = 1.0 - 1e-12  # of a bound: theta beyond is at the bound, but for rounding
+
+
 @dataclass(frozen=True)
 class Penalty:
     """The penalty of g models on theta (n_x + 1, g, k); extend it with `value`, `slope` and `curvature`.
@@ -125,6 +128,10 @@ class Penalty:
         """Return the penalty for a theta in other units (n_x, 1 or g, 1)."""
         return dataclasses.replace(self, units=_bordered(units, 1.0))
 
+    def of_rows(self, rows: Array) -> Self:
+        """Return the penalty of some rows of theta."""
+        return dataclasses.replace(self, factor=self.factor[rows], units=self.units[rows])
+
     def of_strengths(self, l2s: Array) -> Self:
         """Return the penalty of models with the strengths ``l2s`` (g,)."""
         return dataclasses.replace(self, strength=l2s)
@@ -179,10 +186,16 @@ class L2(Penalty):
 class Elastic(L2):
     """The elastic net, sum_j factor_j (l1 |w_j| + strength w_j^2 / 2) (Zou & Hastie 2005).
 
-    ``l1`` is an array (g,).
+    Attributes
+    ----------
+    l1 : array (g,)
+    lower, upper : array (n_x + 1, 1, 1), or None
+        Bounds of theta. They cost nothing, and steps have to keep them.
     """
 
     l1: Array = None
+    lower: Array | None = None
+    upper: Array | None = None
 
     quadratic: ClassVar[bool] = False
     rotates: ClassVar[bool] = False
@@ -196,12 +209,16 @@ class Elastic(L2):
 
     @functools.cached_property
     def mask(self) -> Array:
-        return (self.kinks > 0) | (self.ridge > 0)
+        held = (self.kinks > 0) | (self.ridge > 0)
+        if self.lower is None or self.upper is None:
+            return held
+        xp = array_namespace(self.l1)
+        return held | xp.isfinite(self.lower) | xp.isfinite(self.upper)
 
     @functools.cached_property
     def active(self) -> Array:
         some = self.plain or array_namespace(self.factor).any(self.factor > 0)
-        return ((self.strength > 0) | (self.l1 > 0)) & some
+        return ((self.strength > 0) | (self.l1 > 0) | (self.lower is not None)) & some
 
     def value(self, theta: Array) -> Array:
         xp = array_namespace(theta)
@@ -222,13 +239,26 @@ class Elastic(L2):
     def least_slope(self, theta: Array, gradient: Array) -> Array:
         xp = array_namespace(theta)
         beside = xp.maximum(xp.abs(gradient) - self.kinks, xp.zeros_like(gradient)) * xp.sign(gradient)
-        return xp.where(theta == 0, beside, gradient + self.kinks * xp.sign(theta))
+        slope = xp.where(theta == 0, beside, gradient + self.kinks * xp.sign(theta))
+        if self.lower is None or self.upper is None:
+            return slope
+        inward = ((slope > 0) & (theta > INSIDE * self.lower)) | ((slope < 0) & (theta < INSIDE * self.upper))
+        return xp.where(inward, slope, xp.zeros_like(slope))
 
     def keep(self, models: Array) -> Self:
         return dataclasses.replace(super().keep(models), l1=array_namespace(models).take(self.l1, models, axis=0))
 
     def put(self, place: Place) -> Self:
-        return dataclasses.replace(super().put(place), l1=place.put(self.l1, place.widest))
+        bounds = (None if part is None else place.put(part, place.widest) for part in (self.lower, self.upper))
+        lower, upper = bounds
+        return dataclasses.replace(super().put(place), l1=place.put(self.l1, place.widest), lower=lower, upper=upper)
+
+    def of_rows(self, rows: Array) -> Self:
+        lower, upper = (None if part is None else part[rows] for part in (self.lower, self.upper))
+        return dataclasses.replace(super().of_rows(rows), lower=lower, upper=upper)
+
+    def of_both(self, l1s: Array, l2s: Array) -> "Elastic":
+        return dataclasses.replace(self, l1=l1s, strength=l2s)
 
     def of_strengths(self, l2s: Array) -> L2:  # type: ignore[override]  # it has no kinks any more
         """Return the penalty of models with the strengths ``l2s`` (g,), without kinks."""
@@ -258,7 +288,13 @@ class Sum(Penalty):
 PENALTIES: dict[str, type[Penalty]] = {"l2": L2}
 
 
-def make_penalty(l2s: Array, factor: Array | None, units: Array, l1s: Array | None = None) -> Penalty:
+def make_penalty(
+    l2s: Array,
+    factor: Array | None,
+    units: Array,
+    l1s: Array | None = None,
+    bounds: tuple[Array, Array] | None = None,
+) -> Penalty:
     """Make the penalty of g models, a row of `PENALTIES`, from their options.
 
     Parameters
@@ -267,12 +303,17 @@ def make_penalty(l2s: Array, factor: Array | None, units: Array, l1s: Array | No
     factor : array (n_x,), or None for ones
     units : array (n_x, 1, 1), or (n_x, g, 1)
     l1s : array (g,), or None for a penalty without L1
+    bounds : pair of arrays (n_x, 1, 1), or None
+        Least and largest theta.
     """
     smooth = next(kind for kind in reversed(PENALTIES.values()) if kind.suits(l2s, factor))
-    kind = smooth if l1s is None else Elastic
     xp = array_namespace(units)
     factors = xp.ones_like(units[:, :1, :]) if factor is None else factor[:, None, None]
-    own = {} if l1s is None else {"l1": l1s}
+    kind, own = smooth, dict[str, Array]()
+    if l1s is not None or bounds is not None:
+        kind, own = Elastic, {"l1": 0.0 * l2s if l1s is None else l1s}
+    if bounds is not None:
+        own = own | {"lower": _bordered(bounds[0], -xp.inf), "upper": _bordered(bounds[1], xp.inf)}
     return kind(l2s, _bordered(factors, 0.0), _bordered(units, 1.0), plain=factor is None, **own)
 
 

@@ -179,7 +179,7 @@ class Objective:
 
     def of_features(self, source: Source, rows: Array) -> "Objective":
         """Return this objective over ``source``, which holds some of the features: those of these rows of theta."""
-        penalty = dataclasses.replace(self.penalty, factor=self.penalty.factor[rows], units=self.penalty.units[rows])
+        penalty = self.penalty.of_rows(rows)
         kept = {"inverse_scale": self.inverse_scale[rows[:-1]], "free": self.free[rows], "penalty": penalty}
         inside = None if self.center is None or source.shifts else self.center[rows[:-1]]
         return dataclasses.replace(self, source=source, center=inside, folded=inside is not None, **kept)

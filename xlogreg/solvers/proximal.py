@@ -155,7 +155,10 @@ class Proximal:
         B = self.curvature.model(rows, self.pairs)
         x, g = theta[rows, 0, :].ravel(), here.gradient[rows, 0, :].ravel()
         free, kink = (np.repeat(part[rows, 0, 0], k) for part in (self.objective.free > 0, penalty.kinks))
-        bounds = (np.where(free, side * np.inf, x) for side in (-1.0, 1.0))
+        bounds = [np.full_like(x, side) for side in (-np.inf, np.inf)]
+        if penalty.lower is not None and penalty.upper is not None:
+            bounds = [np.repeat(part[rows, 0, 0], k) for part in (penalty.lower, penalty.upper)]
+        bounds = [np.where(free, bound, x) for bound in bounds]
         u, left = piecewise.minimize(piecewise.Piecewise(B.times, B.part, g - B.times(x), kink, *bounds), x, EXACT)
         move, d = np.zeros_like(theta), u - x
         move[rows, 0, :] = d.reshape(-1, k)
@@ -183,6 +186,9 @@ def minimize(
     Parameters are those of `sampled_newton.minimize`. ``known`` is what `Proximal` has learnt on the same samples.
     """
     moment, theta, passes, k = spread.moment(coordinates), start, 0.0, start.shape[2]
+    penalty = objective.penalty
+    if isinstance(penalty, Elastic) and penalty.lower is not None:
+        theta = np.clip(theta, penalty.lower, penalty.upper)
     rare, count = float(np.min(spread.shares)) * source.effective_samples, START * theta.size
     if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
         (subset,) = source.samples((count,), spread.shares, rng)
