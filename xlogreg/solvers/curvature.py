@@ -186,8 +186,9 @@ class Curvature:
         """Make the Hessian of rows that are known, with what the pairs taught since."""
         ridge, own = self._ridge(rows), []
         for s, y in pairs:
-            if not np.delete(s, rows, axis=0).any():
-                own.append((s[rows].ravel(), y[rows].ravel() + ridge * s[rows].ravel()))
+            inner = s[rows].ravel()
+            if np.count_nonzero(inner) == np.count_nonzero(s):  # others moved features that do not work now
+                own.append((inner, y[rows].ravel() + ridge * inner))
         return Model(self.H.model(np.searchsorted(self.rows, rows), ridge, self.k), own)
 
     @functools.cached_property
@@ -217,8 +218,8 @@ class Model:
         self.B, p = B, len(B.diagonal())
         self.W, self.inner = np.zeros((p, 0)), np.zeros((0, p))
         if pairs:
-            S, Y = (np.stack(part, axis=1) for part in zip(*pairs, strict=True))
-            BS, SY = np.stack([B.times(s) for s, _ in pairs], axis=1), S.T @ Y
+            S, Y = (np.asarray(part).T for part in zip(*pairs, strict=True))
+            BS, SY = np.asarray([B.times(s) for s, _ in pairs]).T, S.T @ Y
             L = np.tril(SY, -1)
             M = np.block([[S.T @ BS, L], [L.T, -np.diag(SY.diagonal())]])
             self.W = np.concatenate([BS, Y], axis=1)

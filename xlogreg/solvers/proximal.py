@@ -90,17 +90,19 @@ class Proximal:
         free = self.objective.free[:, 0, 0] > 0
         beyond = np.abs(penalty.least_slope(theta, here.gradient))[:, 0, :] * free[:, None]
         rows = self._working(theta, here.gradient[:, 0, :], beyond, free)
-        self._curve(here, theta, rows)
-        move, promise = self._solved(here, theta, rows)
+        known = self.curvature.knows(rows) and not (self.age and self.tol <= LOOSE and self._is_cheap(rows))
+        found = self._solved(here, theta, rows) if known else None
+        if found is None or self._pays(found[1], here, rows):
+            self._buy(theta, rows)
+            found = self._solved(here, theta, rows)
+        move, promise = found
         left = np.ones(len(theta), dtype=bool)
         left[rows] = False
         scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * self.curvature.usual
         gap = promise + 0.5 * float(np.sum((beyond * beyond / scale)[left]))
         self.before, self.age = gap, self.age + 1
         value = float(here.value[0])
-        if (
-            math.isfinite(self.value) and self.promised > 0.0
-        ):  # what steps bring more than they promised, others may, too
+        if math.isfinite(self.value) and self.promised > 0.0:  # steps that brought more than they promised may again
             self.more = min(max(1.0, (self.value - value) / self.promised), MOST)
         self.value, self.promised = value, gap
         return Step(move, np.asarray([gap * self.more]))
@@ -121,31 +123,35 @@ class Proximal:
             support[np.argmax(np.max(np.abs(gradient[:-1]), axis=1) * free[:-1])] = True
         return np.append(np.flatnonzero(support), n)
 
-    def _curve(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> None:
-        """Buy a Hessian if none is known for the rows that work, or a new one if it pays."""
-        curvature, known = self.curvature, self.curvature.knows(rows)
-        if known and self.age == 0:
-            return
-        m, size = self.objective.source.m, curvature.size(rows)
-        cheap = size == m and not curvature.is_large(rows) and curvature.price(rows, m) <= CHEAP
-        if known and (not cheap or self.tol > LOOSE):
-            gap = self._solved(here, theta, rows)[1]
-            if cheap and gap <= self.tol * float(here.value[0]):
-                return
-        if known and not cheap:
-            left = math.log(max(gap / max(self.tol * float(here.value[0]), 1e-300), 1.0))
-            rate = gap / self.before if math.isfinite(self.before) else 0.0
-            steps = left / -math.log(min(max(rate, 1e-4), 0.95))
-            size = min(max(size, LARGER * curvature.samples), m)
-            if rate < QUICK or steps < 1.8 * (curvature.price(rows, size) + 1.0):
-                return
-            if curvature.is_large(rows) and gap > RENEWED * self.bought_at:
-                return  # that of other samples would be no better
-        both = np.union1d(rows, curvature.rows)  # some that worked may work again
+    def _is_cheap(self, rows: np.ndarray) -> bool:
+        """Whether a Hessian of all samples may be summed for each step."""
+        curvature, m = self.curvature, self.objective.source.m
+        return curvature.size(rows) == m and not curvature.is_large(rows) and curvature.price(rows, m) <= CHEAP
+
+    def _pays(self, gap: float, here: Evaluation, rows: np.ndarray) -> bool:
+        """Whether a new Hessian pays, where the known one promises a step to close this gap."""
+        if self.age == 0:
+            return False
+        relative = gap / max(self.tol * float(here.value[0]), 1e-300)
+        if self._is_cheap(rows):
+            return relative > 1.0
+        if self.curvature.is_large(rows) and gap > RENEWED * self.bought_at:
+            return False  # that of other samples would be no better
+        rate = gap / self.before if math.isfinite(self.before) else 0.0
+        steps = math.log(max(relative, 1.0)) / -math.log(min(max(rate, 1e-4), 0.95))
+        return rate >= QUICK and steps >= 1.8 * (self.curvature.price(rows, self._size(rows)) + 1.0)
+
+    def _size(self, rows: np.ndarray) -> int:
+        """Number of samples of a Hessian: more than those of one that is known and makes slow steps."""
+        size, larger = self.curvature.size(rows), LARGER * self.curvature.samples
+        return min(max(size, larger), self.objective.source.m) if self.curvature.knows(rows) else size
+
+    def _buy(self, theta: np.ndarray, rows: np.ndarray) -> None:
+        size, both = self._size(rows), np.union1d(rows, self.curvature.rows)  # some that worked may work again
         rows = both if len(both) <= KEPT * len(rows) else rows
-        curvature.buy(theta, rows, size)
+        self.curvature.buy(theta, rows, size)
         self.age, self.bought_at = 0, self.before
-        if not curvature.is_large(rows):  # which knows all that the pairs have taught
+        if not self.curvature.is_large(rows):  # which knows all that the pairs have taught
             self.pairs = ()
 
     def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
