@@ -101,9 +101,9 @@ def fit(
     l2 : float
         Penalty, on the scale of the mean loss: scikit-learn's C is 1 / (l2 s), the lambda of the notes is l2 m.
     penalty_factor : array (n_x,), optional
-        Factors f_j of the penalties, as of glmnet but not rescaled: J has l1 sum_j f_j |w_j| + (l2/2) sum_j f_j w_j^2,
-        in standardised coordinates with standardize=True. A feature of factor 0 is not penalised. One for each feature,
-        in their order, all >= 0. Without a penalty they do nothing.
+        Factors f_j of the penalties, as of glmnet but not rescaled: J has
+        ``l1 sum_j f_j |w_j| + (l2/2) sum_j f_j w_j^2``, in standardised coordinates with standardize=True. A feature
+        of factor 0 is not penalised. One for each feature, in their order, all >= 0. Without a penalty they do nothing.
     lower, upper : float, or array (n_x,), optional
         Bounds of the weights, for X as handed in: lower <= 0 <= upper. lower=0 keeps all weights from being negative.
         For solver="auto".

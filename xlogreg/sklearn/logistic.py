@@ -76,8 +76,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     dual, intercept_scaling, n_jobs
         These have no effect.
     penalty_factor : array (n_features,), optional
-        Factors f_j of the penalty of each feature: the sums above become sum_j f_j |w_j| and sum_j f_j w_j^2 / 2. A
-        feature of factor 0 is not penalised.
+        Factors f_j of the penalty of each feature: the sums above become
+        ``sum_j f_j |w_j|`` and ``sum_j f_j w_j^2 / 2``. A feature of factor 0 is not penalised.
     categorical_features, drop, reference, unseen, missing : optional
         How columns of a frame become features, as in `xlogreg.fit`.
     backend, device : optional
