@@ -114,12 +114,12 @@ def _assembled(upper: Array, side: Array, codes: Codes, c: Array) -> Array:
         blocks = dict(pairs)
         columns = range(len(codes.levels))
         rows = [xp.concat([blocks[a, b] if a <= b else blocks[b, a].T for b in columns], axis=1) for a in columns]
-        middle = xp.concat([side[:, :d], xp.concat(rows, axis=0), side[:, d:]], axis=1)
+        middle = [xp.concat([side[:, :d], xp.concat(rows, axis=0), side[:, d:]], axis=1)] if rows else []
         top, last = (
             xp.concat([part[:, :d], own.T, part[:, d:]], axis=1)
             for part, own in ((upper[:d, :], side[:, :d]), (upper[d:, :], side[:, d:]))
         )
-        return xp.concat([top, middle, last], axis=0)
+        return xp.concat([top, *middle, last], axis=0)
     H = xp.empty((d + L + 1, d + L + 1), dtype=upper.dtype, device=device_of(upper))
     own, ends = slice(d, d + L), [slice(0, d), slice(d + L, None)]
     for rows_of, part in zip(ends, (slice(0, d), slice(d, None)), strict=True):
