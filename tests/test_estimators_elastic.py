@@ -20,7 +20,7 @@ from xlogreg.model.to_sklearn import _penalty_of
 
 pytestmark = AS_IN_1_9
 
-SAGA = {"solver": "saga", "tol": 1e-9, "max_iter": 100_000}
+SAGA = {"random_state": 0, "solver": "saga", "tol": 1e-9, "max_iter": 100_000}
 NEW = {"use_legacy_attributes": False, "scoring": "neg_log_loss"}
 
 
@@ -38,7 +38,7 @@ def test_every_check_of_scikit_learn_passes_when_ratios_are_chosen(estimator, ch
 # optima -----------------------------------------------------------------------------------------------------------
 
 
-def close(ours, theirs, atol=1e-6):
+def close(ours, theirs, atol=1e-5):
     for name in ("coef_", "intercept_"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=atol, err_msg=name)
 
