@@ -150,6 +150,7 @@ def test_workers_of_a_cluster_fit_the_same(client):
     alike(model, xlogreg.fit(X, Y, **options))
 
 
+@pytest.mark.slow
 def test_large_sparse_x():
     rng = np.random.default_rng(0)
     X = scipy.sparse.random_array((2000, 5000), density=0.004, rng=rng, format="csr")

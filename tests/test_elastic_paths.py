@@ -51,6 +51,7 @@ def test_auto_ends_sooner_for_more_features_than_samples():
     assert path.penalties[-1] >= 0.0099 * path.penalties[0]
 
 
+@pytest.mark.slow
 def test_what_a_path_carries_along_saves_passes():
     X, Y = drawn(20_000, 40)
     penalties = np.geomspace(0.3, 0.01, 20) * largest(X, Y)
@@ -97,6 +98,7 @@ def test_cross_validation_is_that_of_a_loop(classes):
     assert "l2" in str(found)
 
 
+@pytest.mark.slow
 def test_cross_validation_over_an_automatic_path():
     X, Y = drawn()
     found = xlogreg.fit_cv(X, Y, penalties="auto", folds=3, tol=1e-6, **ROWS)
@@ -127,6 +129,7 @@ def test_what_is_no_grid_is_refused():
         xlogreg.fit_cv(X, Y, penalties=[1.0], l1_ratio=[0.5, 0.5], **ROWS)
 
 
+@pytest.mark.slow
 def test_scales_and_near_ratios_do_not_mix_paths():
     X, Y = drawn(120, 4)
     for scale in (1.0, 1e-6):
