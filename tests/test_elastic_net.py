@@ -10,6 +10,7 @@ from test_sparse import alike
 import xlogreg
 from xlogreg.arrays.place import to_host
 from xlogreg.solvers import proximal
+from xlogreg.solvers.curvature import Curvature
 
 hypothesis = pytest.importorskip("hypothesis")
 given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
@@ -107,6 +108,56 @@ def test_more_features_than_samples_of_several_classes(classes):
     model = xlogreg.fit(X, Y, l1=l1, **ROWS)
     assert model.fit_info.converged
     assert beyond(model, X, Y, l1)[1] < 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("share", [0.2, 0.02])
+def test_sparse_x_of_many_features_is_never_multiplied_with_itself(classes, bias, share, monkeypatch):
+    rng = np.random.default_rng(4)
+    X = scipy.sparse.random_array((600, 1500), density=0.02, rng=rng, format="csr") / np.sqrt(1 + np.arange(1500))
+    Z = X @ rng.standard_normal((1500, classes))
+    Y = np.argmax(2 * Z / Z.std() + rng.gumbel(size=Z.shape), axis=1)
+    l1, sizes = share * largest(X.toarray(), Y, bias=bias), []
+    monkeypatch.setattr(Curvature, "_hessian", lambda *arguments: sizes.append(arguments))
+    model = xlogreg.fit(X, Y, l1=l1, bias=bias, **ROWS)
+    assert model.fit_info.converged
+    assert not sizes
+    assert beyond(model, X.toarray(), Y, l1, bias=bias)[1] < 1e-3
+    assert 0 < np.count_nonzero(model.w) < 600 * classes
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_passes_over_a_copy_of_a_few_features_take_the_place_of_others(classes):
+    X, Y = drawn(12_000, 1000, classes=classes, seed=5)
+    l1 = 0.3 * largest(X, Y)
+    model = xlogreg.fit(X, Y, l1=l1, **ROWS)
+    assert beyond(model, X, Y, l1)[1] < 1e-4
+    assert model.fit_info.passes < 4  # of which one is for the spread, and one confirms the gap
+    path = xlogreg.fit_path(X, Y, penalties=l1 * np.asarray([1.0, 0.9, 0.8]), **ROWS)
+    assert beyond(path[2], X, Y, path[2].l1)[1] < 1e-4
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_first_gradient_comes_from_the_covariance(classes, bias, weighted, monkeypatch):
+    X, Y = drawn(classes=classes, shift=3.0)
+    options = {"bias": bias, "sample_weight": np.arange(len(Y)) % 3 if weighted else None}
+    known, constant = [], proximal._constant
+
+    def compared(objective, source, theta, *others):
+        here = constant(objective, source, theta, *others)
+        known.append(here)
+        if here is not None:
+            own = objective.evaluate(theta)
+            np.testing.assert_allclose(here.gradient, own.gradient, atol=1e-11)
+            np.testing.assert_allclose(here.value, own.value, rtol=1e-13)
+        return here
+
+    monkeypatch.setattr(proximal, "_constant", compared)
+    xlogreg.fit(X, Y, l1=0.01, **options, **ROWS)
+    assert [here is not None for here in known] == [bias]
 
 
 def test_large_data_take_a_few_passes():

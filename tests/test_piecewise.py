@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from xlogreg.solvers.matrices import Model, Mostly, Product, Whole
 from xlogreg.solvers.piecewise import Piecewise, minimize, slopes
 
 
@@ -17,11 +18,11 @@ def drawn(seed):
         lower[rng.random(p) < 0.5] = 0.0
     if seed % 5 == 0:
         upper[rng.random(p) < 0.3], lower[rng.random(p) < 0.3] = 0.1, -0.2
-    return B, Piecewise(lambda u: B @ u, lambda index: B[np.ix_(index, index)], c, kink, lower, upper)
+    return B, Piecewise(Whole(B), c, kink, lower, upper)
 
 
 def wanted(problem, u):
-    grows, falls = slopes(problem.linear + problem.times(u), u, problem)
+    grows, falls = slopes(problem.linear + problem.B.times(u), u, problem)
     return np.maximum(np.maximum(-grows, falls), 0.0)
 
 
@@ -57,15 +58,49 @@ def test_more_coordinates_than_curvature_end_in_few_steps():
     A = rng.standard_normal((12, 150))
     B, steps = A.T @ A / 12, 0
 
-    def times(u):
-        nonlocal steps
-        steps += 1
-        return B @ u
+    class Counting(Whole):
+        def times(self, u):
+            nonlocal steps
+            steps += 1
+            return B @ u
 
     free = np.full(150, np.inf)
-    part = lambda index: B[np.ix_(index, index)] + 1e-9 * np.eye(len(index))  # noqa: E731  # as a method hands it over
-    problem = Piecewise(times, part, rng.standard_normal(12) @ A / 12, np.full(150, 1e-3), -free, free)
+    damped = Counting(B + 1e-9 * np.eye(150))
+    problem = Piecewise(damped, rng.standard_normal(12) @ A / 12, np.full(150, 1e-3), -free, free)
     u, _ = minimize(problem, np.zeros(150), 1e-3)
     assert steps < 150
     assert np.count_nonzero(u) <= 20
     assert wanted(problem, u).max() <= 2e-3 * wanted(problem, np.zeros(150)).max()
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("pairs", [0, 4])
+def test_a_mostly_diagonal_matrix_is_the_dense_one(k, pairs):
+    rng = np.random.default_rng(pairs)
+    q, inside = 30, np.asarray([2, 3, 11, 29])
+    C = rng.standard_normal((4, 4))
+    S = Mostly(inside, C @ C.T + np.eye(4), np.where(np.isin(np.arange(q), inside), 0.0, 0.5 + rng.random(q)))
+    whole = np.diag(S.rest)
+    whole[np.ix_(inside, inside)] += S.block
+    A = np.diag(rng.random(k) + 0.5)
+    added = rng.random(q * k)
+    B = Product(S, A, added)
+    dense = np.kron(whole, A) + np.diag(added)
+    moves = rng.standard_normal((pairs, q * k))
+    changes = moves @ dense + 0.1 * moves
+    B, dense = Model(B, moves, changes), Model(Whole(dense), moves, changes)
+    u, index = rng.standard_normal(q * k), np.flatnonzero(rng.random(q * k) < 0.6)
+    np.testing.assert_allclose(B.times(u), dense.times(u), rtol=1e-12)
+    np.testing.assert_allclose(B.part(index), dense.part(index), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(B.diagonal(), dense.part(np.arange(q * k)).diagonal(), rtol=1e-12)
+    assert B.quick == (k == 1)
+    if B.quick:
+        slopes = rng.standard_normal((len(index), 2))
+        np.testing.assert_allclose(B.solve(index, slopes), np.linalg.solve(dense.part(index), slopes), rtol=1e-9)
+    if pairs:
+        np.testing.assert_allclose(B.times(moves[-1]), changes[-1], rtol=1e-9, atol=1e-12)  # the secant equation
+    some = np.flatnonzero(rng.random(q) < 0.7)
+    chosen = B.B.model(some, np.full(len(some) * k, 0.25), k).part(np.arange(len(some) * k))
+    rows = (some[:, None] * k + np.arange(k)).ravel()
+    expected = np.kron(whole, A)[np.ix_(rows, rows)] + np.diag(added[rows] + 0.25)
+    np.testing.assert_allclose(chosen, expected, rtol=1e-6, atol=1e-6)

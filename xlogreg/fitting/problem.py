@@ -254,7 +254,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
 def _of_all_features(source: Samples, targets: Targets, k: int, options: Options) -> Problem:
     """Pose the problem in coordinates in which all features are alike, without a solver and from zero."""
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
-    spread = measure_spread(source, exact) if options.solver != "gd" or exact else None
+    spread = measure_spread(source, exact, options.l1 > 0) if options.solver != "gd" or exact else None
     if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     if spread is not None and options.bias and not source.shifts:

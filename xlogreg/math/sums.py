@@ -19,6 +19,7 @@ __all__ = [
     "class_terms",
     "combine_terms",
     "correlation_terms",
+    "crossed_terms",
     "curvature_terms",
     "diagonal_terms",
     "expansion_terms",
@@ -206,6 +207,14 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     X, Y, xp, weight = block.X, block.Y, array_namespace(origin), weights(block).T
     sums = combine(X, weight), squares(X, weight), Y @ weight
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
+
+
+def crossed_terms(block: Block, origin: Array) -> tuple[Array, Array, Array, Array]:
+    """Compute the sums of `spread_terms`, and the weighted sum X Y' (n_x, k)."""
+    X, Y, xp, weight = block.X, block.Y, array_namespace(origin), weights(block)
+    sums = combine(X, xp.matrix_transpose(xp.concat([weight, weight * Y], axis=0)))
+    found = sums[:, :1], squares(X, weight.T), Y @ weight.T, sums[:, 1:]
+    return tuple(xp.astype(part, origin.dtype, copy=False) for part in found)
 
 
 def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:

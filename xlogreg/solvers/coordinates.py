@@ -10,7 +10,7 @@ import numpy as np
 
 from xlogreg.arrays.place import HOST, Array, to_host
 from xlogreg.math.losses import RARE
-from xlogreg.math.sums import size_terms, spread_terms, spreads_terms
+from xlogreg.math.sums import crossed_terms, size_terms, spread_terms, spreads_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
@@ -106,7 +106,8 @@ class Coordinates(NamedTuple):
 class Spread(NamedTuple):
     """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and number of passes.
 
-    ``opposite`` is the share of the first of two classes, if one minus the share of the second loses its digits.
+    ``opposite`` is the share of the first of two classes, if one minus the share of the second loses its digits;
+    ``covariance`` that of the features with the targets (n_x, k), where it was measured.
     """
 
     mean: np.ndarray
@@ -114,6 +115,7 @@ class Spread(NamedTuple):
     targets: np.ndarray
     passes: int
     opposite: float | None = None
+    covariance: np.ndarray | None = None
 
     def moment(self, coordinates: Coordinates) -> np.ndarray:
         """Second moment of the features (n_x, 1) in other coordinates."""
@@ -128,14 +130,14 @@ class Spread(NamedTuple):
         return np.asarray([1.0 - share if self.opposite is None else self.opposite, share])
 
 
-def measure_spread(source: Samples, exact: bool = False) -> Spread:
+def measure_spread(source: Samples, exact: bool = False, crossed: bool = False) -> Spread:
     """Measure the spread of all samples in one pass; in two if a mean drowns a variance, or a square is out of range.
 
     Values of X that are not finite raise an error. The spread is NaN or infinite if the squares of X are not finite.
     The first pass may be off by a tenth in float32. That is good enough for a scale that only the engine sees; with
-    ``exact`` the second pass is always made.
+    ``exact`` the second pass is always made. ``crossed``: measure the covariance with the targets, too.
     """
-    spread = _spread_about(source, np.zeros((source.n_x, 1)))
+    spread = _spread_about(source, np.zeros((source.n_x, 1)), crossed)
     with np.errstate(all="ignore"):
         finite = np.isfinite(spread.variance)
         told = finite & (spread.mean**2 <= DROWNING[source.dtype] * spread.variance)
@@ -144,7 +146,7 @@ def measure_spread(source: Samples, exact: bool = False) -> Spread:
     if exact or not told.all():
         wide = source.widened()  # rounding errors would look like variance
         wide = wide.centered(np.where(np.isfinite(spread.mean), spread.mean, 0.0))
-        spread = _spread_about(wide, host_center(wide))._replace(passes=2)
+        spread = _spread_about(wide, host_center(wide), crossed)._replace(passes=2)
     if spread.targets.shape[0] == 1 and spread.targets[0, 0] > 1.0 - RARE[source.dtype]:
         spread = spread._replace(opposite=float(source.shares()[0]))
     return spread
@@ -167,9 +169,10 @@ def refuse_drowned(source: Samples, spread: Spread) -> None:
             )
 
 
-def _spread_about(source: Samples, origin: np.ndarray) -> Spread:
-    D, D2, Y = (np.asarray(total) / source.total_weight for total in source.sum(spread_terms, HOST.put(origin)))
-    return Spread(origin + D, _variance(D, D2), Y, 1)
+def _spread_about(source: Samples, origin: np.ndarray, crossed: bool) -> Spread:
+    terms = crossed_terms if crossed else spread_terms
+    D, D2, Y, *DY = (np.asarray(total) / source.total_weight for total in source.sum(terms, HOST.put(origin)))
+    return Spread(origin + D, _variance(D, D2), Y, 1, covariance=DY[0] - D * Y.T if crossed else None)
 
 
 def _variance(D: np.ndarray, D2: np.ndarray) -> np.ndarray:

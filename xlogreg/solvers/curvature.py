@@ -5,81 +5,33 @@ moment of the features times the mean curvature of the classes takes their place
 """
 
 import copy
+import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from xlogreg.samples.memory import InMemory
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.samples.source import Samples
-from xlogreg.solvers.coordinates import Spread
+from xlogreg.solvers.block_lbfgs import FEATURES, Frequent, frequent
+from xlogreg.solvers.certificate import EXPANSION_LIMIT
+from xlogreg.solvers.coordinates import Coordinates, Spread
+from xlogreg.solvers.matrices import TINY, Model, Mostly, Product, Whole, numbers_of
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.prices import gradient_price, moment_price, subset_price
 from xlogreg.solvers.spectral_lbfgs import class_axes
 
-__all__ = ["RENT", "START", "TINY", "Curvature", "Model", "Pairs"]
+__all__ = ["RENT", "START", "Curvature", "Pairs"]
 
 START = 30  # samples of a subset, for each parameter
 RENT = 1.5  # passes that a Hessian of a subset may cost
 DENSE = 1500  # parameters of several classes, up to which a Hessian is made
-DAMPED, TINY = 1e-9, 1e-300  # of the curvature along each parameter, added for features that are collinear
-CONSTANT = 1e-7  # the same along constants over the classes, which l2 alone may hold: more would slow these down
+SMALL, WIDER = 8, 3  # times fewer features are copied than there are; times more are kept than are needed
+DEAR = 1e7  # numbers of X, from which on a pass takes longer than what surrounds it
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
 
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
-
-
-class Product(NamedTuple):
-    """The matrix S (x) A + diag(added), for parameters (q, k) flattened."""
-
-    S: np.ndarray  # (q, q)
-    A: np.ndarray  # (k, k)
-    added: np.ndarray  # (q k,)
-
-    def times(self, u: np.ndarray) -> np.ndarray:
-        return (self.S @ u.reshape(len(self.S), -1) @ self.A).ravel() + self.added * u
-
-    def part(self, index: np.ndarray) -> np.ndarray:
-        rows, classes = np.divmod(index, len(self.A))
-        found = self.S[np.ix_(rows, rows)] * self.A[np.ix_(classes, classes)]
-        found[np.diag_indices_from(found)] += self.added[index]
-        return found
-
-    def diagonal(self) -> np.ndarray:
-        return np.outer(self.S.diagonal(), self.A.diagonal()).ravel() + self.added
-
-    def model(self, rows: np.ndarray, ridge: np.ndarray, k: int) -> "Product":
-        """Choose rows, and add the ridge and what makes it regular."""
-        S, flat = self.S[np.ix_(rows, rows)], CONSTANT * self.A.diagonal().mean() / k
-        A = self.A + flat  # a constant over the classes changes no score
-        found = Product(S, A, self.added.reshape(-1, k)[rows].ravel() + ridge)
-        return found._replace(added=found.added + DAMPED * np.maximum(found.diagonal(), TINY))
-
-
-class Whole(NamedTuple):
-    """A Hessian (p, p)."""
-
-    H: np.ndarray
-
-    def times(self, u: np.ndarray) -> np.ndarray:
-        return self.H @ u
-
-    def part(self, index: np.ndarray) -> np.ndarray:
-        return self.H[np.ix_(index, index)]
-
-    def diagonal(self) -> np.ndarray:
-        return self.H.diagonal()
-
-    def model(self, rows: np.ndarray, ridge: np.ndarray, k: int) -> "Whole":
-        """Choose rows, and add the ridge and what makes it regular."""
-        index = _numbers(rows, k)
-        H = self.H[np.ix_(index, index)] + np.diag(ridge)
-        curvature = np.maximum(H.diagonal(), TINY)
-        H[np.diag_indices_from(H)] += DAMPED * curvature
-        if k > 1:  # a constant over the classes changes no score
-            flat = np.repeat(CONSTANT / k * curvature.reshape(-1, k).mean(axis=1), k)
-            H += np.kron(np.eye(len(rows)), np.ones((k, k))) * flat
-        return Whole(H)
 
 
 class Curvature:
@@ -96,14 +48,17 @@ class Curvature:
         objective: Objective,
         source: Samples,
         spread: Spread,
-        moment: np.ndarray,
+        coordinates: Coordinates,
         rng: np.random.Generator,
         k: int,
     ) -> None:
-        self.objective, self.source, self.spread, self.moment, self.rng = objective, source, spread, moment, rng
+        self.objective, self.source, self.spread, self.rng = objective, source, spread, rng
+        self.coordinates, self.moment = coordinates, spread.moment(coordinates)
         self.rows, self.k = np.arange(0), k
         self.H: Whole | Product = Whole(np.zeros((0, 0)))
         self.subset: Any = None
+        self.frequent: Frequent | None = None
+        self.part: tuple[np.ndarray, InMemory, Curvature] | None = None
         self.spent, self.bought, self.samples, self.rent = 0.0, 0, 0, RENT
 
     def knows(self, rows: np.ndarray) -> bool:
@@ -116,9 +71,38 @@ class Curvature:
             return moment_price(int(m), len(rows)) / pass_of_all
         return subset_price(int(m), len(rows), self.k) / pass_of_all
 
+    @functools.cached_property
+    def is_broad(self) -> bool:
+        """Whether X is sparse, and has so many features that its Hessians cost far more than passes."""
+        return not self.source.dense and self.source.n_x > FEATURES and self.source.n_x * self.k > EXPANSION_LIMIT
+
+    def has_parts(self, rows: np.ndarray) -> bool:
+        """Whether these rows are so few that passes over a copy of their features cost next to nothing."""
+        count, (m, n_x) = len(rows) - 1, (self.source.m, self.source.n_x)
+        return not self.is_broad and SMALL * count <= n_x and m * n_x >= DEAR and may_pick(self.source, count)
+
+    def of_part(self, objective: Objective, rows: np.ndarray) -> tuple[np.ndarray, Objective, "Curvature"] | None:
+        """Copy the features of these rows, and perhaps some more that are there already, where they are a small part.
+
+        Return the rows, the objective of these features, and what is known of their curvature; None for a larger part.
+        """
+        source = self.source
+        if not (self.has_parts(rows) and may_pick(source, len(rows) - 1)):
+            return None
+        known = self.part
+        if known is None or len(known[0]) > WIDER * len(rows) or not np.isin(rows, known[0]).all():
+            some, numbers = pick_features(source, rows[:-1]), rows[:-1]
+            spread = self.spread._replace(mean=self.spread.mean[numbers], variance=self.spread.variance[numbers])
+            coordinates = Coordinates(self.coordinates.center[numbers], self.coordinates.scale[numbers])
+            inner = Curvature(objective.of_features(some, rows), some, spread, coordinates, self.rng, self.k)
+            self.part = known = rows, some, inner
+        rows, some, inner = known
+        part = dataclasses.replace(objective.of_features(some, rows), separable=False)
+        return rows, part, inner.of(part)
+
     def is_large(self, rows: np.ndarray) -> bool:
         """Whether these rows have too many parameters for a Hessian."""
-        return self.k > 1 and len(rows) * self.k > DENSE
+        return self.is_broad or (self.k > 1 and len(rows) * self.k > DENSE)
 
     def size(self, rows: np.ndarray) -> int:
         """Number of samples of which a Hessian costs about as much as a pass or two."""
@@ -130,6 +114,9 @@ class Curvature:
 
     def buy(self, theta: np.ndarray, rows: np.ndarray, size: int) -> None:
         """Sum a Hessian at theta over so many samples."""
+        if self.is_broad:
+            self._buy_mostly(theta)
+            return
         whole = size >= self.source.m
         if whole:
             subset: Any = self.source
@@ -146,13 +133,26 @@ class Curvature:
         self.spent += subset.m / self.source.m
         self.bought += 1
 
+    def _buy_mostly(self, theta: np.ndarray) -> None:
+        """Measure the second moments of the most frequent features, and the mean curvature of the classes."""
+        if self.frequent is None:
+            self.frequent = frequent(self.objective, self.source, self.spread, self.coordinates, self.rng)
+            self.spent += self.frequent.passes
+        inside, S, moment, self.subset, *_ = self.frequent
+        rest = moment[:, 0].copy()
+        rest[inside] = 0.0
+        values, Q = class_axes(self.objective, self.subset, theta)
+        self.H = Product(Mostly(inside, S, rest), (Q * values) @ Q.T, np.zeros(theta.size))
+        self.rows, self.samples, self.bought = np.arange(len(theta)), self.subset.m, self.bought + 1
+        self.__dict__.pop("usual", None)
+
     def _hessian(self, objective: Objective, subset: Any, theta: np.ndarray, rows: np.ndarray) -> "Whole":
         numbers = rows[:-1]
         if len(rows) < len(theta) and may_pick(subset, len(numbers)):
             here = objective.of_features(pick_features(subset, numbers), rows).expand(theta[rows])
             H = np.asarray(here.hessian)[0]
         else:
-            index = _numbers(rows, self.k)
+            index = numbers_of(rows, self.k)
             H = np.asarray(objective.expand(theta).hessian)[0][np.ix_(index, index)]
         H = H - np.diag(self._ridge(rows))
         return Whole(H if subset.m >= self.source.m else self._raised(H, rows))
@@ -184,12 +184,13 @@ class Curvature:
 
     def model(self, rows: np.ndarray, pairs: Pairs) -> "Model":
         """Make the Hessian of rows that are known, with what the pairs taught since."""
-        ridge, own = self._ridge(rows), []
+        ridge, others, own = self._ridge(rows), np.ones(len(self.objective.free), dtype=bool), []
+        others[rows] = False
         for s, y in pairs:
-            inner = s[rows].ravel()
-            if np.count_nonzero(inner) == np.count_nonzero(s):  # others moved features that do not work now
-                own.append((inner, y[rows].ravel() + ridge * inner))
-        return Model(self.H.model(np.searchsorted(self.rows, rows), ridge, self.k), own)
+            if not np.any(s[others]):  # others moved features that do not work now
+                own.append((s[rows].ravel(), y[rows].ravel()))
+        S, Y = np.reshape(own, (-1, 2, len(ridge))).transpose(1, 0, 2)
+        return Model(self.H.model(np.searchsorted(self.rows, rows), ridge, self.k), S, Y + ridge * S)
 
     @functools.cached_property
     def usual(self) -> float:
@@ -204,29 +205,3 @@ class Curvature:
         other = copy.copy(self)
         other.objective, other.spent = objective, 0.0
         return other
-
-
-def _numbers(rows: np.ndarray, k: int) -> np.ndarray:
-    """Numbers of the parameters in these rows of theta (n_x + 1, k), flattened."""
-    return (rows[:, None] * k + np.arange(k)).ravel()
-
-
-class Model:
-    """A Hessian B and what pairs (s, y) taught since: B - W M^-1 W', W = [B S, Y] (Byrd, Nocedal & Schnabel 1994)."""
-
-    def __init__(self, B: Whole | Product, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        self.B, p = B, len(B.diagonal())
-        self.W, self.inner = np.zeros((p, 0)), np.zeros((0, p))
-        if pairs:
-            S, Y = (np.asarray(part).T for part in zip(*pairs, strict=True))
-            BS, SY = np.asarray([B.times(s) for s, _ in pairs]).T, S.T @ Y
-            L = np.tril(SY, -1)
-            M = np.block([[S.T @ BS, L], [L.T, -np.diag(SY.diagonal())]])
-            self.W = np.concatenate([BS, Y], axis=1)
-            self.inner = np.linalg.solve(M, self.W.T)
-
-    def times(self, u: np.ndarray) -> np.ndarray:
-        return self.B.times(u) - self.W @ (self.inner @ u)
-
-    def part(self, index: np.ndarray) -> np.ndarray:
-        return self.B.part(index) - self.W[index] @ self.inner[:, index]

@@ -6,10 +6,11 @@ that lowers the value (Lee, Battle, Raina & Ng, Efficient sparse coding algorith
 the primal-dual active set method (Hintermueller, Ito & Kunisch 2002), but no step raises the value.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from xlogreg.solvers.matrices import TINY, Matrix
 
 __all__ = ["Piecewise", "minimize"]
 
@@ -31,10 +32,7 @@ class Piecewise(NamedTuple):
 
     Attributes
     ----------
-    times : callable
-        u -> B u.
-    part : callable
-        Numbers (q,) of coordinates -> these rows and columns (q, q) of B.
+    B : Matrix (p, p)
     linear : ndarray (p,)
         c.
     kink : ndarray (p,)
@@ -43,8 +41,7 @@ class Piecewise(NamedTuple):
         Bounds: lower <= 0 <= upper; may be infinite.
     """
 
-    times: Callable[[np.ndarray], np.ndarray]
-    part: Callable[[np.ndarray], np.ndarray]
+    B: Matrix
     linear: np.ndarray
     kink: np.ndarray
     lower: np.ndarray
@@ -70,28 +67,30 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
     left : ndarray (p,)
         The slope with which each coordinate would still fall.
     """
-    u, Bu, limit = start, problem.times(start), 0.0
-    wanted, work = np.zeros_like(u), 0
+    u, Bu, limit = start, problem.B.times(start), 0.0
+    wanted, work, root = np.zeros_like(u), 0, np.sqrt(np.maximum(problem.B.diagonal(), TINY))
     for step in range(STEPS + 1):
         r = problem.linear + Bu
         grows, falls = slopes(r, u, problem)
         wanted = np.maximum(np.maximum(-grows, falls), 0.0)
         noise = ROUNDING * (np.abs(problem.linear) + np.abs(Bu) + problem.kink)
-        limit = limit if step else share * float(wanted.max(initial=0.0))
-        moving = wanted > np.maximum(noise, limit)
-        if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
+        scaled = np.where(wanted > noise, wanted / root, 0.0)  # its square is what the value may still fall
+        left = float(np.linalg.norm(scaled))
+        limit = limit if step else share * left
+        moving = scaled > 0.0
+        if left <= limit or step == STEPS or work > WORK:  # the caller counts what is left
             break
-        if np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
+        if not problem.B.quick and np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
             u, Bu = _accelerated(problem, u, Bu)  # so many sides of zero are found faster together
             work += ROUNDS * int(np.count_nonzero(u)) * len(u)
             continue
-        direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
-        further = _further(problem, u, Bu, moving, direction, wanted) or _one_further(problem, u, Bu, alone)
+        direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(scaled)
+        further = _further(problem, u, Bu, moving, direction, scaled) or _one_further(problem, u, Bu, alone)
         if further is None:
             break
         u, Bu = further
         active = int(np.count_nonzero(u))
-        work += active**2 * min(active, PRODUCTS if active > DIRECT else active)
+        work += 0 if problem.B.quick else active**2 * min(active, PRODUCTS if active > DIRECT else active)
     return u, wanted
 
 
@@ -100,18 +99,19 @@ def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.
 
     O'Donoghue & Candes, Adaptive restart for accelerated gradient schemes, 2015.
     """
+    root = np.sqrt(problem.B.diagonal())
     v = np.where(u != 0, u, 1e-3 * np.ones_like(u))
     for _ in range(POWERS):
-        v = problem.times(v)
+        v = problem.B.times(v / root) / root
         largest = float(np.linalg.norm(v))
         v = v / largest
-    size, value, momentum = 1.0 / (SAFE * largest), problem.value(u, Bu), 1.0
+    size, value, momentum = 1.0 / (SAFE * largest * root * root), problem.value(u, Bu), 1.0
     best, y, By = (u, Bu), u, Bu
     for _ in range(ROUNDS):
         z = y - size * (problem.linear + By)
         z = np.sign(z) * np.maximum(np.abs(z) - size * problem.kink, 0.0)
         z = np.clip(z, problem.lower, problem.upper)
-        Bz = problem.times(z)
+        Bz = problem.B.times(z)
         found = problem.value(z, Bz)
         if found >= value:  # the momentum led uphill
             if momentum == 1.0:
@@ -141,7 +141,7 @@ def _further(
     side = np.where(u[active] != 0, np.sign(u[active]), direction[active])
     for _ in range(WRONG):
         slope = (problem.linear + Bu)[active] + side * problem.kink[active]
-        move = -(_solve(problem.part(active), slope) if len(active) <= DIRECT else _approached(problem, active, slope))
+        move = -_solved(problem, active, slope)
         wrong = new & (move * direction[active] <= 0)
         if not wrong.any():
             break
@@ -162,7 +162,7 @@ def _one_further(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Minimise along one coordinate; that lowers the value unless rounding errors hide it."""
     (number,) = active = np.flatnonzero(alone)
-    curvature = float(problem.part(active)[0, 0])
+    curvature = float(problem.B.part(active)[0, 0])
     if not curvature > 0:
         return None
     plain = u[number] - (problem.linear[number] + Bu[number]) / curvature
@@ -179,11 +179,22 @@ def _best(
     for candidate in candidates:
         further = u.copy()
         further[active] = candidate
-        B_further = problem.times(further)
+        B_further = problem.B.times(further)
         found = problem.value(further, B_further)
         if found < value:
             best, value = (further, B_further), found
     return best
+
+
+def _solved(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Solve the equations of the active coordinates, the cheapest way."""
+    if problem.B.quick:
+        found = problem.B.solve(active, slope[:, None])[:, 0]
+        if np.isfinite(found).all() and found @ slope > 0:
+            return found
+    if len(active) > DIRECT:
+        return _approached(problem, active, slope)
+    return _solve(problem.B.part(active), slope)
 
 
 def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -205,7 +216,7 @@ def _approached(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np
     for _ in range(PRODUCTS):
         whole = np.zeros_like(problem.linear)
         whole[active] = p
-        q = problem.times(whole)[active]
+        q = problem.B.times(whole)[active]
         curved = float(p @ q)
         if not curved > 0:
             break
@@ -226,7 +237,7 @@ def _along(problem: Piecewise, u: np.ndarray, Bu: np.ndarray, active: np.ndarray
     longest = min(1.0, float(np.min(ends, initial=1.0)))
     whole = np.zeros_like(u)
     whole[active] = move
-    curvature = float(move @ problem.times(whole)[active])
+    curvature = float(move @ problem.B.times(whole)[active])
     order = np.argsort(crossings)
     stops = np.append(crossings[order], np.inf)
     slope = float((problem.linear + Bu)[active] @ move)

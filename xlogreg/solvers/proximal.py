@@ -20,8 +20,9 @@ from xlogreg.math.penalties import Elastic
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import descent, piecewise
 from xlogreg.solvers.coordinates import Coordinates, Spread
-from xlogreg.solvers.curvature import RENT, START, TINY, Curvature, Pairs
+from xlogreg.solvers.curvature import RENT, START, Curvature, Pairs
 from xlogreg.solvers.descent import Step
+from xlogreg.solvers.matrices import TINY
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.result import Clock, Monitor, Result
 
@@ -31,7 +32,7 @@ LEAST, FEW, MANY = 4, 200, 600  # features, and parameters, up to which all work
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
 RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
 MORE = 2.0  # times as many features may work as have weights
-PAIRS = 20
+PAIRS, FEWER_PAIRS = 20, 10  # that are kept; the second of many features of sparse X
 LARGER = 4  # times more samples has the subset that follows one whose Hessian made slow steps
 QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
 EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
@@ -40,10 +41,12 @@ ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
 CHEAP = 2.7  # passes that a Hessian may cost which is summed for each step, as in Newton's method
 LOOSE = 1e-9  # relative gap to stop at, above which the last step needs no Hessian of its own
 RENEWED = 1e-2  # of the gap, at which the mean curvature of the classes is taken anew
+STEADY = 0.9  # of the gap, that a step is taken to leave at most
 MOST = 30.0  # times that a step is taken to bring more than it promises, at most
 KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
+INNER, INNER_STEPS = 0.1, 30  # of the relative gap, that passes over a part of the features leave, and their number
 CONTINUED = 0.3  # of a penalty is the next one
 
 
@@ -63,6 +66,7 @@ class Proximal:
     pairs: Pairs = ()
     patience: int = 1
     endurance: int = 15
+    parts: bool = True  # whether a step may take passes over a copy of a few features
     before: float = math.inf
     age: int = 0  # steps since a Hessian was bought
     bought_at: float = math.inf  # the gap then
@@ -81,7 +85,7 @@ class Proximal:
     def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
         s, y = moved[:, 0, :], (change - np.asarray(self.objective.penalty.curvature(moved)) * moved)[:, 0, :]
         if np.sum(s * y) > 1e-14 * math.sqrt(np.sum(s * s) * np.sum(y * y)):
-            self.pairs = (*self.pairs[1 - PAIRS :], (s, y))
+            self.pairs = (*self.pairs[1 - (FEWER_PAIRS if self.curvature.is_broad else PAIRS) :], (s, y))
         return self
 
     def step(self, here: Evaluation, theta: np.ndarray) -> Step:
@@ -92,20 +96,52 @@ class Proximal:
         rows = self._working(theta, here.gradient[:, 0, :], beyond, free)
         known = self.curvature.knows(rows) and not (self.age and self.tol <= LOOSE and self._is_cheap(rows))
         found = self._solved(here, theta, rows) if known else None
+        if self.parts and not (found is not None and self._is_last(found[1], here)):
+            few = np.flatnonzero(np.append(np.any((theta[:-1, 0, :] != 0) | (beyond[:-1] != 0), axis=1), True))
+            part = self.curvature.of_part(self.objective, few)
+            if part is not None:
+                return self._step_in_part(here, theta, beyond, *part)
         if found is None or self._pays(found[1], here, rows):
             self._buy(theta, rows)
             found = self._solved(here, theta, rows)
         move, promise = found
-        left = np.ones(len(theta), dtype=bool)
-        left[rows] = False
-        scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * self.curvature.usual
-        gap = promise + 0.5 * float(np.sum((beyond * beyond / scale)[left]))
+        gap = promise + self._outside(beyond, rows, self.curvature)
+        rate = min(gap / self.before, STEADY) if self.age else 0.0
         self.before, self.age = gap, self.age + 1
         value = float(here.value[0])
         if math.isfinite(self.value) and self.promised > 0.0:  # steps that brought more than they promised may again
             self.more = min(max(1.0, (self.value - value) / self.promised), MOST)
         self.value, self.promised = value, gap
-        return Step(move, np.asarray([gap * self.more]))
+        return Step(move, np.asarray([gap * self.more / (1.0 - rate)]))  # steps that follow bring as much again
+
+    def _step_in_part(
+        self,
+        here: Evaluation,
+        theta: np.ndarray,
+        beyond: np.ndarray,
+        rows: np.ndarray,
+        part: Objective,
+        curvature: Curvature,
+    ) -> Step:
+        """Step to the minimum over a small part of the features, which their copy finds in passes over this part."""
+        tol = max(INNER * float(self.tol), 1e-14)
+        method = Proximal(part, curvature, tol, parts=False)
+        at = here._replace(gradient=here.gradient[rows])
+        found = descent.minimize(part, theta[rows], method=method, tol=tol, max_iter=INNER_STEPS, here=at)
+        assert found.gap is not None
+        self.curvature.spent += (found.passes + curvature.spent) * (len(rows) - 1) / (len(theta) - 1)
+        move = np.zeros_like(theta)
+        move[rows] = found.theta - theta[rows]
+        gap = max(float(here.value[0] - found.last.value[0]), 0.0) + float(found.gap[0])
+        gap += self._outside(beyond, rows, curvature)
+        return Step(move, np.asarray([gap]))
+
+    def _outside(self, beyond: np.ndarray, rows: np.ndarray, curvature: Curvature) -> float:
+        """Estimate how far the cost would fall along features that do not work, each alone."""
+        left = np.ones(len(beyond), dtype=bool)
+        left[rows] = False
+        scale = np.maximum(np.append(self.curvature.moment[:, 0], 1.0), 1e-3)[:, None] * curvature.usual
+        return 0.5 * float(np.sum((beyond * beyond / scale)[left]))
 
     def _working(self, theta: np.ndarray, gradient: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Choose the rows that work, the bias last."""
@@ -113,6 +149,11 @@ class Proximal:
         if not works_in_parts(self.objective, theta):
             return np.flatnonzero(np.append(free[:-1], True))
         support = np.any(theta[:-1, 0, :] != 0, axis=1)
+        if self.curvature.is_broad:
+            support |= np.any(beyond[:-1] != 0, axis=1)
+            for s, _ in self.pairs:
+                support |= np.any(s[:-1] != 0, axis=1)
+            return np.append(np.flatnonzero(support & free[:-1]), n)
         support |= free[:-1] & ~np.asarray(self.objective.penalty.mask)[:-1, 0, 0]
         size = np.max(beyond[:-1], axis=1) * ~support
         first = min(FEW, max(LEAST, self.objective.source.m // 4))
@@ -122,6 +163,11 @@ class Proximal:
         if not support.any():  # a model of the bias alone needs a curvature, too
             support[np.argmax(np.max(np.abs(gradient[:-1]), axis=1) * free[:-1])] = True
         return np.append(np.flatnonzero(support), n)
+
+    def _is_last(self, gap: float, here: Evaluation) -> bool:
+        """Whether the step that promises to close this gap leaves one that is small enough, if it is like the last."""
+        rate = min(gap / self.before, 1.0) if self.age else 1.0
+        return gap * rate <= self.tol * float(here.value[0])
 
     def _is_cheap(self, rows: np.ndarray) -> bool:
         """Whether a Hessian of all samples may be summed for each step."""
@@ -165,7 +211,7 @@ class Proximal:
         if penalty.lower is not None and penalty.upper is not None:
             bounds = [np.repeat(part[rows, 0, 0], k) for part in (penalty.lower, penalty.upper)]
         bounds = [np.where(free, bound, x) for bound in bounds]
-        u, left = piecewise.minimize(piecewise.Piecewise(B.times, B.part, g - B.times(x), kink, *bounds), x, EXACT)
+        u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, EXACT)
         move, d = np.zeros_like(theta), u - x
         move[rows, 0, :] = d.reshape(-1, k)
         fall = -(g @ d + kink @ (np.abs(x + d) - np.abs(x)) + 0.5 * (d @ B.times(d)))
@@ -191,7 +237,7 @@ def minimize(
 
     Parameters are those of `sampled_newton.minimize`. ``known`` is what `Proximal` has learnt on the same samples.
     """
-    moment, theta, passes, k = spread.moment(coordinates), start, 0.0, start.shape[2]
+    theta, passes, k = start, 0.0, start.shape[2]
     penalty = objective.penalty
     if isinstance(penalty, Elastic) and penalty.lower is not None:
         theta = np.clip(theta, penalty.lower, penalty.upper)
@@ -199,14 +245,27 @@ def minimize(
     if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
         (subset,) = source.samples((count,), spread.shares, rng)
         part = dataclasses.replace(objective.over(subset), separable=False)
-        curvature = Curvature(part, subset, spread, moment, rng, k)
+        curvature = Curvature(part, subset, spread, coordinates, rng, k)
         found = _in_stages(part, theta, curvature, 0.1 / START, SUBSET_STEPS, clock, clock)
         passes += found.passes * subset.m / source.m
         if found.reason in ("converged", "max_iter", "time_limit"):
             theta = found.theta
-    curvature, pairs = (Curvature(objective, source, spread, moment, rng, k), ()) if known is None else known
-    result = _in_stages(objective, theta, curvature.of(objective), tol, max_iter, monitor, clock, pairs)
+    curvature, pairs = (Curvature(objective, source, spread, coordinates, rng, k), ()) if known is None else known
+    here = None if warm or theta is not start else _constant(objective, source, theta, spread, coordinates)
+    result = _in_stages(objective, theta, curvature.of(objective), tol, max_iter, monitor, clock, pairs, here)
     return dataclasses.replace(result, passes=result.passes + passes)
+
+
+def _constant(
+    objective: Objective, source: Samples, theta: np.ndarray, spread: Spread, coordinates: Coordinates
+) -> Evaluation | None:
+    """Evaluate at weights of zero and the log odds without a pass, from the covariance; None if it is not known."""
+    if spread.covariance is None or source.dtype != "float64" or not objective.free[-1]:
+        return None
+    gradient = np.concatenate([-spread.covariance / coordinates.scale, np.zeros((1, theta.shape[2]))])[:, None, :]
+    shares = np.maximum(spread.shares, TINY)
+    loss = np.asarray([-float(spread.shares @ np.log(shares))])
+    return Evaluation(loss, loss, gradient * objective.free, np.zeros(1, dtype=bool))
 
 
 def _in_stages(
@@ -218,12 +277,14 @@ def _in_stages(
     monitor: Monitor | None,
     clock: Clock | None,
     pairs: Pairs = (),
+    here: Evaluation | None = None,
 ) -> Result:
     """Minimise the cost with stronger penalties first, one step each, where none of many features works yet."""
-    here, passes = objective.evaluate(theta), 1
+    passes = int(here is None)
+    here = objective.evaluate(theta) if here is None else here
     curvature.rent = ROUGH_RENT
-    for stage in _stages(objective, theta, here):
-        step = Proximal(stage, curvature, ROUGH).step(here, theta)
+    for stage in _stages(objective, theta, here, curvature):
+        step = Proximal(stage, curvature, ROUGH, parts=False).step(here, theta)
         before = float(here.loss[0] + stage.penalty.value(theta)[0])
         for length in SHORTER:
             further = theta + length * objective.confined(step.move)
@@ -241,11 +302,14 @@ def _in_stages(
     return dataclasses.replace(result, passes=result.passes + passes + curvature.spent)
 
 
-def _stages(objective: Objective, theta: np.ndarray, here: Evaluation) -> Iterator[Objective]:
+def _stages(objective: Objective, theta: np.ndarray, here: Evaluation, curvature: Curvature) -> Iterator[Objective]:
     """Yield the objective with stronger penalties, down to its own, if many features could work and none does yet."""
     penalty = objective.penalty
     assert isinstance(penalty, Elastic)
     if not works_in_parts(objective, theta) or np.any(theta[:-1] != 0):
+        return
+    beyond = np.any(penalty.least_slope(theta, here.gradient)[:, 0, :] * objective.free[:, 0] != 0, axis=1)
+    if curvature.has_parts(np.flatnonzero(beyond)):
         return
     kinks = penalty.kinks[:-1]
     slopes = np.abs(here.gradient[:-1]) * objective.free[:-1]
