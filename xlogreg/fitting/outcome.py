@@ -18,8 +18,9 @@ from xlogreg.exceptions import (
 from xlogreg.fitting.answer import Answer, answer_of
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import lacks_hessian
+from xlogreg.fitting.relaxing import relaxed
 from xlogreg.fitting.solving import solve
-from xlogreg.inference.covariance import covariance
+from xlogreg.inference.covariance import AFTER_SELECTION, covariance
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import listed
@@ -192,6 +193,7 @@ def asked_for(options: Options) -> dict[str, Any]:
         "l2": float(options.l2),
         "penalty_factor": options.penalty_factor,
         "standardize": scale,
+        "relax": None if options.relax is None else float(options.relax),
     }
 
 
@@ -276,8 +278,12 @@ def concluded(
     began: float = 0.0,
     checkpoint: Monitor | None = None,
     result: Result | None = None,
+    hard: bool = True,
 ) -> tuple[Problem, Result, Verdict]:
-    """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first."""
+    """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first.
+
+    ``hard``: whether the targets are labels.
+    """
     result = solve(problem, options, began, checkpoint) if result is None else result
     verdict = judge(problem, result, options, origin.dtype_home, origin.names, final=False)
     for final in (False, False, True):
@@ -297,6 +303,12 @@ def concluded(
             break
     if verdict.said is not None:
         warn(*verdict.said)
+    elif options.relax is not None and verdict.outcome["reason"] != "callback" and verdict.parameters.w.any():
+        problem = problem._replace(passes=verdict.outcome["passes"] - result.passes)  # those of all but the solver
+        problem, again = relaxed(problem, result, verdict.parameters.w, options, hard)
+        result = result.followed_by(solve(problem, again, began, checkpoint))
+        problem, result, verdict = concluded(origin, problem, again, began, checkpoint, result)
+        verdict = verdict._replace(covariance=AFTER_SELECTION)
     return problem, result, verdict
 
 

@@ -70,7 +70,7 @@ def _penalty_of(model: Any, defaults: dict[str, Any]) -> dict[str, Any]:
     ``defaults`` are those of the estimator.
     """
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l1 is None or model.l2 is None or total is None:
+    if model.l1 is None or model.l2 is None or total is None or model.relax is not None:
         return {}
     both = model.l1 + model.l2
     strengths = both * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)
