@@ -19,6 +19,7 @@ from xlogreg.fitting.answer import Answer, answer_of
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import lacks_hessian
 from xlogreg.fitting.relaxing import relaxed
+from xlogreg.fitting.remarks import remark
 from xlogreg.fitting.solving import solve
 from xlogreg.inference.covariance import AFTER_SELECTION, covariance
 from xlogreg.inputs import labels
@@ -135,14 +136,16 @@ def judge(
     ended = ended or (result.reason == "max_iter" and problem.is_reduced)
     again = answer.again if ended and not final else None
     conditioning = _conditioning(result, answer.inverse)
+    note, more = remark(problem, result, answer, options, names)
     outcome = described(problem, answer.here, answer.gradient_norm, gap, answer.known) | {
         "converged": converged,
         "reason": reason,
         "iterations": result.iterations,
-        "passes": round(problem.passes + result.passes + answer.passes, 2),
+        "passes": round(problem.passes + result.passes + answer.passes + more, 2),
         "rank": None if conditioning is None else conditioning.rank,
         "condition": math.nan if conditioning is None else conditioning.condition,
         "separation": separation,
+        "note": note,
     }
     verdict = Verdict(
         answer.parameters,
@@ -307,8 +310,9 @@ def concluded(
         problem = problem._replace(passes=verdict.outcome["passes"] - result.passes)  # those of all but the solver
         problem, again = relaxed(problem, result, verdict.parameters.w, options, hard)
         result = result.followed_by(solve(problem, again, began, checkpoint))
+        note = verdict.outcome["note"]
         problem, result, verdict = concluded(origin, problem, again, began, checkpoint, result)
-        verdict = verdict._replace(covariance=AFTER_SELECTION)
+        verdict = verdict._replace(covariance=AFTER_SELECTION, outcome=verdict.outcome | {"note": note})
     return problem, result, verdict
 
 

@@ -78,6 +78,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
             raise ValueError(f"the model cannot be saved: {name} is not finite (its fit ended with {reason!r})")
     classes = _storable(fields["classes"])
     text = np.char.decode(classes, "latin-1") if classes.dtype.kind == "S" else classes
+    info = dataclasses.asdict(fields["fit_info"])
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -86,7 +87,8 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
         "samples": fields["samples"],
         "loss": fields["loss"],
         "covariance": fields["covariance"] if isinstance(fields["covariance"], str) else None,
-        "fit_info": {name: _as_json(value) for name, value in dataclasses.asdict(fields["fit_info"]).items()},
+        # an empty note is left out, so that earlier versions can read the file
+        "fit_info": {name: _as_json(value) for name, value in info.items() if name != "note" or value},
     }
     known = {name: fields[name] for name in KNOWN if fields[name] is not None}
     header |= {name: value if isinstance(value, bool) else float(value) for name, value in known.items()}
