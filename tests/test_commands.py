@@ -98,6 +98,9 @@ def test_l1_is_relaxed_and_chosen_with_as_many_folds_as_asked_for(folder):
     given = ("fit", "small.npy", "--target", "5", "-o", "l1.model", "--relax", "0.01")
     done = call(*given, "--l1", "0.02", folder=folder)
     assert "of 5 features have weights, with l1 = 0.02 and l2 = 0; fitted again with l2 = 0.01" in done.stdout
+    done = call(*given, "--l1", "9", folder=folder)
+    assert "\nevery weight that l1 penalises is zero; the first one enters below l1 = 0." in done.stdout
+    assert call(*given, "--l1", "0.02", folder=folder).returncode == 0
     options = {"relax": 0.01, "samples": "rows"}
     np.testing.assert_allclose(xlogreg.load(folder / "l1.model").w, xlogreg.fit(X, Y, l1=0.02, **options).w)
     assert call(*given, "--l1-ratio", "1", "--folds", "3", folder=folder).returncode == 0

@@ -228,6 +228,7 @@ def test_the_file_keeps_it_and_older_libraries_refuse_it(tmp_path):
         loaded = xlogreg.load(tmp_path / "model")
         assert loaded.relax == relax
         assert repr(loaded) == repr(model)
+        assert (loaded.to_sklearn().C == 1.0) == (relax is not None)  # no C of theirs gives such a model
         parts = members(tmp_path / "model")
         assert ("relax" in json.loads(parts["header.json"])) == (relax is not None)  # which no field of theirs is
     header = json.loads(parts["header.json"])

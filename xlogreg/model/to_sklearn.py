@@ -30,8 +30,8 @@ def to_sklearn(model: Any) -> Any:
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
     1 / ((l1 + l2) s), and infinite without a penalty; its l1_ratio is l1 / (l1 + l2), and its solver "saga" if there is
-    L1. They are scikit-learn's defaults if the model does not know its penalty, or if the factors of features differ.
-    After ``standardize``, C is for the standardised features.
+    L1. They are scikit-learn's defaults if the model does not know its penalty, if the factors of features differ, or
+    if it is relaxed. After ``standardize``, C is for the standardised features.
 
     Raises
     ------
