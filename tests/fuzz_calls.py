@@ -9,6 +9,7 @@ import numpy as np
 
 import xlogreg
 from tests.fuzz_cases import Case
+from tests.fuzz_kinks import kinked_faults
 from tests.judge import Problem, minimise, pose
 from tests.verdicts import (
     COST,
@@ -87,6 +88,11 @@ def _fit(case: Case):
     proba = np.asarray(model.predict_proba(X))
     far = _far_out(case, model)
 
+    def judged_kinks(caught):
+        said = [w for w in caught if issubclass(w.category, xlogreg.XlogregWarning)]
+        faults, unsure = kinked_faults(case, model, said)
+        return faults | predicted_of(case, model, proba) | ({"far": far} if far else {}), 1, 0, 0, unsure
+
     def judged(caught):
         problem = problem_of(case)
         truth = truth_of(problem)
@@ -98,7 +104,7 @@ def _fit(case: Case):
             faults["far"] = far
         return faults, 1, *_asked(case, truth, model.fit_info, problem.l2)
 
-    return judged
+    return judged_kinks if "l1" in options else judged
 
 
 def _asked(case: Case, truth: Truth, info: Any, l2: float) -> tuple[int, int, int]:

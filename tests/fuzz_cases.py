@@ -259,7 +259,23 @@ def _estimator(rng: np.random.Generator, case: Case) -> Case:
     return replace(case, call="estimator", layout="rows", options=options)
 
 
-CALLS = {"many": _many, "path": _path, "cv": _cv, "bootstrap": _bootstrap, "estimator": _estimator}
+def _kinks(rng: np.random.Generator, case: Case) -> Case:
+    """With L1, alone or beside L2, and bounds at times."""
+    options = {name: value for name, value in case.options.items() if name != "solver"}
+    X, Y = case.X.astype(float), case.Y
+    Y = (Y[..., None] == np.unique(Y)).T.astype(float) if Y.ndim == 1 else Y
+    unit = options.get("standardize", 1.0)
+    unit = np.maximum(X.std(axis=1), 1e-30)[:, None] if unit is True else float(unit)
+    slopes = (X - X.mean(axis=1, keepdims=True)) @ (Y - Y.mean(axis=1, keepdims=True)).T / X.shape[1] / unit
+    options["l1"] = float(10.0 ** rng.uniform(-3.5, 0.1) * np.max(np.abs(slopes))) or 0.1
+    size = 10.0 ** rng.uniform(-2, 1) / max(float(X.std()), 1e-30)
+    for name, end in (("lower", -size), ("upper", size)):
+        if rng.random() < 0.25:
+            options[name] = 0.0 if rng.random() < 0.5 else end
+    return replace(case, options=options)
+
+
+CALLS = {"many": _many, "path": _path, "cv": _cv, "bootstrap": _bootstrap, "estimator": _estimator, "kinks": _kinks}
 
 # kinds and how often each is drawn
 KINDS = {
@@ -276,6 +292,7 @@ KINDS = {
     "weights": 5,
     "soft": 5,
     "well": 5,
+    "kinks": 10,
     "large": 0.5,
     "many": 3,
     "path": 2,

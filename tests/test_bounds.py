@@ -54,6 +54,17 @@ def test_the_minimum_within_bounds(options, seed):
     assert model.fit_info.gradient_norm < 1e-5
 
 
+def test_a_weight_that_is_at_its_bound_but_for_rounding_does_not_end_the_fit():
+    X = np.asarray(
+        [[0.3, -1.4], [-0.4, -0.3], [-0.1, 0.1], [1.6, 0.1], [0.1, 0.0], [-1.0, -0.6], [0.9, 1.7], [1.2, 1.3]]
+    )
+    Y = [2, 1, 2, 0, 0, 1, 2, 3]
+    options = {"standardize": 0.01, "l1": 0.024943593333521027, "lower": -0.015222262411090723, **ROWS}
+    model = xlogreg.fit(X.astype(np.float32).astype(float), Y, **options)
+    assert model.fit_info.converged
+    assert model.fit_info.cost < 0.417
+
+
 def test_bounds_for_three_classes_and_many_features():
     X, Y = drawn(200, 400, classes=3)
     model = xlogreg.fit(X, Y, l1=0.01, lower=0.0, **ROWS)

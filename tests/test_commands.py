@@ -90,6 +90,26 @@ def test_fit_writes_the_model_and_reports(folder):
     assert xlogreg.load(folder / "tested.model").samples == "rows"
 
 
+def test_l1_is_relaxed_and_chosen_with_as_many_folds_as_asked_for(folder):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 5))
+    Y = (X[:, 0] + rng.logistic(size=200) > 0).astype(int)
+    np.save(folder / "small.npy", np.column_stack([X, Y]))
+    given = ("fit", "small.npy", "--target", "5", "-o", "l1.model", "--relax", "0.01")
+    done = call(*given, "--l1", "0.02", folder=folder)
+    assert "of 5 features have weights, with l1 = 0.02 and l2 = 0; fitted again with l2 = 0.01" in done.stdout
+    done = call(*given, "--l1", "9", folder=folder)
+    assert "\nevery weight that l1 penalises is zero; the first one enters below l1 = 0." in done.stdout
+    assert call(*given, "--l1", "0.02", folder=folder).returncode == 0
+    options = {"relax": 0.01, "samples": "rows"}
+    np.testing.assert_allclose(xlogreg.load(folder / "l1.model").w, xlogreg.fit(X, Y, l1=0.02, **options).w)
+    assert call(*given, "--l1-ratio", "1", "--folds", "3", folder=folder).returncode == 0
+    found = xlogreg.fit_cv(X, Y, penalties="auto", folds=3, tol=1e-7, **options)
+    np.testing.assert_allclose(xlogreg.load(folder / "l1.model").w, found.model.w)
+    said = refused(*given, "--l1", "0.05", "--folds", "3", folder=folder)
+    assert said == "--folds is for the cross-validation that --l1-ratio asks for"
+
+
 def test_the_model_is_that_of_the_library(model, table, data):
     loaded = xlogreg.load(model)
     labels = data.target_names[data.target]

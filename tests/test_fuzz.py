@@ -11,6 +11,7 @@ import xlogreg
 from tests import fuzz, fuzz_calls
 from tests.existence import Whole, exists, is_balance, is_ray, pairs_of
 from tests.fuzz_cases import KINDS, Case, draw, take, valid
+from tests.fuzz_kinks import Kinked, kinked_faults
 from tests.judge import minimise, pose
 
 LOG2 = math.log(2.0)
@@ -187,3 +188,20 @@ def test_features_and_samples_are_taken_from_all_that_belongs_to_them():
     some = take(case, samples=np.array([0, 2]), features=np.array([0]))
     assert some.X.shape == (1, 2)
     assert all(weight.shape == (2,) for weight in some.extra.get("sample_weights", []))
+
+
+@pytest.mark.parametrize("options", [{}, {"l2": 0.1}, {"lower": -0.1, "upper": 0.5}, {"bias": False, "lower": 0.0}])
+@pytest.mark.parametrize("K", [2, 3])
+def test_the_judge_of_kinks_bounds_the_cost_from_both_sides(options, K):
+    rng = np.random.default_rng(K)
+    case = Case("kinks:0", rng.standard_normal((4, 60)), rng.integers(0, K, 60), options={"l1": 0.03} | options)
+    kinked, k = Kinked.of(case), 1 if K == 2 else K
+    theta = kinked.theta_of(np.zeros((4, k)), np.zeros((k, 1)), None, None)
+    best = kinked.lowest(theta)
+    assert kinked.cost(best) < kinked.cost(theta)
+    assert kinked.cost(best) == pytest.approx(kinked.bound(best), rel=1e-12)
+    assert 0 < np.count_nonzero(best) < best.size
+    model = xlogreg.fit(case.X, case.Y, **case.options)
+    assert kinked_faults(case, model, []) == ({}, 0)
+    worse = replace(model, w=0.5 * model.w)
+    assert set(kinked_faults(case, worse, [])[0]) >= {"wrong", "gap", "cost"}

@@ -36,6 +36,7 @@ FAULTS = {
     "cost": "the cost said is not that of the model",
     "wrong": "converged, but not at the minimum",
     "bias": "a bias where none was asked for",
+    "bounds": "weights outside of their bounds",
     "gap": "the gap said is smaller than it is, or converged without one",
     "false separation": "separated by the fit, but there is a minimum",
     "missed separation": "no minimum, and nothing said",

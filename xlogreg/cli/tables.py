@@ -47,10 +47,13 @@ def fit_table(arguments: argparse.Namespace) -> None:
                 "missing": arguments.missing,
                 "unseen": arguments.unseen,
                 "backend": arguments.backend,
+                "relax": arguments.relax,
                 "rng": arguments.seed,
             }
             if arguments.l1_ratio is not None:
                 model = _chosen(arguments, samples.chosen(train), options)
+            elif arguments.folds is not None:
+                raise ValueError("--folds is for the cross-validation that --l1-ratio asks for")
             else:
                 model = fit(
                     **samples.chosen(train),
@@ -73,7 +76,8 @@ def fit_table(arguments: argparse.Namespace) -> None:
     print(info.summary)
     if model.l1:
         used = int(np.any(np.asarray(model.w) != 0, axis=1).sum())
-        print(f"{used} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}")
+        again = "" if model.relax is None else f"; fitted again with l2 = {model.relax:.4g}"
+        print(f"{used} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}{again}")
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")
@@ -85,8 +89,9 @@ def _chosen(arguments: argparse.Namespace, samples: dict[str, Any], options: dic
     if given:
         name = given[0].replace("_", "-")
         raise ValueError(f"--l1-ratio chooses the penalty by cross-validation, which cannot be had with --{name}")
-    found = fit_cv(**samples, **options, penalties="auto", l1_ratio=arguments.l1_ratio, tol=SELECTING)
-    return found.model
+    folds = 5 if arguments.folds is None else arguments.folds
+    ratio = arguments.l1_ratio
+    return fit_cv(**samples, **options, penalties="auto", l1_ratio=ratio, folds=folds, tol=SELECTING).model
 
 
 def predict_table(arguments: argparse.Namespace) -> None:

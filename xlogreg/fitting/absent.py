@@ -108,7 +108,10 @@ def _fit_present(
     else:
         # with two classes, weights of +-w / 2 take the place of a sigmoid's w: the sum of squares is half
         share = 0.5 if len(present) == 2 else 1.0
-        scaled = [dataclasses.replace(option, l2=share * option.l2) for option in options]
+        scaled = [
+            dataclasses.replace(option, l2=share * option.l2, relax=option.relax and share * option.relax)
+            for option in options
+        ]
         few = Received(arrival, _restricted(targets, present), weight[None, :])
         found = build_models(Plan.of_one(few, scaled), began)
         models = [_of_all(origin, model, targets.classes, present) for model in found]

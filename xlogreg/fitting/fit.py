@@ -39,6 +39,7 @@ def fit(
     lower: Any = None,
     upper: Any = None,
     bias: bool = True,
+    relax: float | None = None,
     sample_weight: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
@@ -109,6 +110,10 @@ def fit(
         For solver="auto".
     bias : bool
         Whether to fit b.
+    relax : float, optional
+        The l2 of a second fit, on the features whose weights l1 has left other than zero: the relaxed lasso
+        (Meinshausen 2007, with phi = 0). The report and the parameters are those of the second fit, and steps and
+        passes are those of both. It is not made where the first one warns; see docs/selection.md.
     sample_weight : array (m,), optional
         Not negative.
     targets : {"labels", "probabilities"}
@@ -198,6 +203,7 @@ def fit(
         penalty_factor=penalty_factor,
         lower=lower,
         upper=upper,
+        relax=relax,
         bias=bias,
         standardize=standardize,
         learning_rate=learning_rate,
@@ -227,7 +233,7 @@ def fit(
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[lost]!r}")
         problem = pose(source, encoded, initial, options)
         with keeping(path, origin, encoded, options, problem, began) as kept:
-            problem, result, verdict = concluded(origin, problem, options, began, kept)
+            problem, result, verdict = concluded(origin, problem, options, began, kept, hard=encoded.hard)
             seconds = time.perf_counter() - began
             model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
             if kept is not None:

@@ -131,6 +131,7 @@ def fit_cv(
     groups: Any = None,
     scoring: Any = "log_loss",
     rule: str = "best",
+    relax: float | None = None,
     sample_weight: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -177,6 +178,8 @@ def fit_cv(
         The penalty with the best mean score; or the strongest, with the same l1_ratio, whose mean is within one
         standard error of the best (Breiman, Friedman, Olshen & Stone, Classification and Regression Trees, 1984,
         section 3.4.3).
+    relax : float, optional
+        As for `fit`, for each model that has L1; so the scores are those of relaxed models.
     sample_weight : array (m,), optional
         Counts in the fits and in the scores.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
@@ -211,7 +214,7 @@ def fit_cv(
     one_of("rule", rule, RULES)
     strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    same |= {"lower": lower, "upper": upper}
+    same |= {"lower": lower, "upper": upper, "relax": relax}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

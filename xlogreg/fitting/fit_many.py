@@ -41,6 +41,7 @@ def fit_many(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    relax: float | None = None,
     sample_weights: Any = None,
     initials: Any = None,
     samples: str = "columns",
@@ -76,6 +77,8 @@ def fit_many(
     l1s, l2s : float, or (g,)
         Penalties, as l1 and l2 of `fit`. Models with L1 are fitted in turn; those that differ only in their penalties
         from the strong ones to the weak, each from where the last one ended.
+    relax : float, optional
+        As for `fit`, for each model that has L1.
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
         One row for each model, also for samples="rows". Zeros leave samples out, as folds do; whole numbers repeat
         samples.
@@ -116,7 +119,7 @@ def fit_many(
     began = time.perf_counter()
     where = Where(backend, device, dtype, fallback)
     options = options_of_models(
-        l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, lower=lower, upper=upper
+        l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, relax, lower=lower, upper=upper
     )
     table = TableOptions.of(
         options,
@@ -182,7 +185,8 @@ def _built(plan: Plan, began: float) -> list[Model]:
             warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
             costs, verdict = np.zeros(0), _unknown(problem)
         else:
-            problem, result, verdict = concluded(plan.arrival.origin, problem, plan.options[number], result=result)
+            own = plan.options[number]
+            problem, result, verdict = concluded(plan.arrival.origin, problem, own, result=result, hard=target.hard)
             costs = result.costs
         seconds = time.perf_counter() - began
         models.append(model_of(plan.arrival.origin, target, given[number], problem, costs, verdict, seconds))

@@ -116,6 +116,7 @@ def fit_path(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    relax: float | None = None,
     sample_weight: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -155,6 +156,8 @@ def fit_path(
         From 0 to 1; 1 is the lasso.
     penalty_factor, lower, upper, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
         As for `fit`.
+    relax : float, optional
+        As for `fit`, for each model that has L1.
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty.
     max_iter, tol, rng
@@ -187,7 +190,7 @@ def fit_path(
     began = time.perf_counter()
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    same |= {"lower": lower, "upper": upper}
+    same |= {"lower": lower, "upper": upper, "relax": relax}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

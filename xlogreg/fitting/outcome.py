@@ -18,8 +18,10 @@ from xlogreg.exceptions import (
 from xlogreg.fitting.answer import Answer, answer_of
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import lacks_hessian
+from xlogreg.fitting.relaxing import relaxed
+from xlogreg.fitting.remarks import remark
 from xlogreg.fitting.solving import solve
-from xlogreg.inference.covariance import covariance
+from xlogreg.inference.covariance import AFTER_SELECTION, covariance
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import listed
@@ -134,14 +136,16 @@ def judge(
     ended = ended or (result.reason == "max_iter" and problem.is_reduced)
     again = answer.again if ended and not final else None
     conditioning = _conditioning(result, answer.inverse)
+    note, more = remark(problem, result, answer, options, names)
     outcome = described(problem, answer.here, answer.gradient_norm, gap, answer.known) | {
         "converged": converged,
         "reason": reason,
         "iterations": result.iterations,
-        "passes": round(problem.passes + result.passes + answer.passes, 2),
+        "passes": round(problem.passes + result.passes + answer.passes + more, 2),
         "rank": None if conditioning is None else conditioning.rank,
         "condition": math.nan if conditioning is None else conditioning.condition,
         "separation": separation,
+        "note": note,
     }
     verdict = Verdict(
         answer.parameters,
@@ -192,6 +196,7 @@ def asked_for(options: Options) -> dict[str, Any]:
         "l2": float(options.l2),
         "penalty_factor": options.penalty_factor,
         "standardize": scale,
+        "relax": None if options.relax is None else float(options.relax),
     }
 
 
@@ -276,8 +281,12 @@ def concluded(
     began: float = 0.0,
     checkpoint: Monitor | None = None,
     result: Result | None = None,
+    hard: bool = True,
 ) -> tuple[Problem, Result, Verdict]:
-    """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first."""
+    """Solve a problem and judge the result. Try other coordinates if rounding errors spoil the first.
+
+    ``hard``: whether the targets are labels.
+    """
     result = solve(problem, options, began, checkpoint) if result is None else result
     verdict = judge(problem, result, options, origin.dtype_home, origin.names, final=False)
     for final in (False, False, True):
@@ -297,6 +306,13 @@ def concluded(
             break
     if verdict.said is not None:
         warn(*verdict.said)
+    elif options.relax is not None and verdict.outcome["reason"] != "callback" and verdict.parameters.w.any():
+        problem = problem._replace(passes=verdict.outcome["passes"] - result.passes)  # those of all but the solver
+        problem, again = relaxed(problem, result, verdict.parameters.w, options, hard)
+        result = result.followed_by(solve(problem, again, began, checkpoint))
+        note = verdict.outcome["note"]
+        problem, result, verdict = concluded(origin, problem, again, began, checkpoint, result)
+        verdict = verdict._replace(covariance=AFTER_SELECTION, outcome=verdict.outcome | {"note": note})
     return problem, result, verdict
 
 

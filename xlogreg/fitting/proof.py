@@ -74,7 +74,7 @@ def known_of(problem: Problem, result: Result, tol: float) -> Known:
 
 
 def _known_of(problem: Problem, result: Result, tol: float) -> Known:
-    objective, p, partly = problem.objective, result.theta.size, _is_partly_held(problem.objective)
+    objective, p, partly = problem.objective, result.theta.size, _is_partly_held(problem)
     sure = objective.loss.curvature is None or (bool(objective.penalty.active[0]) and not partly)
     if sure or result.reason in ("time_limit", "diverged"):
         return _certified(problem, result, tol)
@@ -114,9 +114,10 @@ def lacks_hessian(problem: Problem, result: Result) -> bool:
     return result.last.hessian is None and (p > EXPANSION_LIMIT or problem.source.m * p * p > INFERENCE_WORK)
 
 
-def _is_partly_held(objective: Objective) -> bool:
-    """Whether a penalty holds some of the weights that may move, and not all."""
-    return bool(objective.penalty.active[0]) and not objective.held[0]
+def _is_partly_held(problem: Problem) -> bool:
+    """Whether a penalty, or a relaxed fit, holds some of the weights, and the penalty not all that may move."""
+    some = problem.solver == "proximal" or bool(problem.objective.penalty.active[0])
+    return some and not problem.objective.held[0]
 
 
 def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
@@ -126,7 +127,7 @@ def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
     the features without a penalty are looked at alone: the penalised cost has a minimum where theirs has one.
     """
     objective, p, k, m = problem.finest, result.theta.size, result.theta.shape[2], problem.source.m
-    rows = np.append(objective.penalty.loose[:, 0, 0] & (objective.free[:-1, 0, 0] > 0), True)
+    rows = np.append(~objective.penalty.mask[:-1, 0, 0] & (objective.free[:-1, 0, 0] > 0), True)
     apart = may_pick(objective.source, int(np.sum(rows)))
     q = int(np.sum(rows)) * k if apart else p
     cheap = p <= EXPANSION_LIMIT and m * p * p <= INFERENCE_WORK and p * p <= ALONE_PASSES * (q * q + ELEMENTWISE * k)
@@ -143,9 +144,12 @@ def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
     start[-1, 0, :] = log_odds(problem.source.shares()) * alone.free[-1, 0, 0]
     # gradient descent: as long as the descent took
     steps = STEPS if problem.solver != "gd" else min(STEPS, int(4 * result.passes / p))
-    existence = decide(alone, start, tol=tol, steps=steps)
-    passes = found.passes + existence.passes * q / p
-    found = found._replace(separation=existence.separation, passes=passes)
+    starts = [start] if objective.penalty.active[0] else [result.theta[rows if apart else slice(None)], start]
+    for theta in starts:  # that of a relaxed fit is the answer; far out little is left to tell directions by
+        existence = decide(alone, theta, tol=tol, steps=steps)
+        found = found._replace(separation=existence.separation, passes=found.passes + existence.passes * q / p)
+        if found.separation != "undecided":
+            break
     if existence.direction is None:
         return found
     direction = np.zeros_like(result.theta)
@@ -263,7 +267,7 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
         if gaps is None and result.gap is not None:
             gaps, known = result.gap, "estimate"
         gap = np.nan if gaps is None else float(gaps[0])
-    partly = objective.loss.curvature is not None and _is_partly_held(objective) and not timed
+    partly = objective.loss.curvature is not None and _is_partly_held(problem) and not timed
     separation = "undecided" if objective.separable or partly else ""
     if bool(here.separated[0]):
         separation = "complete"

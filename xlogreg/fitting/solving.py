@@ -122,9 +122,13 @@ def _block(problem: Problem, options: Options, watch: Watch) -> Result:
 
 
 def _proximal(problem: Problem, options: Options, watch: Watch) -> Result:
-    tol = problem.tolerance(options)
+    objective, penalty = problem.objective, problem.objective.penalty
+    if penalty.smooth:  # that of a relaxed fit
+        kinked = dataclasses.replace(objective, penalty=penalty.of_both(np.zeros(1), penalty.strength))
+        problem = problem._replace(objective=kinked)
     own = {"warm": problem.warm, "known": problem.known, "clock": watch.clock}
-    return _run(proximal.minimize, problem, options, watch, tol=tol, **own)
+    result = _run(proximal.minimize, problem, options, watch, tol=problem.tolerance(options), **own)
+    return centered(objective, result)
 
 
 def _lbfgs(problem: Problem, options: Options, watch: Watch) -> Result:

@@ -11,7 +11,12 @@ from xlogreg.solvers.coordinates import CoordinateSystem
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Inverse
 
-__all__ = ["covariance", "null_log_likelihood"]
+__all__ = ["AFTER_SELECTION", "covariance", "null_log_likelihood"]
+
+AFTER_SELECTION = (
+    "the features were selected by an L1 penalty on the same data, after which standard errors are too small; "
+    "fit the selected features with l1=0 on other data"
+)
 
 
 @functools.lru_cache(maxsize=64)  # a fit asks for it several times
@@ -46,10 +51,7 @@ def covariance(
     if not objective.penalty.smooth:
         if isinstance(objective.penalty, Elastic) and not objective.penalty.kinks.any():
             return "the weights have bounds, at which standard errors mean nothing; fit without lower and upper"
-        return (
-            "the features were selected by an L1 penalty on the same data, after which standard errors are too small; "
-            "fit the selected features with l1=0 on other data"
-        )
+        return AFTER_SELECTION
     if objective.penalty.active.any():
         return "the fit is penalised, and a penalty biases parameters by more than standard errors tell; use l2=0"
     if not converged:

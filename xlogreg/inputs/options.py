@@ -38,6 +38,7 @@ class Options:
     penalty_factor: Any = None  # becomes an ndarray (n_x,), or None
     lower: Any = None  # becomes an ndarray (n_x,) or (1,), or None, like ``upper``
     upper: Any = None
+    relax: float | None = None  # l2 of a second fit
     bias: bool
     standardize: bool | float
     learning_rate: float | str = "auto"
@@ -58,7 +59,16 @@ class Options:
             )
         _number("l2", self.l2, zero=True)
         _number("l1", self.l1, zero=True)
-        object.__setattr__(self, "penalty_factor", _factors(self.penalty_factor, max(self.l1, self.l2)))
+        if self.relax is not None:
+            _number("relax", self.relax, zero=True, also="None or ")
+            if not self.l1:
+                raise ValueError(
+                    "relax fits the features again that an L1 penalty selects, and there is none: give l1 > 0, or "
+                    "penalties with l1_ratio > 0"
+                )
+        object.__setattr__(
+            self, "penalty_factor", _factors(self.penalty_factor, max(self.l1, self.l2, self.relax or 0.0))
+        )
         for name, sign in (("lower", -1.0), ("upper", 1.0)):
             object.__setattr__(self, name, _bounds(name, getattr(self, name), sign))
         kinks = {"l1": self.l1, "lower": self.lower is not None, "upper": self.upper is not None}
@@ -150,9 +160,10 @@ def options_of_models(
     tol: float | None,
     rng: int | np.random.Generator,
     l1s: Any = 0.0,
+    relax: Any = None,
     **bounds: Any,
 ) -> list[Options]:
-    """Make the options of models that differ in their penalties only."""
+    """Make the options of models that differ in their penalties only; those without L1 among others are not relaxed."""
     l1, l2 = penalties_of("l1s", l1s), penalties_of("l2s", l2s)
     g = max(len(l1), len(l2))
     for name, given in {"l1s": l1, "l2s": l2}.items():
@@ -162,7 +173,11 @@ def options_of_models(
     factors = _factors(penalty_factor, max(l1 + l2))
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= bounds
-    return [Options(l1=l1, l2=l2, penalty_factor=factors, **same) for l1, l2 in pairs]
+    some = any(l1 for l1, _ in pairs)
+    return [
+        Options(l1=l1, l2=l2, penalty_factor=factors, relax=None if some and not l1 else relax, **same)
+        for l1, l2 in pairs
+    ]
 
 
 def penalties_of(name: str, values: Any) -> list[float]:

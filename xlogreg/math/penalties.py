@@ -245,6 +245,19 @@ class Elastic(L2):
         inward = ((slope > 0) & (theta > INSIDE * self.lower)) | ((slope < 0) & (theta < INSIDE * self.upper))
         return xp.where(inward, slope, xp.zeros_like(slope))
 
+    def steepest(self, gradient: Array) -> Array:
+        """Largest slope (g,), as a share of the kink that holds its weight at zero, if all these weights are zero.
+
+        l1 times this number is the smallest l1 that keeps them there (Friedman, Hastie & Tibshirani 2010).
+        """
+        xp = array_namespace(gradient)
+        if self.lower is not None and self.upper is not None:  # weights that may grow or fall
+            able = xp.where(gradient < 0, self.upper > 0, self.lower < 0)
+            gradient = xp.where(able, gradient, xp.zeros_like(gradient))
+        kinked = self.kinks > 0
+        shares = xp.abs(gradient) / xp.where(kinked, self.kinks, xp.ones_like(self.kinks))
+        return xp.max(xp.where(kinked, shares, xp.zeros_like(shares)), axis=(0, 2))
+
     def keep(self, models: Array) -> Self:
         return dataclasses.replace(super().keep(models), l1=array_namespace(models).take(self.l1, models, axis=0))
 

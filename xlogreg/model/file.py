@@ -39,7 +39,7 @@ HEADER_BYTES = 16 * 2**20  # limit of the header, which may take 50 times as muc
 FINITE = ("w", "b", "center", "centered_b", "penalty_factor")
 ARRAYS = (*FINITE, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
-KNOWN = ("l1", "l2", "standardize")  # fields from version 2 on; where one is missing, its value is not known
+KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where one is missing, its value is not known
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
@@ -78,6 +78,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
             raise ValueError(f"the model cannot be saved: {name} is not finite (its fit ended with {reason!r})")
     classes = _storable(fields["classes"])
     text = np.char.decode(classes, "latin-1") if classes.dtype.kind == "S" else classes
+    info = dataclasses.asdict(fields["fit_info"])
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -86,7 +87,8 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
         "samples": fields["samples"],
         "loss": fields["loss"],
         "covariance": fields["covariance"] if isinstance(fields["covariance"], str) else None,
-        "fit_info": {name: _as_json(value) for name, value in dataclasses.asdict(fields["fit_info"]).items()},
+        # an empty note is left out, so that earlier versions can read the file
+        "fit_info": {name: _as_json(value) for name, value in info.items() if name != "note" or value},
     }
     known = {name: fields[name] for name in KNOWN if fields[name] is not None}
     header |= {name: value if isinstance(value, bool) else float(value) for name, value in known.items()}
@@ -279,8 +281,8 @@ def _column(stored: Any) -> Column:
 
 def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any]:
     """Return the fields `KNOWN`, checked; factors of the penalty must not be negative, and not be of version 1."""
-    l1, l2, scale = (header.get(name) for name in KNOWN)
-    for name, value in {"l1": l1, "l2": l2}.items():
+    l1, l2, scale, relax = (header.get(name) for name in KNOWN)
+    for name, value in {"l1": l1, "l2": l2, "relax": relax}.items():
         good = value is None or (type(value) in (float, int) and 0.0 <= value < math.inf)
         _expect(good, f"{name} is {str(value)[:20]!r}")
     plain = scale is None or type(scale) is bool or (type(scale) is float and 0.0 < scale < math.inf)
@@ -289,7 +291,7 @@ def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any
     _expect(factor is None or bool(np.all(factor >= 0.0)), "penalty_factor is negative")
     # earlier versions, which knew no L1, wrote no such field
     l1 = 0.0 if l1 is None and l2 is not None else l1
-    return {"l1": None if l1 is None else float(l1), "l2": l2, "standardize": scale}
+    return {"l1": None if l1 is None else float(l1), "l2": l2, "standardize": scale, "relax": relax}
 
 
 def _classes(stored: Any) -> np.ndarray:

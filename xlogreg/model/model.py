@@ -64,6 +64,8 @@ class Model:
         Factors of the penalty that were asked for, one for each feature; None if there were none.
     standardize : bool or float, or None
         As it was asked for; None if not known.
+    relax : float or None
+        The l2 of a second fit, on the features that L1 had selected, if it was asked for.
     encoding : Encoding, or None
         How the columns of the fitted table became features, if they are not plain numbers.
     terms : tuple of Term
@@ -95,11 +97,13 @@ class Model:
     l2: float | None = None
     penalty_factor: np.ndarray | None = None
     standardize: bool | float | None = None
+    relax: float | None = None
     encoding: Encoding | None = None
 
     def __repr__(self) -> str:
         info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}
         penalty = "".join(f", {name}={value:.4g}" for name, value in asked.items() if value)
+        penalty += "" if self.relax is None else f", relax={self.relax:.4g}"
         penalty += " with factors" if penalty and self.penalty_factor is not None else ""
         about = f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}{penalty}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"

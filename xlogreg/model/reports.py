@@ -62,6 +62,9 @@ class FitInfo:
         Number of samples, those of weight zero included; None if not known, for reports of earlier versions.
     total_weight : float or None
         Sum s of the sample weights, which is ``n_samples`` without weights; None if not known.
+    note : str
+        What else there is to know of a fit with L1: that all weights are zero, and from which l1 on; or which features
+        are collinear, so that other weights have the same cost. "" in most cases, and then not printed.
     """
 
     solver: str
@@ -86,18 +89,19 @@ class FitInfo:
     seconds: float
     n_samples: int | None = None
     total_weight: float | None = None
+    note: str = ""
 
     @property
     def summary(self) -> str:
-        """The most important values, in two lines."""
+        """The most important values, in two lines, and the note if there is one."""
         above = "unknown how far" if np.isnan(self.gap) else f"about {self.gap:.1g}"
         return (
             f"{self.solver} on {self.backend}: {self.reason} after {self.passes:.4g} passes, {self.seconds:.2g} s\n"
-            f"cost {self.cost:.6g}, {above} above the minimum"
+            f"cost {self.cost:.6g}, {above} above the minimum" + (f"\n{self.note}" if self.note else "")
         )
 
     def __str__(self) -> str:
-        fields = dataclasses.asdict(self)
+        fields = {name: value for name, value in dataclasses.asdict(self).items() if name != "note" or value}
         texts = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in fields.items()}
         return "\n".join(f"{name:20}{text}" for name, text in texts.items())
 

@@ -30,8 +30,8 @@ def to_sklearn(model: Any) -> Any:
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
     1 / ((l1 + l2) s), and infinite without a penalty; its l1_ratio is l1 / (l1 + l2), and its solver "saga" if there is
-    L1. They are scikit-learn's defaults if the model does not know its penalty, or if the factors of features differ.
-    After ``standardize``, C is for the standardised features.
+    L1. They are scikit-learn's defaults if the model does not know its penalty, if the factors of features differ, or
+    if it is relaxed. After ``standardize``, C is for the standardised features.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _penalty_of(model: Any, defaults: dict[str, Any]) -> dict[str, Any]:
     ``defaults`` are those of the estimator.
     """
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l1 is None or model.l2 is None or total is None:
+    if model.l1 is None or model.l2 is None or total is None or model.relax is not None:
         return {}
     both = model.l1 + model.l2
     strengths = both * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xlogreg.math.penalties import INSIDE
 from xlogreg.solvers.matrices import TINY, Matrix
 
 __all__ = ["Piecewise", "minimize"]
@@ -47,14 +48,22 @@ class Piecewise(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
 
+    def may_fall(self, u: np.ndarray) -> np.ndarray:
+        """Whether each coordinate is above its lower bound, and not by a rounding error only."""
+        return u > np.where(self.lower < 0, INSIDE, 1.0) * self.lower
+
+    def may_grow(self, u: np.ndarray) -> np.ndarray:
+        """Whether each coordinate is below its upper bound, see `may_fall`."""
+        return u < np.where(self.upper > 0, INSIDE, 1.0) * self.upper
+
     def value(self, u: np.ndarray, Bu: np.ndarray) -> float:
         return float(self.linear @ u + 0.5 * (u @ Bu) + self.kink @ np.abs(u))
 
 
 def slopes(r: np.ndarray, u: np.ndarray, problem: Piecewise) -> tuple[np.ndarray, np.ndarray]:
     """Slopes of the function if each coordinate grows, and if it falls; ``r`` is the slope of the smooth part."""
-    grows = np.where(u < problem.upper, r + np.where(u >= 0, problem.kink, -problem.kink), np.inf)
-    falls = np.where(u > problem.lower, r + np.where(u > 0, problem.kink, -problem.kink), -np.inf)
+    grows = np.where(problem.may_grow(u), r + np.where(u >= 0, problem.kink, -problem.kink), np.inf)
+    falls = np.where(problem.may_fall(u), r + np.where(u > 0, problem.kink, -problem.kink), -np.inf)
     return grows, falls
 
 
@@ -129,7 +138,7 @@ def _further(
     problem: Piecewise, u: np.ndarray, Bu: np.ndarray, moving: np.ndarray, direction: np.ndarray, wanted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Step to the minimum among the active coordinates, or as far as the value falls; None if it does not."""
-    inside = (u != 0) & (u > problem.lower) & (u < problem.upper)
+    inside = (u != 0) & problem.may_fall(u) & problem.may_grow(u)
     inside |= (u == 0) & (problem.kink == 0) & (problem.lower < 0) & (problem.upper > 0)
     if np.max(wanted * inside, initial=0.0) > SETTLED * np.max(wanted * ~inside, initial=0.0):
         moving = inside  # nothing enters before these are at rest
