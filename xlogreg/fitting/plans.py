@@ -21,6 +21,7 @@ from xlogreg.samples.intake import Arrival, Origin, Received
 from xlogreg.samples.source import Columns, Samples, host_center
 from xlogreg.solvers.coordinates import measure_spread, user_coordinates
 from xlogreg.solvers.parameters import as_stored
+from xlogreg.solvers.proximal import Proximal
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
 
@@ -151,9 +152,8 @@ def _in_turn(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         before, explained = explained, 1.0 + float(result.last.loss[0]) / problem.null
         if plan.ends and (explained > EXPLAINED or 0.0 < explained - before < GAINED * explained):
             return
-        known = getattr(result.method, "learnt", None)
-        if known is not None:
-            problem = problem._replace(start=result.theta, warm=True, passes=0, known=known)
+        if isinstance(result.method, Proximal):  # start where the gradient is known, without the last step
+            problem = problem._replace(start=result.at, warm=True, passes=0, known=result.method.learnt(result))
 
 
 def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:

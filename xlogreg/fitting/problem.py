@@ -94,7 +94,7 @@ class Problem(NamedTuple):
         """Compute in the widest float of the place, from a theta (n_x + 1, 1, k) on."""
         full = self.exact
         changed: dict[str, Any] = {"objective": full, "full": full, "source": full.source, "columns": full.source}
-        return self._replace(start=theta, warm=True, **changed)
+        return self._replace(start=theta, warm=True, known=None, **changed)
 
     def recentered(self, theta: np.ndarray, hessian: np.ndarray) -> "Problem | None":
         """Take the coordinates from the samples that count at theta: if others lie far out, these may be few.

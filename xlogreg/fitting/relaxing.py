@@ -12,6 +12,7 @@ import numpy as np
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs.options import Options
 from xlogreg.math.penalties import Elastic
+from xlogreg.solvers.proximal import Proximal
 from xlogreg.solvers.result import Result
 
 __all__ = ["relaxed"]
@@ -38,6 +39,6 @@ def relaxed(problem: Problem, result: Result, w: np.ndarray, options: Options, h
     free = objective.free * np.append(np.any(w != 0, axis=1), True)[:, None, None]
     separable = hard and not penalty.holds(free)[0]
     objective = dataclasses.replace(objective, penalty=penalty, free=free, separable=separable)
-    changed: dict[str, Any] = {"objective": objective, "full": objective, "start": result.theta * free, "warm": True}
-    known = getattr(result.method, "learnt", None)
+    changed: dict[str, Any] = {"objective": objective, "full": objective, "start": result.at * free, "warm": True}
+    known = result.method.learnt(result) if isinstance(result.method, Proximal) else None
     return problem._replace(**changed, known=known), again

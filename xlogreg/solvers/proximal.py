@@ -12,7 +12,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -56,6 +56,23 @@ def works_in_parts(objective: Objective, theta: np.ndarray) -> bool:
     return count > min(FEW, objective.source.m) or count * theta.shape[2] > MANY or count == 0
 
 
+class Known(NamedTuple):
+    """What is known of the loss of the same samples: its curvature, and value and gradient at one theta."""
+
+    curvature: Curvature
+    pairs: Pairs
+    theta: np.ndarray
+    loss: np.ndarray
+    gradient: np.ndarray
+
+    def at(self, objective: Objective, theta: np.ndarray) -> Evaluation | None:
+        """Evaluate an objective, whose penalty may be another, without a pass; None if theta is not that one."""
+        if not np.array_equal(theta, self.theta):
+            return None
+        gradient = objective.confined(self.gradient + objective.penalty.slope(theta))
+        return Evaluation(self.loss + objective.penalty.value(theta), self.loss, gradient, np.zeros(1, dtype=bool))
+
+
 @dataclass
 class Proximal:
     """A step to the minimum of the quadratic model with the kinks; see the module."""
@@ -77,10 +94,10 @@ class Proximal:
     def evaluate(self, objective: Objective, theta: np.ndarray) -> Evaluation:
         return objective.evaluate(theta)
 
-    @property
-    def learnt(self) -> tuple[Curvature, Pairs]:
-        """What serves other penalties, too."""
-        return self.curvature, self.pairs
+    def learnt(self, result: Result) -> "Known":
+        """What this run, of this result, found out that serves other penalties, too."""
+        gradient = result.last.gradient - self.objective.confined(self.objective.penalty.slope(result.at))
+        return Known(self.curvature, self.pairs, result.at, result.last.loss, gradient)
 
     def learn(self, moved: np.ndarray, change: np.ndarray) -> Self:
         s, y = moved[:, 0, :], (change - np.asarray(self.objective.penalty.curvature(moved)) * moved)[:, 0, :]
@@ -229,13 +246,13 @@ def minimize(
     tol: float,
     max_iter: int,
     warm: bool = False,
-    known: tuple[Curvature, Pairs] | None = None,
+    known: Known | None = None,
     monitor: Monitor | None = None,
     clock: Clock | None = None,
 ) -> Result:
     """Minimise the cost of one model; theta is on the host.
 
-    Parameters are those of `sampled_newton.minimize`. ``known`` is what `Proximal` has learnt on the same samples.
+    Parameters are those of `sampled_newton.minimize`. ``known`` is what a `Proximal` has learnt of the same samples.
     """
     theta, passes, k = start, 0.0, start.shape[2]
     penalty = objective.penalty
@@ -250,8 +267,13 @@ def minimize(
         passes += found.passes * subset.m / source.m
         if found.reason in ("converged", "max_iter", "time_limit"):
             theta = found.theta
-    curvature, pairs = (Curvature(objective, source, spread, coordinates, rng, k), ()) if known is None else known
-    here = None if warm or theta is not start else _constant(objective, source, theta, spread, coordinates)
+    curvature = Curvature(objective, source, spread, coordinates, rng, k)
+    pairs: Pairs = ()
+    here: Evaluation | None = None
+    if known is not None:
+        curvature, pairs, here = known.curvature, known.pairs, known.at(objective, theta)
+    elif not warm and theta is start:
+        here = _constant(objective, source, theta, spread, coordinates)
     result = _in_stages(objective, theta, curvature.of(objective), tol, max_iter, monitor, clock, pairs, here)
     return dataclasses.replace(result, passes=result.passes + passes)
 
