@@ -56,35 +56,36 @@ def _collinear(problem: Problem, result: Result, penalty: Elastic, gradient: np.
     rows = np.flatnonzero(np.any(able, axis=1))
     if not 2 <= np.sum(able[:-1]) <= MOST or not isinstance(curvature, Curvature) or curvature.is_large(rows):
         return nothing, 0.0
-    if curvature.knows(rows) and not curvature.is_large(curvature.rows):
-        rows = _involved(curvature, rows, able)
-        if not len(rows) or curvature.samples >= m:
+    knowing, numbers = curvature.knowing(rows)
+    if knowing.knows(numbers) and not knowing.is_large(knowing.rows):
+        rows = rows[_involved(knowing, numbers, able[rows])]
+        if not len(rows) or knowing.samples >= m:
             return rows[rows < len(able) - 1], 0.0
     if curvature.price(rows, m) > result.passes:
         return nothing, 0.0
     rows, curvature = np.union1d(rows, len(able) - 1), curvature.of(problem.objective)
     with problem.source.place.computing():
         curvature.buy(result.theta, rows, m)  # they may be collinear in a subset only
-    rows = _involved(curvature, rows, able)
+    rows = rows[_involved(curvature, rows, able[rows])]
     return rows[rows < len(able) - 1], curvature.spent
 
 
 def _involved(curvature: Curvature, rows: np.ndarray, able: np.ndarray) -> np.ndarray:
-    """Return those of the rows whose parameters may move together without a change of any score."""
-    inside = able[rows].ravel()
+    """Return which of the rows have parameters that may move together without a change of any score."""
+    inside = able.ravel()
     numbers = (np.searchsorted(curvature.rows, rows)[:, None] * curvature.k + np.arange(curvature.k)).ravel()[inside]
     H = curvature.H.part(numbers)
     root = np.sqrt(np.maximum(H.diagonal(), np.finfo(float).tiny))
     H = H / root / root[:, None]
     try:  # this takes far less time than eigenvectors: no column is a combination of those before it
         if np.min(np.linalg.cholesky(H).diagonal()) ** 2 > LEAST:
-            return rows[:0]
+            return np.zeros(len(rows), dtype=bool)
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(H)
     null, part = vectors[:, values <= RANK * values[-1]], np.zeros(len(inside))
     part[inside] = np.sum(null * null, axis=1)
-    return rows[np.max(part.reshape(len(rows), -1), axis=1) > INVOLVED**2]
+    return np.asarray(np.max(part.reshape(len(rows), -1), axis=1) > INVOLVED**2)
 
 
 def _able(problem: Problem, penalty: Elastic, theta: np.ndarray, slopes: np.ndarray) -> np.ndarray:

@@ -95,10 +95,17 @@ class Curvature:
             spread = self.spread._replace(mean=self.spread.mean[numbers], variance=self.spread.variance[numbers])
             coordinates = Coordinates(self.coordinates.center[numbers], self.coordinates.scale[numbers])
             inner = Curvature(objective.of_features(some, rows), some, spread, coordinates, self.rng, self.k)
-            self.part = known = rows, some, inner
+            known = rows, some, inner
         rows, some, inner = known
         part = dataclasses.replace(objective.of_features(some, rows), separable=False)
-        return rows, part, inner.of(part)
+        self.part = rows, some, inner.of(part)
+        return rows, part, self.part[2]
+
+    def knowing(self, rows: np.ndarray) -> tuple["Curvature", np.ndarray]:
+        """Return what knows the Hessian of these rows, this or that of a copy of few features, and their numbers."""
+        if self.part is not None and not self.knows(rows) and np.isin(rows, self.part[0]).all():
+            return self.part[2], np.searchsorted(self.part[0], rows)
+        return self, rows
 
     def is_large(self, rows: np.ndarray) -> bool:
         """Whether these rows have too many parameters for a Hessian."""
