@@ -192,6 +192,8 @@ def asked_for(options: Options) -> dict[str, Any]:
         "l2": float(options.l2),
         "penalty_factor": options.penalty_factor,
         "standardize": scale,
+        "multinomial": options.multinomial,
+        "penalty": options.penalty,
     }
 
 

@@ -109,10 +109,7 @@ def _largest(received: Received, options: Options) -> float:
             raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
         if penalty.lower is not None and penalty.upper is not None:  # weights that may grow or fall
             slopes = np.where(slopes > 0, slopes * (penalty.lower < 0), -slopes * (penalty.upper > 0))
-        slopes = np.abs(slopes)
-        kinks = np.broadcast_to(penalty.kinks / ENDLESS, slopes.shape)
-        held = (kinks > 0) & (problem.objective.free > 0)
-        largest = float(np.max(slopes[held] / kinks[held], initial=0.0))
+        largest = float(penalty.strongest(slopes * problem.objective.free)[0])
         if not (largest > 0.0 and math.isfinite(largest)):
             raise ValueError("penalties='auto' found no feature that tells the classes apart; give numbers instead")
         return largest * (1.0 + SLACK)

@@ -7,11 +7,11 @@ the primal-dual active set method (Hintermueller, Ito & Kunisch 2002), but no st
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Piecewise", "minimize"]
+__all__ = ["Piecewise", "Problem", "accelerated", "among", "approached", "minimize", "solve"]
 
 STEPS, WORK = 200, 2e9  # at most; the work is that of linear systems
 FIRST = 16  # coordinates that become active at first; then as many as are active already
@@ -24,6 +24,26 @@ PRODUCTS, NEAR = 100, 1e-3  # of conjugate gradients beyond: how many, and what 
 MANY = 300  # coordinates that move or are active, from which on gradient steps come first
 EVERY, ROUNDS, POWERS, SAFE = 10, 100, 8, 1.05  # how often, how many, steps to their size, and its safety
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
+
+
+class Problem(Protocol):
+    """A convex quadratic c'u + u'Bu / 2 plus a function with kinks."""
+
+    @property
+    def times(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the function u -> B u."""
+        ...
+
+    @property
+    def linear(self) -> np.ndarray:
+        """The vector c (p,)."""
+        ...
+
+    def value(self, u: np.ndarray, Bu: np.ndarray) -> float: ...
+
+    def nearest(self, z: np.ndarray, size: float) -> np.ndarray:
+        """Minimise the function with kinks, times ``size``, plus half the squared distance from z."""
+        ...
 
 
 class Piecewise(NamedTuple):
@@ -52,6 +72,9 @@ class Piecewise(NamedTuple):
 
     def value(self, u: np.ndarray, Bu: np.ndarray) -> float:
         return float(self.linear @ u + 0.5 * (u @ Bu) + self.kink @ np.abs(u))
+
+    def nearest(self, z: np.ndarray, size: float) -> np.ndarray:
+        return np.clip(np.sign(z) * np.maximum(np.abs(z) - size * self.kink, 0.0), self.lower, self.upper)
 
 
 def slopes(r: np.ndarray, u: np.ndarray, problem: Piecewise) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +105,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
             break
         if np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
-            u, Bu = _accelerated(problem, u, Bu)  # so many sides of zero are found faster together
+            u, Bu = accelerated(problem, u, Bu)  # so many sides of zero are found faster together
             work += ROUNDS * int(np.count_nonzero(u)) * len(u)
             continue
         direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
@@ -95,7 +118,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
     return u, wanted
 
 
-def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def accelerated(problem: Problem, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take proximal gradient steps with momentum, which starts anew where it leads uphill (Beck & Teboulle 2009).
 
     O'Donoghue & Candes, Adaptive restart for accelerated gradient schemes, 2015.
@@ -108,9 +131,7 @@ def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.
     size, value, momentum = 1.0 / (SAFE * largest), problem.value(u, Bu), 1.0
     best, y, By = (u, Bu), u, Bu
     for _ in range(ROUNDS):
-        z = y - size * (problem.linear + By)
-        z = np.sign(z) * np.maximum(np.abs(z) - size * problem.kink, 0.0)
-        z = np.clip(z, problem.lower, problem.upper)
+        z = problem.nearest(y - size * (problem.linear + By), size)
         Bz = problem.times(z)
         found = problem.value(z, Bz)
         if found >= value:  # the momentum led uphill
@@ -141,7 +162,8 @@ def _further(
     side = np.where(u[active] != 0, np.sign(u[active]), direction[active])
     for _ in range(WRONG):
         slope = (problem.linear + Bu)[active] + side * problem.kink[active]
-        move = -(_solve(problem.part(active), slope) if len(active) <= DIRECT else _approached(problem, active, slope))
+        few = len(active) <= DIRECT
+        move = -(solve(problem.part(active), slope) if few else approached(among(problem, active), slope))
         wrong = new & (move * direction[active] <= 0)
         if not wrong.any():
             break
@@ -186,7 +208,8 @@ def _best(
     return best
 
 
-def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Solve a linear system, with a small ridge if it is singular."""
     for ridge in (0.0, RIDGE, 1e4 * RIDGE):
         try:
             found = np.linalg.solve(B + np.diag(ridge * B.diagonal()) if ridge else B, slope)
@@ -194,26 +217,43 @@ def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
             continue
         if np.isfinite(found).all() and found @ slope >= 0:
             return found
-    return slope / B.diagonal()
+    return slope / np.where(B.diagonal() > 0, B.diagonal(), 1.0)
 
 
-def _approached(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Solve for a slope by conjugate gradients, roughly: any of their results points downhill."""
-    found, left = np.zeros_like(slope), slope.copy()
-    p, square = left, float(left @ left)
-    goal = NEAR**2 * square
-    for _ in range(PRODUCTS):
+def among(problem: Problem, active: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function that multiplies the rows and columns of B of the active coordinates by a vector."""
+
+    def times(p: np.ndarray) -> np.ndarray:
         whole = np.zeros_like(problem.linear)
         whole[active] = p
-        q = problem.times(whole)[active]
+        return problem.times(whole)[active]
+
+    return times
+
+
+def approached(
+    times: Callable[[np.ndarray], np.ndarray],
+    slope: np.ndarray,
+    metric: Callable[[np.ndarray], np.ndarray] = np.copy,
+) -> np.ndarray:
+    """Solve for a slope by conjugate gradients, roughly: any of their results points downhill.
+
+    ``metric`` multiplies by an approximate inverse of the matrix.
+    """
+    found, left = np.zeros_like(slope), slope.copy()
+    p = metric(left)
+    square = first = float(left @ p)
+    for _ in range(PRODUCTS):
+        q = times(p)
         curved = float(p @ q)
         if not curved > 0:
             break
         found, left = found + square / curved * p, left - square / curved * q
-        before, square = square, float(left @ left)
-        if square <= goal:
+        near = metric(left)
+        before, square = square, float(left @ near)
+        if square <= NEAR**2 * first:
             break
-        p = left + square / before * p
+        p = near + square / before * p
     return found if found.any() else slope / max(float(slope @ slope), 1e-300)
 
 
