@@ -23,6 +23,8 @@ def penalty_of(options: list[Options], units: np.ndarray, scale: np.ndarray, k: 
     numbers = own if groups is None else np.append(np.unique(groups, return_inverse=True)[1], -1)
     numbers = np.where(penalty.factor[:, 0, 0] > 0, numbers, len(own) + own)
     group, counts = np.unique(numbers, return_inverse=True, return_counts=True)[1:]
+    if counts.max() == 1 and not joint:
+        return penalty
     root = np.sqrt(counts[group])[:, None, None]
     same = penalty.strength, penalty.factor, penalty.units, penalty.plain, l1s
     return Grouped(*same, group=group, root=root, largest=int(counts.max()), joint=joint)

@@ -124,7 +124,7 @@ class Proximal:
             support[np.argmax(np.max(np.abs(gradient[:-1]), axis=1) * free[:-1])] = True
         penalty = self.objective.penalty
         assert isinstance(penalty, Elastic)
-        support = np.asarray(penalty.whole(np.append(support, True)))[:-1] & free[:-1]
+        support |= np.asarray(penalty.whole(np.append(support, True)))[:-1] & free[:-1]
         return np.append(np.flatnonzero(support), n)
 
     def _is_cheap(self, rows: np.ndarray) -> bool:
