@@ -2,11 +2,9 @@
 
 Where no group is zero, the function is smooth, and Newton's method finds its minimum: the Hessian of a norm ||v|| is
 (I - vv' / ||v||^2) / ||v||. A group that passes through zero on the way ends there, to the bit. Groups whose slope is
-beyond their kink become active together, along their steepest ray, as far as the value falls. Where many groups come or
-go, proximal gradient steps with momentum come first. No step raises the value.
+beyond their kink become active together, along their steepest ray, as far as the value falls. No step raises the value.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +13,12 @@ from xlogreg.math.groups import Grouped
 from xlogreg.solvers.piecewise import (
     DIRECT,
     DUST,
-    EVERY,
     FIRST,
-    MANY,
     PRODUCTS,
     ROUNDING,
-    ROUNDS,
     SETTLED,
     STEPS,
-    accelerated,
+    Multiply,
     among,
     approached,
     solve,
@@ -55,8 +50,8 @@ class Groupwise(NamedTuple):
         Of each group.
     """
 
-    times: Callable[[np.ndarray], np.ndarray]
-    part: Callable[[np.ndarray], np.ndarray]
+    times: Multiply
+    part: Multiply
     linear: np.ndarray
     sizes: np.ndarray
     group: np.ndarray
@@ -67,8 +62,8 @@ class Groupwise(NamedTuple):
         cls,
         penalty: Grouped,
         k: int,
-        times: Callable[[np.ndarray], np.ndarray],
-        part: Callable[[np.ndarray], np.ndarray],
+        times: Multiply,
+        part: Multiply,
         linear: np.ndarray,
     ) -> "Groupwise":
         """Make the function of a theta (q, 1, k), flattened, from the penalty of its rows."""
@@ -89,12 +84,6 @@ class Groupwise(NamedTuple):
 
     def value(self, u: np.ndarray, Bu: np.ndarray) -> float:
         return float(self.linear @ u + 0.5 * (u @ Bu) + self.kink @ self.norms(u))
-
-    def nearest(self, z: np.ndarray, size: float) -> np.ndarray:
-        """Shrink the groups of z; for sizes of zero and one."""
-        norms = self.norms(z)
-        shrunk = np.maximum(1.0 - size * self.kink / np.where(norms > 0, norms, 1.0), 0.0)
-        return np.where(self.held, shrunk[self.group], 1.0) * z
 
     def slopes(self, r: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Shortest slope of each group (p,), where ``r`` is that of the quadratic; for sizes of zero and one."""
@@ -173,10 +162,6 @@ def _minimize(problem: Groupwise, u: np.ndarray, share: float) -> tuple[np.ndarr
         if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
             break
         outside = held & (problem.norms(u) == 0)[problem.group]
-        if np.sum(moving | ~outside) > MANY and step % EVERY == 0:
-            u, Bu = accelerated(problem, u, Bu)  # so many groups are found faster together
-            work += ROUNDS * int(np.count_nonzero(u)) * len(u)
-            continue
         inside, beyond = (float(np.max(np.abs(wanted[some]), initial=0.0)) for some in (~outside, outside))
         ways = [_inside, _enter] if inside > SETTLED * beyond else [_enter, _inside]
         for way in ways:
@@ -227,7 +212,7 @@ def _toward(problem: Groupwise, u: np.ndarray, slope: np.ndarray, active: np.nda
         H = H - (1.0 - share) * np.where(group[:, None] == group, np.outer(bend * unit, unit), 0.0)
         H[np.diag_indices_from(H)] += bend
         return -solve(H, slope)
-    times = among(problem, active)
+    times = among(problem.times, active, len(u))
 
     def outward(p: np.ndarray) -> np.ndarray:
         return (1.0 - share) * np.bincount(group, weights=unit * p)[group] * unit

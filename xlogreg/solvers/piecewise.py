@@ -7,11 +7,25 @@ the primal-dual active set method (Hintermueller, Ito & Kunisch 2002), but no st
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Piecewise", "Problem", "accelerated", "among", "approached", "minimize", "solve"]
+__all__ = [
+    "DIRECT",
+    "DUST",
+    "FIRST",
+    "PRODUCTS",
+    "ROUNDING",
+    "SETTLED",
+    "STEPS",
+    "Multiply",
+    "Piecewise",
+    "among",
+    "approached",
+    "minimize",
+    "solve",
+]
 
 STEPS, WORK = 200, 2e9  # at most; the work is that of linear systems
 FIRST = 16  # coordinates that become active at first; then as many as are active already
@@ -25,25 +39,7 @@ MANY = 300  # coordinates that move or are active, from which on gradient steps 
 EVERY, ROUNDS, POWERS, SAFE = 10, 100, 8, 1.05  # how often, how many, steps to their size, and its safety
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
 
-
-class Problem(Protocol):
-    """A convex quadratic c'u + u'Bu / 2 plus a function with kinks."""
-
-    @property
-    def times(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Return the function u -> B u."""
-        ...
-
-    @property
-    def linear(self) -> np.ndarray:
-        """The vector c (p,)."""
-        ...
-
-    def value(self, u: np.ndarray, Bu: np.ndarray) -> float: ...
-
-    def nearest(self, z: np.ndarray, size: float) -> np.ndarray:
-        """Minimise the function with kinks, times ``size``, plus half the squared distance from z."""
-        ...
+Multiply = Callable[[np.ndarray], np.ndarray]  # a matrix by a vector
 
 
 class Piecewise(NamedTuple):
@@ -72,9 +68,6 @@ class Piecewise(NamedTuple):
 
     def value(self, u: np.ndarray, Bu: np.ndarray) -> float:
         return float(self.linear @ u + 0.5 * (u @ Bu) + self.kink @ np.abs(u))
-
-    def nearest(self, z: np.ndarray, size: float) -> np.ndarray:
-        return np.clip(np.sign(z) * np.maximum(np.abs(z) - size * self.kink, 0.0), self.lower, self.upper)
 
 
 def slopes(r: np.ndarray, u: np.ndarray, problem: Piecewise) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +98,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         if not moving.any() or step == STEPS or work > WORK:  # the caller counts what is left
             break
         if np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
-            u, Bu = accelerated(problem, u, Bu)  # so many sides of zero are found faster together
+            u, Bu = _accelerated(problem, u, Bu)  # so many sides of zero are found faster together
             work += ROUNDS * int(np.count_nonzero(u)) * len(u)
             continue
         direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(wanted)
@@ -118,7 +111,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
     return u, wanted
 
 
-def accelerated(problem: Problem, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take proximal gradient steps with momentum, which starts anew where it leads uphill (Beck & Teboulle 2009).
 
     O'Donoghue & Candes, Adaptive restart for accelerated gradient schemes, 2015.
@@ -131,7 +124,9 @@ def accelerated(problem: Problem, u: np.ndarray, Bu: np.ndarray) -> tuple[np.nda
     size, value, momentum = 1.0 / (SAFE * largest), problem.value(u, Bu), 1.0
     best, y, By = (u, Bu), u, Bu
     for _ in range(ROUNDS):
-        z = problem.nearest(y - size * (problem.linear + By), size)
+        z = y - size * (problem.linear + By)
+        z = np.sign(z) * np.maximum(np.abs(z) - size * problem.kink, 0.0)
+        z = np.clip(z, problem.lower, problem.upper)
         Bz = problem.times(z)
         found = problem.value(z, Bz)
         if found >= value:  # the momentum led uphill
@@ -163,7 +158,7 @@ def _further(
     for _ in range(WRONG):
         slope = (problem.linear + Bu)[active] + side * problem.kink[active]
         few = len(active) <= DIRECT
-        move = -(solve(problem.part(active), slope) if few else approached(among(problem, active), slope))
+        move = -(solve(problem.part(active), slope) if few else approached(among(problem.times, active, len(u)), slope))
         wrong = new & (move * direction[active] <= 0)
         if not wrong.any():
             break
@@ -220,22 +215,18 @@ def solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return slope / np.where(B.diagonal() > 0, B.diagonal(), 1.0)
 
 
-def among(problem: Problem, active: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function that multiplies the rows and columns of B of the active coordinates by a vector."""
+def among(times: Multiply, active: np.ndarray, size: int) -> Multiply:
+    """Return the function that multiplies the rows and columns of the active coordinates, of ``size``, by a vector."""
 
-    def times(p: np.ndarray) -> np.ndarray:
-        whole = np.zeros_like(problem.linear)
+    def product(p: np.ndarray) -> np.ndarray:
+        whole = np.zeros(size)
         whole[active] = p
-        return problem.times(whole)[active]
+        return times(whole)[active]
 
-    return times
+    return product
 
 
-def approached(
-    times: Callable[[np.ndarray], np.ndarray],
-    slope: np.ndarray,
-    metric: Callable[[np.ndarray], np.ndarray] = np.copy,
-) -> np.ndarray:
+def approached(times: Multiply, slope: np.ndarray, metric: Multiply = np.copy) -> np.ndarray:
     """Solve for a slope by conjugate gradients, roughly: any of their results points downhill.
 
     ``metric`` multiplies by an approximate inverse of the matrix.
