@@ -269,7 +269,7 @@ def _grouping(given: Any) -> str | np.ndarray:
         raise TypeError(f"penalty must be {wanted}, not {shown(given)}")
     if host.ndim != 1 or not len(host):
         raise ValueError(f"penalty must be {wanted}; got the shape {host.shape}")
-    return host
+    return host.astype(np.int64)
 
 
 def _bounds(name: str, given: Any, sign: float) -> np.ndarray | None:
