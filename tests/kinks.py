@@ -23,7 +23,31 @@ def _parts(X, targets, weight, standardize, bias):
     return X, T, s, scale
 
 
-def beyond(model, X, targets, l1, *, l2=0.0, penalty_factor=None, sample_weight=None, standardize=False, bias=True):
+def _grouped(v, f, groups, joint):
+    """The norm of the group of each entry (n, k) of v, and the root of the number of its features with a penalty."""
+    n, k = v.shape
+    row = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    number = np.repeat(row[:, None], k, axis=1) if joint else k * row[:, None] + np.arange(k)
+    squares, counts = np.zeros(n * k, v.dtype), np.zeros(n, int)
+    np.add.at(squares, number, v * v)
+    np.add.at(counts, row, f[:, 0] > 0)
+    return np.sqrt(squares[number]), np.sqrt(np.maximum(counts[row], 1))[:, None], number
+
+
+def beyond(
+    model,
+    X,
+    targets,
+    l1,
+    *,
+    l2=0.0,
+    penalty_factor=None,
+    sample_weight=None,
+    standardize=False,
+    bias=True,
+    groups=None,
+    joint=False,
+):
     """Return the cost, and the largest slope that would lower it, relative to l1.
 
     Parameters
@@ -32,6 +56,10 @@ def beyond(model, X, targets, l1, *, l2=0.0, penalty_factor=None, sample_weight=
         Of rows.
     X : ndarray (m, n)
     targets : ndarray (m,) of class numbers, or (m, K) of probabilities
+    groups : ndarray (n,), optional
+        The group of each feature; the slope is the shortest of each group.
+    joint : bool
+        Whether a group holds the weights of all classes.
     """
     given, (X, T, s, scale) = np.asarray(X, np.longdouble), _parts(X, targets, sample_weight, standardize, bias)
     w, b = to_host(model.w).astype(np.longdouble), to_host(model.b).astype(np.longdouble)[:, 0]
@@ -43,16 +71,35 @@ def beyond(model, X, targets, l1, *, l2=0.0, penalty_factor=None, sample_weight=
     D = (np.exp(logs) - T) * s[:, None]
     D = D[:, 1:] if w.shape[1] == 1 else D
     u = w * scale[:, None]
-    slope, kink = (X.T @ D) / scale[:, None] + l2 * f * u, l1 * f
-    off = np.where(u != 0, np.abs(slope + kink * np.sign(u)), np.maximum(np.abs(slope) - kink, 0))
+    slope, held = (X.T @ D) / scale[:, None] + l2 * f * u, np.broadcast_to(f > 0, u.shape)
+    norms, root, number = _grouped(f * u, f, groups, joint)
+    steep = _grouped(np.where(held, slope / (np.where(f > 0, f, 1) * root), 0), f, groups, joint)[0]
+    zero = held & (norms == 0)
+    outward = l1 * root * f * f * u / np.where(norms > 0, norms, 1)
+    off = np.abs(np.where(zero, slope * np.maximum(1 - l1 / np.where(steep > 0, steep, 1), 0), slope + outward))
     off = np.append(off, np.abs(D.sum(axis=0)) * bias)
-    cost = -(s @ (T * logs)).sum() + np.sum(kink * np.abs(u)) + 0.5 * l2 * np.sum(f * u * u)
+    first = np.unique(number, return_index=True)[1]
+    cost = -(s @ (T * logs)).sum() + l1 * np.sum((root * norms).ravel()[first]) + 0.5 * l2 * np.sum(f * u * u)
     return float(cost), float(off.max() / l1)
 
 
-def largest(X, targets, *, l2=0.0, penalty_factor=None, sample_weight=None, standardize=False, bias=True):
+def largest(
+    X,
+    targets,
+    *,
+    l2=0.0,
+    penalty_factor=None,
+    sample_weight=None,
+    standardize=False,
+    bias=True,
+    groups=None,
+    joint=False,
+):
     """Return the smallest l1 with which all weights are zero, where each has a penalty."""
     X, T, s, scale = _parts(X, targets, sample_weight, standardize, bias)
     p = s @ T if bias else np.full(T.shape[1], 1 / T.shape[1])
-    f = np.ones(X.shape[1]) if penalty_factor is None else np.asarray(penalty_factor)
-    return float(np.max(np.abs(X.T @ ((p - T) * s[:, None])) / (scale * f)[:, None]))
+    f = np.ones((X.shape[1], 1)) if penalty_factor is None else np.asarray(penalty_factor)[:, None]
+    slope = X.T @ ((p - T) * s[:, None]) / (scale[:, None] * f)
+    slope = slope if slope.shape[1] > 2 else slope[:, 1:]
+    norms, root, _ = _grouped(slope, f, groups, joint)
+    return float(np.max(norms / root))

@@ -43,11 +43,13 @@ FIT = (
     "fallback",
     "penalty_factor",
 )
+GROUPS = ("multinomial", "penalty")
 CALLS = {
     "fit": (
         lambda **options: xlogreg.fit(X, Y, **options),
         (
             *FIT,
+            *GROUPS,
             "solver",
             "loss",
             "l2",
@@ -58,11 +60,17 @@ CALLS = {
             "callback",
         ),
     ),
-    "fit_many": (lambda **options: xlogreg.fit_many(X, [Y], **options), (*FIT, "initials", "l2s", "sample_weights")),
-    "fit_path": (lambda l2s=1.0, **options: xlogreg.fit_path(X, Y, l2s, **options), (*FIT, "l2s", "sample_weight")),
+    "fit_many": (
+        lambda **options: xlogreg.fit_many(X, [Y], **options),
+        (*FIT, *GROUPS, "initials", "l2s", "sample_weights"),
+    ),
+    "fit_path": (
+        lambda l2s=1.0, **options: xlogreg.fit_path(X, Y, l2s, **options),
+        (*FIT, *GROUPS, "l2s", "sample_weight"),
+    ),
     "fit_cv": (
         lambda l2s=1.0, **options: xlogreg.fit_cv(X, Y, l2s, **options),
-        (*FIT, "l2s", "folds", "groups", "rule", "scoring"),
+        (*FIT, *GROUPS, "l2s", "folds", "groups", "rule", "scoring"),
     ),
     "bootstrap": (lambda replicates=2, **options: xlogreg.bootstrap(X, Y, replicates, **options), (*FIT, "l2")),
     "interval": (lambda level: xlogreg.bootstrap(X, Y, 2, l2=1.0).interval(level), ("level",)),

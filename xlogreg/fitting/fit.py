@@ -38,6 +38,8 @@ def fit(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    multinomial: str = "ungrouped",
+    penalty: Any = "each",
     bias: bool = True,
     relax: float | None = None,
     sample_weight: Any = None,
@@ -108,6 +110,13 @@ def fit(
     lower, upper : float, or array (n_x,), optional
         Bounds of the weights, for X as handed in: lower <= 0 <= upper. lower=0 keeps all weights from being negative.
         For solver="auto".
+    multinomial : {"ungrouped", "grouped"}
+        "grouped": with three classes or more, l1 selects a feature for all classes or for none, as type.multinomial of
+        glmnet does: J has ``l1 sum_j f_j ||w_j||``, where w_j are the weights of feature j. Without l1 it does nothing.
+    penalty : {"each", "group"}, or array (n_x,) of whole numbers
+        "group": l1 selects all levels of a categorical column, or none of them (group lasso): J has
+        ``l1 sum_g sqrt(p_g) ||f o w_g||``, where p_g features of the column have a penalty. An array says to which
+        group each feature belongs. Without l1 it does nothing; see docs/selection.md.
     bias : bool
         Whether to fit b.
     relax : float, optional
@@ -204,6 +213,8 @@ def fit(
         lower=lower,
         upper=upper,
         relax=relax,
+        multinomial=multinomial,
+        penalty=penalty,
         bias=bias,
         standardize=standardize,
         learning_rate=learning_rate,
@@ -225,6 +236,7 @@ def fit(
         missing=missing,
     )
     arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, options, table, apart=True)
+    (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)

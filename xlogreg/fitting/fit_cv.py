@@ -127,6 +127,8 @@ def fit_cv(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    multinomial: str = "ungrouped",
+    penalty: Any = "each",
     folds: Any = 5,
     groups: Any = None,
     scoring: Any = "log_loss",
@@ -165,7 +167,7 @@ def fit_cv(
         Strengths of an elastic net, as for `fit_path`; those of "auto" are the penalties of a path on all samples.
     l1_ratio : float, or sequence of float
         As for `fit_path`. Of several, each is tried with all its penalties.
-    penalty_factor, lower, upper
+    penalty_factor, lower, upper, multinomial, penalty
         As for `fit`; those of all models.
     folds : int, or array (m,)
         The number of folds, with the classes spread evenly over them; or the fold of each sample: any whole numbers or
@@ -214,7 +216,7 @@ def fit_cv(
     one_of("rule", rule, RULES)
     strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    same |= {"lower": lower, "upper": upper, "relax": relax}
+    same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
@@ -230,7 +232,7 @@ def fit_cv(
             f"missing={missing!r} in fit_cv needs X in memory or in files: each fold fills in its own; fit can do it"
         )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table)
-    options, whole = _of_paths(strengths, received, options, began)
+    options, whole = _of_paths(strengths, received, received.arrival.origin.settled(options), began)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)

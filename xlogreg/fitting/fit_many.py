@@ -41,6 +41,8 @@ def fit_many(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    multinomial: str = "ungrouped",
+    penalty: Any = "each",
     relax: float | None = None,
     sample_weights: Any = None,
     initials: Any = None,
@@ -84,7 +86,7 @@ def fit_many(
         samples.
     initials : Model or (w, b), or a list of g of them or None, optional
         Where to start.
-    penalty_factor, lower, upper
+    penalty_factor, lower, upper, multinomial, penalty
         As for `fit`; those of all models.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`.
@@ -118,9 +120,8 @@ def fit_many(
     """
     began = time.perf_counter()
     where = Where(backend, device, dtype, fallback)
-    options = options_of_models(
-        l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, relax, lower=lower, upper=upper
-    )
+    own = {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty}
+    options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, relax, **own)
     table = TableOptions.of(
         options,
         categorical_features=categorical_features,
@@ -159,6 +160,7 @@ def fit_many(
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
     arrival = settle_parts(X) if shared else settle(features, where)
+    options = arrival.origin.settled(options)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(
         Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began

@@ -116,6 +116,8 @@ def fit_path(
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
+    multinomial: str = "ungrouped",
+    penalty: Any = "each",
     relax: float | None = None,
     sample_weight: Any = None,
     samples: str = "columns",
@@ -154,7 +156,9 @@ def fit_path(
         one before (Friedman, Hastie & Tibshirani, J. Stat. Soft. 2010).
     l1_ratio : float
         From 0 to 1; 1 is the lasso.
-    penalty_factor, lower, upper, sample_weight, samples, backend, device, dtype, fallback, bias, targets, standardize
+    penalty_factor, lower, upper, multinomial, penalty, sample_weight, samples, backend, device, dtype, fallback
+        As for `fit`.
+    bias, targets, standardize
         As for `fit`.
     relax : float, optional
         As for `fit`, for each model that has L1.
@@ -190,7 +194,7 @@ def fit_path(
     began = time.perf_counter()
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    same |= {"lower": lower, "upper": upper, "relax": relax}
+    same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
@@ -202,6 +206,6 @@ def fit_path(
         missing=missing,
     )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True)
-    options = strengths.settled(received, options)
+    options = strengths.settled(received, received.arrival.origin.settled(options))
     models = build_models(Plan.of_one(received, options)._replace(ends=strengths.auto), began)
     return Path(tuple(models))

@@ -197,6 +197,8 @@ def asked_for(options: Options) -> dict[str, Any]:
         "penalty_factor": options.penalty_factor,
         "standardize": scale,
         "relax": None if options.relax is None else float(options.relax),
+        "multinomial": options.multinomial,
+        "penalty": options.penalty,
     }
 
 

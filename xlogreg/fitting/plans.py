@@ -10,7 +10,8 @@ import numpy as np
 from xlogreg.arrays.place import Array, dtype_name, to_host
 from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
-from xlogreg.fitting.problem import Problem, penalty_of, pose, start_of
+from xlogreg.fitting.penalty import penalty_of
+from xlogreg.fitting.problem import Problem, pose, start_of
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import ROUNDING, Array
+from xlogreg.fitting.penalty import penalty_of
 from xlogreg.fitting.start import given_parameters, log_odds
 from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.inputs.labels import Targets
@@ -32,7 +33,7 @@ from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
 from xlogreg.solvers.spectral_lbfgs import axes_pay
 
-__all__ = ["Problem", "choose_solver", "penalty_of", "pose", "start_of"]
+__all__ = ["Problem", "choose_solver", "pose", "start_of"]
 
 TOL = {"float64": 1e-12, "float32": 1e-9}  # relative gap that a fit ends at unless the user asks for another
 NEWTON_LIMIT = 5000  # parameters; beyond them the Hessian takes 200 MB and each factorisation seconds
@@ -279,7 +280,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     objective = _objective(
         source,
         loss,
-        penalty_of([options], (user.scale / inner.scale)[:, :, None], inner.scale[:, :, None]),
+        penalty_of([options], (user.scale / inner.scale)[:, :, None], inner.scale[:, :, None], k),
         inner.scale,
         np.append(moving, float(options.bias)),
         separable=targets.hard and loss.curvature is not None,
@@ -369,12 +370,6 @@ def _objective(
     free = moving[:, None, None]
     separable = separable and not penalty.holds(free)[0]
     return Objective(source, loss, penalty, (1.0 / scale)[:, :, None], free, separable, **folding)
-
-
-def penalty_of(options: list[Options], units: np.ndarray, scale: np.ndarray) -> Penalty:
-    """Make the penalty of g models from their options, for a theta of these ``units`` and this scale (n_x, 1, 1)."""
-    l1s, l2s = (np.asarray([getattr(o, name) for o in options]) for name in ("l1_strength", "strength"))
-    return make_penalty(l2s, options[0].factor, units, l1s if np.any(l1s) else None, options[0].bounds_of(scale))
 
 
 def _settled(source: Samples, objective: Objective) -> tuple[Samples, Objective]:

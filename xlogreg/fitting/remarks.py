@@ -11,6 +11,7 @@ from xlogreg.fitting.answer import Answer
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs.options import Options
 from xlogreg.inputs.tables import listed
+from xlogreg.math.groups import Grouped
 from xlogreg.math.penalties import Elastic
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.curvature import Curvature
@@ -35,8 +36,10 @@ def remark(
         return "", 0.0
     kinked = (penalty.kinks[:-1, 0, 0] > 0) & (problem.objective.free[:-1, 0, 0] > 0)
     if kinked.any() and not answer.parameters.w[kinked].any():
-        largest = float(penalty.steepest(as_host(answer.here.gradient))[0]) * options.l1
+        largest = float(penalty.strongest(as_host(answer.here.gradient))[0])
         return f"every weight that l1 penalises is zero; the first one enters below l1 = {largest:.4g}", 0.0
+    if isinstance(penalty, Grouped):
+        return "", 0.0
     together, passes = _collinear(problem, result, penalty, as_host(answer.here.gradient))
     if not len(together):
         return "", passes

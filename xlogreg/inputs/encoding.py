@@ -178,6 +178,11 @@ class Encoding:
             row += count
         return tuple(terms)
 
+    @property
+    def owners(self) -> np.ndarray:
+        """The number (n_x,) of the column that each feature belongs to."""
+        return np.repeat(np.arange(len(self.columns)), [len(column.features) for column in self.columns])
+
     def is_narrow(self, m: int) -> bool:
         """Whether an array of all features of m rows serves better than codes of the categories."""
         return m * self.n_x <= FEW_NUMBERS or self.n_x <= NARROW * len(self.columns)

@@ -1,5 +1,6 @@
 """Options of a fit that are not arrays; they are checked once, here, and errors use the user's words."""
 
+import dataclasses
 import math
 import numbers
 from collections.abc import Callable
@@ -19,6 +20,8 @@ MAX_ITER = {"auto": 2000, "gd": 1000, "newton": 100, "lbfgs": 2000}
 LOSS_NAMES = ("log_loss", "squared_error")
 SAMPLES = ("columns", "rows")
 TARGETS = ("labels", "probabilities")
+MULTINOMIAL = ("ungrouped", "grouped")
+PENALTIES = ("each", "group")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,9 @@ class Options:
     lower: Any = None  # becomes an ndarray (n_x,) or (1,), or None, like ``upper``
     upper: Any = None
     relax: float | None = None  # l2 of a second fit
+    multinomial: str = "ungrouped"
+    penalty: Any = "each"  # "each", "group", or becomes an ndarray (n_x,) of whole numbers
+    columns: np.ndarray | None = None  # (n_x,) which column of a table each feature belongs to, see `in_columns`
     bias: bool
     standardize: bool | float
     learning_rate: float | str = "auto"
@@ -71,6 +77,14 @@ class Options:
         )
         for name, sign in (("lower", -1.0), ("upper", 1.0)):
             object.__setattr__(self, name, _bounds(name, getattr(self, name), sign))
+        one_of("multinomial", self.multinomial, MULTINOMIAL)
+        object.__setattr__(self, "penalty", _grouping(self.penalty))
+        for name, asked in {"multinomial": self.multinomial == "grouped", "penalty": self.by_groups}.items():
+            if asked and not (self.lower is None and self.upper is None):
+                raise ValueError(
+                    f"{name}={shown(getattr(self, name))} cannot be had with lower or upper: groups of weights have no "
+                    "bounds; leave one of the two out"
+                )
         kinks = {"l1": self.l1, "lower": self.lower is not None, "upper": self.upper is not None}
         for name in [name for name, given in kinks.items() if given and self.solver != "auto"]:
             raise ValueError(
@@ -128,6 +142,21 @@ class Options:
         """Roots (n_x, 1) of the factors: features that are divided by them have plain penalties."""
         return 1.0 if self.factor is None or self.strength == 0 else np.sqrt(self.factor)[:, None]
 
+    @property
+    def by_groups(self) -> bool:
+        """Whether the user asks for groups of features."""
+        return not (isinstance(self.penalty, str) and self.penalty == "each")
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group (n_x,) of each feature, any whole numbers; None if each is a group of its own."""
+        numbers = self.columns if isinstance(self.penalty, str) else self.penalty
+        return None if numbers is None or not self.by_groups or len(np.unique(numbers)) == len(numbers) else numbers
+
+    def in_columns(self, columns: np.ndarray | None) -> "Options":
+        """Return the options for features of a table; ``columns`` (n_x,) says to which of its columns each belongs."""
+        return dataclasses.replace(self, columns=columns) if self.by_groups else self
+
     def bounds_of(self, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the bounds of weights times ``scale`` (n_x, 1, 1), or None if there are none."""
         if self.lower is None and self.upper is None:
@@ -140,7 +169,11 @@ class Options:
         )
 
     def expect_features(self, n_x: int) -> None:
-        """Raise if the factors of the penalty, or the bounds, are not those of so many features."""
+        """Raise if the factors of the penalty, the bounds or the groups are not those of so many features."""
+        if not isinstance(self.penalty, str) and len(self.penalty) != n_x:
+            raise ValueError(
+                f"penalty holds {len(self.penalty)} numbers, but X has {n_x} features; it must hold the group of each"
+            )
         for name, bounds in (("lower", self.lower), ("upper", self.upper)):
             if bounds is not None and len(bounds) not in (1, n_x):
                 raise ValueError(f"{name} holds {len(bounds)} bounds, but X has {n_x} features")
@@ -161,7 +194,7 @@ def options_of_models(
     rng: int | np.random.Generator,
     l1s: Any = 0.0,
     relax: Any = None,
-    **bounds: Any,
+    **others: Any,
 ) -> list[Options]:
     """Make the options of models that differ in their penalties only; those without L1 among others are not relaxed."""
     l1, l2 = penalties_of("l1s", l1s), penalties_of("l2s", l2s)
@@ -172,7 +205,7 @@ def options_of_models(
     pairs = list(zip(*(given * (g // len(given)) for given in (l1, l2)), strict=True))
     factors = _factors(penalty_factor, max(l1 + l2))
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
-    same |= bounds
+    same |= others
     some = any(l1 for l1, _ in pairs)
     return [
         Options(l1=l1, l2=l2, penalty_factor=factors, relax=None if some and not l1 else relax, **same)
@@ -233,6 +266,25 @@ def _factors(given: Any, l2: float) -> np.ndarray | None:
     if not float(l2) * float(factors.max(initial=0.0)) < math.inf:
         raise ValueError("penalty_factor times l2 must be a finite number, as a float, for each feature")
     return factors
+
+
+def _grouping(given: Any) -> str | np.ndarray:
+    """Return the option penalty, checked: a name, or the group of each feature as an array (n_x,)."""
+    wanted = "'each', 'group', or a whole number for each feature: its group"
+    if isinstance(given, str):
+        if given not in PENALTIES:
+            raise ValueError(f"penalty must be {wanted}, not {shown(given)}")
+        return str(given)
+    try:
+        values = column_values(given, "penalty")
+        host = to_host(values) if is_array(values) else np.asarray(values)
+    except (TypeError, OverflowError, RuntimeError):
+        host = np.asarray(None)
+    if host.dtype.kind not in "iu":
+        raise TypeError(f"penalty must be {wanted}, not {shown(given)}")
+    if host.ndim != 1 or not len(host):
+        raise ValueError(f"penalty must be {wanted}; got the shape {host.shape}")
+    return host.astype(np.int64)
 
 
 def _bounds(name: str, given: Any, sign: float) -> np.ndarray | None:

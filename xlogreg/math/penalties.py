@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 from xlogreg.arrays.place import Array, Place, array_namespace
 
-__all__ = ["L2", "PENALTIES", "Penalty", "inner", "make_penalty"]
+__all__ = ["L2", "PENALTIES", "Elastic", "Penalty", "inner", "make_penalty"]
 
 
 INSIDE = 1.0 - 1e-12  # of a bound: theta beyond is at the bound, but for rounding
@@ -202,10 +202,14 @@ class Elastic(L2):
     smooth: ClassVar[bool] = False
 
     @functools.cached_property
+    def sizes(self) -> Array:
+        """Kinks for an l1 of one, in the shape of units."""
+        return self.factor * array_namespace(self.units).abs(self.units)
+
+    @functools.cached_property
     def kinks(self) -> Array:
         """Slope (n_x + 1, g, 1) of the penalty beside the zero of each row of theta."""
-        xp = array_namespace(self.l1)
-        return xp.reshape(self.l1, (1, -1, 1)) * self.factor * xp.abs(self.units)
+        return array_namespace(self.l1).reshape(self.l1, (1, -1, 1)) * self.sizes
 
     @functools.cached_property
     def mask(self) -> Array:
@@ -225,38 +229,46 @@ class Elastic(L2):
         return super().value(theta) + xp.sum(self.kinks * xp.abs(theta), axis=(0, 2))
 
     def conjugate(self, V: Array) -> Array:
-        xp = array_namespace(V)
-        return super().conjugate(xp.maximum(xp.abs(V) - self.kinks, xp.zeros_like(V)))
+        return super().conjugate(self.shrunk(V))  # of the rest that the kinks leave; their own conjugate is zero
 
     def change(self, theta: Array, move: Array) -> Array:
+        return super().change(theta, move) + self.bent(theta, move)
+
+    def bent(self, theta: Array, move: Array) -> Array:
+        """Change (g,) of the part with kinks if theta moves."""
         xp = array_namespace(theta)
-        moved = xp.abs(theta + move) - xp.abs(theta)
-        return super().change(theta, move) + xp.sum(self.kinks * moved, axis=(0, 2))
+        return xp.sum(self.kinks * (xp.abs(theta + move) - xp.abs(theta)), axis=(0, 2))
+
+    def shrunk(self, V: Array) -> Array:
+        """Pull slopes V at theta = 0 towards zero, as far as the kinks hold them."""
+        xp = array_namespace(V)
+        return xp.maximum(xp.abs(V) - self.kinks, xp.zeros_like(V)) * xp.sign(V)
+
+    def strongest(self, gradient: Array) -> Array:
+        """Smallest l1 (g,) with which theta stays at zero, where the gradient of the rest is this.
+
+        See Friedman, Hastie & Tibshirani (2010).
+        """
+        xp, held = array_namespace(gradient), self.sizes > 0
+        if self.lower is not None and self.upper is not None:  # weights that may grow or fall
+            able = xp.where(gradient < 0, self.upper > 0, self.lower < 0)
+            gradient = xp.where(able, gradient, xp.zeros_like(gradient))
+        return xp.max(xp.where(held, xp.abs(gradient) / xp.where(held, self.sizes, 1.0), 0.0), axis=(0, 2))
+
+    def whole(self, rows: Array) -> Array:
+        """Rows (n_x + 1,) of theta, a mask, and all others that are zero only together with them."""
+        return rows
 
     def gap_after(self, theta: Array, step: Array) -> Array:
         return Penalty.gap_after(self, theta, step)
 
     def least_slope(self, theta: Array, gradient: Array) -> Array:
         xp = array_namespace(theta)
-        beside = xp.maximum(xp.abs(gradient) - self.kinks, xp.zeros_like(gradient)) * xp.sign(gradient)
-        slope = xp.where(theta == 0, beside, gradient + self.kinks * xp.sign(theta))
+        slope = xp.where(theta == 0, self.shrunk(gradient), gradient + self.kinks * xp.sign(theta))
         if self.lower is None or self.upper is None:
             return slope
         inward = ((slope > 0) & (theta > INSIDE * self.lower)) | ((slope < 0) & (theta < INSIDE * self.upper))
         return xp.where(inward, slope, xp.zeros_like(slope))
-
-    def steepest(self, gradient: Array) -> Array:
-        """Largest slope (g,), as a share of the kink that holds its weight at zero, if all these weights are zero.
-
-        l1 times this number is the smallest l1 that keeps them there (Friedman, Hastie & Tibshirani 2010).
-        """
-        xp = array_namespace(gradient)
-        if self.lower is not None and self.upper is not None:  # weights that may grow or fall
-            able = xp.where(gradient < 0, self.upper > 0, self.lower < 0)
-            gradient = xp.where(able, gradient, xp.zeros_like(gradient))
-        kinked = self.kinks > 0
-        shares = xp.abs(gradient) / xp.where(kinked, self.kinks, xp.ones_like(self.kinks))
-        return xp.max(xp.where(kinked, shares, xp.zeros_like(shares)), axis=(0, 2))
 
     def keep(self, models: Array) -> Self:
         return dataclasses.replace(super().keep(models), l1=array_namespace(models).take(self.l1, models, axis=0))

@@ -40,6 +40,9 @@ FINITE = ("w", "b", "center", "centered_b", "penalty_factor")
 ARRAYS = (*FINITE, "costs", "covariance")
 KEYS = {"format", "version", "classes", "feature_names", "samples", "loss", "covariance", "fit_info"}
 KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where one is missing, its value is not known
+# groups of weights, from version 2 on; where a field is missing, it has this value: so only later libraries read files
+# that have one, and they read all others
+GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
@@ -92,6 +95,9 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     }
     known = {name: fields[name] for name in KNOWN if fields[name] is not None}
     header |= {name: value if isinstance(value, bool) else float(value) for name, value in known.items()}
+    asked = {name: fields[name] for name in GROUPS}
+    asked = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asked.items()}
+    header |= {name: value for name, value in asked.items() if value != GROUPS[name]}
     if fields["encoding"] is not None:
         header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
             "columns": [column._asdict() for column in fields["encoding"].columns]
@@ -165,7 +171,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, CATEGORIES, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, *GROUPS, CATEGORIES, *RESERVED} if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -235,6 +241,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         "covariance": header["covariance"],
         **arrays,
         **_penalty(header, arrays.get("penalty_factor")),
+        **_groups(header, n_x),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
@@ -292,6 +299,18 @@ def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any
     # earlier versions, which knew no L1, wrote no such field
     l1 = 0.0 if l1 is None and l2 is not None else l1
     return {"l1": None if l1 is None else float(l1), "l2": l2, "standardize": scale, "relax": relax}
+
+
+def _groups(header: dict[str, Any], n_x: int) -> dict[str, Any]:
+    """Return the fields `GROUPS`, checked."""
+    multinomial, penalty = (header.get(name, value) for name, value in GROUPS.items())
+    _expect(multinomial in ("ungrouped", "grouped"), f"multinomial is {str(multinomial)[:20]!r}")
+    if isinstance(penalty, list):
+        whole = all(type(number) is int and abs(number) < 2**63 for number in penalty)
+        _expect(whole and len(penalty) == n_x, f"penalty is not {n_x} whole numbers")
+        return {"multinomial": multinomial, "penalty": np.asarray(penalty, np.int64)}
+    _expect(penalty in ("each", "group"), f"penalty is {str(penalty)[:20]!r}")
+    return {"multinomial": multinomial, "penalty": penalty}
 
 
 def _classes(stored: Any) -> np.ndarray:

@@ -66,6 +66,9 @@ class Model:
         As it was asked for; None if not known.
     relax : float or None
         The l2 of a second fit, on the features that L1 had selected, if it was asked for.
+    multinomial : {"ungrouped", "grouped"}
+    penalty : {"each", "group"}, or ndarray (n_x,) of whole numbers
+        Groups of weights that were asked for; they mean something beside ``l1`` only.
     encoding : Encoding, or None
         How the columns of the fitted table became features, if they are not plain numbers.
     terms : tuple of Term
@@ -99,12 +102,16 @@ class Model:
     standardize: bool | float | None = None
     relax: float | None = None
     encoding: Encoding | None = None
+    multinomial: str = "ungrouped"
+    penalty: str | np.ndarray = "each"
 
     def __repr__(self) -> str:
         info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}
         penalty = "".join(f", {name}={value:.4g}" for name, value in asked.items() if value)
         penalty += "" if self.relax is None else f", relax={self.relax:.4g}"
         penalty += " with factors" if penalty and self.penalty_factor is not None else ""
+        grouped = self.multinomial == "grouped" or not (isinstance(self.penalty, str) and self.penalty == "each")
+        penalty += " in groups" if self.l1 and grouped else ""
         about = f"n_x={self.w.shape[0]}, classes={abridged(self.classes)}{penalty}, {name_of(self.w)}"
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 

@@ -59,6 +59,11 @@ class Origin(NamedTuple):
     fallback: str | None
     encoding: Encoding | None = None  # of the columns of a table
 
+    def settled(self, options: list[Options]) -> list[Options]:
+        """Return the options of models for these features, whose columns make groups if that was asked for."""
+        columns = None if self.encoding is None else self.encoding.owners
+        return [option.in_columns(columns) for option in options]
+
 
 class Arrival(NamedTuple):
     """Samples that lie where they are computed, still without targets and weights."""

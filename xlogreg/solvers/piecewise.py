@@ -6,6 +6,7 @@ that lowers the value (Lee, Battle, Raina & Ng, Efficient sparse coding algorith
 the primal-dual active set method (Hintermueller, Ito & Kunisch 2002), but no step raises the value.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,21 @@ import numpy as np
 from xlogreg.math.penalties import INSIDE
 from xlogreg.solvers.matrices import TINY, Matrix
 
-__all__ = ["Piecewise", "minimize"]
+__all__ = [
+    "DIRECT",
+    "DUST",
+    "FIRST",
+    "PRODUCTS",
+    "ROUNDING",
+    "SETTLED",
+    "STEPS",
+    "Multiply",
+    "Piecewise",
+    "among",
+    "approached",
+    "minimize",
+    "solve",
+]
 
 STEPS, WORK = 200, 2e9  # at most; the work is that of linear systems
 FIRST = 16  # coordinates that become active at first; then as many as are active already
@@ -26,6 +41,8 @@ PRODUCTS, NEAR = 100, 1e-3  # of conjugate gradients beyond: how many, and what 
 MANY = 300  # coordinates that move or are active, from which on gradient steps come first
 EVERY, ROUNDS, POWERS, SAFE = 10, 100, 8, 1.05  # how often, how many, steps to their size, and its safety
 RIDGE = 1e-11  # of each diagonal element, added where a linear system is singular
+
+Multiply = Callable[[np.ndarray], np.ndarray]  # a matrix by a vector
 
 
 class Piecewise(NamedTuple):
@@ -202,11 +219,12 @@ def _solved(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np.nda
         if np.isfinite(found).all() and found @ slope > 0:
             return found
     if len(active) > DIRECT:
-        return _approached(problem, active, slope)
-    return _solve(problem.B.part(active), slope)
+        return approached(among(problem.B.times, active, len(problem.linear)), slope)
+    return solve(problem.B.part(active), slope)
 
 
-def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Solve a linear system, with a small ridge if it is singular."""
     for ridge in (0.0, RIDGE, 1e4 * RIDGE):
         try:
             found = np.linalg.solve(B + np.diag(ridge * B.diagonal()) if ridge else B, slope)
@@ -214,26 +232,39 @@ def _solve(B: np.ndarray, slope: np.ndarray) -> np.ndarray:
             continue
         if np.isfinite(found).all() and found @ slope >= 0:
             return found
-    return slope / B.diagonal()
+    return slope / np.where(B.diagonal() > 0, B.diagonal(), 1.0)
 
 
-def _approached(problem: Piecewise, active: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Solve for a slope by conjugate gradients, roughly: any of their results points downhill."""
-    found, left = np.zeros_like(slope), slope.copy()
-    p, square = left, float(left @ left)
-    goal = NEAR**2 * square
-    for _ in range(PRODUCTS):
-        whole = np.zeros_like(problem.linear)
+def among(times: Multiply, active: np.ndarray, size: int) -> Multiply:
+    """Return the function that multiplies the rows and columns of the active coordinates, of ``size``, by a vector."""
+
+    def product(p: np.ndarray) -> np.ndarray:
+        whole = np.zeros(size)
         whole[active] = p
-        q = problem.B.times(whole)[active]
+        return times(whole)[active]
+
+    return product
+
+
+def approached(times: Multiply, slope: np.ndarray, metric: Multiply = np.copy) -> np.ndarray:
+    """Solve for a slope by conjugate gradients, roughly: any of their results points downhill.
+
+    ``metric`` multiplies by an approximate inverse of the matrix.
+    """
+    found, left = np.zeros_like(slope), slope.copy()
+    p = metric(left)
+    square = first = float(left @ p)
+    for _ in range(PRODUCTS):
+        q = times(p)
         curved = float(p @ q)
         if not curved > 0:
             break
         found, left = found + square / curved * p, left - square / curved * q
-        before, square = square, float(left @ left)
-        if square <= goal:
+        near = metric(left)
+        before, square = square, float(left @ near)
+        if square <= NEAR**2 * first:
             break
-        p = left + square / before * p
+        p = near + square / before * p
     return found if found.any() else slope / max(float(slope @ slope), 1e-300)
 
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from xlogreg.math.groups import Grouped
 from xlogreg.math.penalties import Elastic
 from xlogreg.samples.source import Samples
-from xlogreg.solvers import descent, piecewise
+from xlogreg.solvers import descent, groupwise, piecewise
 from xlogreg.solvers.coordinates import Coordinates, Spread
 from xlogreg.solvers.curvature import RENT, START, Curvature, Pairs
 from xlogreg.solvers.descent import Step
@@ -114,8 +115,8 @@ class Proximal:
         known = self.curvature.knows(rows) and not (self.age and self.tol <= LOOSE and self._is_cheap(rows))
         found = self._solved(here, theta, rows) if known else None
         if self.parts and not (found is not None and self._is_last(found[1], here)):
-            few = np.flatnonzero(np.append(np.any((theta[:-1, 0, :] != 0) | (beyond[:-1] != 0), axis=1), True))
-            part = self.curvature.of_part(self.objective, few)
+            few = np.append(np.any((theta[:-1, 0, :] != 0) | (beyond[:-1] != 0), axis=1), True)
+            part = self.curvature.of_part(self.objective, np.flatnonzero(np.asarray(penalty.whole(few)) & (free | few)))
             if part is not None:
                 return self._step_in_part(here, theta, beyond, *part)
         if found is None or self._pays(found[1], here, rows):
@@ -179,6 +180,9 @@ class Proximal:
         support[worst[size[worst] > 0]] = True
         if not support.any():  # a model of the bias alone needs a curvature, too
             support[np.argmax(np.max(np.abs(gradient[:-1]), axis=1) * free[:-1])] = True
+        penalty = self.objective.penalty
+        assert isinstance(penalty, Elastic)
+        support |= np.asarray(penalty.whole(np.append(support, True)))[:-1] & free[:-1]
         return np.append(np.flatnonzero(support), n)
 
     def _is_last(self, gap: float, here: Evaluation) -> bool:
@@ -228,11 +232,16 @@ class Proximal:
         if penalty.lower is not None and penalty.upper is not None:
             bounds = [np.repeat(part[rows, 0, 0], k) for part in (penalty.lower, penalty.upper)]
         bounds = [np.where(free, bound, x) for bound in bounds]
-        u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, EXACT)
+        diagonal = np.maximum(B.B.diagonal(), TINY)
+        if isinstance(penalty, Grouped):
+            groups = groupwise.Groupwise.of(penalty.of_rows(rows), k, B.times, B.part, g - B.times(x))
+            u, left = groupwise.minimize(groups, x, EXACT, diagonal)
+        else:
+            u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, EXACT)
         move, d = np.zeros_like(theta), u - x
         move[rows, 0, :] = d.reshape(-1, k)
-        fall = -(g @ d + kink @ (np.abs(x + d) - np.abs(x)) + 0.5 * (d @ B.times(d)))
-        return move, max(float(fall), 0.0) + 0.5 * float(np.sum(left * left / np.maximum(B.B.diagonal(), TINY)))
+        fall = -(g @ d + float(penalty.bent(theta, move)[0]) + 0.5 * (d @ B.times(d)))
+        return move, max(float(fall), 0.0) + 0.5 * float(np.sum(left * left / diagonal))
 
 
 def minimize(
@@ -331,10 +340,8 @@ def _stages(objective: Objective, theta: np.ndarray, here: Evaluation, curvature
     if not works_in_parts(objective, theta) or np.any(theta[:-1] != 0):
         return
     beyond = np.any(penalty.least_slope(theta, here.gradient)[:, 0, :] * objective.free[:, 0] != 0, axis=1)
-    if curvature.has_parts(np.flatnonzero(beyond)):
+    if curvature.has_parts(np.flatnonzero(beyond)) or not penalty.l1[0] > 0:
         return
-    kinks = penalty.kinks[:-1]
-    slopes = np.abs(here.gradient[:-1]) * objective.free[:-1]
-    ratio = float(np.max(np.where(kinks > 0, slopes / np.where(kinks > 0, kinks, 1.0), 0.0)))
+    ratio = float(penalty.strongest(here.gradient * objective.free)[0] / penalty.l1[0])
     while (ratio := ratio * CONTINUED) > 1.0:
         yield dataclasses.replace(objective, penalty=dataclasses.replace(penalty, l1=penalty.l1 * ratio))
