@@ -28,6 +28,7 @@ from xlogreg.solvers.coordinates import (
     user_coordinates,
 )
 from xlogreg.solvers.objective import Objective
+from xlogreg.solvers.proximal import begins_small
 from xlogreg.solvers.rent_or_buy import renting_pays
 from xlogreg.solvers.sampled_newton import subset_pays
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
@@ -255,7 +256,8 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
 def _of_all_features(source: Samples, targets: Targets, k: int, options: Options) -> Problem:
     """Pose the problem in coordinates in which all features are alike, without a solver and from zero."""
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
-    spread = measure_spread(source, exact, options.l1 > 0) if options.solver != "gd" or exact else None
+    crossed = options.l1 > 0 and not begins_small(source, (source.n_x + 1) * k)
+    spread = measure_spread(source, exact, crossed) if options.solver != "gd" or exact else None
     if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     if spread is not None and options.bias and not source.shifts:

@@ -60,10 +60,13 @@ def _collinear(problem: Problem, result: Result, penalty: Elastic, gradient: np.
     if not 2 <= np.sum(able[:-1]) <= MOST or not isinstance(curvature, Curvature) or curvature.is_large(rows):
         return nothing, 0.0
     knowing, numbers = curvature.knowing(rows)
-    if knowing.knows(numbers) and not knowing.is_large(knowing.rows):
-        rows = rows[_involved(knowing, numbers, able[rows])]
-        if not len(rows) or knowing.samples >= m:
-            return rows[rows < len(able) - 1], 0.0
+    known = np.isin(numbers, knowing.rows)  # twins work together, as their slopes are the same
+    rows, numbers = rows[known], numbers[known]
+    if not len(rows) or knowing.is_large(knowing.rows):
+        return nothing, 0.0
+    rows = rows[_involved(knowing, numbers, able[rows])]
+    if not len(rows) or knowing.samples >= m:
+        return rows[rows < len(able) - 1], 0.0
     if curvature.price(rows, m) > result.passes:
         return nothing, 0.0
     rows, curvature = np.union1d(rows, len(able) - 1), curvature.of(problem.objective)

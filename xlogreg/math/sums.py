@@ -211,10 +211,9 @@ def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
 
 def crossed_terms(block: Block, origin: Array) -> tuple[Array, Array, Array, Array]:
     """Compute the sums of `spread_terms`, and the weighted sum X Y' (n_x, k)."""
-    X, Y, xp, weight = block.X, block.Y, array_namespace(origin), weights(block)
-    sums = combine(X, xp.matrix_transpose(xp.concat([weight, weight * Y], axis=0)))
-    found = sums[:, :1], squares(X, weight.T), Y @ weight.T, sums[:, 1:]
-    return tuple(xp.astype(part, origin.dtype, copy=False) for part in found)
+    xp = array_namespace(origin)
+    crossed = combine(block.X, xp.matrix_transpose(weights(block) * block.Y))
+    return (*spread_terms(block, origin), xp.astype(crossed, origin.dtype, copy=False))
 
 
 def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:

@@ -27,7 +27,7 @@ from xlogreg.solvers.matrices import TINY
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.result import Clock, Monitor, Result
 
-__all__ = ["minimize"]
+__all__ = ["Proximal", "begins_small", "minimize"]
 
 LEAST, FEW, MANY = 4, 200, 600  # features, and parameters, up to which all work from the start
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
@@ -72,6 +72,11 @@ class Known(NamedTuple):
             return None
         gradient = objective.confined(self.gradient + objective.penalty.slope(theta))
         return Evaluation(self.loss + objective.penalty.value(theta), self.loss, gradient, np.zeros(1, dtype=bool))
+
+
+def begins_small(source: Samples, parameters: int) -> bool:
+    """Whether a fit begins with a subset of the samples."""
+    return source.effective_samples >= LEAST_SHARE * START * parameters
 
 
 @dataclass
@@ -268,7 +273,7 @@ def minimize(
     if isinstance(penalty, Elastic) and penalty.lower is not None:
         theta = np.clip(theta, penalty.lower, penalty.upper)
     rare, count = float(np.min(spread.shares)) * source.effective_samples, START * theta.size
-    if not warm and source.effective_samples >= LEAST_SHARE * count and rare >= RARE * theta.size:
+    if not warm and begins_small(source, theta.size) and rare >= RARE * theta.size:
         (subset,) = source.samples((count,), spread.shares, rng)
         part = dataclasses.replace(objective.over(subset), separable=False)
         curvature = Curvature(part, subset, spread, coordinates, rng, k)
