@@ -48,7 +48,7 @@ KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 INNER, INNER_STEPS = 0.1, 30  # of the relative gap, that passes over a part of the features leave, and their number
-CONTINUED = 0.3  # of a penalty is the next one
+CONTINUED = 0.2  # of a penalty is the next one
 
 
 def works_in_parts(objective: Objective, theta: np.ndarray) -> bool:
