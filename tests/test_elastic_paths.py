@@ -146,3 +146,19 @@ def test_auto_without_a_penalised_feature_is_refused():
     for factor, message in ((np.zeros(3), "needs a feature with a penalty_factor above zero"), (None, "no feature")):
         with pytest.raises(ValueError, match=message):
             xlogreg.fit_path(X * (factor is not None), Y, penalties="auto", penalty_factor=factor, **ROWS)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_models_of_few_features_share_passes(classes):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((30_000, 400))
+    Z = X @ (rng.standard_normal((400, classes)) * (np.arange(400) < 12)[:, None])
+    Y = np.argmax(3 * Z / Z.std() + rng.gumbel(size=Z.shape), axis=1)
+    penalties = largest(X, Y) * np.geomspace(0.9, 0.3, 16)
+    path = xlogreg.fit_path(X, Y, penalties=penalties, l1_ratio=0.9, tol=1e-9, samples="rows")
+    assert sum(model.fit_info.passes for model in path) < len(path)
+    for number in (0, 7, 15):
+        alone = xlogreg.fit(X, Y, l1=path[number].l1, l2=path[number].l2, samples="rows")
+        assert path[number].fit_info.converged
+        assert 0 <= path[number].fit_info.cost - alone.fit_info.cost <= 2e-9 * alone.fit_info.cost
+        np.testing.assert_array_equal(path[number].w != 0, alone.w != 0)

@@ -196,16 +196,16 @@ def test_selected_features_that_separate_have_no_minimum(dtype):
     X = rng.standard_normal((60, 30)).astype(dtype)
     Y = X[:, 0] + X[:, 1] > 0
     with pytest.warns(xlogreg.SeparationWarning, match="every sample on its own side"):
-        model = xlogreg.fit(X, Y, l1=0.02, relax=0, **TIGHT)
+        model = xlogreg.fit(X, Y, l1=0.02, relax=0, **ROWS)
     assert (model.fit_info.reason, model.fit_info.separation) == ("separated", "complete")
-    held = xlogreg.fit(X, Y, l1=0.02, relax=0.01, **TIGHT)
+    held = xlogreg.fit(X, Y, l1=0.02, relax=0.01, **ROWS)
     assert held.fit_info.converged
     X = np.column_stack([rng.standard_normal((200, 2)), rng.random(200) < 0.2]).astype(dtype)
     Y = (X[:, 0] + rng.logistic(size=200) > 0) | (X[:, 2] > 0)
     with pytest.warns(xlogreg.SeparationWarning, match=r"some on it.*strongest in the features 2"):
-        model = xlogreg.fit(X, Y, l1=0.001, relax=0, **TIGHT)
+        model = xlogreg.fit(X, Y, l1=0.001, relax=0, **ROWS)
     assert (model.fit_info.reason, model.fit_info.separation) == ("separated", "quasi-complete")
-    assert xlogreg.fit(X, 0.1 + 0.8 * Y, targets="probabilities", l1=0.001, relax=0, **TIGHT).fit_info.converged
+    assert xlogreg.fit(X, 0.1 + 0.8 * Y, targets="probabilities", l1=0.001, relax=0, **ROWS).fit_info.converged
 
 
 def test_a_first_fit_that_does_not_end_well_is_not_followed():

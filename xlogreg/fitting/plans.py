@@ -20,9 +20,10 @@ from xlogreg.model.model import Model
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.intake import Arrival, Origin, Received
 from xlogreg.samples.source import Columns, Samples, host_center
+from xlogreg.solvers.ahead import AHEAD, look_ahead
 from xlogreg.solvers.coordinates import measure_spread, user_coordinates
 from xlogreg.solvers.parameters import as_stored
-from xlogreg.solvers.proximal import Proximal
+from xlogreg.solvers.proximal import Known, Proximal
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.span import Span, is_even, reduce_wide, reduction_pays, turns_alike
 
@@ -32,6 +33,7 @@ __all__ = ["Plan", "Solved", "naming_errors", "reduce_plan", "solve_plan"]
 ENOUGH = 10  # samples for each parameter; with fewer, a part of them may have another curvature than all
 EXPLAINED = 0.999  # share of the deviance, from which on weaker penalties are left out, as glmnet does
 GAINED = 1e-5  # the same for what a model explains more than the one before, as a share
+NEAR = 0.6  # of an l1, down to which the features are foreseen that weaker penalties select
 HIDDEN = 1e-5  # variance of features that a span may lose, as a share of the penalty
 
 
@@ -144,9 +146,12 @@ def _in_turn(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
     if posed.erased is not None:
         yield from ((model, posed) for model in models)
         return
-    problem, explained = posed.problem, 0.0
-    for model in order:
+    problem, explained, seen = posed.problem, 0.0, dict[int, tuple[Known, float]]()
+    for place, model in enumerate(order):
         options = plan.options[model]
+        if place in seen:
+            known, passes = seen.pop(place)
+            problem = problem._replace(start=known.theta, known=known, passes=passes)
         own = problem.with_strengths(options.l1_strength, options.strength)
         result = solve(own, options)
         yield model, Solved(own, result)
@@ -154,7 +159,20 @@ def _in_turn(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         if plan.ends and (explained > EXPLAINED or 0.0 < explained - before < GAINED * explained):
             return
         if isinstance(result.method, Proximal):  # start where the gradient is known, without the last step
-            problem = problem._replace(start=result.at, warm=True, passes=0, known=result.method.learnt(result))
+            known = result.method.learnt(result)
+            problem = problem._replace(start=result.at, warm=True, passes=0, known=known)
+            ahead = [plan.options[model] for model in order[place + 1 :][:AHEAD]]
+            ahead = [option for option in ahead if option.l1 >= NEAR * options.l1]
+            if not seen and len(ahead) > 1:
+                seen = dict(enumerate(_look_ahead(problem, known, ahead), start=place + 1))
+
+
+def _look_ahead(problem: Problem, known: Known, options: list[Options]) -> list[tuple[Known, float]]:
+    """Find what the next models, with these options, can know in one pass together."""
+    posed = [problem.with_strengths(option.l1_strength, option.strength) for option in options]
+    tols = [own.tolerance(option) for own, option in zip(posed, options, strict=True)]
+    with problem.source.place.computing():
+        return look_ahead(known, [own.objective for own in posed], tols)
 
 
 def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:

@@ -61,7 +61,7 @@ class Problem(NamedTuple):
     start: np.ndarray  # (n_x + 1, 1, k)
     warm: bool  # whether the start is the user's
     solver: str
-    passes: int  # made so far
+    passes: float  # made so far
     given: Samples  # as they came
     inner: Coordinates  # the engine's, were they not those of a span
     full: Objective  # that of all features there
