@@ -33,10 +33,10 @@ LEAST, FEW, MANY = 4, 200, 600  # features, and parameters, up to which all work
 LEAST_SHARE = 2.5  # of all samples, so many times fewer has a subset at least
 RARE = 2  # samples of the rarest class, for each parameter, that a subset needs
 MORE = 2.0  # times as many features may work as have weights
-PAIRS, FEWER_PAIRS = 20, 10  # that are kept; the second of many features of sparse X
+PAIRS, FEWER_PAIRS = 20, 6  # that are kept; the second of many features of sparse X
 LARGER = 4  # times more samples has the subset that follows one whose Hessian made slow steps
 QUICK = 0.1  # a step that leaves more than this share of the gap, is slow
-EXACT = 0.01  # of the largest slope at the start, that the small problem may leave
+EXACT, LESS_EXACT = 0.01, 0.2  # of the slopes at the start, that the small problem may leave; the second as above
 SUBSET_STEPS = 30
 ROUGH_RENT = 0.4  # passes that a Hessian may cost for a stronger penalty
 CHEAP = 2.7  # passes that a Hessian may cost which is summed for each step, as in Newton's method
@@ -238,11 +238,12 @@ class Proximal:
             bounds = [np.repeat(part[rows, 0, 0], k) for part in (penalty.lower, penalty.upper)]
         bounds = [np.where(free, bound, x) for bound in bounds]
         diagonal = np.maximum(B.B.diagonal(), TINY)
+        exact = LESS_EXACT if self.curvature.is_broad else EXACT
         if isinstance(penalty, Grouped):
             groups = groupwise.Groupwise.of(penalty.of_rows(rows), k, B.times, B.part, g - B.times(x))
-            u, left = groupwise.minimize(groups, x, EXACT, diagonal)
+            u, left = groupwise.minimize(groups, x, exact, diagonal)
         else:
-            u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, EXACT)
+            u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, exact)
         move, d = np.zeros_like(theta), u - x
         move[rows, 0, :] = d.reshape(-1, k)
         fall = -(g @ d + float(penalty.bent(theta, move)[0]) + 0.5 * (d @ B.times(d)))
