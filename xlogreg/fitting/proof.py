@@ -8,14 +8,17 @@ import numpy as np
 from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
 from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
+from xlogreg.math.penalties import Elastic
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify, hides
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide, lone_recession
+from xlogreg.solvers.kinked import prove
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
 from xlogreg.solvers.prices import gradient_price, hessian_price
+from xlogreg.solvers.proximal import Proximal
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.sampled_newton import HESSIAN_SHARE
 
@@ -41,6 +44,7 @@ STEPS = 40  # of Newton's method, after which the question whether there is a mi
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
 DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
 LOOSE = 1e-9  # relative gap, above which a step is so long that the decrement may mislead
+MIXTURE = 10.0  # times an estimate, from which on a bound is that of rounding errors
 REST = 1e-22  # of the cost: steps that gain no more than this change the curvature in no more than the eleventh digit
 
 
@@ -258,7 +262,7 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):
         known = "estimate" if result.last.hessian is None else "decrement"
         gap = np.nan if result.gap is None else float(as_host(result.gap)[0])
-        at, passes, here = as_host(result.at), 0, result.last
+        at, passes, here = as_host(result.at), 0.0, result.last
     else:
         # after a time limit, skip a Hessian that takes longer than all passes before
         limit = min(EXPANSION_LIMIT, int(HESSIAN_SHARE * result.passes)) if timed else EXPANSION_LIMIT
@@ -267,6 +271,12 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
         if gaps is None and result.gap is not None:
             gaps, known = result.gap, "estimate"
         gap = np.nan if gaps is None else float(gaps[0])
+    if settled and not expand and _is_small_and_kinked(problem, result):
+        proved, promise, more = prove(objective, at, here, result.method.curvature)
+        passes += more
+        gap = float(np.fmax(gap, promise))
+        if proved <= max(tol * float(here.value[0]), MIXTURE * gap):  # above, it tells of rounding errors
+            gap, known = proved, "bound"
     partly = objective.loss.curvature is not None and _is_partly_held(problem) and not timed
     separation = "undecided" if objective.separable or partly else ""
     if bool(here.separated[0]):
@@ -286,6 +296,13 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
                 settled = result.reason in ("converged", "precision")
                 gap, known = (np.nan, "") if settled else (gap, "estimate")
     return Known(at, here, result.theta - at, gap, known, passes + looks, separation, None, inverse)
+
+
+def _is_small_and_kinked(problem: Problem, result: Result) -> bool:
+    """Whether a penalty with kinks, without bounds, holds weights of data so small that a proof takes no time."""
+    penalty, (m, n_x) = problem.objective.penalty, (problem.source.m, problem.source.n_x)
+    kinked = isinstance(penalty, Elastic) and bool(penalty.l1[0] > 0) and penalty.lower is None
+    return kinked and isinstance(result.method, Proximal) and m * n_x <= LARGE
 
 
 def _is_dear(problem: Problem, result: Result) -> bool:

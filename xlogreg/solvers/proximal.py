@@ -90,6 +90,7 @@ class Proximal:
     patience: int = 1
     endurance: int = 15
     parts: bool = True  # whether a step may take passes over a copy of a few features
+    exact: float | None = None  # share of the slopes that the quadratic model may leave
     before: float = math.inf
     age: int = 0  # steps since a Hessian was bought
     bought_at: float = math.inf  # the gap then
@@ -118,7 +119,7 @@ class Proximal:
         beyond = np.abs(penalty.least_slope(theta, here.gradient))[:, 0, :] * free[:, None]
         rows = self._working(theta, here.gradient[:, 0, :], beyond, free)
         known = self.curvature.knows(rows) and not (self.age and self.tol <= LOOSE and self._is_cheap(rows))
-        found = self._solved(here, theta, rows) if known else None
+        found = self.solved(here, theta, rows) if known else None
         if self.parts and not (found is not None and self._is_last(found[1], here)):
             few = np.append(np.any((theta[:-1, 0, :] != 0) | (beyond[:-1] != 0), axis=1), True)
             part = self.curvature.of_part(self.objective, np.flatnonzero(np.asarray(penalty.whole(few)) & (free | few)))
@@ -126,7 +127,7 @@ class Proximal:
                 return self._step_in_part(here, theta, beyond, *part)
         if found is None or self._pays(found[1], here, rows):
             self._buy(theta, rows)
-            found = self._solved(here, theta, rows)
+            found = self.solved(here, theta, rows)
         move, promise = found
         gap = promise + self._outside(beyond, rows, self.curvature)
         rate = min(gap / self.before, STEADY) if self.age else 0.0
@@ -226,7 +227,7 @@ class Proximal:
         if not self.curvature.is_large(rows):  # which knows all that the pairs have taught
             self.pairs = ()
 
-    def _solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+    def solved(self, here: Evaluation, theta: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
         """Step to the minimum of the quadratic model of the rows that work; return also how far it falls."""
         k, penalty = theta.shape[2], self.objective.penalty
         assert isinstance(penalty, Elastic)
@@ -238,7 +239,7 @@ class Proximal:
             bounds = [np.repeat(part[rows, 0, 0], k) for part in (penalty.lower, penalty.upper)]
         bounds = [np.where(free, bound, x) for bound in bounds]
         diagonal = np.maximum(B.B.diagonal(), TINY)
-        exact = LESS_EXACT if self.curvature.is_broad else EXACT
+        exact = self.exact or (LESS_EXACT if self.curvature.is_broad else EXACT)
         if isinstance(penalty, Grouped):
             groups = groupwise.Groupwise.of(penalty.of_rows(rows), k, B.times, B.part, g - B.times(x))
             u, left = groupwise.minimize(groups, x, exact, diagonal)
