@@ -27,6 +27,7 @@ BENCHMARKS = (  # that have bars
     "rule",
     "sparse",
     "categories",
+    "selection",
     "load",
     "any_data",
     "memory",

@@ -30,6 +30,7 @@ NAMES = (
     "many",
     "sparse",
     "categories",
+    "selection",
     "estimators",
     "rule",
     "load",

@@ -156,13 +156,14 @@ def run(about: str | None, cases: dict[str, Any], measured: Callable[[Any], Any]
     options = parser.parse_args(given)
     warnings.simplefilter("ignore")
     results: dict[str, Any] = {}
+    here = machine()
     for name, case in cases.items():
         if any(part in name for part in options.case):
             results[name] = measured(case)
             print(name, json.dumps(results[name], indent=1), flush=True)
+            if options.json:  # after each case, so that a run that is cut leaves what it has
+                Path(options.json).write_text(json.dumps(results | here, indent=1))
     show(bars, results)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results | machine(), indent=1))
 
 
 def main(arguments: list[str] | None = None) -> None:
