@@ -28,7 +28,9 @@ LEFT = 1e-9  # of the largest slope, that rounding may leave along weights witho
 ROUNDS = 3  # times that features join which the step would let in
 
 
-def prove(objective: Objective, theta: np.ndarray, here: Evaluation, curvature: Curvature) -> tuple[float, float, float]:
+def prove(
+    objective: Objective, theta: np.ndarray, here: Evaluation, curvature: Curvature
+) -> tuple[float, float, float]:
     """Bound J - min J at theta (n_x + 1, 1, k), where the evaluation is of; NaN if the step proves nothing.
 
     Return also an estimate, how far the quadratic model of all samples falls, and the passes that it took.

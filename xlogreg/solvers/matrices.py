@@ -163,6 +163,9 @@ class Model:
 
     def __init__(self, B: Whole | Product, S: np.ndarray, Y: np.ndarray) -> None:
         self.B = B
+        if not len(S):
+            self.W = S
+            return
         SB, SY = np.asarray([B.times(s) for s in S]).reshape(S.shape), S @ Y.T
         L = np.tril(SY, -1)
         self.M = np.block([[SB @ S.T, L], [L.T, -np.diag(SY.diagonal())]])
@@ -172,6 +175,8 @@ class Model:
         return self.B.times(u) - (self.inverse @ (self.W @ u)) @ self.W if len(self.W) else self.B.times(u)
 
     def part(self, index: np.ndarray) -> np.ndarray:
+        if not len(self.W):
+            return self.B.part(index)
         W = self.W[:, index]
         return self.B.part(index) - W.T @ (self.inverse @ W)
 
@@ -188,4 +193,6 @@ class Model:
         return self.B.quick
 
     def diagonal(self) -> np.ndarray:
+        if not len(self.W):
+            return self.B.diagonal()
         return self.B.diagonal() - np.sum(self.W * (self.inverse @ self.W), axis=0)
