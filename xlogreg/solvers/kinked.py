@@ -1,7 +1,7 @@
 """Proof of the gap where the penalty has kinks: by the step to the minimum of the exact quadratic model.
 
-At the end of that step d, X (alpha - Y)' / s is a subgradient of the penalty, for alpha = a (1 + v - a'v) and v = X'd, as
-`xlogreg.solvers.existence` explains. So alpha is a dual point, and J - min J is at most
+At the end of that step d, X (alpha - Y)' / s is a subgradient of the penalty, for alpha = a (1 + v - a'v) and v = X'd,
+as `xlogreg.solvers.existence` explains. So alpha is a dual point, and J - min J is at most
 mean KL(alpha || a) + h(theta) + h*(V) - theta'V, with V = -X (alpha - Y)' / s. Where rounding leaves V beyond a kink, a
 mixture of alpha and Y, whose V is zero, brings it back; KL is convex, and mean KL(Y || a) is at most the loss.
 """
