@@ -28,7 +28,10 @@ def test_the_models_of_a_path_are_those_of_single_fits(classes, ratio):
     assert (" l2 from" in repr(path)) == (ratio < 1)
 
 
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"bias": False}, {"penalty_factor": np.arange(12) % 3}])
+FACTORS = [{"penalty_factor": np.arange(12) % 3}, {"penalty_factor": np.full(12, 3.0)}]
+
+
+@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"bias": False}, *FACTORS])
 def test_auto_begins_where_the_first_weight_appears(options):
     X, Y = drawn()
     path = xlogreg.fit_path(X, Y, penalties="auto", l1_ratio=0.5, **options, **ROWS)

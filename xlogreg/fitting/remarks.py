@@ -36,7 +36,7 @@ def remark(
         return "", 0.0
     kinked = (penalty.kinks[:-1, 0, 0] > 0) & (problem.objective.free[:-1, 0, 0] > 0)
     if kinked.any() and not answer.parameters.w[kinked].any():
-        largest = float(penalty.strongest(as_host(answer.here.gradient))[0])
+        largest = float(penalty.strongest(as_host(answer.here.gradient))[0]) * options.l1 / options.l1_strength
         return f"every weight that l1 penalises is zero; the first one enters below l1 = {largest:.4g}", 0.0
     if isinstance(penalty, Grouped):
         return "", 0.0

@@ -107,7 +107,7 @@ def _largest(received: Received, options: Options) -> float:
         penalty = problem.objective.penalty
         if not isinstance(penalty, Elastic):
             raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
-        largest = float(penalty.strongest(slopes * problem.objective.free)[0])
+        largest = float(penalty.strongest(slopes * problem.objective.free)[0]) * (endless.l1 / endless.l1_strength)
         if not (largest > 0.0 and math.isfinite(largest)):
             raise ValueError("penalties='auto' found no feature that tells the classes apart; give numbers instead")
         return largest * (1.0 + SLACK)
