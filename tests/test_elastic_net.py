@@ -127,6 +127,7 @@ def test_sparse_x_of_many_features_is_never_multiplied_with_itself(classes, bias
     assert 0 < np.count_nonzero(model.w) < 600 * classes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_passes_over_a_copy_of_a_few_features_take_the_place_of_others(classes):
     X, Y = drawn(12_000, 1000, classes=classes, seed=5)

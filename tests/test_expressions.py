@@ -118,6 +118,7 @@ expressions = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", QUICK, indirect=True)
 @settings(expressions, max_examples=8)
 @given(programs, st.integers(0, 10**6))

@@ -99,6 +99,7 @@ def slow(X, Y, l1, l2, groups, joint):
     return loss(x)[0] + l1 * sum(np.sum(roots[g] * norm) for g, norm in lengths(x[:n]).items()), x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_slow_gradient_steps_find_the_same(kind):
     X, Y = drawn(200, N, classes=3, seed=1)
@@ -249,8 +250,11 @@ def test_the_levels_of_a_column_are_in_or_out_together(table, library, multinomi
     assert found.model.penalty == "group"
 
 
+OTHERS = [{"standardize": True}, {"bias": False}, {"penalty_factor": np.arange(N) % 3}]
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"bias": False}, {"penalty_factor": np.arange(N) % 3}])
+@pytest.mark.parametrize("options", [{}, *(pytest.param(o, marks=pytest.mark.slow) for o in OTHERS)])
 def test_auto_begins_where_the_first_group_appears(kind, options):
     X, Y = drawn(classes=3)
     path = xlogreg.fit_path(X, Y, penalties="auto", l1_ratio=0.5, tol=1e-9, **kind, **options, **ROWS)

@@ -114,6 +114,7 @@ def _answers(found):
     yield found.shares()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", ["columns", "rows"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_no_answer_lies_in_memory_that_a_later_block_overwrites(layout, samples):

@@ -206,6 +206,7 @@ def test_a_shift_changes_its_bias_alone(shift):
     assert found.fit_info.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("where", QUICK, indirect=True)
 def test_it_is_fitted_many_times_at_once(where, classes):

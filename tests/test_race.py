@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from benchmarks.race import MINUTE, compared, sent
 
 
@@ -27,6 +29,7 @@ def test_a_stopped_run_of_ours_is_no_time():
     assert "best / ours" not in compared(None, {"saga": None})
 
 
+@pytest.mark.slow
 def test_a_process_that_is_silent_is_killed():
     began = time.perf_counter()
     assert list(sent(0.1, stall)) == [1, None]

@@ -55,9 +55,9 @@ def alike(found, expected, tolerance=1e-8):
     [
         {},
         {"l2": 0.0},
-        {"standardize": True},
+        pytest.param({"standardize": True}, marks=pytest.mark.slow),
         {"bias": False},
-        {"solver": "newton"},
+        pytest.param({"solver": "newton"}, marks=pytest.mark.slow),
         {"solver": "lbfgs"},
         {"solver": "gd", "max_iter": 30, "learning_rate": 0.1, "tol": None},
         {"penalty_factor": np.arange(FEATURES) % 3 + 0.0},
@@ -185,7 +185,7 @@ def test_a_backend_without_sparse_products_says_so():
         xlogreg.fit(scipy.sparse.csr_array(X), Y, backend="array-api-strict", **ROWS)
 
 
-@pytest.mark.parametrize("n_x", [FEATURES, 1100])
+@pytest.mark.parametrize("n_x", [FEATURES, pytest.param(1100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_fit_takes_it(n_x, classes):
     X, Y = drawn(n_x=n_x, classes=classes)
@@ -354,6 +354,7 @@ def test_models_of_many_features_share_the_passes_along_a_path():
     assert sum(model.fit_info.passes for model in path[2:]) < sum(model.fit_info.passes for model in alone[2:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_few_values_far_out_hide_no_gap(classes):
     X, Y = drawn(m=600, n_x=1100 if classes == 2 else 400, classes=classes, density=0.1)

@@ -42,6 +42,7 @@ def test_no_gap_is_far_smaller_than_the_distance_to_the_minimum(classes, options
 WEAK = {"l2": 1e-8}, {"l2": 1e-6, "standardize": True}, {"l2": 1e-5, "sample_weight": np.linspace(0.1, 2.0, M)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("options", WEAK, ids=lambda options: ",".join(options))
 def test_a_weak_penalty_takes_some_hundred_passes(classes, options):
