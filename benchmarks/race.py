@@ -16,7 +16,7 @@ from benchmarks.sparse import GAP, ROUNDS, Text, timed
 TOLS = tuple(10.0**-digits for digits in range(1, 12))
 CLOSE = 1e-7  # relative gap, up to which a rival goes on where ours gives no minimum
 OWN_TOLS = (GAP, 3e-7, 1e-7, 1e-8)
-MINUTE = 60.0  # that a fit may take
+LIMIT = 20.0  # seconds that a fit may take
 MOST, ENOUGH, LONG = 12, 2.0, 5.0  # alternations; seconds of all that say enough, and of one that is not repeated
 START = 300.0  # seconds in which its process has to be ready, and for one fold
 
@@ -43,7 +43,7 @@ def models_of(task: Task, tol: float | None = None) -> Any:
     X, y = task.X, task.y
     options: dict[str, Any] = {"samples": "rows", "bias": task.bias, "tol": tol}
     if len(task.l1) == 1:
-        return [xlogreg.fit(X, y, l1=float(task.l1[0]), time_limit=MINUTE, **options)]
+        return [xlogreg.fit(X, y, l1=float(task.l1[0]), time_limit=LIMIT, **options)]
     return xlogreg.fit_path(X, y, penalties=task.l1, l1_ratio=1.0, **options)
 
 
@@ -94,7 +94,7 @@ def tried(case: Case, name: str, bias: bool, goal: np.ndarray | None) -> tuple[l
     Without a goal it goes on up to one that is proved to be close.
     """
     found: list[tuple[float, np.ndarray]] = []
-    for attempt in sent(MINUTE, attempts, case, name, bias):
+    for attempt in sent(LIMIT, attempts, case, name, bias):
         if attempt is None:
             return found, True
         tol, reached, bound = attempt
@@ -144,7 +144,7 @@ def compared(own: float | None, theirs: dict[str, float | None], best: str = "be
     A rival that was stopped gives a lower bound, and 0 says that ours missed the gap that the rival reached. If neither
     reached it, there is no ratio.
     """
-    known = {name: (took or MINUTE, took is None) for name, took in theirs.items()}
+    known = {name: (took or LIMIT, took is None) for name, took in theirs.items()}
     known |= {best: min(known.values())} if known else {}
     result: dict[str, Any] = {}
     for name, (took, stopped) in known.items():

@@ -6,9 +6,9 @@ Rivals that are installed take part: scikit-learn's saga and liblinear, skglm, c
 one function in float64. One process, alternately, best of four to twelve; once only what takes long. Each rival runs
 with all threads and with one, of which the faster counts: BLAS on a busy machine may wait very long for its other
 threads, and skglm and celer call it for each coordinate. Of a rival the loosest tol counts at which its cost comes
-within 1e-6 of the minimum. It is sought in another process first, which is killed when a fit takes a minute: the rival
+within 1e-6 of the minimum. It is sought in another process first, which is killed when a fit takes 20 seconds: the rival
 is "stopped", and its ratio is a lower bound, ">=" in words. Ours runs at 1e-6, which is its relative gap, and at a
-smaller tol where its cost misses the minimum by more; it has a minute, too, but for a path. Where ours is stopped or
+smaller tol where its cost misses the minimum by more; it has 20 seconds, too, but for a path. Where ours is stopped or
 misses, the ratio is 0 if the rival ended, and is left out if it was stopped as well. Rivals get X in the layout that
 they want, made before the clock starts; ours takes rows. Nobody has a bias beside liblinear, which penalises it, and
 celer, which has none. The minimum is the lowest cost that anyone found, and "proved" bounds its relative gap by the
@@ -16,7 +16,7 @@ dual problem. A path has 100 penalties from the largest l1 down to a hundredth o
 the better of that penalty alone and a path of 20 to it, from the largest.
 
 The cross-validation has 100 penalties and 5 folds. The tol of a rival is that of a fit at the weakest penalty, or 1e-3
-where the search for it found none. It is killed after a minute, too; then all penalties of one fold are timed and
+where the search for it found none. It is killed after 20 seconds, too; then all penalties of one fold are timed and
 scaled, as "scaled" says. Few penalties of all folds would start from farther away: 5 of 100 took saga 1.5 times as long
 for each. saga fits the folds on all cores at once. Rivals do not fit the chosen penalty again, and skglm scores
 nothing; ours does both. No judge sees the 500 models of ours: what counts is how many of its fits warn that they miss
@@ -39,7 +39,7 @@ import xlogreg
 from benchmarks import sparse
 from benchmarks.bars import at_least, at_most
 from benchmarks.lassos import ACROSS, Dense, Folds, Task, version
-from benchmarks.race import MINUTE, START, Case, aimed, compared, judged, raced, sent, tried
+from benchmarks.race import LIMIT, START, Case, aimed, compared, judged, raced, sent, tried
 from benchmarks.sparse import GAP, ROUNDS, Text, timed
 from xlogreg.exceptions import ConvergenceWarning
 
@@ -71,7 +71,7 @@ def passes(case: Case) -> dict[str, Any]:
     """Passes and seconds of ours to each tol."""
     task, found = case.task(not case.C), {}
     for tol in PASSES:
-        options: dict[str, Any] = {"samples": "rows", "bias": task.bias, "tol": tol, "time_limit": MINUTE}
+        options: dict[str, Any] = {"samples": "rows", "bias": task.bias, "tol": tol, "time_limit": LIMIT}
         took, model = timed(partial(xlogreg.fit, task.X, task.y, l1=float(task.l1[0]), **options))
         info, name = model.fit_info, f"{tol:.0e}".replace("-0", "-")
         selected = int(np.any(model.w != 0, axis=1).sum())
@@ -103,7 +103,7 @@ def crossed(case: Across, name: str, tol: float, count: int, sender: Any) -> Non
 
 def across(case: Across, name: str, tol: float) -> tuple[list[float | None], bool]:
     """Return seconds of a cross-validation by a rival, None where it was stopped, and whether one fold was scaled."""
-    seconds = list(sent(MINUTE, crossed, case, name, tol, FOLDS))
+    seconds = list(sent(LIMIT, crossed, case, name, tol, FOLDS))
     if seconds != [None]:
         return seconds, False
     rounds = -(-FOLDS // ACROSS[name][0])
@@ -140,7 +140,7 @@ def cross(case: Across) -> dict[str, Any]:
 def set_beside(case: Beside) -> dict[str, Any]:
     """Time a fit and the plain lasso, alternately."""
     task = Case(case.data, case.share).task(True)
-    options: dict[str, Any] = {"l1": float(task.l1[0]), "samples": "rows", "tol": GAP, "time_limit": MINUTE}
+    options: dict[str, Any] = {"l1": float(task.l1[0]), "samples": "rows", "tol": GAP, "time_limit": LIMIT}
     ways: dict[str, dict[str, Any]] = {"lasso": {}, "ours": case.options}
     result: dict[str, Any] = {}
     for _ in range(ROUNDS + 1):

@@ -152,17 +152,18 @@ def run(about: str | None, cases: dict[str, Any], measured: Callable[[Any], Any]
     """Measure the cases that the command line names, and show and write what was found."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", default=[""], help="parts of names of the cases to run")
-    parser.add_argument("--json", help="write the results there")
+    parser.add_argument("--json", help="write the results there, beside those of other cases")
     options = parser.parse_args(given)
     warnings.simplefilter("ignore")
-    results: dict[str, Any] = {}
+    written = Path(options.json) if options.json else None
+    results: dict[str, Any] = json.loads(written.read_text()) if written and written.exists() else {}
     here = machine()
     for name, case in cases.items():
         if any(part in name for part in options.case):
             results[name] = measured(case)
             print(name, json.dumps(results[name], indent=1), flush=True)
-            if options.json:  # after each case, so that a run that is cut leaves what it has
-                Path(options.json).write_text(json.dumps(results | here, indent=1))
+            if written:  # after each case, so that a run that is cut leaves what it has, and others add to it
+                written.write_text(json.dumps(results | here, indent=1))
     show(bars, results)
 
 
