@@ -6,7 +6,7 @@ Rivals that are installed take part: scikit-learn's saga and liblinear, skglm, c
 one function in float64. One process, alternately, best of four to twelve; once only what takes long. Each rival runs
 with all threads and with one, of which the faster counts: BLAS on a busy machine may wait very long for its other
 threads, and skglm and celer call it for each coordinate. Of a rival the loosest tol counts at which its cost comes
-within 1e-6 of the minimum. It is sought in another process first, which is killed when a fit takes 20 seconds: the rival
+within 1e-6 of the minimum. It is sought in another process first, killed when a fit takes 20 seconds: the rival
 is "stopped", and its ratio is a lower bound, ">=" in words. Ours runs at 1e-6, which is its relative gap, and at a
 smaller tol where its cost misses the minimum by more; it has 20 seconds, too, but for a path. Where ours is stopped or
 misses, the ratio is 0 if the rival ended, and is left out if it was stopped as well. Rivals get X in the layout that
