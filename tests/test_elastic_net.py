@@ -120,11 +120,31 @@ def test_sparse_x_of_many_features_is_never_multiplied_with_itself(classes, bias
     Y = np.argmax(2 * Z / Z.std() + rng.gumbel(size=Z.shape), axis=1)
     l1, sizes = share * largest(X.toarray(), Y, bias=bias), []
     monkeypatch.setattr(Curvature, "_hessian", lambda *arguments: sizes.append(arguments))
+    monkeypatch.setattr(Curvature, "patience", np.inf)
     model = xlogreg.fit(X, Y, l1=l1, bias=bias, **ROWS)
     assert model.fit_info.converged
     assert not sizes
     assert beyond(model, X.toarray(), Y, l1, bias=bias)[1] < 1e-3
     assert 0 < np.count_nonzero(model.w) < 600 * classes
+
+
+def test_sparse_x_whose_steps_are_slow_takes_hessians_of_the_features_that_work():
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random_array((400, 3000), density=0.01, rng=rng, format="csr")
+    Y = (np.asarray(X[:, :40] @ rng.standard_normal(40)) * 5 + rng.logistic(size=400) > 0).astype(int)
+    l1 = 0.1 * largest(X.toarray(), Y)
+    model = xlogreg.fit(X, Y, l1=l1, **ROWS)
+    assert model.fit_info.converged
+    assert model.fit_info.passes < 120
+    assert beyond(model, X.toarray(), Y, l1)[1] < 1e-3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_no_weight_of_many_features_of_many_samples(classes):
+    X, Y = drawn(20_000, 500, classes=classes, seed=6)
+    path = xlogreg.fit_path(X, Y, penalties=[1.1 * largest(X, Y), 0.9 * largest(X, Y)], **ROWS)
+    assert path.selected[0] == 0 < path.selected[1]
+    assert all(model.fit_info.converged for model in path)
 
 
 @pytest.mark.slow

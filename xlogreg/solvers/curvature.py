@@ -7,6 +7,7 @@ moment of the features times the mean curvature of the classes takes their place
 import copy
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ __all__ = ["RENT", "START", "Curvature", "Pairs"]
 
 START = 30  # samples of a subset, for each parameter
 RENT = 1.5  # passes that a Hessian of a subset may cost
+MOST, HESSIANS = 3000, 8  # parameters at most, and Hessians, of a fit by Hessians of sparse X
+SOLVES = 3  # linear systems of all parameters that a quadratic model takes, about
 DENSE = 1500  # parameters of several classes, up to which a Hessian is made
 SMALL, WIDER = 8, 3  # times fewer features are copied than there are; times more are kept than are needed
 DEAR = 1e7  # numbers of X, from which on a pass takes longer than what surrounds it
@@ -60,6 +63,7 @@ class Curvature:
         self.frequent: Frequent | None = None
         self.part: tuple[np.ndarray, InMemory, Curvature] | None = None
         self.spent, self.bought, self.samples, self.rent = 0.0, 0, 0, RENT
+        self.working = 0  # features that have weights, where it is broad
 
     def knows(self, rows: np.ndarray) -> bool:
         return bool(np.isin(rows, self.rows).all())
@@ -71,15 +75,36 @@ class Curvature:
             return moment_price(int(m), len(rows)) / pass_of_all
         return subset_price(int(m), len(rows), self.k) / pass_of_all
 
+    def relative_price(self, rows: np.ndarray, m: float) -> float:
+        """Price of a Hessian, in steps with a pass: the quadratic model of many parameters takes longer than that."""
+        pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
+        solved = 0.0 if self.is_large(rows) else SOLVES * moment_price(0, len(rows) * self.k)
+        return self.price(rows, m) / (1.0 + solved / pass_of_all)
+
     @functools.cached_property
     def is_broad(self) -> bool:
         """Whether X is sparse, and has so many features that its Hessians cost far more than passes."""
         return not self.source.dense and self.source.n_x > FEATURES and self.source.n_x * self.k > EXPANSION_LIMIT
 
+    @property
+    def patience(self) -> float:
+        """Passes over sparse X that cost as much as a fit by Hessians of the features that work; infinite for many."""
+        count, m = self.working + 1, self.source.m
+        width = int(getattr(self.source, "widths", (self.source.n_x,))[0]) + 1
+        if count * self.k > MOST:
+            return math.inf
+        hessian = subset_price(m, min(count, width), self.k) + moment_price(0, count * self.k)
+        return HESSIANS * hessian / gradient_price(m, width, self.k)
+
+    def narrow(self) -> None:
+        """Take Hessians of the features that work from now on."""
+        self.__dict__["is_broad"] = False
+        self.rows, self.H = np.arange(0), Whole(np.zeros((0, 0)))
+
     def has_parts(self, rows: np.ndarray) -> bool:
         """Whether these rows are so few that passes over a copy of their features cost next to nothing."""
         count, (m, n_x) = len(rows) - 1, (self.source.m, self.source.n_x)
-        return not self.is_broad and SMALL * count <= n_x and m * n_x >= DEAR and may_pick(self.source, count)
+        return not self.is_broad and 0 < SMALL * count <= n_x and m * n_x >= DEAR and may_pick(self.source, count)
 
     def of_part(self, objective: Objective, rows: np.ndarray) -> tuple[np.ndarray, Objective, "Curvature"] | None:
         """Copy the features of these rows, and perhaps some more that are there already, where they are a small part.

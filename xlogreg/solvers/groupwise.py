@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.math.groups import Grouped
+from xlogreg.solvers.matrices import Matrix
 from xlogreg.solvers.piecewise import (
     DIRECT,
     DUST,
@@ -48,6 +49,8 @@ class Groupwise(NamedTuple):
         The number of the group of each coordinate, from 0 on.
     kink : ndarray (G,)
         Of each group.
+    operations : int
+        Of a product B u.
     """
 
     times: Multiply
@@ -56,21 +59,21 @@ class Groupwise(NamedTuple):
     sizes: np.ndarray
     group: np.ndarray
     kink: np.ndarray
+    operations: int = 0
 
     @classmethod
     def of(
         cls,
         penalty: Grouped,
         k: int,
-        times: Multiply,
-        part: Multiply,
+        B: Matrix,
         linear: np.ndarray,
     ) -> "Groupwise":
         """Make the function of a theta (q, 1, k), flattened, from the penalty of its rows."""
         row = np.unique(penalty.group, return_inverse=True)[1][:, None]
         group = np.repeat(row, k, axis=1) if penalty.joint else k * row + np.arange(k)
         sizes, kink = np.repeat(penalty.sizes[:, 0, 0], k), np.full(int(group.max()) + 1, float(penalty.l1[0]))
-        return cls(times, part, linear, sizes, group.ravel(), kink)
+        return cls(B.times, B.part, linear, sizes, group.ravel(), kink, B.operations)
 
     @property
     def held(self) -> np.ndarray:
@@ -121,6 +124,7 @@ class Groupwise(NamedTuple):
             held.astype(float),
             self.group,
             kink,
+            self.operations,
         )
         return inner, scale
 
@@ -172,7 +176,7 @@ def _minimize(problem: Groupwise, u: np.ndarray, share: float) -> tuple[np.ndarr
         else:
             break
         active = int(np.sum(~outside))
-        work += active**2 * min(active, PRODUCTS if active > DIRECT else active)
+        work += active**3 if active <= DIRECT else PRODUCTS * problem.operations
     return u, wanted
 
 

@@ -35,6 +35,11 @@ class Matrix(Protocol):
         """Whether it solves equations without a dense matrix."""
         ...
 
+    @property
+    def operations(self) -> int:
+        """Operations of a product with a vector."""
+        ...
+
     def diagonal(self) -> np.ndarray: ...
 
 
@@ -105,6 +110,11 @@ class Product(NamedTuple):
     def quick(self) -> bool:
         return len(self.A) == 1 and isinstance(self.S, Mostly)
 
+    @property
+    def operations(self) -> int:
+        k, numbers = len(self.A), self.S.block.size if isinstance(self.S, Mostly) else self.S.size
+        return k * numbers + k * len(self.added)
+
     def diagonal(self) -> np.ndarray:
         return np.outer(self.S.diagonal(), self.A.diagonal()).ravel() + self.added
 
@@ -131,6 +141,10 @@ class Whole(NamedTuple):
     @property
     def quick(self) -> bool:
         return False
+
+    @property
+    def operations(self) -> int:
+        return self.H.size
 
     def solve(self, index: np.ndarray, slopes: np.ndarray) -> np.ndarray:
         return np.linalg.solve(self.part(index), slopes)
@@ -191,6 +205,10 @@ class Model:
     @property
     def quick(self) -> bool:
         return self.B.quick
+
+    @property
+    def operations(self) -> int:
+        return self.B.operations + 2 * self.W.size
 
     def diagonal(self) -> np.ndarray:
         if not len(self.W):

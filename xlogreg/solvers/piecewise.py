@@ -91,7 +91,7 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
     -------
     u : ndarray (p,)
     left : ndarray (p,)
-        The slope with which each coordinate would still fall.
+        The slope with which each coordinate would still fall; less if it ends at a zero that is near.
     """
     u, Bu, limit = start, problem.B.times(start), 0.0
     wanted, work, root = np.zeros_like(u), 0, np.sqrt(np.maximum(problem.B.diagonal(), TINY))
@@ -100,7 +100,10 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
         grows, falls = slopes(r, u, problem)
         wanted = np.maximum(np.maximum(-grows, falls), 0.0)
         noise = ROUNDING * (np.abs(problem.linear) + np.abs(Bu) + problem.kink)
-        scaled = np.where(wanted > noise, wanted / root, 0.0)  # its square is what the value may still fall
+        direction = np.where(-grows >= falls, 1.0, -1.0)
+        # half its square is what the value may still fall; towards a zero that is near that is less
+        near = np.where((u * direction < 0) & (np.abs(r) <= problem.kink), 2.0 * np.abs(u) * wanted, np.inf)
+        scaled = np.where(wanted > noise, np.sqrt(np.minimum((wanted / root) ** 2, near)), 0.0)
         left = float(np.linalg.norm(scaled))
         limit = limit if step else share * left
         moving = scaled > 0.0
@@ -108,16 +111,16 @@ def minimize(problem: Piecewise, start: np.ndarray, share: float) -> tuple[np.nd
             break
         if not problem.B.quick and np.sum(moving | (u != 0)) > MANY and step % EVERY == 0:
             u, Bu = _accelerated(problem, u, Bu)  # so many sides of zero are found faster together
-            work += ROUNDS * int(np.count_nonzero(u)) * len(u)
+            work += ROUNDS * problem.B.operations
             continue
-        direction, alone = np.where(-grows >= falls, 1.0, -1.0), np.arange(len(u)) == np.argmax(scaled)
+        alone = np.arange(len(u)) == np.argmax(scaled)
         further = _further(problem, u, Bu, moving, direction, scaled) or _one_further(problem, u, Bu, alone)
         if further is None:
             break
         u, Bu = further
         active = int(np.count_nonzero(u))
-        work += 0 if problem.B.quick else active**2 * min(active, PRODUCTS if active > DIRECT else active)
-    return u, wanted
+        work += 0 if problem.B.quick else active**3 if active <= DIRECT else PRODUCTS * problem.B.operations
+    return u, scaled * root
 
 
 def _accelerated(problem: Piecewise, u: np.ndarray, Bu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,7 @@ KEPT = 1.3  # times as many features as work may have their Hessian summed
 ROUGH = 1e-2  # relative gap, at which a stronger penalty is left for a weaker one
 SHORTER = (1.0, 0.5, 0.25, 0.1)  # parts of a step for a stronger penalty
 INNER, INNER_STEPS = 0.1, 30  # of the relative gap, that passes over a part of the features leave, and their number
+RECENT = 8  # steps by which it is told how fast the gap falls
 CONTINUED = 0.2  # of a penalty is the next one
 
 
@@ -174,6 +175,7 @@ class Proximal:
             return np.flatnonzero(np.append(free[:-1], True))
         support = np.any(theta[:-1, 0, :] != 0, axis=1)
         if self.curvature.is_broad:
+            self.curvature.working = int(np.sum(support))
             support |= np.any(beyond[:-1] != 0, axis=1)
             for s, _ in self.pairs:
                 support |= np.any(s[:-1] != 0, axis=1)
@@ -199,7 +201,7 @@ class Proximal:
     def _is_cheap(self, rows: np.ndarray) -> bool:
         """Whether a Hessian of all samples may be summed for each step."""
         curvature, m = self.curvature, self.objective.source.m
-        return curvature.size(rows) == m and not curvature.is_large(rows) and curvature.price(rows, m) <= CHEAP
+        return curvature.size(rows) == m and not curvature.is_large(rows) and curvature.relative_price(rows, m) <= CHEAP
 
     def _pays(self, gap: float, here: Evaluation, rows: np.ndarray) -> bool:
         """Whether a new Hessian pays, where the known one promises a step to close this gap."""
@@ -212,7 +214,7 @@ class Proximal:
             return False  # that of other samples would be no better
         rate = gap / self.before if math.isfinite(self.before) else 0.0
         steps = math.log(max(relative, 1.0)) / -math.log(min(max(rate, 1e-4), 0.95))
-        return rate >= QUICK and steps >= 1.8 * (self.curvature.price(rows, self._size(rows)) + 1.0)
+        return rate >= QUICK and steps >= 1.8 * (self.curvature.relative_price(rows, self._size(rows)) + 1.0)
 
     def _size(self, rows: np.ndarray) -> int:
         """Number of samples of a Hessian: more than those of one that is known and makes slow steps."""
@@ -241,7 +243,7 @@ class Proximal:
         diagonal = np.maximum(B.B.diagonal(), TINY)
         exact = self.exact or (LESS_EXACT if self.curvature.is_broad else EXACT)
         if isinstance(penalty, Grouped):
-            groups = groupwise.Groupwise.of(penalty.of_rows(rows), k, B.times, B.part, g - B.times(x))
+            groups = groupwise.Groupwise.of(penalty.of_rows(rows), k, B, g - B.times(x))
             u, left = groupwise.minimize(groups, x, exact, diagonal)
         else:
             u, left = piecewise.minimize(piecewise.Piecewise(B, g - B.times(x), kink, *bounds), x, exact)
@@ -318,9 +320,9 @@ def _in_stages(
     here: Evaluation | None = None,
 ) -> Result:
     """Minimise the cost with stronger penalties first, one step each, where none of many features works yet."""
-    passes = int(here is None)
-    here = objective.evaluate(theta) if here is None else here
-    curvature.rent = ROUGH_RENT
+    passes, start = int(here is None), theta
+    begun = objective.evaluate(theta) if here is None else here
+    here, curvature.rent = begun, ROUGH_RENT
     for stage in _stages(objective, theta, here, curvature):
         step = Proximal(stage, curvature, ROUGH, parts=False).step(here, theta)
         before = float(here.loss[0] + stage.penalty.value(theta)[0])
@@ -336,8 +338,34 @@ def _in_stages(
             break
     curvature.rent, method = RENT, Proximal(objective, curvature, tol, pairs)
     run: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "monitor": monitor}
-    result = descent.minimize(objective, theta, method=method, here=here, **run)
+    judge = Stalled(curvature, tol) if curvature.is_broad else None
+    result = descent.minimize(objective, theta, method=method, here=here, rent=judge, **run)
+    if judge is not None and judge.ends(result):  # its steps may have led far away
+        first = dataclasses.replace(result, passes=result.passes + passes)
+        steps = max(max_iter - result.iterations, 1)
+        curvature.narrow()
+        return first.followed_by(_in_stages(objective, start, curvature, tol, steps, monitor, clock, here=begun))
     return dataclasses.replace(result, passes=result.passes + passes + curvature.spent)
+
+
+class Stalled:
+    """Ends steps in the metric of many features, once those that are left take longer than a fit by Hessians."""
+
+    def __init__(self, curvature: Curvature, tol: float) -> None:
+        self.curvature, self.tol, self.logs = curvature, tol, list[float]()
+
+    def sees(self, gap: float, value: float) -> str:
+        self.logs.append(math.log(max(gap, TINY)))
+        if len(self.logs) <= RECENT:
+            return ""
+        fall = max(self.logs[-1 - RECENT] - self.logs[-1], 0.0) / RECENT
+        return "slow" if self.logs[-1] - math.log(max(self.tol * value, TINY)) > fall * self.curvature.patience else ""
+
+    def ends(self, result: Result) -> bool:
+        """Whether Hessians have to go on from a result."""
+        left = 0.0 if result.gap is None else float(result.gap[0])
+        lost = result.reason == "precision" and left > self.tol * float(result.last.value[0])
+        return result.reason == "slow" or (lost and self.curvature.patience < math.inf)
 
 
 def _stages(objective: Objective, theta: np.ndarray, here: Evaluation, curvature: Curvature) -> Iterator[Objective]:
