@@ -98,6 +98,7 @@ def test_l1_is_relaxed_and_chosen_with_as_many_folds_as_asked_for(folder):
     given = ("fit", "small.npy", "--target", "5", "-o", "l1.model", "--relax", "0.01")
     done = call(*given, "--l1", "0.02", folder=folder)
     assert "of 5 features have weights, with l1 = 0.02 and l2 = 0; fitted again with l2 = 0.01" in done.stdout
+    assert "\nthe largest first: 0" in done.stdout
     done = call(*given, "--l1", "9", folder=folder)
     assert "\nevery weight that l1 penalises is zero; the first one enters below l1 = 0." in done.stdout
     assert call(*given, "--l1", "0.02", folder=folder).returncode == 0
@@ -106,6 +107,13 @@ def test_l1_is_relaxed_and_chosen_with_as_many_folds_as_asked_for(folder):
     assert call(*given, "--l1-ratio", "1", "--folds", "3", folder=folder).returncode == 0
     found = xlogreg.fit_cv(X, Y, penalties="auto", folds=3, tol=1e-7, **options)
     np.testing.assert_allclose(xlogreg.load(folder / "l1.model").w, found.model.w)
+    rule = ("--rule", "one-standard-error")
+    done = call(*given, "--l1-ratio", "1", "--folds", "3", *rule, "--json", folder=folder)
+    found = xlogreg.fit_cv(X, Y, penalties="auto", folds=3, rule="one standard error", tol=1e-7, **options)
+    said = json.loads(done.stdout)
+    assert said["l1"] == found.l1[found.chosen]
+    assert sorted(said["selected"]) == np.flatnonzero(found.model.w).astype(str).tolist()
+    assert refused(*given, "--l1", "1", *rule, folder=folder).startswith("--rule is for the cross-validation")
     said = refused(*given, "--l1", "0.05", "--folds", "3", folder=folder)
     assert said == "--folds is for the cross-validation that --l1-ratio asks for"
 

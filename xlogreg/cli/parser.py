@@ -96,6 +96,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_penalties(fit: Any) -> None:
+    fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features; default 0")
+    fit.add_argument("--l2", type=float, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C; default 0")
+    said = "choose an elastic net by cross-validation, of which this share, from 0 to 1, is L1"
+    fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
+    said = "fit the features that L1 selects again, without L1 and with this l2, from 0 on"
+    fit.add_argument("--relax", type=float, metavar="L2", help=said)
+    said = "number of folds of the cross-validation; default 5"
+    fit.add_argument("--folds", type=int, metavar="N", help=said)
+    said = (
+        "which penalty the cross-validation takes: of the best score, or the strongest within one standard error of it"
+    )
+    fit.add_argument("--rule", choices=["best", "one-standard-error"], help=said + "; default best")
+
+
 def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     table: dict[str, Any] = {
         "type": Path,
@@ -126,14 +141,7 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     fit.add_argument("--missing", choices=MISSING, default="error", help=said)
     said = "whether a level that is new in predictions is an error, or has no feature"
     fit.add_argument("--unseen", choices=UNSEEN, default="error", help=said)
-    fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features; default 0")
-    fit.add_argument("--l2", type=float, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C; default 0")
-    said = "choose an elastic net by cross-validation, of which this share, from 0 to 1, is L1"
-    fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
-    said = "fit the features that L1 selects again, without L1 and with this l2, from 0 on"
-    fit.add_argument("--relax", type=float, metavar="L2", help=said)
-    said = "number of folds of the cross-validation; default 5"
-    fit.add_argument("--folds", type=int, metavar="N", help=said)
+    _add_penalties(fit)
     fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
     fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     fit.add_argument("--test-share", type=_share, metavar="SHARE", help="keep this share of each class to test with")

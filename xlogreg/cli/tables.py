@@ -22,6 +22,7 @@ from xlogreg.model.reports import as_json
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 
+MOST_NAMES = 20  # of selected features that are printed
 SELECTING = 1e-7  # relative gap of the fits of a cross-validation
 TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
 
@@ -52,8 +53,9 @@ def fit_table(arguments: argparse.Namespace) -> None:
             }
             if arguments.l1_ratio is not None:
                 model = _chosen(arguments, samples.chosen(train), options)
-            elif arguments.folds is not None:
-                raise ValueError("--folds is for the cross-validation that --l1-ratio asks for")
+            elif arguments.folds is not None or arguments.rule is not None:
+                name = "folds" if arguments.rule is None else "rule"
+                raise ValueError(f"--{name} is for the cross-validation that --l1-ratio asks for")
             else:
                 model = fit(
                     **samples.chosen(train),
@@ -69,15 +71,18 @@ def fit_table(arguments: argparse.Namespace) -> None:
     info, width = model.fit_info, model.w.shape[0]
     if arguments.json:
         said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}
+        said |= {"l1": model.l1, "l2": model.l2, "selected": _selected(model)} if model.l1 else {}
         print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
         return
     classes = ", ".join(map(str, model.classes.tolist()))
     print(f"{arguments.table}: {len(train)} samples of {width} features, classes {classes}")
     print(info.summary)
     if model.l1:
-        used = int(np.any(np.asarray(model.w) != 0, axis=1).sum())
+        names = _selected(model)
         again = "" if model.relax is None else f"; fitted again with l2 = {model.relax:.4g}"
-        print(f"{used} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}{again}")
+        print(f"{len(names)} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}{again}")
+        if names:
+            print(f"the largest first: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}")
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")
@@ -89,9 +94,16 @@ def _chosen(arguments: argparse.Namespace, samples: dict[str, Any], options: dic
     if given:
         name = given[0].replace("_", "-")
         raise ValueError(f"--l1-ratio chooses the penalty by cross-validation, which cannot be had with --{name}")
-    folds = 5 if arguments.folds is None else arguments.folds
-    ratio = arguments.l1_ratio
-    return fit_cv(**samples, **options, penalties="auto", l1_ratio=ratio, folds=folds, tol=SELECTING).model
+    options["folds"] = 5 if arguments.folds is None else arguments.folds
+    options |= {"rule": (arguments.rule or "best").replace("-", " "), "l1_ratio": arguments.l1_ratio}
+    return fit_cv(**samples, **options, penalties="auto", tol=SELECTING).model
+
+
+def _selected(model: Model) -> list[str]:
+    """Names of the features that have weights, the largest first."""
+    size = np.max(np.abs(np.asarray(model.w)), axis=1)
+    names = model.feature_names or tuple(map(str, range(len(size))))
+    return [names[number] for number in np.argsort(-size, kind="stable").tolist() if size[number] > 0]
 
 
 def predict_table(arguments: argparse.Namespace) -> None:

@@ -104,7 +104,7 @@ class Selection:
         return _summary(self.scores[scoring])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the scores that chose the penalty over l2, with matplotlib; return an `xlogreg.plots.ScoresDisplay`.
+        """Draw the scores that chose the penalty over l1 + l2; return an `xlogreg.plots.ScoresDisplay`.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ def fit_cv(
     l2s: Sequence[float] | np.ndarray | None = None,
     *,
     penalties: Sequence[float] | np.ndarray | str | None = None,
-    l1_ratio: float | Sequence[float] | np.ndarray = 1.0,
+    l1_ratio: float | Sequence[float] | np.ndarray | None = None,
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,

@@ -71,7 +71,7 @@ class Path(Sequence[Model]):
         return np.asarray([model.fit_info.cost for model in self.models])
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the weights over l2 with matplotlib, a line for each; return an `xlogreg.plots.PathDisplay`.
+        """Draw the weights over l1 + l2 with matplotlib, a line for each; return an `xlogreg.plots.PathDisplay`.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ def fit_path(
     l2s: Sequence[float] | np.ndarray | None = None,
     *,
     penalties: Sequence[float] | np.ndarray | str | None = None,
-    l1_ratio: float = 1.0,
+    l1_ratio: float | None = None,
     penalty_factor: Any = None,
     lower: Any = None,
     upper: Any = None,
@@ -154,8 +154,8 @@ def fit_path(
         has them. "auto": 100 values, from the smallest with which all weights are zero to 1e-4 of it (1e-2 if there are
         more features than samples). They end early where the models explain 99.9% of the deviance, or no more than the
         one before (Friedman, Hastie & Tibshirani, J. Stat. Soft. 2010).
-    l1_ratio : float
-        From 0 to 1; 1 is the lasso.
+    l1_ratio : float, optional
+        From 0 to 1; 1, which is the default, is the lasso. For ``penalties``.
     penalty_factor, lower, upper, multinomial, penalty, sample_weight, samples, backend, device, dtype, fallback
         As for `fit`.
     bias, targets, standardize

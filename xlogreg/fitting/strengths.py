@@ -45,6 +45,9 @@ class Strengths(NamedTuple):
         """Check what was asked for; ``several`` says whether there may be more than one ratio."""
         if (l2s is None) == (penalties is None):
             raise ValueError(f"give either l2s or penalties, not {'both' if penalties is not None else 'neither'}")
+        if penalties is None and l1_ratio is not None:
+            raise ValueError("l1_ratio is a share of penalties, and l2s have no L1: give penalties= in place of l2s")
+        l1_ratio = 1.0 if l1_ratio is None else l1_ratio
         ratios = penalties_of("l1_ratio", l1_ratio)
         if not several and np.ndim(l1_ratio) > 0:
             raise TypeError(f"l1_ratio must be a number from 0 to 1, not {shown(l1_ratio)}; fit_cv takes several")

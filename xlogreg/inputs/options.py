@@ -273,7 +273,7 @@ def _grouping(given: Any) -> str | np.ndarray:
     wanted = "'each', 'group', or a whole number for each feature: its group"
     if isinstance(given, str):
         if given not in PENALTIES:
-            raise ValueError(f"penalty must be {wanted}, not {shown(given)}")
+            raise ValueError(f"penalty must be {wanted}, not {shown(given)}; how strong penalties are, l1 and l2 say")
         return str(given)
     try:
         values = column_values(given, "penalty")
