@@ -109,3 +109,22 @@ def test_what_are_no_bounds_is_refused():
             xlogreg.fit(X, Y, **options, **ROWS)
     with pytest.raises(ValueError, match="the weights have bounds"):
         xlogreg.fit(X, Y, lower=-1.0, **ROWS).standard_errors()
+
+
+SEPARATING = {"l1": 0.01, "penalty_factor": [1, 1, 1, 0]}
+
+
+@pytest.mark.parametrize("bounds", [{"lower": 0}, {"lower": -1.0}, {"upper": 1.0}, {"lower": -1, "upper": 1}])
+@pytest.mark.parametrize("others", [{}, SEPARATING], ids=["bounds alone", "with l1"])
+def test_a_bound_holds_a_feature_that_separates_only_on_its_side(bounds, others):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.standard_normal((300, 3)), rng.random(300) < 0.2])
+    Y = (X[:, 0] + rng.logistic(size=300) > 0) | (X[:, 3] > 0)
+    if "upper" in bounds:
+        model = xlogreg.fit(X, Y, samples="rows", **bounds, **others)
+        assert model.fit_info.converged
+        assert model.w[3, 0] == pytest.approx(1.0)
+    else:
+        with pytest.warns(xlogreg.SeparationWarning, match="3"):
+            model = xlogreg.fit(X, Y, samples="rows", **bounds, **others)
+        assert model.fit_info.separation == "quasi-complete"

@@ -8,7 +8,7 @@ import numpy as np
 from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
 from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
-from xlogreg.math.penalties import Elastic
+from xlogreg.math.penalties import Elastic, Penalty
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify, hides
 from xlogreg.solvers.coordinates import as_host
@@ -44,6 +44,7 @@ STEPS = 40  # of Newton's method, after which the question whether there is a mi
 FLAT = 1e-2  # of the cost without features: at a lower cost most samples lie where their loss is flat
 DOUBTFUL = 1e8  # condition of a Hessian, from which on the decrement may mislead
 LOOSE = 1e-9  # relative gap, above which a step is so long that the decrement may mislead
+BLOCKED = 1e-9  # of a direction, which a bound may end without a word
 MIXTURE = 10.0  # times an estimate, from which on a bound is that of rounding errors
 REST = 1e-22  # of the cost: steps that gain no more than this change the curvature in no more than the eleventh digit
 
@@ -158,7 +159,15 @@ def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
         return found
     direction = np.zeros_like(result.theta)
     direction[rows if apart else slice(None)] = existence.direction
-    return _endless(found, direction)
+    return _endless(found, direction) if _is_allowed(objective.penalty, direction) else found._replace(separation="")
+
+
+def _is_allowed(penalty: Penalty, direction: np.ndarray) -> bool:
+    """Whether no bound ends a direction; if one does, whether another leads on is not known."""
+    if not isinstance(penalty, Elastic) or penalty.lower is None or penalty.upper is None:
+        return True
+    blocked = np.where(direction < 0, np.isfinite(penalty.lower), np.isfinite(penalty.upper))
+    return not np.any(blocked & (np.abs(direction) > BLOCKED * np.max(np.abs(direction))))
 
 
 def _endless(found: Known, direction: np.ndarray) -> Known:

@@ -217,12 +217,17 @@ class Elastic(L2):
         if self.lower is None or self.upper is None:
             return held
         xp = array_namespace(self.l1)
-        return held | xp.isfinite(self.lower) | xp.isfinite(self.upper)
+        return held | (xp.isfinite(self.lower) & xp.isfinite(self.upper))
 
     @functools.cached_property
     def active(self) -> Array:
         some = self.plain or array_namespace(self.factor).any(self.factor > 0)
         return ((self.strength > 0) | (self.l1 > 0) | (self.lower is not None)) & some
+
+    def holds(self, free: Array) -> Array:
+        if self.plain and (self.lower is not None or self.upper is not None):  # bounds hold some of them
+            return dataclasses.replace(self, plain=False).holds(free)
+        return super().holds(free)
 
     def value(self, theta: Array) -> Array:
         xp = array_namespace(theta)
