@@ -28,7 +28,7 @@ __all__ = ["RENT", "START", "Curvature", "Pairs"]
 START = 30  # samples of a subset, for each parameter
 RENT = 1.5  # passes that a Hessian of a subset may cost
 MOST, HESSIANS = 3000, 8  # parameters at most, and Hessians, of a fit by Hessians of sparse X
-SOLVES = 3  # linear systems of all parameters that a quadratic model takes, about
+SOLVES = 3  # linear systems of all weights that are not zero, that a quadratic model takes, about
 DENSE = 1500  # parameters of several classes, up to which a Hessian is made
 SMALL, WIDER = 8, 3  # times fewer features are copied than there are; times more are kept than are needed
 DEAR = 1e7  # numbers of X, from which on a pass takes longer than what surrounds it
@@ -63,7 +63,7 @@ class Curvature:
         self.frequent: Frequent | None = None
         self.part: tuple[np.ndarray, InMemory, Curvature] | None = None
         self.spent, self.bought, self.samples, self.rent = 0.0, 0, 0, RENT
-        self.working = 0  # features that have weights, where it is broad
+        self.working = 0  # features that have weights
 
     def knows(self, rows: np.ndarray) -> bool:
         return bool(np.isin(rows, self.rows).all())
@@ -76,9 +76,9 @@ class Curvature:
         return subset_price(int(m), len(rows), self.k) / pass_of_all
 
     def relative_price(self, rows: np.ndarray, m: float) -> float:
-        """Price of a Hessian, in steps with a pass: the quadratic model of many parameters takes longer than that."""
+        """Price of a Hessian, in steps with a pass: the quadratic model of many weights takes longer than that."""
         pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
-        solved = 0.0 if self.is_large(rows) else SOLVES * moment_price(0, len(rows) * self.k)
+        solved = 0.0 if self.is_large(rows) else SOLVES * moment_price(0, self.working * self.k)
         return self.price(rows, m) / (1.0 + solved / pass_of_all)
 
     @functools.cached_property

@@ -170,12 +170,11 @@ class Proximal:
 
     def _working(self, theta: np.ndarray, gradient: np.ndarray, beyond: np.ndarray, free: np.ndarray) -> np.ndarray:
         """Choose the rows that work, the bias last."""
-        n = len(theta) - 1
+        n, support = len(theta) - 1, np.any(theta[:-1, 0, :] != 0, axis=1)
+        self.curvature.working = int(np.sum(support))
         if not works_in_parts(self.objective, theta):
             return np.flatnonzero(np.append(free[:-1], True))
-        support = np.any(theta[:-1, 0, :] != 0, axis=1)
         if self.curvature.is_broad:
-            self.curvature.working = int(np.sum(support))
             support |= np.any(beyond[:-1] != 0, axis=1)
             for s, _ in self.pairs:
                 support |= np.any(s[:-1] != 0, axis=1)
