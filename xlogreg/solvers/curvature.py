@@ -31,7 +31,7 @@ MOST, HESSIANS = 3000, 8  # parameters at most, and Hessians, of a fit by Hessia
 SOLVES = 3  # linear systems of all weights that are not zero, that a quadratic model takes, about
 DENSE = 1500  # parameters of several classes, up to which a Hessian is made
 SMALL, WIDER = 8, 3  # times fewer features are copied than there are; times more are kept than are needed
-DEAR = 1e7  # numbers of X, from which on a pass takes longer than what surrounds it
+DEAR = 2.5e6  # numbers of X, from which on a pass takes longer than what surrounds it
 UNSEEN = 0.05  # of a feature's curvature in all samples, that it has at least
 
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]  # moves of theta and changes of the gradient without the penalty
