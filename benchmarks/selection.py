@@ -209,6 +209,7 @@ BARS = [
         for name, limit in (("skglm", 1 / 1.5), ("liblinear", 5))
     ),
     *(at_least(limit, case, f"{name} / ours") for case in WORDS for name, limit in (("best", 1.0), ("saga", 10.0))),
+    *(at_least(1.0, case, "adelie / ours") for case in PATHS),
     *(at_most(25, case, "to 1e-6", "passes") for case in CLASSES),
     *(at_least(20.0, case, "saga / ours") for case in CLASSES),
     at_least(10.0, FOLDED, "saga / ours"),
