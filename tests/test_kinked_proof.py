@@ -58,3 +58,11 @@ def test_an_estimate_that_was_too_small_sends_the_fit_on(monkeypatch):
 def test_large_data_are_not_passed_over_for_a_proof():
     X, Y = drawn(40_000, 30, seed=3)
     assert xlogreg.fit(X, Y, l1=0.01, **ROWS).fit_info.gap_known == "estimate"
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_features_that_are_all_constant(classes):
+    Y = np.arange(12) % classes
+    model = xlogreg.fit(np.ones((12, 2)), Y, l1=0.1, **ROWS)
+    assert not model.w.any()
+    assert model.fit_info.converged

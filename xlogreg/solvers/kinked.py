@@ -44,7 +44,8 @@ def prove(
     beyond = penalty.least_slope(theta, here.gradient) * objective.free
     works, outside = np.any((theta != 0) | (beyond != 0), axis=(1, 2)), loose
     if not np.any((works | outside)[:-1] & free[:-1]):  # a model of the bias alone needs a curvature, too
-        works[np.argmax(np.max(np.abs(here.gradient[:-1]), axis=(1, 2)) * free[:-1])] = True
+        number = np.argmax(np.max(np.abs(here.gradient[:-1]), axis=(1, 2)) * free[:-1])
+        works[number] = free[number] = True
     for _ in range(ROUNDS):
         works = np.asarray(penalty.whole(works | outside)) & free
         rows = np.flatnonzero(works)
