@@ -232,7 +232,7 @@ def test_large_sparse_x():
     assert model.fit_info.converged
     assert beyond(model, X.toarray(), Y, l1)[1] < 1e-4
     dense = xlogreg.fit(X.toarray(), Y, l1=l1, **ROWS)
-    np.testing.assert_allclose(model.w, dense.w, atol=1e-5)
+    np.testing.assert_allclose(model.w, dense.w, atol=1e-4)  # what a gap of 1e-12 leaves of rare features
 
 
 def test_features_without_a_penalty_may_separate():
