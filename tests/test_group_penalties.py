@@ -384,7 +384,9 @@ def penalty_of(xp_of, group, joint, k, seed=0):
 @pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("group", [np.asarray([2, 0, 1, 1, 5, 2, 6]), np.asarray([0, 0, 1, 0, 5, 0, 6])])
 def test_the_penalty_its_slopes_and_its_conjugate(where64, group, joint):
-    put = lambda values: where64.asarray(values, values.dtype)  # noqa: E731
+    def put(values):
+        return where64.asarray(values, values.dtype)
+
     penalty, theta, value = penalty_of(put, group, joint, k=3)
     assert float(penalty.value(put(theta))[0]) == pytest.approx(value, rel=1e-14)
     move = 1e-6 * np.random.default_rng(1).standard_normal(theta.shape)

@@ -62,9 +62,9 @@ def test_groups_of_one_are_kinks(seed):
     B = B + 1e-2 * np.diag(B.diagonal())
     p, free = len(B), np.full(len(B), np.inf)
     kink = problem.kink[0] * problem.sizes
-    part = lambda index: B[np.ix_(index, index)]  # noqa: E731
-    one = Groupwise(lambda u: B @ u, part, problem.linear, problem.sizes, np.arange(p), np.full(p, problem.kink[0]))
-    expected, _ = piecewise.minimize(Piecewise(Whole(B), one.linear, kink, -free, free), start, 1e-12)
+    whole = Whole(B)
+    one = Groupwise(whole.times, whole.part, problem.linear, problem.sizes, np.arange(p), np.full(p, problem.kink[0]))
+    expected, _ = piecewise.minimize(Piecewise(whole, one.linear, kink, -free, free), start, 1e-12)
     u, _ = minimize(one, start, 1e-12, B.diagonal())
     np.testing.assert_allclose(u, expected, atol=1e-8 * np.abs(expected).max())
     np.testing.assert_array_equal(u == 0, expected == 0)

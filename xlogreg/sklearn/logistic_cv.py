@@ -172,14 +172,7 @@ class LogisticRegressionCV(LogisticRegression):
         penalties = [ElasticNet(C, ratio) for C in Cs.tolist() for ratio in ratios.tolist()]
         table = self._table(bool(np.all(Cs == np.inf)))
         given = X
-        if is_collection(X):
-            if table.missing != "error":
-                raise ValueError(f"missing={self.missing!r} needs X in memory: each fold fills in its own values")
-            X = take_collection(self, X, y, sample_weight, table).with_targets()
-            y, sample_weight, home = X.labels, None if X.weight is None else X.weight[0], HOST
-        else:
-            X = learn_table(self, X, sample_weight, table)
-            y, home = take_labels(self, y, X.shape[0]), home_of(X)
+        X, y, sample_weight, home = self._taken(X, y, sample_weight, table)
         labels = to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
@@ -230,6 +223,16 @@ class LogisticRegressionCV(LogisticRegression):
             self.__dict__.pop("fit_info_", None)  # left by an earlier fit
         self.n_iter_ = by_ratio(steps)
         return self
+
+    def _taken(self, X: Any, y: Any, sample_weight: Any, table: Any) -> tuple[Any, Any, Any, Any]:
+        """Take X, y and the weights, on this machine or on a cluster; return them, and the place of the attributes."""
+        if not is_collection(X):
+            X = learn_table(self, X, sample_weight, table)
+            return X, take_labels(self, y, X.shape[0]), sample_weight, home_of(X)
+        if table.missing != "error":
+            raise ValueError(f"missing={self.missing!r} needs X in memory: each fold fills in its own values")
+        X = take_collection(self, X, y, sample_weight, table).with_targets()
+        return X, X.labels, None if X.weight is None else X.weight[0], HOST
 
     def _grid(self) -> np.ndarray:
         try:
