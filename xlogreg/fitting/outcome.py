@@ -199,6 +199,7 @@ def asked_for(options: Options) -> dict[str, Any]:
         "relax": None if options.relax is None else float(options.relax),
         "multinomial": options.multinomial,
         "penalty": options.penalty,
+        "bias": bool(options.bias),
     }
 
 

@@ -48,6 +48,7 @@ class Block(NamedTuple):
     weight: Array | None  # (1, samples)
     start: int  # number of the first sample
     offset: Array | None = None  # (k, samples) or (1, samples), added to the scores of every model
+    group: Array | None = None  # (1, samples): number of the group that each sample belongs to
 
 
 def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:

@@ -43,6 +43,7 @@ KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where 
 # groups of weights, from version 2 on; where a field is missing, it has this value: so only later libraries read files
 # that have one, and they read all others
 GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
+BIAS = "bias"  # written as false for a model without a bias, from version 2 on; otherwise it is missing
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
@@ -98,6 +99,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     asked = {name: fields[name] for name in GROUPS}
     asked = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asked.items()}
     header |= {name: value for name, value in asked.items() if value != GROUPS[name]}
+    header |= {} if fields[BIAS] else {BIAS: False}
     if fields["encoding"] is not None:
         header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
             "columns": [column._asdict() for column in fields["encoding"].columns]
@@ -171,7 +173,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *GROUPS, CATEGORIES, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, *RESERVED} if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -242,6 +244,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         **arrays,
         **_penalty(header, arrays.get("penalty_factor")),
         **_groups(header, n_x),
+        BIAS: _bias(header, arrays["b"]),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
@@ -249,6 +252,12 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         "feature_names": None if names is None else tuple(names),
         "encoding": _encoding(header.get(CATEGORIES), names),
     }
+
+
+def _bias(header: dict[str, Any], b: np.ndarray) -> bool:
+    bias = header.get(BIAS, True)
+    _expect(type(bias) is bool and (bias or not b.any()), f"bias is {str(bias)[:20]!r}")
+    return bias
 
 
 def _encoding(stored: Any, names: Any) -> Encoding | None:

@@ -11,16 +11,13 @@ import numpy as np
 from xlogreg.arrays.choice import usable_place
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_host
-from xlogreg.inputs.door import take_features
 from xlogreg.inputs.encoding import Encoding, Term
-from xlogreg.inputs.labels import as_weight, encode_truth, total_of
-from xlogreg.inputs.matrices import computing_dtype
-from xlogreg.inputs.tables import is_collection
 from xlogreg.math.losses import LOSSES, both_classes
 from xlogreg.math.scores import class_numbers
-from xlogreg.model import to_sklearn
+from xlogreg.model import significance, to_sklearn
 from xlogreg.model.file import read_model, write_model
-from xlogreg.model.on_cluster import also_on_dask, samples_on_dask
+from xlogreg.model.given import labelled, source_of
+from xlogreg.model.on_cluster import also_on_dask
 from xlogreg.model.overflow import report_sums, score_samples
 from xlogreg.model.reports import FitInfo, Report, StandardErrors, abridged
 from xlogreg.samples.memory import InMemory
@@ -69,6 +66,8 @@ class Model:
     multinomial : {"ungrouped", "grouped"}
     penalty : {"each", "group"}, or ndarray (n_x,) of whole numbers
         Groups of weights that were asked for; they mean something beside ``l1`` only.
+    bias : bool
+        Whether b was fitted; it is zero otherwise.
     encoding : Encoding, or None
         How the columns of the fitted table became features, if they are not plain numbers.
     terms : tuple of Term
@@ -104,6 +103,7 @@ class Model:
     encoding: Encoding | None = None
     multinomial: str = "ungrouped"
     penalty: str | np.ndarray = "each"
+    bias: bool = True
 
     def __repr__(self) -> str:
         info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}
@@ -215,8 +215,7 @@ class Model:
             Labels, which must all be among `classes`, or probabilities, as ``targets`` says. Both as for `fit`.
         sample_weight : array (m,), optional
         """
-        given = X, Y, sample_weight, targets
-        samples = samples_on_dask(self, *given) if is_collection(X) else self._samples_with_labels(*given)
+        samples = labelled(self, X, Y, sample_weight, targets)
         losses, confusion = report_sums(samples, self._theta(samples), LOSSES[self.loss])
         total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
@@ -275,6 +274,10 @@ class Model:
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
     to_sklearn = to_sklearn.to_sklearn
+    covariance_of = significance.covariance_of
+    summary = significance.summary
+    wald_test = significance.wald_test
+    wald_test_terms = significance.wald_test_terms
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
@@ -314,23 +317,8 @@ class Model:
     def _theta(self, samples: Samples) -> np.ndarray:
         return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)
 
-    def _source(self, X: Any) -> InMemory:
-        matrix = take_features(X, self.samples, self.feature_names, self.w.shape[0], self.encoding).X
-        source = InMemory(matrix, Columns(), matrix.home, computing_dtype(matrix), 0.0)
-        return source if self.center is None else source.centered(self.center)
-
-    def _samples_with_labels(self, X: Any, Y: Any, sample_weight: Any, kind: str) -> InMemory:
-        source = self._source(X)
-        weight, place = as_weight(sample_weight, source.m), source.place
-        with place.computing():
-            weight = None if weight is None else place.put(weight, source.dtype)
-        truth = encode_truth(Y, source.X.shape, self.samples, self.classes, kind)
-        columns = Columns(place.put(truth.Y, None if kind == "labels" else source.dtype), weight)
-        total, n_classes = total_of(weight, source.m), len(self.classes) if truth.numbers else None
-        return dataclasses.replace(source, columns=columns, total_weight=total, n_classes=n_classes)
-
     def _scores(self, X: Any, relative: bool = False) -> Array:
-        source = self._source(X)
+        source = source_of(self, X)
         w, b = source.place.put(self.w, source.dtype), source.place.put(self._b(source), source.dtype)
         return score_samples(source, w, b, relative)
 

@@ -136,8 +136,8 @@ class InMemory:
     def keep(self, models: np.ndarray) -> "InMemory":
         """Return these samples for some of the models only, by number."""
         total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
-        owned = [name for name in ("target_of", "weight_of") if getattr(self, name) is not None]
-        chosen = {name: getattr(self, name)[models] for name in owned}
+        owned = {name: getattr(self, name) for name in ("target_of", "weight_of")}
+        chosen = {name: numbers[models] for name, numbers in owned.items() if numbers is not None}
         return dataclasses.replace(self, total_weight=total, **chosen)
 
     def alone(self, model: int) -> "InMemory":
@@ -199,6 +199,9 @@ class InMemory:
             total = float(self.place.xp.sum(weight, dtype=self.place.dtype(self.place.widest)))
         return dataclasses.replace(self, columns=self.columns._replace(weight=weight), total_weight=total)
 
+    def grouping(self, numbers: np.ndarray) -> "InMemory":
+        return dataclasses.replace(self, columns=self.columns._replace(group=self.place.put(numbers[None, :])))
+
     def widened(self) -> "InMemory":
         """Return these samples, computed in the widest float of the place."""
         return dataclasses.replace(self, dtype=self.place.widest)  # each block gets its weights in it, too
@@ -230,9 +233,8 @@ class InMemory:
             return dataclasses.replace(part, X=X.take(index, place), index=None) if held else part
 
     def ordered(self, order: np.ndarray) -> "InMemory | None":
-        if self.X.is_read or self.m * self.widths[0] * 8 > ORDERED_BYTES:
-            return None
-        return self.take(self.place.put(order), gathered=math.inf)
+        small = not self.X.is_read and self.m * self.widths[0] * 8 <= ORDERED_BYTES
+        return self.take(self.place.put(order), gathered=math.inf) if small else None
 
     def lost_class(self, targets: Targets) -> int | None:
         if self.columns.weight is None:
@@ -267,10 +269,10 @@ class InMemory:
 
     def _converted(self) -> "InMemory":
         with self.place.computing():
-            if self.dense:
-                X: Matrix = Dense(self.place.copied(self.computed(0, self.m)))
-            else:
-                X = self.compact().astype(self.place, self.dtype, self.center, self.exact)
+            asked = self.place, self.dtype, self.center, self.exact
+            X: Matrix = (
+                Dense(self.place.copied(self.computed(0, self.m))) if self.dense else self.compact().astype(*asked)
+            )
         return dataclasses.replace(self, X=X, center=None, index=None)
 
     def compact(self) -> Any:
@@ -330,19 +332,17 @@ class InMemory:
 
     @functools.cached_property
     def _only_block(self) -> Block | None:
-        """All samples as a block of the host, if they are few, of one model, and need no conversion; else None.
-
-        It is made once for many passes.
-        """
+        """All samples as one block, made once, if they are few, of one model, on the host, and need no conversion."""
         small = self.m * self.widths[1] * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
         alone = all(part is None for part in (self.index, self.block_bytes, self.target_of, self.weight_of))
         return self.block(0, self.m) if small and alone and not self.converts and self.place == HOST else None
 
     def block(self, start: int, stop: int, raw: Any = None) -> Block:
         """Block of the samples from start to stop, of ``raw`` if given. The thread's next block may overwrite X."""
-        _, weight, offset, _ = self.columns
+        _, weight, offset, group = self.columns
         weight, offset = self._number(weight, self.weight_of, start, stop), self._number(offset, None, start, stop)
-        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start, offset)
+        group = None if group is None else self._cut(group, None, start, stop)
+        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start, offset, group)
 
     def _number(self, values: Array | None, of: np.ndarray | None, start: int, stop: int) -> Array | None:
         """Weights or offsets of the samples from start to stop, in the computing dtype."""

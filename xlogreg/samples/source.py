@@ -182,6 +182,10 @@ class Samples(Source, Protocol):
         """Copy these samples in another order (m,); None if that takes too much memory."""
         ...
 
+    def grouping(self, numbers: np.ndarray) -> Self:
+        """Return these samples with the number of each sample's group (m,)."""
+        ...
+
     def lost_class(self, targets: Targets) -> int | None:
         """Return the number of a class whose samples all have the weight zero; None if every class has weight."""
         ...

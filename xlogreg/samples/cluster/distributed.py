@@ -26,6 +26,7 @@ from xlogreg.samples.cluster.worker import (
     contents,
     fetch,
     fields_of,
+    group,
     hold,
     mask,
     merge_masses,
@@ -288,6 +289,12 @@ class Distributed:
             return self
         masked = self.leaving_out(numbers, np.asarray([fold])).alone(0)
         return dataclasses.replace(masked, total_weight=masked.mass.total)
+
+    def grouping(self, numbers: np.ndarray) -> "Distributed":
+        """Return these samples with the number of each sample's group (m,)."""
+        return dataclasses.replace(
+            self._with_fields(group, Columns(group=numbers[None, :])), known=self.known, whole=self.whole
+        )
 
     def ordered(self, order: np.ndarray) -> None:
         """Return None: the workers keep their samples."""

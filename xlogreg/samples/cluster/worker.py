@@ -40,6 +40,7 @@ __all__ = [
     "count_samples",
     "fetch",
     "fields_of",
+    "group",
     "hold",
     "join_samples",
     "make_part",
@@ -301,6 +302,11 @@ def mask(part: InMemory, columns: Columns, fold_of: np.ndarray, held_out: bool) 
     """Fields of the part with weights of zero for folds, see `fold_weights`; ``columns.group`` numbers the folds."""
     assert columns.group is not None
     return fold_weights(part, columns.group[0], fold_of, held_out)
+
+
+def group(part: InMemory, columns: Columns) -> Fields:
+    """Fields of the part with the number of each sample's group, of ``columns.group``."""
+    return {"columns": part.columns._replace(group=part.place.put(columns.group))}
 
 
 def narrow(part: InMemory, columns: Columns) -> Fields:

@@ -88,17 +88,20 @@ class Streamed(Sequential):
         return f"block {mark.number} of the factory, sample {sample - int(self.stops[number]) + mark.length} of it"
 
 
-def take_in(factory: Callable[[], Any], samples: str, asked: TableOptions = PLAIN) -> FirstPass:
+def take_in(
+    factory: Callable[[], Any], samples: str, asked: TableOptions = PLAIN, encoding: Encoding | None = None
+) -> FirstPass:
     """Call the factory for the first time, and look at every block in one pass.
 
-    If its blocks are tables with columns that are no plain numbers, a pass before tells what these hold.
+    If its blocks are tables with columns that are no plain numbers, a pass before tells what these hold, unless the
+    ``encoding`` of a model does.
 
     Raises
     ------
     ValueError, TypeError, BlockError
         If a block is not valid; the message names it.
     """
-    encoding = _learned(factory, samples, asked) if asked.used else None
+    encoding = _learned(factory, samples, asked) if asked.used else encoding
     pieces = _pieces(factory, samples, None, encoding)
     first = next(pieces, None)
     if first is None:
