@@ -26,6 +26,9 @@ from xlogreg.fitting.fit_cv import Selection, fit_cv
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
+from xlogreg.inference.sandwich import Covariance
+from xlogreg.inference.significance import Test, Tests
+from xlogreg.inference.summary import Summary
 from xlogreg.math.logistic import cost, curvature, forward, gradients, update
 from xlogreg.math.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
 from xlogreg.model.model import Model, load
@@ -48,6 +51,7 @@ __all__ = [
     "Bootstrap",
     "CheckpointWarning",
     "ConvergenceWarning",
+    "Covariance",
     "DivergenceWarning",
     "FitInfo",
     "GradientCheck",
@@ -60,6 +64,9 @@ __all__ = [
     "Selection",
     "SeparationWarning",
     "StandardErrors",
+    "Summary",
+    "Test",
+    "Tests",
     "UnseenLevelWarning",
     "WorkersLostError",
     "XlogregWarning",

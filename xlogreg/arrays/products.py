@@ -1,7 +1,8 @@
-"""The four products of X (n_x, m) with which all sums of a fit are made; each kind of X has its own.
+"""The four products of X (n_x, m) with which all sums of a fit are made, and sums by group.
 
-An array has those of its library, which are fields of the library's row. A block of any other kind is a named tuple of
-arrays, so that JAX can compile it, with four methods of these names, and `shape`, `dtype` and `__abs__`.
+Each kind of X has products of its own. An array has those of its library, which are fields of the library's row. A
+block of any other kind is a named tuple of arrays, so that JAX can compile it, with four methods of these names, and
+`shape`, `dtype` and `__abs__`.
 """
 
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import Array, is_array, name_of
 
-__all__ = ["combine", "gram", "scores", "squares"]
+__all__ = ["combine", "gram", "scores", "squares", "tally"]
 
 _products: dict[type, Any] = {}  # keys are types of X
 
@@ -46,3 +47,8 @@ def gram(X: Any, C: Array) -> Array:
     The result is ((n_x + 1) k, (n_x + 1) k); for k = 1 it is [X; 1] diag(C) [X; 1]'.
     """
     return _products_of(X).gram(X, C)
+
+
+def tally(index: Array, V: Array, size: int) -> Array:
+    """Sum the rows of V (m, p) by index (m,), whole numbers from 0 to size - 1: (size, p)."""
+    return LIBRARIES[name_of(V)].tally(index, V, size)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from xlogreg.inference.sandwich import reduced
 from xlogreg.math.penalties import Elastic
 from xlogreg.solvers.coordinates import CoordinateSystem
 from xlogreg.solvers.objective import Objective
@@ -65,4 +66,6 @@ def covariance(
     if rank < full:
         return f"features are collinear or constant: the Fisher information has the rank {rank}, not {full}"
     information = inverse.inverse[0] * free * free[:, None]
-    return features.covariance_of(information / objective.source.total_weight)
+    found = features.covariance_of(information / objective.source.total_weight)
+    # a pseudo-inverse is one of many that give contrasts between classes the same errors; this one is centred
+    return found if outputs == 1 else reduced(found, np.eye(outputs) - 1.0 / outputs, len(found) // outputs)

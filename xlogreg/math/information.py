@@ -7,7 +7,7 @@ the outer products of scores, the "meat", stand between two inverses of the Hess
 from typing import Any
 
 from xlogreg.arrays.place import Array, array_namespace, device_of, is_array
-from xlogreg.arrays.products import combine, gram
+from xlogreg.arrays.products import combine, gram, tally
 from xlogreg.math.losses import Loss
 from xlogreg.math.sums import Block, hessian_terms, model_scores
 
@@ -69,12 +69,13 @@ def cluster_terms(block: Block, theta: Array, groups: Array, loss: Loss) -> tupl
     """
     xp, X = array_namespace(theta), block.X
     D = _residuals(block, theta, loss)
-    group = xp.astype(block.group, groups.dtype)
+    assert block.group is not None, "the samples have groups"
     if is_array(X):
         rows = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
         each = xp.reshape(rows[:, None, :] * D[None, :, :], (-1, X.shape[1]))
-        sums = _by_group(xp.astype(each, theta.dtype, copy=False), group[0, :], groups)
+        sums = tally(block.group[0, :], xp.astype(each, theta.dtype, copy=False).T, groups.shape[0]).T
     else:
+        group = xp.astype(block.group, groups.dtype)
         chunks = range(0, groups.shape[0], ONE_HOT)
         sums = xp.concat([_one_hot(X, D, group, groups[first : first + ONE_HOT], theta) for first in chunks], axis=1)
     return (*hessian_terms(block, theta, loss), sums)
@@ -89,16 +90,6 @@ def _residuals(block: Block, theta: Array, loss: Loss) -> Array:
     """Weighted residuals s (a - y) (k, m) of one model."""
     D = _shares(block, theta, loss) - block.Y
     return D if block.weight is None else block.weight * D
-
-
-def _by_group(each: Array, group: Array, groups: Array) -> Array:
-    """Add up the columns of ``each`` (p, m) by their groups (m,): (p, G)."""
-    xp = array_namespace(each)
-    order = xp.argsort(group)
-    ends = xp.searchsorted(xp.take(group, order, axis=0), groups, side="right")
-    totals = xp.cumulative_sum(xp.take(each, order, axis=1), axis=1, include_initial=True)
-    upto = xp.take(totals, ends, axis=1)
-    return upto - xp.concat([xp.zeros_like(upto[:, :1]), upto[:, :-1]], axis=1)
 
 
 def _one_hot(X: Any, D: Array, group: Array, groups: Array, theta: Array) -> Array:
