@@ -8,6 +8,7 @@ from conftest import cut
 import xlogreg
 from xlogreg.arrays.place import to_host
 from xlogreg.inference import sandwich
+from xlogreg.samples.memory import InMemory
 
 EXTENDED = np.longdouble
 
@@ -219,6 +220,42 @@ def test_covariances_come_from_any_source(data, tmp_path):
         for kind, matrix in expected.items():
             found = model.covariance_of(*source, kind=kind, groups=groups if kind == "cluster" else None)
             close(found.matrix, matrix)
+
+
+def test_one_pass_gives_a_covariance_and_two_where_means_are_large(data, monkeypatch):
+    X, Y, *_ = data
+    passes = []
+
+    def counted(source, function, *arguments, sum=InMemory.sum):
+        passes.append(function.__name__)
+        return sum(source, function, *arguments)
+
+    monkeypatch.setattr(InMemory, "sum", counted)
+    for shift, kind, expected in (
+        (0.0, "fisher", ["hessian_terms"]),
+        (0.0, "HC0", ["frequency_terms"]),
+        (1e5, "HC0", ["frequency_terms"] * 2),
+    ):
+        model = xlogreg.fit(X + shift, Y)
+        passes.clear()
+        model.covariance_of(X + shift, Y, kind=kind)
+        assert passes == expected
+
+
+def test_parts_of_a_table_in_files_have_the_covariance_of_the_whole(tmp_path):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    rng = np.random.default_rng(6)
+    columns = {"age": rng.normal(50, 10, 400), "city": rng.choice(["Oslo", "Paris", "Rome"], 400)}
+    table, Y = polars.DataFrame(columns), rng.integers(0, 2, 400)
+    for number in range(2):
+        table[200 * number : 200 * (number + 1)].write_parquet(tmp_path / f"{number}.parquet")
+    parts = xlogreg.open_parts(tmp_path)
+    model = xlogreg.fit(parts, Y, samples="rows", categorical_features=["city"])
+    groups = np.arange(400) % 30
+    for kind, options in (("HC0", {}), ("cluster", {"groups": groups})):
+        expected = model.covariance_of(table, Y, kind=kind, **options)
+        close(model.covariance_of(parts, Y, kind=kind, **options).matrix, expected.matrix)
 
 
 def test_the_workers_of_a_dask_cluster_add_up_covariances(client, data):
