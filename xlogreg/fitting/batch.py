@@ -19,7 +19,6 @@ import numpy as np
 from xlogreg.arrays.place import HOST
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.solving import centered, solve
-from xlogreg.fitting.start import log_odds
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import RARE
 from xlogreg.math.sums import size_terms, target_terms
@@ -27,6 +26,7 @@ from xlogreg.samples.folds import Folds
 from xlogreg.samples.source import Samples
 from xlogreg.solvers import block_lbfgs, penalty_path
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, hides
+from xlogreg.solvers.constant import Constant, fit_constants, log_odds
 from xlogreg.solvers.coordinates import Coordinates, measure_spreads, user_coordinates
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Shared
@@ -60,6 +60,7 @@ class Batch(NamedTuple):
     same: bool  # whether all have the same targets
     separable: np.ndarray  # (g,) whether there is no minimum if the classes are separated
     users: Coordinates | None = None  # coordinates of each model's penalty (n_x, g), if these differ
+    constant: Constant | None = None  # the models without features, if the samples have an offset
 
     @property
     def models(self) -> int:
@@ -73,7 +74,8 @@ class Batch(NamedTuple):
         objective = dataclasses.replace(kept, source=source, separable=separable)
         spread, user = problem.spread, problem.user
         if spread is not None:
-            spread = spread._replace(targets=self.shares[model][:, None], opposite=None)
+            constant = None if self.constant is None else self.constant.of(model)
+            spread = spread._replace(targets=self.shares[model][:, None], opposite=None, constant=constant)
         if self.users is not None:
             user = Coordinates(*(part[:, [model]] for part in self.users))
         given, columns = (samples.like(source) for samples in (problem.given, problem.columns))
@@ -136,6 +138,8 @@ def pose_batch(
     objective = dataclasses.replace(objective, separable=bool(np.any(separable)))
     with np.errstate(all="ignore"):
         batch = Batch(problem, source, objective, masses / totals, tracks, same, separable)
+    if source.has_offset:
+        batch = batch._replace(constant=fit_constants(source, batch.shares, bool(problem.objective.free[-1, 0, 0])))
     return _scaled(batch) if scaled else batch
 
 
@@ -293,7 +297,7 @@ def _biased(batch: Batch) -> np.ndarray:
     """Return the parameters (n_x + 1, g, k) of the models without features: the biases alone."""
     start = np.zeros((batch.problem.start.shape[0], *batch.shares.shape))
     with np.errstate(divide="ignore", invalid="ignore"):
-        odds = log_odds(batch.shares)
+        odds = log_odds(batch.shares) if batch.constant is None else batch.constant.bias
     start[-1] = np.where(np.isfinite(odds), odds, 0.0) * batch.objective.free[-1]
     return start
 
@@ -322,8 +326,9 @@ def _at_reference(batch: Batch, options: Options) -> Prepared | None:
 def _at_log_odds(batch: Batch) -> Prepared:
     """Prepare from the models without features, whose Hessian is a multiple of the second moment."""
     S = batch.problem.objective.over(batch.problem.source).second_moment()
-    shares = batch.shares[:, 0]
-    return Prepared(_biased(batch), S, shares * (1.0 - shares), 2, 1.0)
+    shares, constant = batch.shares[:, 0], batch.constant
+    curvature = shares * (1.0 - shares) if constant is None else constant.curvature[:, 0, 0]
+    return Prepared(_biased(batch), S, curvature, 2, 1.0)
 
 
 def _at_rest(objective: Objective, ended: list[Result], separable: np.ndarray) -> tuple[np.ndarray, float]:

@@ -91,6 +91,7 @@ def bootstrap(
     l2: float = 0.0,
     penalty_factor: Any = None,
     sample_weight: Any = None,
+    offset: Any = None,
     samples: str = "columns",
     backend: str | None = None,
     device: Any = None,
@@ -123,6 +124,8 @@ def bootstrap(
         As for `fit`.
     sample_weight : array (m,), optional
         Multiplied by the number of times that a sample was drawn.
+    offset : array, optional
+        As for `fit`; a sample that is drawn brings its own.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``rng`` also draws the samples.
     categorical_features, drop, reference, unseen, missing
@@ -169,7 +172,7 @@ def bootstrap(
         unseen=unseen,
         missing=missing,
     )
-    received = receive(X, Y, sample_weight, samples, targets, where, option, table)
+    received = receive(X, Y, sample_weight, samples, targets, where, option, table, offset=offset)
     (model,) = build_models(Plan.of_one(received, [option]), began)
     draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
     portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))

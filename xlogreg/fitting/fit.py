@@ -43,6 +43,7 @@ def fit(
     bias: bool = True,
     relax: float | None = None,
     sample_weight: Any = None,
+    offset: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
     categorical_features: Any = None,
@@ -125,6 +126,10 @@ def fit(
         passes are those of both. It is not made where the first one warns; see docs/selection.md.
     sample_weight : array (m,), optional
         Not negative.
+    offset : array (m,) or (1, m), or (K, m) for K classes, optional
+        A known term that is added to the scores of each sample, such as the log-odds of a model fitted before, or of a
+        share that is known: z = w'x + b + offset (McCullagh & Nelder 1989, section 6.2). (m, K) for samples="rows", as
+        one-hot Y. The model then needs the offset of the samples that it predicts.
     targets : {"labels", "probabilities"}
         "probabilities": Y (1, m) in [0, 1], or (K, m) with columns that sum to one.
     standardize : bool or float
@@ -235,7 +240,8 @@ def fit(
         unseen=unseen,
         missing=missing,
     )
-    arrival, encoded, weight = receive(X, Y, sample_weight, samples, targets, where, options, table, apart=True)
+    received = receive(X, Y, sample_weight, samples, targets, where, options, table, apart=True, offset=offset)
+    arrival, encoded, weight = received
     (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:

@@ -135,6 +135,7 @@ def fit_cv(
     rule: str = "best",
     relax: float | None = None,
     sample_weight: Any = None,
+    offset: Any = None,
     samples: str = "columns",
     backend: str | None = None,
     device: Any = None,
@@ -184,6 +185,8 @@ def fit_cv(
         As for `fit`, for each model that has L1; so the scores are those of relaxed models.
     sample_weight : array (m,), optional
         Counts in the fits and in the scores.
+    offset : array, optional
+        As for `fit`; it counts in the fits and in the scores.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``rng`` also deals the samples to the folds.
     categorical_features, drop, reference, unseen, missing
@@ -231,9 +234,11 @@ def fit_cv(
         raise ValueError(
             f"missing={missing!r} in fit_cv needs X in memory or in files: each fold fills in its own; fit can do it"
         )
-    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table)
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, offset=offset)
     options, whole = _of_paths(strengths, received, received.arrival.origin.settled(options), began)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
+    if scorer is not None and offset is not None:
+        raise ValueError(f"scoring={scoring!r} knows no offset; with one, use {' or '.join(map(repr, KNOWN))}")
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)
     warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)

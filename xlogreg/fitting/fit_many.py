@@ -14,6 +14,7 @@ from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs import labels
 from xlogreg.inputs.columns import TableOptions
+from xlogreg.inputs.offsets import as_offset, expect_outputs
 from xlogreg.inputs.options import TARGETS, options_of_models
 from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
@@ -45,6 +46,7 @@ def fit_many(
     penalty: Any = "each",
     relax: float | None = None,
     sample_weights: Any = None,
+    offset: Any = None,
     initials: Any = None,
     samples: str = "columns",
     backend: str | None = None,
@@ -84,6 +86,8 @@ def fit_many(
     sample_weights : array (m,) or (g, m), or a list of g of them, optional
         One row for each model, also for samples="rows". Zeros leave samples out, as folds do; whole numbers repeat
         samples.
+    offset : array, optional
+        As for `fit`; that of all models, which then have as many classes.
     initials : Model or (w, b), or a list of g of them or None, optional
         Where to start.
     penalty_factor, lower, upper, multinomial, penalty
@@ -133,7 +137,7 @@ def fit_many(
     shared = is_collection(X)
     if shared:
         expect_shared_features(options[0], X, samples)
-        X = share_out(X, None, samples=samples, targets="none", where=where, table=table)
+        X = share_out(X, None, samples=samples, targets="none", where=where, table=table, offset=offset)
         Ys, sample_weights = bring(Ys), bring(sample_weights)
     else:
         factory = callable(X)
@@ -159,7 +163,11 @@ def fit_many(
     for name, length in lengths.items():
         if length not in (1, g):
             raise ValueError(f"{name} holds {length} entries; {', '.join(lengths)} must hold 1 or g={g}")
-    arrival = settle_parts(X) if shared else settle(features, where)
+    offset = None if shared else as_offset(offset, m, samples)
+    outputs = X.offset if shared else 0 if offset is None else offset.shape[0]
+    for target in encoded if outputs else ():
+        expect_outputs(outputs, len(target.classes), m, samples)
+    arrival = settle_parts(X) if shared else settle(features, where).offsetting(offset)
     options = arrival.origin.settled(options)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     return build_models(

@@ -120,6 +120,7 @@ def fit_path(
     penalty: Any = "each",
     relax: float | None = None,
     sample_weight: Any = None,
+    offset: Any = None,
     samples: str = "columns",
     backend: str | None = None,
     device: Any = None,
@@ -156,9 +157,9 @@ def fit_path(
         one before (Friedman, Hastie & Tibshirani, J. Stat. Soft. 2010).
     l1_ratio : float, optional
         From 0 to 1; 1, which is the default, is the lasso. For ``penalties``.
-    penalty_factor, lower, upper, multinomial, penalty, sample_weight, samples, backend, device, dtype, fallback
+    penalty_factor, lower, upper, multinomial, penalty, sample_weight, offset, samples, backend, device, dtype
         As for `fit`.
-    bias, targets, standardize
+    fallback, bias, targets, standardize
         As for `fit`.
     relax : float, optional
         As for `fit`, for each model that has L1.
@@ -205,7 +206,7 @@ def fit_path(
         unseen=unseen,
         missing=missing,
     )
-    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True)
+    received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True, offset=offset)
     options = strengths.settled(received, received.arrival.origin.settled(options))
     models = build_models(Plan.of_one(received, options)._replace(ends=strengths.auto), began)
     return Path(tuple(models))

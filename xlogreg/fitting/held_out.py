@@ -113,7 +113,7 @@ def _of_own_fills(
     assert encoding is not None
     for fold in np.unique(fold_of).tolist():
         own = np.flatnonzero(fold_of == fold)
-        given = received._replace(arrival=refill(numbers != fold))
+        given = received.refilled(refill(numbers != fold))
         left = fit_left_out(given, [options[model] for model in own], numbers, fold_of[own], lacking, began)
         found |= zip(own.tolist(), [refilled(model, encoding) for model in left.models], strict=True)
     return [found[model] for model in range(len(options))]

@@ -348,6 +348,7 @@ def model_of(
         covariance=verdict.covariance,
         feature_names=origin.names,
         encoding=origin.encoding,
+        offset=problem.given.has_offset,
         **asked_for(options),
         **parameters_at(origin, verdict.parameters),
     )

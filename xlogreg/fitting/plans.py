@@ -281,7 +281,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
         return plan, lambda models: models
     dtype = reduced.dtype
     inside = origin._replace(samples="columns", names=None, home=source.place, dtype_home=dtype, dtype=dtype)
-    inner = Arrival(inside, dataclasses.replace(reduced, columns=Columns()))
+    inner = Arrival(inside, dataclasses.replace(reduced, columns=Columns(offset=reduced.columns.offset)))
     same: dict[str, Any] = {"standardize": False, "penalty_factor": None}
     plain = [dataclasses.replace(option, l2=option.strength, **same) for option in plan.options]
     span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)

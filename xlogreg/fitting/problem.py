@@ -7,8 +7,7 @@ import numpy as np
 
 from xlogreg.arrays.place import ROUNDING, Array
 from xlogreg.fitting.penalty import penalty_of
-from xlogreg.fitting.start import given_parameters, log_odds
-from xlogreg.inference.covariance import null_log_likelihood
+from xlogreg.fitting.start import constant_biases, given_parameters, null_of, with_constant
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
@@ -180,8 +179,7 @@ class Problem(NamedTuple):
     @property
     def null(self) -> float:
         """Mean log-likelihood of the model without features."""
-        shares = self.source.shares() if self.spread is None else self.spread.shares
-        return null_log_likelihood(tuple(shares.tolist()), bool(self.objective.free[-1, 0, 0]))
+        return null_of(self.source, self.spread, self.start.shape[2], bool(self.objective.free[-1, 0, 0]))
 
     def goal(self, options: Options) -> float:
         """The relative gap that the user asks for, or the default."""
@@ -245,7 +243,7 @@ def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> P
     spread = None if problem.is_reduced else problem.spread
     solver = choose_solver(problem.source, k, options.solver, spread, problem.objective.penalty)
     if problem.spread is not None and options.bias and solver != "gd":
-        problem.start[-1, 0, :] = log_odds(problem.spread.shares)
+        problem.start[-1, 0, :] = constant_biases(problem.spread)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
         source, objective = _settled(problem.source, problem.objective)
         problem = problem._replace(source=source, objective=objective)
@@ -258,6 +256,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     exact = options.standardize is True  # whose scale the user sees, in the penalty and in the steps
     crossed = options.l1 > 0 and not begins_small(source, (source.n_x + 1) * k)
     spread = measure_spread(source, exact, crossed) if options.solver != "gd" or exact else None
+    spread = with_constant(spread, source, options.bias)
     if spread is not None and not np.isfinite(spread.variance).all():
         raise ValueError("X is too large to compute with: the squares of its values overflow; divide it by a number")
     if spread is not None and options.bias and not source.shifts:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.fitting.problem import NEWTON_LIMIT, Problem
-from xlogreg.fitting.start import log_odds
 from xlogreg.math.moves import INSIDE
 from xlogreg.math.penalties import Elastic, Penalty
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, certify, hides
+from xlogreg.solvers.constant import log_odds
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.descent import decrement
 from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, decide, lone_recession
@@ -146,7 +146,9 @@ def _partly_held(problem: Problem, result: Result, tol: float) -> Known:
         return found._replace(separation="none" if rests else "undecided", passes=found.passes + 1)
     alone = _loose_alone(objective, rows)
     start = np.zeros((alone.free.shape[0], 1, k))
-    start[-1, 0, :] = log_odds(problem.source.shares()) * alone.free[-1, 0, 0]
+    constant = None if problem.spread is None else problem.spread.constant
+    biases = log_odds(problem.source.shares()) if constant is None else constant.bias[0]
+    start[-1, 0, :] = biases * alone.free[-1, 0, 0]
     # gradient descent: as long as the descent took
     steps = STEPS if problem.solver != "gd" else min(STEPS, int(4 * result.passes / p))
     starts = [start] if objective.penalty.active[0] else [result.theta[rows if apart else slice(None)], start]

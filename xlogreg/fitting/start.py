@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from xlogreg.inference.covariance import null_log_likelihood
 from xlogreg.model.model import Model
-from xlogreg.solvers.coordinates import as_host
+from xlogreg.samples.source import Samples
+from xlogreg.solvers.constant import fit_constants, log_odds
+from xlogreg.solvers.coordinates import Spread, as_host
 
-__all__ = ["given_parameters", "log_odds"]
-
-TINY = np.finfo(float).tiny  # takes the place of a share that rounds to zero beside other classes
+__all__ = ["constant_biases", "given_parameters", "null_of", "with_constant"]
 
 
 def given_parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,8 +31,28 @@ def given_parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.nda
     return w, b
 
 
-def log_odds(shares: np.ndarray) -> np.ndarray:
-    """The best biases (..., k) beside weights of zero, for shares of all classes (..., K) or of the second class."""
-    shares = np.concatenate([1.0 - shares, shares], axis=-1) if shares.shape[-1] == 1 else shares
-    logs = np.log(np.maximum(shares, TINY))
-    return logs[..., 1:] - logs[..., :1] if logs.shape[-1] == 2 else logs - np.mean(logs, axis=-1, keepdims=True)
+def constant_biases(spread: Spread) -> np.ndarray:
+    """The best biases (k,) beside weights of zero."""
+    return log_odds(spread.shares) if spread.constant is None else spread.constant.bias[0]
+
+
+def null_of(source: Samples, spread: Spread | None, outputs: int, bias: bool) -> float:
+    """Mean log-likelihood of the model without features, with k outputs and perhaps a bias."""
+    if source.has_offset:
+        found = None if spread is None else spread.constant
+        found = fit_constants(source, _means(source.shares(), outputs), bias) if found is None else found
+        return -float(found.loss[0])
+    shares = source.shares() if spread is None else spread.shares
+    return null_log_likelihood(tuple(shares.tolist()), bias)
+
+
+def with_constant(spread: Spread | None, source: Samples, bias: bool) -> Spread | None:
+    """Add the model without features to the spread of samples that have an offset."""
+    if spread is None or not source.has_offset:
+        return spread
+    return spread._replace(constant=fit_constants(source, spread.targets.T, bias))
+
+
+def _means(shares: np.ndarray, outputs: int) -> np.ndarray:
+    """Take the means of the targets (1, k) from the shares (K,) of all classes, of both if there are two."""
+    return shares[None, 1:] if outputs == 1 else shares[None, :]

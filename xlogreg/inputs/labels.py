@@ -22,6 +22,7 @@ __all__ = [
     "encode_targets",
     "encode_truth",
     "erased_class",
+    "expect_finite",
     "total_of",
 ]
 
@@ -65,7 +66,7 @@ def encode_targets(Y: Any, shape: tuple[int, ...], samples: str, kind: str, comp
     if dtype_name(Y) == "bool":
         encoded = encode_targets(xp.astype(Y, xp.uint8), (n_x, m), "columns", kind, complete)
         return encoded._replace(classes=encoded.classes.astype(bool)) if Y.shape[0] == 1 else encoded
-    _refuse_nonfinite(Y, "Y")
+    expect_finite(Y, "Y")
     return (_from_probabilities if kind == "probabilities" else _from_labels)(Y, complete)
 
 
@@ -120,7 +121,7 @@ def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:
         return None
     weight = as_row(weight, m)
     xp = array_namespace(weight)
-    _refuse_nonfinite(weight, "sample_weight")
+    expect_finite(weight, "sample_weight")
     if bool(xp.any(weight < 0)):
         raise ValueError(f"sample_weight must not be negative; its smallest value is {float(xp.min(weight))}")
     if complete and not bool(xp.any(weight > 0)):
@@ -167,7 +168,7 @@ def erased_class(targets: Targets, weight: Array) -> int | None:
     return None
 
 
-def _refuse_nonfinite(values: Array, name: str) -> None:
+def expect_finite(values: Array, name: str) -> None:
     """Raise if any of the values (k, m) is not finite; say how many are not, and which sample has the first."""
     xp = array_namespace(values)
     if bool(xp.all(xp.isfinite(values))):

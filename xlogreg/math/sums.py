@@ -79,11 +79,12 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     -------
     losses, dTheta : as from `gradient_terms`
     unsettled : array (g,)
-        1 if the loss of any sample is not below log 2, else 0. With hard labels 0 proves that theta separates the
-        classes: every sample is strictly on its own side.
+        1 if the loss of any sample, without its offset, is not below log 2, else 0. With hard labels 0 proves that
+        theta separates the classes: every sample is strictly on its own side.
     """
-    excess, tail, dZ = loss.first(model_scores(block, theta), block.Y)
-    return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, excess, tail))
+    moves = score_moves(block.X, theta)
+    excess, tail, dZ = loss.first(_with_offset(block, moves), block.Y)
+    return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, loss, moves, excess, tail))
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
@@ -97,11 +98,14 @@ def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Arra
     return sum_losses(excess, tail, weight, theta.dtype), xp.reshape(dTheta, (theta.shape[0], g, k))
 
 
-def _unsettled(block: Block, theta: Array, excess: Array, tail: Array) -> Array:
+def _unsettled(block: Block, theta: Array, loss: Loss, moves: Array, excess: Array, tail: Array) -> Array:
     """Return 1 for each model (g,) if the loss of any sample is not below log 2, else 0.
 
-    With hard labels, the excess is 0 for a sample on its own side. Its loss is below log 2 if its tail is below 1.
+    With hard labels, the excess is 0 for a sample on its own side. Its loss is below log 2 if its tail is below 1. An
+    offset may bring samples to their own side that theta does not, so what counts are the ``moves`` X'theta alone.
     """
+    if block.offset is not None:
+        excess, tail, _ = loss.first(moves, block.Y)
     xp, worst = array_namespace(excess), (excess, tail)
     if block.weight is not None:
         present = xp.astype(block.weight > 0, excess.dtype)
@@ -119,8 +123,8 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     H : array (g, (n_x + 1) k, (n_x + 1) k)
         The rows have the order of ``theta[:, j, :]`` flattened.
     """
-    losses, dTheta, H, excess, tail = _second_sums(block, theta, loss)
-    return losses, dTheta, _unsettled(block, theta, excess, tail), H
+    losses, dTheta, H, *found = _second_sums(block, theta, loss)
+    return losses, dTheta, _unsettled(block, theta, loss, *found), H
 
 
 def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
@@ -129,14 +133,17 @@ def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
 
 
 def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
-    """Sum losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p); return each sample's excess and tail, too."""
-    xp = array_namespace(theta)
-    excess, tail, dZ, C = _second(loss)(model_scores(block, theta), block.Y)
+    """Sum losses (g,), gradients (n_x + 1, g, k) and Hessians (g, p, p).
+
+    Return the scores of each sample without its offset, and its excess and tail, too.
+    """
+    xp, moves = array_namespace(theta), score_moves(block.X, theta)
+    excess, tail, dZ, C = _second(loss)(_with_offset(block, moves), block.Y)
     C = _weighted(C, block, theta)
     # H is in theta's dtype: a Hessian rounded to float32 would hide the directions that decide convergence
     H = [gram(block.X, C[model, :, :, :]) for model in range(theta.shape[1])]
     sums = _first_sums(block, theta, excess, tail, dZ)
-    return (*sums, H[0][None, ...] if len(H) == 1 else xp.stack(H), excess, tail)
+    return (*sums, H[0][None, ...] if len(H) == 1 else xp.stack(H), moves, excess, tail)
 
 
 def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, Array]]:
@@ -146,7 +153,10 @@ def _second(loss: Loss) -> Callable[[Array, Array], tuple[Array, Array, Array, A
 
 def model_scores(block: Block, theta: Array) -> Array:
     """Compute the scores Z (g, k, m) of g models, with the offset of the samples."""
-    Z = score_moves(block.X, theta)
+    return _with_offset(block, score_moves(block.X, theta))
+
+
+def _with_offset(block: Block, Z: Array) -> Array:
     return Z if block.offset is None else Z + block.offset
 
 

@@ -68,6 +68,8 @@ class Model:
         Groups of weights that were asked for; they mean something beside ``l1`` only.
     bias : bool
         Whether b was fitted; it is zero otherwise.
+    offset : bool
+        Whether it was fitted with an offset; predictions then need the offset of their samples.
     encoding : Encoding, or None
         How the columns of the fitted table became features, if they are not plain numbers.
     terms : tuple of Term
@@ -104,6 +106,7 @@ class Model:
     multinomial: str = "ungrouped"
     penalty: str | np.ndarray = "each"
     bias: bool = True
+    offset: bool = False
 
     def __repr__(self) -> str:
         info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}

@@ -90,4 +90,5 @@ def _far_report_terms(block: Block, theta: Array, center: Array, loss: Loss) -> 
     theta_like, center = (xp.astype(part, X.dtype, copy=False) for part in (theta, center))
     W, b = split(theta_like)
     Z = _mended(scores(X - center, W, b), _far_scores(X, W, b, center, relative=W.shape[1] > 1))
+    Z = Z if block.offset is None else Z + block.offset
     return reported(block, Z, loss.value(Z, block.Y), theta)

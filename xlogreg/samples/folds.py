@@ -16,7 +16,7 @@ import numpy as np
 from xlogreg.arrays.place import Place
 from xlogreg.samples.source import Samples
 
-__all__ = ["Folds", "fold_weights"]
+__all__ = ["Folds", "fold_weights", "weights_without"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ class Folds:
         return self.whole.shifts
 
     @property
+    def has_offset(self) -> bool:
+        return self.whole.has_offset
+
+    @property
     def m(self) -> int:
         return self.whole.m
 
@@ -73,6 +77,10 @@ class Folds:
         """Return these folds for some of the models only, by number."""
         total = self.total_weight if isinstance(self.total_weight, float) else self.total_weight[models]
         return dataclasses.replace(self, fold_of=self.fold_of[models], total_weight=total)
+
+    def bare(self) -> "Folds":
+        """Return these folds without their features."""
+        return dataclasses.replace(self, parts=tuple(part.bare() for part in self.parts))
 
     def uncentered(self) -> "Folds":
         """Return these folds without a centre, as X itself."""
@@ -151,6 +159,16 @@ def fold_weights(source: Any, numbers: np.ndarray, fold_of: np.ndarray, held_out
         if known is not None:
             weight = known * place.xp.astype(weight, known.dtype)
     return {"columns": source.columns._replace(weight=weight), "weight_of": weight_of}
+
+
+def weights_without(source: Any, kept: np.ndarray) -> dict[str, Any]:
+    """Fields of `InMemory` with a weight of zero for the samples that are not ``kept`` (m,)."""
+    place, known = source.place, source.columns.weight
+    weight = place.put(kept[None, :], source.dtype)
+    with place.computing():
+        weight = weight if known is None else known * weight
+        total = float(place.xp.sum(weight, dtype=place.dtype(place.widest)))
+    return {"columns": source.columns._replace(weight=weight), "total_weight": total}
 
 
 def _axis(term: np.ndarray) -> int:

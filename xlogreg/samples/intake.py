@@ -19,6 +19,7 @@ from xlogreg.inputs.columns import PLAIN, TableOptions
 from xlogreg.inputs.door import Features, learn_features, take
 from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.offsets import as_offset
 from xlogreg.inputs.options import SAMPLES, Options, dtype_option
 from xlogreg.inputs.tables import is_collection
 from xlogreg.samples.cluster.distributed import Shards
@@ -72,6 +73,20 @@ class Arrival(NamedTuple):
     samples: Samples
     given: np.ndarray | None = None  # X on the host, if it was copied to a device
 
+    @property
+    def offset(self) -> Array | None:
+        """The offset (k, m) of samples in the memory of this process."""
+        return self.samples.columns.offset if isinstance(self.samples, InMemory) else None
+
+    def offsetting(self, offset: Array | None) -> "Arrival":
+        """Return these samples with an offset (k, m), as from `as_offset`; unchanged if there is none."""
+        samples = self.samples
+        if offset is None or not isinstance(samples, InMemory):
+            return self
+        with samples.place.computing():  # in the widest float: in float32, rounding would change the cost
+            columns = samples.columns._replace(offset=samples.place.put(offset, samples.place.widest))
+        return self._replace(samples=dataclasses.replace(samples, columns=columns))
+
 
 class Received(NamedTuple):
     """Input of a fit, checked."""
@@ -84,6 +99,10 @@ class Received(NamedTuple):
     def samples(self) -> Samples:
         """The samples with their targets and weights."""
         return self.arrival.samples.holding(self.targets, self.weight)
+
+    def refilled(self, arrival: Arrival) -> "Received":
+        """Return these targets and weights with an X whose missing values were filled in anew."""
+        return self._replace(arrival=arrival.offsetting(self.arrival.offset))
 
     def ordered(self, order: np.ndarray) -> "Received | None":
         """Copy the samples in another order (m,); None if that takes too much memory."""
@@ -104,16 +123,18 @@ def receive(
     options: Options,
     table: TableOptions = PLAIN,
     apart: bool = False,
+    offset: Any = None,
 ) -> Received:
     """Check the user's input, and bring X to the place that computes.
 
     X may be a dask collection, which stays with the workers; ``apart`` says that Y and the weights may stay there, too.
-    X may also be `Shards`: they have targets already, and ``sample_weight`` replaces their weights. The options are
-    those of any model; ``table`` tells what becomes of the columns of a table.
+    X may also be `Shards`: they have targets and offset already, and ``sample_weight`` replaces their weights. The
+    options are those of any model; ``table`` tells what becomes of the columns of a table.
     """
     if is_collection(X):
         expect_shared_features(options, X, samples)
-        parts = share_out(X, Y, sample_weight, samples=samples, targets=targets, where=where, table=table)
+        given = {"samples": samples, "targets": targets, "where": where, "table": table, "offset": offset}
+        parts = share_out(X, Y, sample_weight, **given)
         options.expect_features(parts.n_x)
         parts = parts if apart else parts.with_targets()
         return Received(settle_parts(parts), parts.targets, parts.weight)
@@ -125,7 +146,8 @@ def receive(
     encode = functools.partial(labels.encode_targets, kind=targets)
     taken = take(X, Y, sample_weight, samples=samples, encode=encode, asked=table)
     options.expect_features(taken.features.X.n_x)
-    return Received(settle(taken.features, where), taken.targets, taken.weight)
+    offset = as_offset(offset, taken.features.X.m, samples, len(taken.targets.classes))
+    return Received(settle(taken.features, where).offsetting(offset), taken.targets, taken.weight)
 
 
 def expect_shared_features(options: Options, X: Any, samples: str) -> None:

@@ -14,8 +14,9 @@ from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place
 from xlogreg.inputs.labels import Targets, erased_class, total_of
 from xlogreg.math.moves import GRAMS, TEMPORARIES
 from xlogreg.math.sums import Block
-from xlogreg.samples.folds import Folds, fold_weights
+from xlogreg.samples.folds import Folds, fold_weights, weights_without
 from xlogreg.samples.nonfinite import find_flaws
+from xlogreg.samples.shares import class_shares
 from xlogreg.samples.source import Columns, Flaws, draw_subsets
 from xlogreg.samples.threads import map_blocks, tree_sum, workers_for
 
@@ -93,6 +94,10 @@ class InMemory:
         return self.X.shifts
 
     @property
+    def has_offset(self) -> bool:
+        return self.columns.offset is not None
+
+    @property
     def ties(self) -> Sequence[np.ndarray]:
         return self.X.ties
 
@@ -132,6 +137,10 @@ class InMemory:
     @functools.cached_property
     def _uncentered(self) -> "InMemory":
         return dataclasses.replace(self, center=None)  # made once, so that its cached properties are kept
+
+    def bare(self) -> "InMemory":
+        """Return these samples without their features: the offset stands in for X."""
+        return dataclasses.replace(self, X=Dense(self.columns.offset), center=None, index=None)
 
     def keep(self, models: np.ndarray) -> "InMemory":
         """Return these samples for some of the models only, by number."""
@@ -191,13 +200,7 @@ class InMemory:
 
     def without_fold(self, numbers: np.ndarray, fold: int) -> "InMemory":
         """Return these samples with a weight of zero for those in a fold; -1 changes nothing."""
-        if fold < 0:
-            return self
-        weight = self.place.put((numbers != fold)[None, :], self.dtype)
-        with self.place.computing():
-            weight = weight if self.columns.weight is None else self.columns.weight * weight
-            total = float(self.place.xp.sum(weight, dtype=self.place.dtype(self.place.widest)))
-        return dataclasses.replace(self, columns=self.columns._replace(weight=weight), total_weight=total)
+        return self if fold < 0 else dataclasses.replace(self, **weights_without(self, numbers != fold))
 
     def grouping(self, numbers: np.ndarray) -> "InMemory":
         return dataclasses.replace(self, columns=self.columns._replace(group=self.place.put(numbers[None, :])))
@@ -287,20 +290,7 @@ class InMemory:
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
 
     def shares(self) -> np.ndarray:
-        """Share of each class (K,) by weight, of both classes if there are two; X is not read."""
-        xp = self.place.xp
-        with self.place.computing():
-            widest, weight = self.place.dtype(self.place.widest), self.columns.weight
-            if weight is None:
-                weight = xp.ones((1, self.m), dtype=widest, device=self.place.device)
-            weight = xp.astype(weight, widest, copy=False)
-            mass = tree_sum((self._hot(*span) @ weight[:, span[0] : span[1]].T,) for span in self.spans())[0]
-        return to_host(mass)[:, 0].astype(np.float64) / self.total_weight
-
-    def _hot(self, start: int, stop: int) -> Array:
-        """Targets (K, stop - start) of all classes, of both if there are two, in the widest float."""
-        Y, xp = self.place.xp.astype(self.targets(start, stop), self.place.dtype(self.place.widest)), self.place.xp
-        return xp.concat([1.0 - Y, Y], axis=0) if Y.shape[0] == 1 else Y
+        return class_shares(self)
 
     def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False) -> list[Range]:
         """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.

@@ -8,11 +8,12 @@ import numpy as np
 
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array, to_host
+from xlogreg.arrays.products import scores
 from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.samples.source import Source
 from xlogreg.samples.threads import tree_sum
 
-__all__ = ["combine_features", "map_samples", "may_pick", "multiply_samples", "pick_features"]
+__all__ = ["combine_features", "link_samples", "map_samples", "may_pick", "multiply_samples", "pick_features"]
 
 PICKED_BYTES = 2**30  # largest copy of some features
 
@@ -32,6 +33,16 @@ def map_samples(source: InMemory, function: Callable[[Any], Array], raw: bool = 
             return function(block(*spans[0]))
         parts = list(source.each(lambda *found: function(block(*found)), spans))
         return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
+
+
+def link_samples(source: InMemory, link: Callable[[Array], Array], W: Array, b: Array) -> Array:
+    """Compute link(Z) (k, m) of the scores Z = W'X + b of all samples, for W (n_x, k) and b (k, 1), with the offset."""
+    offset, place = source.columns.offset, source.place
+    if offset is None:
+        return map_samples(source, lambda X: link(scores(X, W, b)))
+    Z = map_samples(source, lambda X: scores(X, W, b))
+    with place.computing():
+        return link(Z + place.xp.astype(offset, Z.dtype, copy=False))
 
 
 def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:

@@ -158,7 +158,7 @@ def fit_folds(
             return parts(received, np.arange(len(options)))
         found = []
         for fold, counts in enumerate(drawn):
-            models = parts(received._replace(arrival=arrival_of(counts)), np.flatnonzero(fold_of == fold))
+            models = parts(received.refilled(arrival_of(counts)), np.flatnonzero(fold_of == fold))
             found += [refilled(model, encoding) for model in models]
         return found
 

@@ -7,7 +7,7 @@ The gap J - min J is known in one of two ways:
   min J >= mean H(alpha) - h*(-V), where H is the entropy, h* the conjugate of the penalty, and V = X (alpha - Y)' / s
   (Yu, Huang & Lin, Dual coordinate descent for maximum entropy models, Machine Learning 2011). Near the minimum the
   probabilities A of the model are nearly an alpha of this kind. A mixture with one constant distribution c is exactly
-  of this kind: alpha = (1 - tau) A + tau c.
+  of this kind: alpha = (1 - tau) A + tau c. An offset o of the scores adds mean (alpha - y)'o to mean H(alpha).
 """
 
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array
+from xlogreg.math.offsets import offset_terms
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.newton import Newton
 from xlogreg.solvers.objective import Evaluation, Objective
@@ -79,7 +80,7 @@ def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndar
         objective.penalty.slope(theta)
     )  # gradient of the losses alone: X (A - Y)' / s, and mean A - mean Y
     slopes = np.sum(data * theta, axis=(0, 2))
-    entropy = here.loss - slopes  # mean H(A), since L(z, y) = H(a) + (a - y)'z
+    entropy = here.loss - slopes  # mean H(A) + (A - Y)'o, since L(z, y) = H(a) + (a - y)'z
     V, constant = data[:-1], np.zeros_like(entropy)
     if objective.free[-1, 0, 0] > 0:
         means = objective.source.shares()[None, :]  # means of the targets of all classes (1, K)
@@ -88,11 +89,20 @@ def _bound(objective: Objective, theta: np.ndarray, here: Evaluation) -> np.ndar
         rho = np.max(e / means, axis=1)  # the least rho for which c has no negative entries
         tau = rho / (1.0 + rho)
         c = np.maximum(means - e / np.where(rho > 0, rho, 1.0)[:, None], 0.0)
-        constant = tau * -np.sum(c * np.log(np.where(c > 0, c, 1.0)), axis=1)
+        kept = c if data.shape[2] > 1 else c[:, 1:]
+        constant = tau * (-np.sum(c * np.log(np.where(c > 0, c, 1.0)), axis=1) + _shifted(objective, theta, kept))
         entropy = (1.0 - tau) * entropy
         x, xy = objective.correlations()
-        kept = c if data.shape[2] > 1 else c[:, 1:]
         V = (1.0 - tau[:, None]) * V + tau[:, None] * (x * kept - xy)
     lower = entropy + constant - objective.penalty.conjugate(np.concatenate([-V, np.zeros_like(V[:1])]))
     rounding = 8.0 * objective.noise * (np.abs(here.value) + np.sum(np.abs(data * theta), axis=(0, 2)))
     return here.value - lower + rounding
+
+
+def _shifted(objective: Objective, theta: np.ndarray, c: np.ndarray) -> np.ndarray | float:
+    """Mean (g,) of (c - y)'o over the samples with offsets o, for one distribution c (g, k) of each model."""
+    source = objective.source
+    if not source.has_offset:
+        return 0.0
+    o, yo = (as_host(part) for part in source.bare().sum(offset_terms, theta))
+    return (np.sum(c * o[0], axis=1) - yo) / source.total_weight

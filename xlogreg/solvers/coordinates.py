@@ -16,6 +16,7 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.products import may_pick, pick_features
 from xlogreg.samples.source import Samples, host_center
+from xlogreg.solvers.constant import Constant
 
 __all__ = [
     "CoordinateSystem",
@@ -107,7 +108,8 @@ class Spread(NamedTuple):
     """Weighted mean and variance of the features (n_x, 1), mean of the targets (k, 1), and number of passes.
 
     ``opposite`` is the share of the first of two classes, if one minus the share of the second loses its digits;
-    ``covariance`` that of the features with the targets (n_x, k), where it was measured.
+    ``covariance`` that of the features with the targets (n_x, k), where it was measured; ``constant`` the model without
+    features, if the samples have an offset.
     """
 
     mean: np.ndarray
@@ -116,6 +118,7 @@ class Spread(NamedTuple):
     passes: int
     opposite: float | None = None
     covariance: np.ndarray | None = None
+    constant: Constant | None = None
 
     def moment(self, coordinates: Coordinates) -> np.ndarray:
         """Second moment of the features (n_x, 1) in other coordinates."""
@@ -128,6 +131,21 @@ class Spread(NamedTuple):
             return self.targets[:, 0]
         share = float(self.targets[0, 0])
         return np.asarray([1.0 - share if self.opposite is None else self.opposite, share])
+
+    @property
+    def null(self) -> float:
+        """Mean loss of the model without features."""
+        if self.constant is not None:
+            return float(self.constant.loss[0])
+        return -float(np.sum(self.shares * np.log(np.maximum(self.shares, 1e-300))))
+
+    @property
+    def curvature(self) -> np.ndarray:
+        """Mean curvature (k, k) of the scores' losses at the model without features."""
+        if self.constant is not None:
+            return self.constant.curvature[0]
+        shares = self.shares
+        return np.diag(shares) - np.outer(shares, shares) if len(shares) > 2 else np.prod(shares)[None, None]
 
 
 def measure_spread(source: Samples, exact: bool = False, crossed: bool = False) -> Spread:

@@ -8,11 +8,9 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from xlogreg.arrays.place import Array
-from xlogreg.arrays.products import scores
 from xlogreg.math.sums import combine_terms
 from xlogreg.samples.memory import InMemory
-from xlogreg.samples.products import map_samples, may_pick
+from xlogreg.samples.products import link_samples, may_pick
 from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Objective
@@ -71,12 +69,7 @@ class Few:
         place, loss = self.source.place, self.objective.loss
         _, parameters = self.objective.in_blocks(theta * self.objective.factors)
         W, b = (place.put(part[:, 0, :], self.source.dtype) for part in (parameters[:-1], parameters[-1:]))
-        offset = self.source.columns.offset
-
-        def linked(Z: Array) -> Array:
-            return loss.link(Z if offset is None else Z + offset)
-
-        return as_host(linked(map_samples(self.source, lambda X: scores(X, W, b.T))))
+        return as_host(link_samples(self.source, loss.link, W, b.T))
 
     def at(self, theta: np.ndarray) -> Between:
         """Invert the Hessian at theta (n_x + 1, 1, k)."""

@@ -298,8 +298,11 @@ def minimize(
 def _constant(
     objective: Objective, source: Samples, theta: np.ndarray, spread: Spread, coordinates: Coordinates
 ) -> Evaluation | None:
-    """Evaluate at weights of zero and the log odds without a pass, from the covariance; None if it is not known."""
-    if spread.covariance is None or source.dtype != "float64" or not objective.free[-1]:
+    """Evaluate at weights of zero and the log odds without a pass, from the covariance; None if it is not known.
+
+    With an offset, samples of one class have residuals of their own, and the covariance does not tell the gradient.
+    """
+    if spread.covariance is None or source.has_offset or source.dtype != "float64" or not objective.free[-1]:
         return None
     gradient = np.concatenate([-spread.covariance / coordinates.scale, np.zeros((1, theta.shape[2]))])[:, None, :]
     shares = np.maximum(spread.shares, TINY)

@@ -161,7 +161,6 @@ def minimize(
     Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k).
     """
     k, step = start.shape[2], gradient_price(source.m, source.n_x, start.shape[2])
-    null = -float(np.sum(spread.shares * np.log(np.maximum(spread.shares, 1e-300))))
     if k == 1:
         bought, goods = _of_two_classes(objective, source, start, spread, coordinates, rng)
         kind: dict[str, Any] = {"memory": MEMORY}
@@ -172,7 +171,7 @@ def minimize(
     theta, passes, pairs, sure = start, bought.passes, Pairs(), False
     while True:
         method = QuasiNewton(bought.metric, pairs, patience=1 if sure else 2, **kind)
-        judge, here = Rent(goods, step, null, tol, clock), bought.here
+        judge, here = Rent(goods, step, spread.null, tol, clock), bought.here
         steps = max_iter - (0 if found is None else found.iterations)
         run: dict[str, Any] = {"tol": tol, "max_iter": steps, "monitor": monitor}
         last = descent.minimize(objective, theta, method=method, rent=judge, here=here, **run)
@@ -209,7 +208,7 @@ def _of_two_classes(
     goods.append(Good(hessian_price(m, n_x), 0.0, partial(_of_all, objective)))
     if moment_price(m, n_x) <= FEW_GRADIENTS * gradient_price(m, n_x):
         return _of_all(objective, theta), goods
-    diagonal = np.asarray(objective.penalty.curvature(theta)) + max(float(shares[0] * shares[1]), 1e-3)
+    diagonal = np.asarray(objective.penalty.curvature(theta)) + max(float(spread.curvature[0, 0]), 1e-3)
     return Bought(Diagonal(np.where(objective.free > 0, diagonal, 1.0)), None, 0.0), goods
 
 
@@ -219,7 +218,7 @@ def _of_classes(objective: Objective, source: Samples, spread: Spread) -> tuple[
     l2 = float(objective.penalty.strength[0])
     T = units(objective, l2)
     values, U = eigen(objective.second_moment() / T / T.T)
-    a, Q = eigen(np.diag(spread.shares) - np.outer(spread.shares, spread.shares))
+    a, Q = eigen(spread.curvature)
     basis, diagonal = Basis(T, U, values), values[:, None] * np.maximum(a, 0.0)
     first = Kronecker.from_factors(basis, a, Q, diagonal, l2, objective.precision)
 

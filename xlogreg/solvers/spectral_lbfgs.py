@@ -18,7 +18,7 @@ from xlogreg.arrays.place import Array, to_host
 from xlogreg.arrays.products import scores
 from xlogreg.math.sums import class_terms, diagonal_terms
 from xlogreg.samples.memory import InMemory
-from xlogreg.samples.products import combine_features, map_samples, multiply_samples
+from xlogreg.samples.products import combine_features, link_samples, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source
 from xlogreg.solvers import descent
 from xlogreg.solvers.coordinates import CoordinateSystem, Spread, as_host, measure_moments
@@ -254,7 +254,7 @@ def _class_axes(objective: Objective, subset: InMemory, parameters: np.ndarray) 
     """Curvatures and axes of the classes, and the probabilities (k, m) of the samples."""
     place = subset.place
     W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
-    P = map_samples(subset, lambda X: objective.loss.link(scores(X, W, b.T)))
+    P = link_samples(subset, objective.loss.link, W, b.T)
     (A,) = _soft(subset, P).sum(class_terms, parameters)
     k = A.shape[0]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)

@@ -82,6 +82,8 @@ class Shards:
         How the columns of a dataframe became features, if they are not plain numbers.
     weight : ndarray (1, m), or None
         Weights of the samples, after `with_targets`.
+    offset : int
+        Numbers of a sample in the offset of the parts; 0 if they have none.
     """
 
     workers: Cluster
@@ -100,6 +102,7 @@ class Shards:
     shifts: bool = True
     encoding: Encoding | None = None
     weight: np.ndarray | None = None
+    offset: int = 0
 
     @property
     def m(self) -> int:
@@ -190,6 +193,10 @@ class Distributed:
         return self.parts.shifts
 
     @property
+    def has_offset(self) -> bool:
+        return bool(self.parts.offset)
+
+    @property
     def m(self) -> int:
         return self.parts.m
 
@@ -225,6 +232,10 @@ class Distributed:
     def centered(self, center: Array) -> "Distributed":
         """Return these samples with X - center in place of X."""
         return self._viewed("centered", center, center=HOST.put(center, self.dtype))
+
+    def bare(self) -> "Distributed":
+        """Return these samples without their features."""
+        return self._viewed("bare")
 
     def uncentered(self) -> "Distributed":
         """Return these samples without a centre, as X itself."""

@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from xlogreg.exceptions import one_of
 from xlogreg.inputs.columns import TableOptions, unite
 from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets, as_weight, encode_targets, encode_truth, total_of
+from xlogreg.inputs.offsets import as_offset, expect_outputs
 from xlogreg.inputs.options import SAMPLES, dtype_option
 from xlogreg.inputs.tables import is_collection
 from xlogreg.samples.cluster.distributed import Shard, Shards
@@ -46,6 +47,7 @@ def share_out(
     Y: Any,
     sample_weight: Any = None,
     *,
+    offset: Any = None,
     samples: str,
     targets: str = "labels",
     where: Where | None = None,
@@ -58,7 +60,7 @@ def share_out(
     Parameters
     ----------
     X : dask array (n_x, m), or (m, n_x) for samples="rows"; or a dask dataframe
-    Y, sample_weight
+    Y, sample_weight, offset
         As `xlogreg.fit` takes them, or collections with as many samples as X.
     samples, targets
         As `xlogreg.fit` takes them, like ``where``. ``targets`` may also be "none", for parts without Y.
@@ -80,7 +82,7 @@ def share_out(
     workers, asked = Cluster.current(), dtype_option(where.dtype)
     one_of("samples", samples, SAMPLES)
     first_column = _blocks(X, samples)
-    others = {"Y": Y, "sample_weight": sample_weight}
+    others = {"Y": Y, "sample_weight": sample_weight, "offset": offset}
     columns = [first_column]
     columns += [_aligned(value, name, samples, first_column.counts) for name, value in others.items()]
     futures = iter(workers.load([block for column in columns for block in column.blocks]))
@@ -102,10 +104,15 @@ def share_out(
         united = _united(surveys, targets, classes)
     else:
         united, request = _encoded(Y, m, n_x, request), request._replace(targets="encoded")
-        blocks[1] = [united.Y[:, piece.start : piece.stop] for piece in pieces]
+        blocks[1] = _cut_by(pieces, united.Y)
     if sample_weight is not None and not is_collection(sample_weight):
-        weight = to_host(as_weight(sample_weight, m))
-        blocks[2] = [weight[:, piece.start : piece.stop] for piece in pieces]
+        blocks[2] = _cut_by(pieces, to_host(as_weight(sample_weight, m)))
+    outputs = first.outputs
+    if offset is not None and not is_collection(offset):
+        own = to_host(as_offset(offset, m, samples))
+        blocks[3], outputs = [part if samples == "columns" else part.T for part in _cut_by(pieces, own)], own.shape[0]
+    if outputs and targets != "none":
+        expect_outputs(outputs, len(united.classes), m, samples)
     computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
     options = [request._replace(names=names), computed, united.classes, n_classes]
     made = workers.send(make_part, *blocks, *([option] * len(pieces) for option in options))
@@ -114,8 +121,7 @@ def share_out(
         raise ValueError("sample_weight is zero for every sample")
     total_of(np.asarray([[mass.total]]), 1)
     if classes is None and not np.all(mass.classes > 0):
-        lacking = "Y has no sample" if sample_weight is None else "sample_weight is zero for every sample"
-        raise ValueError(f"{lacking} of class {united.classes.tolist()[int(np.argmin(mass.classes))]!r}")
+        _say_lacking(united.classes.tolist()[int(np.argmin(mass.classes))], sample_weight)
     return Shards(
         workers,
         tuple(piece._replace(future=future) for piece, future in zip(pieces, made, strict=True)),
@@ -132,7 +138,18 @@ def share_out(
         first.dense if encoding is None else encoding.is_narrow(m),
         first.shifts,
         encoding,
+        offset=outputs,
     )
+
+
+def _say_lacking(label: Any, weight: Any) -> NoReturn:
+    lacking = "Y has no sample" if weight is None else "sample_weight is zero for every sample"
+    raise ValueError(f"{lacking} of class {label!r}")
+
+
+def _cut_by(pieces: list[Shard], values: np.ndarray) -> list[np.ndarray]:
+    """Cut values (k, m) of all samples into those of each part."""
+    return [values[:, piece.start : piece.stop] for piece in pieces]
 
 
 def _encoding_of(surveys: list[Survey], table: TableOptions, weight: Any, m: int) -> Encoding:
@@ -166,7 +183,7 @@ def _encoded(Y: Any, m: int, n_x: int, request: Request) -> Targets:
 
 
 class Column(NamedTuple):
-    """X, Y or the weights in blocks."""
+    """X, or what belongs to its samples, in blocks."""
 
     name: str
     blocks: list[Any]  # in the order of the samples; empty without a collection
@@ -195,7 +212,7 @@ def _unmeasured(name: str, frame: Any) -> Column:
 
 
 def _aligned(values: Any, name: str, samples: str, counts: tuple[float, ...]) -> Column:
-    """Y or the weights in blocks; these hold the same samples as the blocks of X if dask knows the counts."""
+    """Y, weights or offset in blocks; these hold the same samples as the blocks of X if dask knows the counts."""
     if not is_collection(values):
         return Column(name, [], 0, ())
     if not hasattr(values, "chunks"):
@@ -216,11 +233,11 @@ def _expect_as_many(name: str, own: tuple[float, ...], counts: tuple[float, ...]
 
 
 def _matched(columns: list[Column], workers: Cluster) -> tuple[list[list[Any]], tuple[float, ...]]:
-    """Match the blocks of X, Y and the weights, so that they hold the same samples; return them and X's counts.
+    """Match the blocks of X, Y, weights and offset, so that they hold the same samples; return them and X's counts.
 
     The blocks of values that are no collection are None. dask plans the reading of each collection alone: one column of
     a table comes in fewer blocks than the others. If dask does not know the counts, the workers count the samples of
-    their blocks. Blocks of Y and of the weights with other counts than X are cut anew.
+    their blocks. Other blocks with other counts than X are cut anew.
     """
     given = [column for column in columns if column.blocks]
     if len(given) > 1 and math.isnan(sum(sum(column.counts) for column in given)):
@@ -267,6 +284,7 @@ ALIKE: tuple[Callable[[Survey], str], ...] = (
     lambda block: f"{block.n_x} features",
     lambda block: f"the dtype {block.dtype_given}",
     lambda block: f"the columns {', '.join(sorted(block.names or ()))}",
+    lambda block: f"{block.outputs} numbers in the offset of a sample",
 )
 
 

@@ -24,6 +24,7 @@ from xlogreg.inputs.door import Features, take, take_features
 from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets, as_weight, encode_known, encode_targets, encode_truth
 from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.offsets import as_offset
 from xlogreg.inputs.tables import open_frame
 from xlogreg.samples.folds import fold_weights
 from xlogreg.samples.memory import InMemory
@@ -89,6 +90,7 @@ class Survey(NamedTuple):
     dense: bool = True  # whether X is an array
     shifts: bool = True  # whether a centre can be subtracted from it
     found: tuple[Found, ...] | None = None  # what the columns of a table hold, if they are not plain numbers
+    outputs: int = 0  # numbers of a sample in the offset; 0 if there is none
 
 
 class Refusal(NamedTuple):
@@ -98,15 +100,15 @@ class Refusal(NamedTuple):
     message: str
 
 
-def survey(X: Any, Y: Any, weight: Any, request: Request) -> Survey | Refusal:
-    """Look at a block of X, and at the blocks of Y and of the weights if these are collections."""
+def survey(X: Any, Y: Any, weight: Any, offset: Any, request: Request) -> Survey | Refusal:
+    """Look at a block of X, and at the blocks of Y, weights and offset if these are collections."""
     try:
-        return _surveyed(X, Y, weight, request)
+        return _surveyed(X, Y, weight, offset, request)
     except REFUSED as error:
         return Refusal(next(kind for kind in REFUSED if isinstance(error, kind)), str(error))
 
 
-def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
+def _surveyed(X: Any, Y: Any, weight: Any, offset: Any, request: Request) -> Survey:
     if getattr(X, "ndim", 0) == 2 and X.shape[AXES[request.samples]] == 0:
         return Survey(0)
     features, found = _look(X, weight, request)
@@ -122,6 +124,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
         targets = encode_targets(Y, matrix.shape, request.samples, request.targets, complete=False)
         classes, hard = targets.classes, targets.hard
     as_weight(weight, matrix.m, complete=False)
+    offset = as_offset(offset, matrix.m, request.samples)
     where = place.name, place.device_name
     return Survey(
         matrix.m,
@@ -136,6 +139,7 @@ def _surveyed(X: Any, Y: Any, weight: Any, request: Request) -> Survey:
         matrix.dense,
         matrix.shifts,
         found,
+        0 if offset is None else offset.shape[0],
     )
 
 
@@ -184,13 +188,13 @@ ENCODE: dict[str, Callable[..., Array]] = {
 
 
 def make_part(
-    X: Any, Y: Any, weight: Any, request: Request, dtype: str, classes: np.ndarray, n_classes: int | None
+    X: Any, Y: Any, weight: Any, offset: Any, request: Request, dtype: str, classes: np.ndarray, n_classes: int | None
 ) -> InMemory:
     """Make the part of a block, on the place that computes.
 
     Parameters
     ----------
-    X, Y, weight
+    X, Y, weight, offset
         Blocks. Y and the weights may also be slices of the results of `labels.encode_targets` and `labels.as_weight`.
     request : Request
     dtype : str
@@ -214,8 +218,11 @@ def make_part(
     with place.computing():
         weight = None if weight is None else place.put(weight, dtype)
     Y = None if Y is None else place.put(Y, "int32" if n_classes else dtype)
+    offset = as_offset(offset, matrix.m, samples)
+    with place.computing():
+        offset = None if offset is None else place.put(offset, place.widest)
     # a total weight of 1.0: no part knows the sum of all weights
-    return InMemory(matrix.put(place), Columns(Y, weight), place, dtype, 1.0, n_classes)
+    return InMemory(matrix.put(place), Columns(Y, weight, offset), place, dtype, 1.0, n_classes)
 
 
 class Mass(NamedTuple):
@@ -326,8 +333,8 @@ def scale(part: InMemory, factors: np.ndarray) -> InMemory:
 
 
 def contents(part: InMemory, dtype: Any) -> Columns:
-    """Bring the columns to the host, Y in ``dtype`` or in its own dtype."""
-    columns = part.columns.put(HOST)
+    """Bring targets and weights to the host, Y in ``dtype`` or in its own dtype."""
+    columns = part.columns._replace(offset=None).put(HOST)
     return columns if dtype is None else columns._replace(Y=to_host(columns.Y).astype(dtype))
 
 

@@ -1,0 +1,57 @@
+"""Sums over one block of samples that have an offset, a known term in their scores; terms as in `xlogreg.math.sums`.
+
+X is not used: these are sums for models without features, whose scores are the offset plus a bias.
+"""
+
+from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.math.losses import Loss, sum_losses
+from xlogreg.math.sums import Block, weights
+
+__all__ = ["constant_terms", "offset_terms"]
+
+
+def constant_terms(block: Block, biases: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """Sum losses, gradients and curvatures of models without features.
+
+    Parameters
+    ----------
+    block : Block
+        With an offset.
+    biases : array (1, g, k)
+        The biases of g models; the sums have their dtype.
+    loss : Loss
+
+    Returns
+    -------
+    losses : array (g,)
+    db : array (1, g, k)
+    curvature : array (k, g, k)
+        Sum of s (diag(a) - a a'), or of s a (1 - a) for k = 1.
+    """
+    xp, offset, weight = array_namespace(biases), block.offset, block.weight
+    assert offset is not None
+    Z = offset + xp.astype(xp.permute_dims(biases, (1, 2, 0)), offset.dtype, copy=False)  # (g, k, m)
+    excess, tail, dZ = loss.first(Z, block.Y)
+    A = loss.link(Z)
+    mass = A if weight is None else weight * A
+    if A.shape[-2] == 1:
+        C = xp.sum(mass * (1.0 - A), axis=-1, keepdims=True)
+    else:
+        identity = xp.eye(A.shape[-2], dtype=A.dtype, device=device_of(A))
+        C = identity * xp.sum(mass, axis=-1, keepdims=True) - mass @ xp.matrix_transpose(A)
+    db = xp.sum(dZ if weight is None else weight * dZ, axis=-1)[None, :, :]
+    curvature = xp.permute_dims(C, (1, 0, 2))
+    db, curvature = (xp.astype(part, biases.dtype, copy=False) for part in (db, curvature))
+    return sum_losses(excess, tail, weight, biases.dtype), db, curvature
+
+
+def offset_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Sums of the weighted offsets o (1, g, k), and of their products y'o (g,), for each of g models.
+
+    The models and outputs are those of origin (..., g, k), like the dtype.
+    """
+    xp, offset, (g, k) = array_namespace(block.Y), block.offset, origin.shape[-2:]
+    assert offset is not None
+    weighted = weights(block) * offset
+    sums = xp.sum(weighted, axis=-1, dtype=origin.dtype), xp.sum(weighted * block.Y, axis=(-2, -1), dtype=origin.dtype)
+    return xp.broadcast_to(sums[0], (g, k))[None, :, :], xp.broadcast_to(sums[1], (g,))
