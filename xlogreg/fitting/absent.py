@@ -81,8 +81,20 @@ def fit_parts(
     weight : callable
         Gives the weights (m,) of the training part of a fold.
     began : float
+
+    Raises
+    ------
+    ValueError
+        If a training part has no sample of a class, and the samples have an offset: it moves the scores of that class.
     """
     short = np.any(lacking, axis=1)[fold_of]
+    if received.arrival.samples.has_offset and np.any(short):
+        fold = int(fold_of[short][0])
+        label = received.targets.classes.tolist()[int(np.argmax(lacking[fold]))]
+        raise ValueError(
+            f"where fold {fold} is left out, there is no sample of class {label!r}, or none of weight: with an offset no "
+            "model is made of the other classes; use fewer folds, or folds that share the classes evenly"
+        )
     whole, found = np.flatnonzero(~short).tolist(), dict[int, Model]()
     if whole:
         found |= zip(whole, build_models(plan([options[model] for model in whole], fold_of[whole]), began), strict=True)
