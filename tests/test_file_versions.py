@@ -122,7 +122,6 @@ def test_a_file_of_a_newer_version_is_refused_by_its_number(parts, tmp_path):
 
 
 USED = {
-    "offset": [True, "exposure", 0.0, {}],
     "terms": [["a", "a:b"], [], "spline(a)", False],
     "covariance_kind": ["sandwich", "cluster", "", 0, {"robust": "HC3"}],
 }
@@ -137,12 +136,21 @@ def test_a_field_of_a_later_library_that_is_used_is_refused_by_its_name(parts, t
 
 def test_fields_of_a_later_library_that_are_not_used_change_nothing(model, parts, tmp_path):
     assert set(USED) == set(file.RESERVED)
-    for unused in (dict.fromkeys(USED), {"offset": False, "covariance_kind": "Fisher information"}):
+    for unused in (dict.fromkeys(USED), {"covariance_kind": "Fisher information"}):
         again = loaded(in_header(**unused)(parts), tmp_path / "model")
         assert again.fit_info == model.fit_info
         assert (again.l2, again.standardize) == (0.1, 3.0)
         np.testing.assert_array_equal(again.penalty_factor, model.penalty_factor)
         np.testing.assert_array_equal(again.predict_proba(np.eye(3)), model.predict_proba(np.eye(3)))
+
+
+def test_a_model_with_an_offset_says_so_in_its_file(parts, tmp_path):
+    assert loaded(in_header(offset=True)(parts), tmp_path / "model").offset
+    for value in (None, False):
+        assert not loaded(in_header(offset=value)(parts), tmp_path / "model").offset
+    for odd in ("exposure", 0.0, {}, 1):
+        with pytest.raises(ModelFileError, match="offset is"):
+            loaded(in_header(offset=odd)(parts), tmp_path / "model")
 
 
 @pytest.mark.parametrize("value", [-1.0, True, "0.1", [0.1], float("nan"), float("inf")])

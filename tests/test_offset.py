@@ -1,7 +1,5 @@
 """An offset is a known term in the scores: the fit is that of the rest, and everything beside the fit knows it."""
 
-import warnings
-
 import numpy as np
 import pytest
 import scipy.optimize
@@ -54,7 +52,9 @@ def test_it_is_statsmodels_with_an_offset(weighted):
     judge = glm.fit(tol=1e-13)
     np.testing.assert_allclose(model.b[0], judge.params[:1], rtol=1e-10)
     np.testing.assert_allclose(model.w[:, 0], judge.params[1:], rtol=1e-10)
-    np.testing.assert_allclose(model.standard_errors().w[:, 0], judge.bse[1:], rtol=1e-7)  # at the weights before its last step
+    np.testing.assert_allclose(
+        model.standard_errors().w[:, 0], judge.bse[1:], rtol=1e-7
+    )  # at the weights before its last step
     np.testing.assert_allclose([model.deviance, model.null_deviance], [judge.deviance, judge.null_deviance], rtol=1e-10)
     assert model.offset
     assert model.fit_info.converged
@@ -73,7 +73,9 @@ def test_scores_of_the_features_as_offset_move_the_weights(where, k):
 SOLVERS = ("newton", "lbfgs", "sampled-newton", "rent-or-buy", "spectral-lbfgs", "block-lbfgs", "proximal")
 
 
-@pytest.mark.parametrize(("solver", "k"), [(name, k) for name in SOLVERS for k in (1, K) if (name, k) != (SOLVERS[2], K)])
+@pytest.mark.parametrize(
+    ("solver", "k"), [(name, k) for name in SOLVERS for k in (1, K) if (name, k) != (SOLVERS[2], K)]
+)
 def test_every_solver_finds_the_rest_of_the_scores(monkeypatch, subsets, solver, k):
     monkeypatch.setattr(problems, "choose_solver", lambda *_: solver)
     X, Y, W0 = draw(k, m=3000)
@@ -119,7 +121,9 @@ def cost(w, b, X, Y, offset, l1, l2):
     """The penalised mean loss, by SciPy."""
     Z = w.T @ X + b + offset
     hot = np.eye(len(Z))[Y].T if len(Z) > 1 else Y[None, :]
-    losses = scipy.special.logsumexp(Z, axis=0) - np.sum(hot * Z, axis=0) if len(Z) > 1 else np.logaddexp(0, Z) - hot * Z
+    losses = (
+        scipy.special.logsumexp(Z, axis=0) - np.sum(hot * Z, axis=0) if len(Z) > 1 else np.logaddexp(0, Z) - hot * Z
+    )
     A = scipy.special.softmax(Z, axis=0) if len(Z) > 1 else scipy.special.expit(Z)
     value = losses.mean() + l1 * np.abs(w).sum() + 0.5 * l2 * np.sum(w * w)
     return value, X @ (A - hot).T / X.shape[1] + l2 * w, (A - hot).mean(axis=1)
@@ -153,7 +157,9 @@ def null_by_scipy(Y, offset, weight):
     """Least sum of losses of a model of biases alone."""
 
     def value(b):
-        return weight @ (scipy.special.logsumexp(offset + b[:, None], axis=0) - (offset + b[:, None])[Y, np.arange(len(Y))])
+        return weight @ (
+            scipy.special.logsumexp(offset + b[:, None], axis=0) - (offset + b[:, None])[Y, np.arange(len(Y))]
+        )
 
     return scipy.optimize.minimize(value, np.zeros(len(offset)), tol=1e-12).fun
 
@@ -183,7 +189,9 @@ def test_the_null_model_is_found_where_every_sample_is_far_out(share):
     source = InMemory(Dense(np.ones((1, m))), Columns(Y[None, :], None, offset), HOST, "float64", float(m))
     found = fit_constants(source, np.asarray([[share]]))
     value = scipy.optimize.minimize_scalar(
-        lambda b: np.mean(np.logaddexp(0.0, offset[0] + b) - Y * (offset[0] + b)), bounds=(-1100, 1100), method="bounded"
+        lambda b: np.mean(np.logaddexp(0.0, offset[0] + b) - Y * (offset[0] + b)),
+        bounds=(-1100, 1100),
+        method="bounded",
     )
     assert found.loss[0] <= value.fun * (1 + 1e-9)
 
@@ -267,7 +275,9 @@ def test_many_weights_share_the_offset(l2):
 def test_a_path_is_its_models_alone(k, m, n_x):
     X, Y, _ = draw(k, m, n_x)
     offset, l2s = some_offset(k, m), [1.0, 0.1, 0.01]
-    same_fits(xlogreg.fit_path(X, Y, l2s, offset=offset).models, [xlogreg.fit(X, Y, l2=l2, offset=offset) for l2 in l2s])
+    same_fits(
+        xlogreg.fit_path(X, Y, l2s, offset=offset).models, [xlogreg.fit(X, Y, l2=l2, offset=offset) for l2 in l2s]
+    )
 
 
 @pytest.mark.parametrize("k", [1, K])
@@ -344,7 +354,11 @@ def test_the_relaxed_fit_counts_the_offset():
 
 
 BAD = {
-    "short": (np.zeros(M - 1), ValueError, r"offset has the shape \(399,\), but X holds 400 samples: expected \(400,\)"),
+    "short": (
+        np.zeros(M - 1),
+        ValueError,
+        r"offset has the shape \(399,\), but X holds 400 samples: expected \(400,\)",
+    ),
     "of three rows": (np.zeros((3, M)), ValueError, "offset holds 3 numbers for each sample, but a model of 2 classes"),
     "the other way": (np.zeros((M, 1)), ValueError, r"offset has the shape \(400, 1\)"),
     "one number": (0.5, ValueError, r"offset has the shape \(\), but X holds 400 samples"),
@@ -380,5 +394,8 @@ def test_scorers_of_scikit_learn_know_no_offset():
 
 def test_folds_that_lack_a_class_are_refused_with_an_offset():
     X, Y, _ = draw(K)
-    with pytest.warns(xlogreg.exceptions.MissingClassWarning), pytest.raises(ValueError, match="with an offset no model"):
+    with (
+        pytest.warns(xlogreg.exceptions.MissingClassWarning),
+        pytest.raises(ValueError, match="with an offset no model"),
+    ):
         xlogreg.fit_cv(X, Y, [0.1], folds=np.where(Y == 2, 0, np.arange(M) % 3), offset=np.zeros((K, M)))

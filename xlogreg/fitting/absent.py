@@ -92,8 +92,8 @@ def fit_parts(
         fold = int(fold_of[short][0])
         label = received.targets.classes.tolist()[int(np.argmax(lacking[fold]))]
         raise ValueError(
-            f"where fold {fold} is left out, there is no sample of class {label!r}, or none of weight: with an offset no "
-            "model is made of the other classes; use fewer folds, or folds that share the classes evenly"
+            f"where fold {fold} is left out, there is no sample of class {label!r}, or none of weight: with an offset "
+            "no model is made of the other classes; use fewer folds, or folds that share the classes evenly"
         )
     whole, found = np.flatnonzero(~short).tolist(), dict[int, Model]()
     if whole:

@@ -44,11 +44,11 @@ KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where 
 # that have one, and they read all others
 GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
 BIAS = "bias"  # written as false for a model without a bias, from version 2 on; otherwise it is missing
+OFFSET = "offset"  # written as true for a model with an offset, which a library that knows none refuses
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
 RESERVED: dict[str, tuple[Any, ...]] = {
-    "offset": (None, False),  # whether the scores of samples need an offset
     "terms": (None,),  # features that are made of columns
     "covariance_kind": (None, "Fisher information"),
 }
@@ -99,7 +99,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     asked = {name: fields[name] for name in GROUPS}
     asked = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asked.items()}
     header |= {name: value for name, value in asked.items() if value != GROUPS[name]}
-    header |= {} if fields[BIAS] else {BIAS: False}
+    header |= ({} if fields[BIAS] else {BIAS: False}) | ({OFFSET: True} if fields[OFFSET] else {})
     if fields["encoding"] is not None:
         header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
             "columns": [column._asdict() for column in fields["encoding"].columns]
@@ -173,7 +173,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, OFFSET, *RESERVED} if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -245,6 +245,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         **_penalty(header, arrays.get("penalty_factor")),
         **_groups(header, n_x),
         BIAS: _bias(header, arrays["b"]),
+        OFFSET: _offset(header),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
@@ -258,6 +259,12 @@ def _bias(header: dict[str, Any], b: np.ndarray) -> bool:
     bias = header.get(BIAS, True)
     _expect(type(bias) is bool and (bias or not b.any()), f"bias is {str(bias)[:20]!r}")
     return bias
+
+
+def _offset(header: dict[str, Any]) -> bool:
+    offset = header.get(OFFSET)
+    _expect(offset is None or type(offset) is bool, f"offset is {str(offset)[:20]!r}")
+    return bool(offset)
 
 
 def _encoding(stored: Any, names: Any) -> Encoding | None:

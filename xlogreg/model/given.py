@@ -8,8 +8,9 @@ from xlogreg.arrays.place import to_host
 from xlogreg.inputs.door import Features, take_features
 from xlogreg.inputs.labels import as_weight, encode_truth
 from xlogreg.inputs.matrices import as_array, computing_dtype
+from xlogreg.inputs.offsets import as_offset
 from xlogreg.inputs.tables import is_collection
-from xlogreg.model.on_cluster import samples_on_dask
+from xlogreg.model.on_cluster import expect_offset, samples_on_dask
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import InMemory
@@ -20,36 +21,48 @@ __all__ = ["expect_likelihood", "fitted_samples", "group_numbers", "labelled", "
 LIKE = {"float64": 1e-6, "float32": 1e-3}  # relative error of a log-likelihood that is computed once more
 
 
-def source_of(model: Any, X: Any) -> InMemory:
-    """Return the samples of X without labels, centred as those of the fit."""
+def source_of(model: Any, X: Any, offset: Any = None) -> InMemory:
+    """Return the samples of X without labels, centred as those of the fit, with their offset.
+
+    Raises
+    ------
+    ValueError
+        If the model was fitted with an offset, and there is none.
+    """
+    expect_offset(model, offset)
     if isinstance(X, Features):
         features = X
     else:
         features = take_features(X, model.samples, model.feature_names, model.w.shape[0], model.encoding)
     matrix = features.X
-    source = InMemory(matrix, Columns(), matrix.home, computing_dtype(matrix), 0.0)
+    place, offset = matrix.home, as_offset(offset, matrix.m, model.samples, len(model.classes))
+    with place.computing():
+        offset = None if offset is None else place.put(offset, place.widest)
+    source = InMemory(matrix, Columns(offset=offset), place, computing_dtype(matrix), 0.0)
     return source if model.center is None else source.centered(model.center)
 
 
-def labelled(model: Any, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels") -> InMemory | Distributed:
+def labelled(
+    model: Any, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels", offset: Any = None
+) -> InMemory | Distributed:
     """Return samples with labels, or probabilities, of the model's classes.
 
     Parameters
     ----------
     model : Model
-    X, Y, sample_weight
+    X, Y, sample_weight, offset
         As for `xlogreg.fit`. A factory brings its own Y and weights.
     targets : {"labels", "probabilities"}
     """
     if is_collection(X):
-        return samples_on_dask(model, X, Y, sample_weight, targets)
+        return samples_on_dask(model, X, Y, sample_weight, targets, offset)
     if callable(X):
         if Y is not None or sample_weight is not None:
             raise ValueError("X is a factory of blocks, which hold Y and the weights: leave Y and sample_weight out")
         features, Y, sample_weight = take_in(X, model.samples, encoding=model.encoding)
         Y = Y.T if model.samples == "rows" and Y.shape[0] > 1 else Y
         X = _expected(model, features)
-    source = source_of(model, X)
+    source = source_of(model, X, offset)
     weight = as_weight(sample_weight, source.m)
     return source.holding(encode_truth(Y, source.X.shape, model.samples, model.classes, targets), weight)
 
@@ -85,7 +98,7 @@ def group_numbers(groups: Any, m: int) -> tuple[np.ndarray, int]:
 
 
 def fitted_samples(
-    model: Any, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels"
+    model: Any, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels", offset: Any = None
 ) -> InMemory | Distributed:
     """Return the samples that the model was fitted to, in the widest float; check them as far as no pass is needed.
 
@@ -94,7 +107,7 @@ def fitted_samples(
     ValueError
         If their number or the sum of their weights is another than in the fit.
     """
-    samples, info = labelled(model, X, Y, sample_weight, targets), model.fit_info
+    samples, info = labelled(model, X, Y, sample_weight, targets, offset), model.fit_info
     if info.n_samples is not None and samples.m != info.n_samples:
         raise ValueError(f"X holds {samples.m} samples, but the model was fitted to {info.n_samples}; pass those")
     total, fitted = float(np.ravel(samples.total_weight)[0]), info.total_weight

@@ -119,14 +119,17 @@ class Model:
         return f"Model({about}, {info.reason}: cost {info.cost:.6g})"
 
     @also_on_dask
-    def decision_function(self, X: Any) -> Array:
-        """Scores Z = W'X + b.
+    def decision_function(self, X: Any, offset: Any = None) -> Array:
+        """Scores Z = W'X + b, and the offset of the samples.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
             An array or a sparse matrix of any library. A dask collection gives a dask array, which is computed when it
             is asked for.
+        offset : array (m,), or (K, m) for K classes, optional
+            Added to the scores; (m, K) for a model of rows. A model that was fitted with an offset needs one, and any
+            other model takes one, too. Beside a dask collection it may be another one of the same samples.
 
         Returns
         -------
@@ -136,20 +139,23 @@ class Model:
         Raises
         ------
         ValueError
-            If X has another number of features, or values that are not finite.
+            If X has another number of features, or values that are not finite; if there is no offset, but there was
+            one in the fit.
         """
-        Z = self._scores(X)
+        Z = self._scores(X, offset)
         if self.samples == "columns":
             return Z
         return Z[0, :] if Z.shape[0] == 1 else place_of(Z).xp.matrix_transpose(Z)
 
     @also_on_dask
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, offset: Any = None) -> Array:
         """Probability of each class, in the order of `classes`.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
+        offset : array, optional
+            As for `decision_function`.
 
         Returns
         -------
@@ -166,10 +172,10 @@ class Model:
                [0.5]])
         """
         link = LOSSES[self.loss].link
-        return self._per_class(X, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
+        return self._per_class(X, offset, lambda Z: both_classes(Z) if Z.shape[0] == 1 else link(Z))
 
     @also_on_dask
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Array:
         """Logarithm of `predict_proba`, accurate where a probability is too small for its dtype."""
         loss = LOSSES["log_loss" if self.loss == "squared_error" else self.loss]
 
@@ -181,15 +187,17 @@ class Model:
             top = xp.max(Z, axis=0, keepdims=True)
             return Z - top - xp.log(xp.sum(xp.exp(Z - top), axis=0, keepdims=True))
 
-        return self._per_class(X, log_probability)
+        return self._per_class(X, offset, log_probability)
 
     @also_on_dask
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, offset: Any = None) -> Array:
         """The most probable label of each sample, in the user's own values.
 
         Parameters
         ----------
         X : array (n_x, m), or (m, n_x) for a model of rows
+        offset : array, optional
+            As for `decision_function`.
 
         Returns
         -------
@@ -197,7 +205,7 @@ class Model:
             Lives where X lives, but in NumPy if the library cannot hold the labels: strings, or numbers too large
             for it.
         """
-        Z = self._scores(X, relative=True)
+        Z = self._scores(X, offset, relative=True)
         place = place_of(Z)
         numbers = class_numbers(Z)[0, :]
         known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
@@ -207,7 +215,9 @@ class Model:
             labels = place.xp.take(known, numbers, axis=0)
         return labels if self.samples == "rows" else labels[None, :]
 
-    def evaluate(self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels") -> Report:
+    def evaluate(
+        self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels", offset: Any = None
+    ) -> Report:
         """Compute accuracy, mean loss and confusion matrix on samples with known labels, or known probabilities.
 
         Parameters
@@ -217,8 +227,10 @@ class Model:
         Y : array (m,), (1, m) or one-hot (K, m)
             Labels, which must all be among `classes`, or probabilities, as ``targets`` says. Both as for `fit`.
         sample_weight : array (m,), optional
+        offset : array, optional
+            As for `decision_function`.
         """
-        samples = labelled(self, X, Y, sample_weight, targets)
+        samples = labelled(self, X, Y, sample_weight, targets, offset)
         losses, confusion = report_sums(samples, self._theta(samples), LOSSES[self.loss])
         total = float(samples.total_weight)
         return Report(float(np.trace(confusion)) / total, float(losses[0]) / total, confusion, self.classes)
@@ -320,14 +332,14 @@ class Model:
     def _theta(self, samples: Samples) -> np.ndarray:
         return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)
 
-    def _scores(self, X: Any, relative: bool = False) -> Array:
-        source = source_of(self, X)
+    def _scores(self, X: Any, offset: Any, relative: bool = False) -> Array:
+        source = source_of(self, X, offset)
         w, b = source.place.put(self.w, source.dtype), source.place.put(self._b(source), source.dtype)
         return score_samples(source, w, b, relative)
 
-    def _per_class(self, X: Any, function: Callable[[Array], Array]) -> Array:
+    def _per_class(self, X: Any, offset: Any, function: Callable[[Array], Array]) -> Array:
         """Apply the function to the scores Z (k, samples), block by block."""
-        Z = self._scores(X, relative=True)
+        Z = self._scores(X, offset, relative=True)
         place = place_of(Z)
         scores = InMemory(Dense(Z), Columns(), place, dtype_name(Z), 0.0, block_bytes=SCORES_BYTES)
         A = map_samples(scores, function)

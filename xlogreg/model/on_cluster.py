@@ -1,6 +1,8 @@
 """Models on collections of dask: predictions are collections again, and the workers do the evaluation."""
 
 import functools
+import importlib
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,12 +10,12 @@ import numpy as np
 
 from xlogreg.arrays.kinds import kind_of
 from xlogreg.arrays.place import place_of, to_host
-from xlogreg.inputs.matrices import computing_dtype
+from xlogreg.inputs.matrices import as_array, computing_dtype
 from xlogreg.inputs.tables import is_collection, open_table
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.cluster.from_dask import share_out
 
-__all__ = ["also_on_dask", "samples_on_dask"]
+__all__ = ["also_on_dask", "expect_offset", "samples_on_dask"]
 
 ModelMethod = TypeVar("ModelMethod", bound=Callable[..., Any])
 
@@ -30,27 +32,74 @@ def also_on_dask(method: ModelMethod) -> ModelMethod:
     """Let a method of a model take collections, too; the result is a collection, predicted when it is asked for."""
 
     @functools.wraps(method)
-    def of_any(self: Any, X: Any) -> Any:
-        return _mapped(self, method.__name__, X) if is_collection(X) else method(self, X)
+    def of_any(self: Any, X: Any, offset: Any = None) -> Any:
+        return _mapped(self, method.__name__, X, offset) if is_collection(X) else method(self, X, offset)
 
     return of_any  # type: ignore[return-value]  # the wrapper has the same signature
 
 
-def _mapped(model: Any, name: str, X: Any) -> Any:
-    """Apply the method ``name`` of the model to every block of X; nothing is computed yet."""
+def expect_offset(model: Any, offset: Any) -> None:
+    """Raise if the model was fitted with an offset, and there is none."""
+    if model.offset and offset is None:
+        raise ValueError(
+            "the model was fitted with an offset: offset= must hold that of these samples; zeros leave it out"
+        )
+
+
+def _mapped(model: Any, name: str, X: Any, offset: Any) -> Any:
+    """Apply the method ``name`` of the model to every block of X and of the offset; nothing is computed yet."""
+    expect_offset(model, offset)
     predict, values, rows = getattr(model, name), VALUES[name](model), model.samples == "rows"
     flat = rows and values < 2
     axis = 0 if rows else 1
     if hasattr(X, "columns"):
         like = _features(model, X._meta)
-        return X.map_partitions(predict, meta=_empty((0,) if flat else (0, values), like, model.classes, values))
+        beside = [] if offset is None else [_partitioned(offset, X)]
+        meta = _empty((0,) if flat else (0, values), like, model.classes, values)
+        return X.map_partitions(predict, *beside, meta=meta)
     _refuse_other(model, X)
     X, meta = X.rechunk({1 - axis: -1}), _empty((0,) if flat else (0, 0), X._meta, model.classes, values)
+    arrays = [X] if offset is None else [X, _chunked(offset, X, axis)]
+    made: dict[str, Any] = {"dtype": meta.dtype, "meta": meta}
     if flat:
-        return X.map_blocks(predict, drop_axis=1, dtype=meta.dtype, meta=meta)
+        return arrays[0].map_blocks(predict, *arrays[1:], drop_axis=1, **made)
     chunks = [(max(values, 1),), (max(values, 1),)]
     chunks[axis] = X.chunks[axis]
-    return X.map_blocks(predict, chunks=tuple(chunks), dtype=meta.dtype, meta=meta)
+    return arrays[0].map_blocks(predict, *arrays[1:], chunks=tuple(chunks), **made)
+
+
+def _chunked(offset: Any, X: Any, axis: int) -> Any:
+    """Return the offset as a dask array whose blocks have the samples of those of X."""
+    m, counts = X.shape[axis], X.chunks[axis]
+    if not is_collection(offset):
+        if math.isnan(m):
+            raise ValueError("X is a dask array of unknown length: the offset must be one, too, with the same blocks")
+        offset = importlib.import_module("dask.array").from_array(np.asarray(to_host(as_array(offset, "offset"))))
+    if hasattr(offset, "to_dask_array"):
+        offset = offset.to_dask_array()
+    if offset.ndim == 1:
+        offset = offset[:, None] if axis == 0 else offset[None, :]
+    elif axis == 0 and offset.shape[0] == 1 != m:
+        offset = offset.T
+    if offset.ndim != 2 or not (offset.shape[axis] == m or math.isnan(m) or math.isnan(offset.shape[axis])):
+        raise ValueError(f"offset has the shape {offset.shape}, but X holds {m} samples")
+    known = not (math.isnan(m) or math.isnan(offset.shape[axis]))
+    offset = offset.rechunk({axis: counts, 1 - axis: -1} if known else {1 - axis: -1})
+    if len(offset.chunks[axis]) != len(counts):
+        raise ValueError(f"offset has {len(offset.chunks[axis])} blocks, X has {len(counts)}; they must agree")
+    return offset
+
+
+def _partitioned(offset: Any, X: Any) -> Any:
+    """Return the offset of a dataframe of dask, which must be a column or a frame of the same partitions."""
+    if not hasattr(offset, "map_partitions"):
+        raise TypeError(
+            f"X is a dask DataFrame, so offset must be one of its columns, or a dask frame of the same rows, not "
+            f"{type(offset).__name__}"
+        )
+    if offset.npartitions != X.npartitions:
+        raise ValueError(f"offset has {offset.npartitions} partitions, X has {X.npartitions}; they must agree")
+    return offset
 
 
 def _features(model: Any, table: Any) -> Any:
@@ -75,14 +124,15 @@ def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) 
     return empty if empty.dtype.kind in "US" else home.put(empty)
 
 
-def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str) -> Distributed:
+def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str, offset: Any = None) -> Distributed:
     """Put a collection on the workers, with labels among those of the model, and centred as in its fit."""
+    expect_offset(model, offset)
     if not hasattr(X, "columns"):
         _refuse_other(model, X)
     elif model.feature_names is not None:
         _features(model, X._meta)
         encoding = model.encoding
         X = X[list(model.feature_names if encoding is None else encoding.table_names)]
-    known = {"classes": model.classes, "encoding": model.encoding}
+    known = {"classes": model.classes, "encoding": model.encoding, "offset": offset}
     parts = share_out(X, Y, sample_weight, samples=model.samples, targets=targets, **known)
     return parts.source() if model.center is None else parts.source().centered(to_host(model.center))

@@ -18,7 +18,7 @@ __all__ = ["report_sums", "score_samples"]
 
 
 def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) -> Array:
-    """Compute the scores Z (k, m) of samples whose X is finite.
+    """Compute the scores Z (k, m) of samples whose X is finite, with their offset.
 
     Parameters
     ----------
@@ -37,15 +37,17 @@ def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) 
     whole = source if source.converts else dataclasses.replace(source, block_bytes=2**62)
     Z, xp = map_samples(whole, lambda X: scores(X, w, b)), source.place.xp
     with source.place.computing():
-        if math.isfinite(float(xp.sum(Z))):  # if only the sum overflows, the slow way below returns the same Z
-            return Z
-    refuse_nonfinite(source)
-    if not source.dense:  # its blocks are no arrays, which alone can be scaled here
-        return Z
-    center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
-    far = map_samples(source.uncentered(), lambda X: _far_scores(X, w, b, center, relative and w.shape[1] > 1))
+        finite = math.isfinite(float(xp.sum(Z)))  # if only the sum overflows, the slow way below returns the same Z
+    if not finite:
+        refuse_nonfinite(source)
+        if source.dense:  # otherwise its blocks are no arrays, which alone can be scaled here
+            center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
+            far = map_samples(source.uncentered(), lambda X: _far_scores(X, w, b, center, relative and w.shape[1] > 1))
+            with source.place.computing():
+                Z = _mended(Z, far)
+    offset = source.columns.offset
     with source.place.computing():
-        return _mended(Z, far)
+        return Z if offset is None else Z + xp.astype(offset, Z.dtype, copy=False)
 
 
 def report_sums(samples: InMemory | Distributed, theta: Array, loss: Loss) -> tuple[Array, Array]:

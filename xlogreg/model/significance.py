@@ -34,6 +34,7 @@ def covariance_of(
     sample_weight: Any = None,
     weights: str = "frequency",
     targets: str = "labels",
+    offset: Any = None,
 ) -> Covariance:
     """Compute the covariance of the parameters from the samples of the fit, in one pass.
 
@@ -41,7 +42,7 @@ def covariance_of(
 
     Parameters
     ----------
-    X, Y, sample_weight, targets
+    X, Y, sample_weight, targets, offset
         The samples that the model was fitted to, as for `xlogreg.fit`: in memory, in files, sparse, a table with
         categories, a dask collection, or a factory. The pass runs where X lives, in float64 if there is one.
     kind : {"fisher", "HC0", "HC1", "cluster", "penalised", "posterior"}
@@ -85,7 +86,7 @@ def covariance_of(
            [-0.1288,  0.7937]])
     """
     _expect_kind(model, kind, groups, sample_weight, weights)
-    samples = fitted_samples(model, X, Y, sample_weight, targets)
+    samples = fitted_samples(model, X, Y, sample_weight, targets, offset)
     count = 0
     if groups is not None:
         numbers, count = group_numbers(groups, samples.m)

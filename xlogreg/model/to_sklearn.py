@@ -38,7 +38,7 @@ def to_sklearn(model: Any) -> Any:
     ImportError
         If scikit-learn is not installed.
     ValueError
-        If parameters of the model are not finite.
+        If parameters of the model are not finite, or if it was fitted with an offset, which scikit-learn's has not.
 
     Examples
     --------
@@ -51,6 +51,8 @@ def to_sklearn(model: Any) -> Any:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError as error:
         raise ImportError('to_sklearn needs scikit-learn: pip install "xlogreg[sklearn]"') from error
+    if model.offset:
+        raise ValueError("the model was fitted with an offset, which LogisticRegression of scikit-learn cannot take")
     w, b = folded(model)
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
         raise ValueError("the model has no parameters to export: they are not finite")

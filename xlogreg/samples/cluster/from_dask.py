@@ -83,8 +83,7 @@ def share_out(
     one_of("samples", samples, SAMPLES)
     first_column = _blocks(X, samples)
     others = {"Y": Y, "sample_weight": sample_weight, "offset": offset}
-    columns = [first_column]
-    columns += [_aligned(value, name, samples, first_column.counts) for name, value in others.items()]
+    columns = [first_column, *(_aligned(value, name, samples, first_column.counts) for name, value in others.items())]
     futures = iter(workers.load([block for column in columns for block in column.blocks]))
     columns = [column._replace(blocks=[next(futures) for _ in column.blocks]) for column in columns]
     blocks, counts = _matched(columns, workers)
@@ -109,8 +108,7 @@ def share_out(
         blocks[2] = _cut_by(pieces, to_host(as_weight(sample_weight, m)))
     outputs = first.outputs
     if offset is not None and not is_collection(offset):
-        own = to_host(as_offset(offset, m, samples))
-        blocks[3], outputs = [part if samples == "columns" else part.T for part in _cut_by(pieces, own)], own.shape[0]
+        blocks[3], outputs = _offset_blocks(offset, pieces, samples)
     if outputs and targets != "none":
         expect_outputs(outputs, len(united.classes), m, samples)
     computed, n_classes = asked or first.computed, len(united.classes) if united.numbers else None
@@ -140,6 +138,12 @@ def share_out(
         encoding,
         offset=outputs,
     )
+
+
+def _offset_blocks(offset: Any, pieces: list[Shard], samples: str) -> tuple[list[np.ndarray], int]:
+    """Cut an offset that is no collection as the parts are cut; return also how many numbers a sample has."""
+    own = to_host(as_offset(offset, pieces[-1].stop, samples))
+    return [part if samples == "columns" else part.T for part in _cut_by(pieces, own)], own.shape[0]
 
 
 def _say_lacking(label: Any, weight: Any) -> NoReturn:
