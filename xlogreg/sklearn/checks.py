@@ -56,10 +56,12 @@ def home_of(X: Array | Matrix) -> Place:
     return X.home if hasattr(X, "home") else place_of(X)
 
 
-def take_collection(estimator: Any, X: Any, y: Any, sample_weight: Any, table: TableOptions) -> Shards:
-    """Take samples, labels and weights of dask collections, on the workers; store the features in the estimator."""
+def take_collection(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, table: TableOptions, offset: Any = None
+) -> Shards:
+    """Take what belongs to samples of dask collections, on the workers; store the features in the estimator."""
     where = Where(estimator.backend, estimator.device)
-    parts = share_out(X, y, sample_weight, samples="rows", where=where, table=table)
+    parts = share_out(X, y, sample_weight, samples="rows", where=where, table=table, offset=offset)
     estimator._encoding = parts.encoding
     names = parts.names if parts.encoding is None else parts.encoding.table_names
     estimator.n_features_in_ = parts.n_x if parts.encoding is None else len(parts.encoding.columns)

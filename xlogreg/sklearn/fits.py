@@ -79,6 +79,7 @@ def fit_folds(
     search: dict[str, Any],
     encoding: Encoding | None = None,
     refill: Callable[[np.ndarray], Features] | None = None,
+    offset: Any = None,
 ) -> tuple[list[Model], LeftOut | None, np.ndarray]:
     """Fit a model for each fold and each penalty.
 
@@ -98,6 +99,8 @@ def fit_folds(
         How X was made from the columns of a table.
     refill : callable, optional
         Makes X from the table, with missing values filled in by samples drawn as often as it is told (m,).
+    offset : array, optional
+        As for `xlogreg.fit`; `Shards` have their own.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def fit_folds(
         options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng, l1s)
         where = Where(search["backend"], search["device"])
         given = X if encoding is None else Features(as_matrix(X, "rows"), encoding.names, encoding)
-        received = receive(given, y, weight, "rows", "labels", where, options[0])
+        received = receive(given, y, weight, "rows", "labels", where, options[0], offset=offset)
         fold_of = np.repeat(np.arange(len(folds)), len(penalties))
 
         def arrival_of(part: np.ndarray) -> Arrival:

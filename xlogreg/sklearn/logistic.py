@@ -113,7 +113,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     _l1: float | None = 0.0  # of the fit; None if coef_ is a mean of models
     _l2: float | None = None  # the same, and None without a fit
     _factor: np.ndarray | None = None  # of the fit
-
+    _with_offset: bool = False  # whether the fit had an offset
     _encoding: Encoding | None = None  # of the columns of the fitted table, if they are not plain numbers
 
     penalty_factor: Any = None  # these are for estimators that were pickled before they had them
@@ -172,7 +172,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.backend = backend
         self.device = device
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit to samples X (m, n_features) with the labels y (m,).
 
         Parameters
@@ -182,11 +182,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         y : array (m,)
             Numbers, bools or strings; y may live elsewhere than X.
         sample_weight : array (m,), optional
+        offset : array (m,), or (m, n_classes) for more than two classes, optional
+            A known term that is added to the scores, as for `xlogreg.fit`; predictions then need that of their samples.
         """
         penalty = asked_penalty(self.penalty, self.C, self.l1_ratio)
         table = self._table(math.inf == penalty.C)
         if is_collection(X):
-            parts = take_collection(self, X, y, sample_weight, table)
+            parts = take_collection(self, X, y, sample_weight, table, offset)
             if self.class_weight is not None:
                 mass, classes = parts.mass, parts.targets.classes
                 parts = parts.scaled(class_factors(self.class_weight, classes, lambda: mass.classes))
@@ -195,13 +197,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         X = learn_table(self, X, sample_weight, table)
         y = take_labels(self, y, X.shape[0])
         weight = take_weight(sample_weight, self.class_weight, y, home_of(X))
-        self._fit_all(X, y, weight, penalty, total_of(weight, X.shape[0]))
+        self._fit_all(X, y, weight, penalty, total_of(weight, X.shape[0]), offset)
         return self
 
-    def _fit_all(self, X: Any, y: Any, weight: Array | None, penalty: ElasticNet, total: float) -> None:
+    def _fit_all(
+        self, X: Any, y: Any, weight: Array | None, penalty: ElasticNet, total: float, offset: Any = None
+    ) -> None:
         """Fit samples with weights (1, m) that sum to ``total`` and include class weights; or parts that hold them."""
         options = self._search()
-        options |= penalty.strengths(total) | {"sample_weight": weight, "samples": "rows"}
+        options |= penalty.strengths(total) | {"sample_weight": weight, "offset": offset, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
             targets = X.targets if y is None else encode_targets(y, (y.shape[0], 0), "rows", "labels")
             options["initial"] = self._last(targets.classes)
@@ -255,7 +259,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         place, dtype = place_of(like.w), dtype_name(like.w)
         w, b = (np.mean(part, axis=0) for part in zip(*map(folded, models), strict=True))
         self.coef_, self.intercept_ = place.put(np.ascontiguousarray(w.T), dtype), place.put(b, dtype)
-        self._offset, self._factor = None, like.penalty_factor
+        self._offset, self._factor, self._with_offset = None, like.penalty_factor, like.offset
         self._l1, self._l2 = (like.l1, like.l2) if len(models) == 1 else (None, None)
         if like.center is not None:  # keep what rounding takes from the scores there; `_model` adds it back
             centered_b = np.mean([bias_at(model, to_host(like.center)) for model in models], axis=0)
@@ -285,6 +289,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             standardize=None if self._l2 is None else False,
             feature_names=None if self._encoding is None else self._encoding.names,
             encoding=self._encoding,
+            offset=self._with_offset,
         )
         if self._offset is None:
             return model
@@ -307,37 +312,40 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             )
         return model, X
 
-    def decision_function(self, X: Any) -> Array:
-        """Scores of samples X (m, n_features): (m,) with two classes, else (m, n_classes); where X lives."""
-        model, X = self._take(X, "decision_function")
-        return model.decision_function(X)
+    def decision_function(self, X: Any, offset: Any = None) -> Array:
+        """Scores of samples X (m, n_features): (m,) with two classes, else (m, n_classes); where X lives.
 
-    def predict(self, X: Any) -> Array:
+        The ``offset`` of the samples has the shape of the scores. It is added to them, here and in all predictions.
+        """
+        model, X = self._take(X, "decision_function")
+        return model.decision_function(X, offset)
+
+    def predict(self, X: Any, offset: Any = None) -> Array:
         """The most probable label of each sample (m,); labels live where X lives, unless they are strings."""
         model, X = self._take(X, "predict")
-        labels = model.predict(X)
+        labels = model.predict(X, offset)
         return labels.astype(object) if self.classes_.dtype == object else labels
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, offset: Any = None) -> Array:
         """Probabilities (m, n_classes), in the order of `classes_`, where X lives."""
         model, X = self._take(X, "predict_proba")
-        return model.predict_proba(X)
+        return model.predict_proba(X, offset)
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Any, offset: Any = None) -> Array:
         """Logarithms of the probabilities, accurate for tiny ones, too; 0 for a probability that rounds to one."""
         model, X = self._take(X, "predict_log_proba")
-        logs = model.predict_log_proba(X)
+        logs = model.predict_log_proba(X, offset)
         if is_collection(logs):
             return logs
         xp = place_of(logs).xp
         return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Share of the samples, by weight, whose label is predicted correctly."""
         if is_collection(X):
-            return self._take(X, "score")[0].evaluate(X, y, sample_weight).accuracy
+            return self._take(X, "score")[0].evaluate(X, y, sample_weight, offset=offset).accuracy
         y = column_values(y, "y") if is_nullable(y) else y
-        host = [take_truth(value) for value in (y, self.predict(X), sample_weight)]
+        host = [take_truth(value) for value in (y, self.predict(X, offset), sample_weight)]
         return float(accuracy_score(host[0], host[1], sample_weight=host[2]))
 
     def to(self, backend: str, device: Any = None) -> Self:

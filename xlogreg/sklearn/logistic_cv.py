@@ -152,7 +152,7 @@ class LogisticRegressionCV(LogisticRegression):
         self.backend = backend
         self.device = device
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, **params: Any) -> Self:
         """Choose C and l1_ratio on folds of the samples X (m, n_features) with the labels y (m,), and fit.
 
         Parameters
@@ -162,6 +162,9 @@ class LogisticRegressionCV(LogisticRegression):
         y : array (m,)
         sample_weight : array (m,), optional
             Weights for the fits, and for the scores of the folds.
+        offset : array (m,), or (m, n_classes) for more than two classes, optional
+            A known term that is added to the scores, as for `xlogreg.fit`. It counts in the fits and in the scores of
+            the folds, which scorers of scikit-learn cannot take.
         **params
             Parameters that metadata routing passes on to the splitter and the scorer.
         """
@@ -172,7 +175,9 @@ class LogisticRegressionCV(LogisticRegression):
         penalties = [ElasticNet(C, ratio) for C in Cs.tolist() for ratio in ratios.tolist()]
         table = self._table(bool(np.all(Cs == np.inf)))
         given = X
-        X, y, sample_weight, home = self._taken(X, y, sample_weight, table)
+        self._expect_no_scorer(offset)
+        X, y, sample_weight, home = self._taken(X, y, sample_weight, table, offset)
+        offset = None if is_collection(given) else offset  # which is with the parts
         labels = to_host(y)
         if sample_weight is not None:
             params = {"sample_weight": sample_weight} | params
@@ -187,7 +192,16 @@ class LogisticRegressionCV(LogisticRegression):
 
         refills = None if self._encoding is None or is_collection(given) else refill
         flat, left, lacking = fit_folds(
-            X, y, weight, folds, penalties, self.tol, self._search(), self._encoding if refills else None, refills
+            X,
+            y,
+            weight,
+            folds,
+            penalties,
+            self.tol,
+            self._search(),
+            self._encoding if refills else None,
+            refills,
+            offset,
         )
         models = [flat[start : start + len(penalties)] for start in range(0, len(flat), len(penalties))]
         self.classes_ = classes_of(flat[0], y)
@@ -200,7 +214,8 @@ class LogisticRegressionCV(LogisticRegression):
             # known scores do not clip the probability of a class that a fold lacks, as scikit-learn's scorers do
             known = None if np.any(lacking) else known
             rows = zip(folds, models, strict=True)
-            scores = np.asarray([self._scores(X, y, test, row, routed.scorer.score, known) for (_, test), row in rows])
+            beside = routed.scorer.score | ({} if offset is None else _on_host({"offset": offset}))
+            scores = np.asarray([self._scores(X, y, test, row, beside, known) for (_, test), row in rows])
         found = [[folded(model) for model in row] for row in models]
         paths = np.asarray([[np.vstack([w, b])[: len(w) + self.fit_intercept].T for w, b in row] for row in found])
         steps = np.asarray([[model.fit_info.iterations for model in row] for row in models], dtype=np.int32)
@@ -213,7 +228,7 @@ class LogisticRegressionCV(LogisticRegression):
         if self.refit:
             best = penalties[np.argmax(np.sum(scores, axis=0))]
             self.C_, self.l1_ratio_ = best
-            self._fit_all(X, y, weight, best, total_of(weight, X.shape[0]))
+            self._fit_all(X, y, weight, best, total_of(weight, X.shape[0]), offset)
         else:
             chosen = np.argmax(scores, axis=1)
             self.C_, self.l1_ratio_ = np.mean([penalties[number] for number in chosen], axis=0).tolist()
@@ -224,14 +239,20 @@ class LogisticRegressionCV(LogisticRegression):
         self.n_iter_ = by_ratio(steps)
         return self
 
-    def _taken(self, X: Any, y: Any, sample_weight: Any, table: Any) -> tuple[Any, Any, Any, Any]:
+    def _expect_no_scorer(self, offset: Any) -> None:
+        """Raise if there is an offset, and a scorer of scikit-learn would have to take it."""
+        if offset is not None and self._known({}) is None:
+            known = ", ".join(map(repr, SCORES))
+            raise ValueError(f"scoring={shown(self.scoring)} takes no offset; with one, use {known} or None")
+
+    def _taken(self, X: Any, y: Any, sample_weight: Any, table: Any, offset: Any) -> tuple[Any, Any, Any, Any]:
         """Take X, y and the weights, on this machine or on a cluster; return them, and the place of the attributes."""
         if not is_collection(X):
             X = learn_table(self, X, sample_weight, table)
             return X, take_labels(self, y, X.shape[0]), sample_weight, home_of(X)
         if table.missing != "error":
             raise ValueError(f"missing={self.missing!r} needs X in memory: each fold fills in its own values")
-        X = take_collection(self, X, y, sample_weight, table).with_targets()
+        X = take_collection(self, X, y, sample_weight, table, offset).with_targets()
         return X, X.labels, None if X.weight is None else X.weight[0], HOST
 
     def _grid(self) -> np.ndarray:
@@ -268,16 +289,18 @@ class LogisticRegressionCV(LogisticRegression):
         return scorer(self, X, y, **params)
 
     def score(  # type: ignore[override]  # as scikit-learn's does
-        self, X: Any, y: Any, *, sample_weight: Any = None, **score_params: Any
+        self, X: Any, y: Any, *, sample_weight: Any = None, offset: Any = None, **score_params: Any
     ) -> float:
-        """Score samples X (m, n_features) with the labels y (m,), as ``scoring`` says."""
+        """Score samples X (m, n_features) with the labels y (m,), and their offset, as ``scoring`` says."""
+        self._expect_no_scorer(offset)
         if sample_weight is not None:
             score_params["sample_weight"] = sample_weight
         params = self._routed("score", _on_host(score_params)).scorer.score
         # the accuracy takes labels, too, that the fit did not see
         if self.scoring is None or self._known({}) is SCORES["accuracy"]:
-            return super().score(X, y, **params)
-        return self._score(X, y, params, self._known(params), self._scorer())
+            return super().score(X, y, offset=offset, **params)
+        known, beside = self._known(params), {} if offset is None else {"offset": offset}
+        return self._score(X, y, params | beside, known, self._scorer())
 
     def _known(self, params: dict[str, Any]) -> "Known | None":
         """The score if it needs no scorer of scikit-learn; otherwise None."""
