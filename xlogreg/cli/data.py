@@ -24,24 +24,30 @@ CONNECT_SECONDS = 10  # a scheduler must answer within this time
 
 
 class SampleFile(NamedTuple):
-    """Samples X, the rows of a table or of an array that `fit` reads in blocks; and their labels (m,)."""
+    """Samples X, the rows of a table or of an array that `fit` reads in blocks; their labels (m,), and their offset."""
 
     X: Any
     Y: np.ndarray
+    offset: np.ndarray | None = None  # (m,) or (m, K)
+
+    @property
+    def all(self) -> dict[str, Any]:
+        """The samples as arguments of `fit` or `Model.evaluate`."""
+        X, Y, offset = self
+        return {"X": X, "Y": Y} | ({} if offset is None else {"offset": offset})
 
     def chosen(self, numbers: np.ndarray) -> dict[str, Any]:
         """Select samples, as arguments of `fit` or `Model.evaluate`: rows of a table, or else weights of 0 and 1."""
-        X, Y = self
-        if len(numbers) == len(Y):
-            return {"X": X, "Y": Y}
-        if isinstance(X, pl.DataFrame):
-            return {"X": X[numbers], "Y": Y[numbers]}
-        weight = np.zeros(len(Y), dtype=np.uint8)
+        if len(numbers) == len(self.Y):
+            return self.all
+        if isinstance(self.X, pl.DataFrame):
+            return {name: part[numbers] for name, part in self.all.items()}
+        weight = np.zeros(len(self.Y), dtype=np.uint8)
         weight[numbers] = 1
-        return {"X": X, "Y": Y, "sample_weight": weight}
+        return self.all | {"sample_weight": weight}
 
 
-def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
+def open_samples(path: Path, target: str, ignored: list[str], offset: list[str]) -> SampleFile:
     """Open the samples of a table, an array or a folder of parts.
 
     Parameters
@@ -51,24 +57,28 @@ def open_samples(path: Path, target: str, ignored: list[str]) -> SampleFile:
         The name of a column. For an array or a folder, also the path of a .npy file (m,) or of a folder of such parts.
     ignored : list of str
         Columns of a table to leave out.
+    offset : list of str
+        Columns of a table that hold the offset; or the path of a .npy file (m,) or (m, K).
     """
     labels, apart = Path(target), target.lower().endswith(".npy") or Path(target).is_dir()
     if _is_sparse(path) and not apart:
         raise ValueError(f"{path} holds a sparse matrix: its labels are a .npy file (m,) of their own, not {target!r}")
     if not path.is_dir() and not (apart and _is_array(path)):
-        return _of_table(path, target, ignored)
+        return _of_table(path, target, ignored, offset)
+    known = _array_of_offset(path, offset)
     if ignored:
         raise ValueError(f"{path}: --ignore is for tables; all that an array or a folder of parts holds are features")
     if not apart:
-        return SampleFile(*xlogreg.open_parts(path, target=target))
+        X, Y = xlogreg.open_parts(path, target=target)
+        return SampleFile(X, Y, known)
     X, Y = _opened(path), xlogreg.open_parts(labels) if labels.is_dir() else _load(labels, None)
     if tuple(Y.shape) != (X.shape[0],):
         raise ValueError(f"{target} has the shape {Y.shape}; {path} holds {X.shape[0]} samples, with one label each")
-    return SampleFile(X, Y)
+    return SampleFile(X, Y, known)
 
 
-def open_features(path: Path, ignored: list[str], named: bool) -> Any:
-    """Open the features of a table, an array or a folder of parts.
+def open_features(path: Path, ignored: list[str], named: bool, offset: list[str]) -> tuple[Any, np.ndarray | None]:
+    """Open the features of a table, an array or a folder of parts, and the offset of the samples.
 
     Parameters
     ----------
@@ -77,14 +87,47 @@ def open_features(path: Path, ignored: list[str], named: bool) -> Any:
         Columns to leave out.
     named : bool
         Whether features are matched by name; the columns of an array are then named by their numbers.
+    offset : list of str
+        As for `open_samples`.
     """
     if path.is_dir() and ignored:
         if len(ignored) > 1:
             raise ValueError(f"{path}: --ignore leaves out one of the columns of parts, not {len(ignored)}")
-        return xlogreg.open_parts(path, target=ignored[0])[0]
-    if path.is_dir() or (_is_array(path) and not named and not ignored):
-        return _opened(path)
-    return without(read_table(path), ignored, path)
+        return xlogreg.open_parts(path, target=ignored[0])[0], _array_of_offset(path, offset)
+    if path.is_dir() or (_is_array(path) and not named and not ignored and _is_file(offset)):
+        return _opened(path), _array_of_offset(path, offset)
+    frame = read_table(path)
+    return without(frame, [*ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
+
+
+def _is_file(offset: list[str]) -> bool:
+    """Whether the offset, if there is one, is a file of its own."""
+    return all(name.lower().endswith(".npy") for name in offset)
+
+
+def _columns_of(offset: list[str]) -> list[str]:
+    return [] if _is_file(offset) else offset
+
+
+def _array_of_offset(path: Path, offset: list[str]) -> np.ndarray | None:
+    """Read the offset of an array or of a folder of parts: from a file of its own."""
+    if not offset:
+        return None
+    if len(offset) > 1 or not _is_file(offset):
+        raise ValueError(f"{path}: the offset of an array or of a folder of parts is one .npy file, (m,) or (m, K)")
+    return _load(Path(offset[0]), None)
+
+
+def _offset_of(frame: pl.DataFrame, offset: list[str], path: Path) -> np.ndarray | None:
+    """Take the offset from columns of a table, or from a file of its own."""
+    if not offset or _is_file(offset):
+        return _array_of_offset(path, offset)
+    without(frame, offset, path)  # raises if there is no such column
+    columns = [np.asarray(column_values(frame[name], f"the column {name!r}")) for name in offset]
+    for name, column in zip(offset, columns, strict=True):
+        if column.dtype.kind not in "biuf":
+            raise ValueError(f"the column {name!r} cannot be an offset: it holds {frame[name].dtype}, not numbers")
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 
 @contextlib.contextmanager
@@ -150,14 +193,14 @@ def _load(path: Path, mode: Any) -> np.ndarray:
         raise ValueError(f"{path} holds no array: {error}") from None
 
 
-def _of_table(path: Path, target: str, ignored: list[str]) -> SampleFile:
+def _of_table(path: Path, target: str, ignored: list[str], offset: list[str]) -> SampleFile:
     frame = read_table(path)
-    features = without(frame, [target, *ignored], path)
+    features, known = without(frame, [target, *ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
     labels = frame[target]
     if labels.dtype == pl.String:
         labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes is missing, too
     try:
-        return SampleFile(features, np.asarray(column_values(labels, f"the column {target!r}")))
+        return SampleFile(features, np.asarray(column_values(labels, f"the column {target!r}")), known)
     except ValueError as error:
         row = labels.is_null().arg_max()
         raise ValueError(f"{error}: the first is in row {row}, counted from 0") from None

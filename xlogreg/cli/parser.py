@@ -168,6 +168,16 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--target", **target)
     evaluate.add_argument("--ignore", **ignore)
     evaluate.add_argument("--json", **as_json)
+    for command in (fit, predict, evaluate):
+        _add_offset(command)
+
+
+def _add_offset(command: argparse.ArgumentParser) -> None:
+    said = (
+        "a column of numbers that are added to the scores of the samples, and are no feature; repeated for each class, "
+        "in their order, if there are more than two; for arrays and folders a .npy file (m,), or (m, K)"
+    )
+    command.add_argument("--offset", action="append", default=[], metavar="COLUMN", help=said)
 
 
 def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:

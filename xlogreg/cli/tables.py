@@ -32,7 +32,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
     for path in filter(None, (arguments.output, arguments.checkpoint)):
         expect_folder(path)
     initial = None if arguments.initial is None else load(arguments.initial)
-    samples = open_samples(arguments.table, arguments.target, arguments.ignore)
+    samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
     train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
         train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
@@ -112,8 +112,9 @@ def predict_table(arguments: argparse.Namespace) -> None:
         expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
-        X = open_features(arguments.table, arguments.ignore, model.feature_names is not None)
-        labels, probabilities = model.predict(X), model.predict_proba(X)
+        named = model.feature_names is not None
+        X, offset = open_features(arguments.table, arguments.ignore, named, arguments.offset)
+        labels, probabilities = model.predict(X, offset), model.predict_proba(X, offset)
     columns = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
     write_table({"prediction": labels, **columns}, arguments.output)
 
@@ -122,12 +123,16 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     """Print accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
     with _hinting():
-        report = model.evaluate(*open_samples(arguments.table, arguments.target, arguments.ignore))
+        samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
+        report = model.evaluate(**samples.all)
     print(json.dumps(as_json(report)) if arguments.json else report)
 
 
 def _loaded(arguments: argparse.Namespace) -> Model:
-    return dataclasses.replace(load(arguments.model), samples="rows")
+    model = load(arguments.model)
+    if model.offset and not arguments.offset:
+        raise ValueError(f"{arguments.model} was fitted with an offset: say with --offset where that of the samples is")
+    return dataclasses.replace(model, samples="rows")
 
 
 @contextlib.contextmanager

@@ -191,18 +191,8 @@ class LogisticRegressionCV(LogisticRegression):
             return learn_features(given, "rows", table, counts if own is None else counts * own)
 
         refills = None if self._encoding is None or is_collection(given) else refill
-        flat, left, lacking = fit_folds(
-            X,
-            y,
-            weight,
-            folds,
-            penalties,
-            self.tol,
-            self._search(),
-            self._encoding if refills else None,
-            refills,
-            offset,
-        )
+        own = None if refills is None else self._encoding
+        flat, left, lacking = fit_folds(X, y, weight, folds, penalties, self.tol, self._search(), own, refills, offset)
         models = [flat[start : start + len(penalties)] for start in range(0, len(flat), len(penalties))]
         self.classes_ = classes_of(flat[0], y)
         self.Cs_, self.l1_ratios_ = home.put(Cs), home.put(ratios)
