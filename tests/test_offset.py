@@ -399,3 +399,18 @@ def test_folds_that_lack_a_class_are_refused_with_an_offset():
         pytest.raises(ValueError, match="with an offset no model"),
     ):
         xlogreg.fit_cv(X, Y, [0.1], folds=np.where(Y == 2, 0, np.arange(M) % 3), offset=np.zeros((K, M)))
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "lbfgs"])
+@pytest.mark.parametrize(("k", "n_x"), [(1, 1), (1, N_X), (K, N_X)])
+def test_an_offset_that_takes_all_samples_far_out_hides_no_minimum(k, n_x, solver):
+    X, Y, W0 = draw(k, n_x=n_x)
+    X = np.sign(X - np.median(X, axis=1, keepdims=True))  # no sample lies in the middle, where its offset is small
+    plain = xlogreg.fit(X, Y)
+    for size in (60.0, -60.0):
+        offset = size * W0.T @ X
+        assert np.median(np.abs(offset)) > 8.0
+        model = xlogreg.fit(X, Y, offset=offset, solver=solver)
+        assert model.fit_info.converged
+        assert scaled_difference(model, plain, size * W0) < 1e-6
+        assert model.fit_info.log_likelihood == pytest.approx(plain.fit_info.log_likelihood, rel=1e-9)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xlogreg.arrays.place import ROUNDING, Array
 from xlogreg.fitting.penalty import penalty_of
-from xlogreg.fitting.start import constant_biases, given_parameters, null_of, with_constant
+from xlogreg.fitting.start import constant_biases, given_parameters, nearer, null_of, with_constant
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
@@ -329,15 +329,15 @@ def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Prob
 
 def _started(problem: Problem, given: tuple[np.ndarray, np.ndarray] | None) -> Problem:
     """Let the problem start at the user's parameters, unless the constant model has a lower cost."""
-    objective, plain, start = problem.objective, problem.start, problem.start
-    warm, passes = given is not None, problem.passes
+    objective, (plain, spread, passes) = problem.objective, nearer(problem)
+    start, warm, passes = plain, given is not None, problem.passes + passes
     if given is not None:
         start = problem.inner.theta_of(*given)
         if problem.solver != "gd":  # far out the curvature vanishes; the constant model is never that bad
             costs = [float(objective.evaluate(theta * objective.free).value[0]) for theta in (start, plain)]
             warm, passes = costs[0] <= costs[1], passes + 2
             start = start if warm else plain
-    return problem._replace(start=start * objective.free, warm=warm, passes=passes)
+    return problem._replace(start=start * objective.free, warm=warm, passes=passes, spread=spread)
 
 
 def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples, Coordinates]:

@@ -1,16 +1,21 @@
 """Where a fit starts: at the parameters that the user hands in, or at the constant model."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.inference.covariance import null_log_likelihood
+from xlogreg.math.offsets import correlation_terms, offset_terms
 from xlogreg.model.model import Model
 from xlogreg.samples.source import Samples
+from xlogreg.solvers.certificate import EXPANSION_LIMIT
 from xlogreg.solvers.constant import fit_constants, log_odds
 from xlogreg.solvers.coordinates import Spread, as_host
 
-__all__ = ["constant_biases", "given_parameters", "null_of", "with_constant"]
+__all__ = ["constant_biases", "given_parameters", "nearer", "null_of", "with_constant"]
+
+FAR_OUT = 0.3  # of a feature's curvature without an offset: if less is left, steps from the constant model go astray
+LOST = 0.03  # the same: if less is left, a higher cost with curvature is the better start
 
 
 def given_parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +39,49 @@ def given_parameters(initial: Any, n_x: int, k: int) -> tuple[np.ndarray, np.nda
 def constant_biases(spread: Spread) -> np.ndarray:
     """The best biases (k,) beside weights of zero."""
     return log_odds(spread.shares) if spread.constant is None else spread.constant.bias[0]
+
+
+class Begin(NamedTuple):
+    """A start, the spread of the samples as seen from there, and the passes that it took."""
+
+    theta: np.ndarray  # (n_x + 1, 1, k)
+    spread: Spread | None
+    passes: float
+
+
+def nearer(problem: Any) -> Begin:
+    """Find a better start than the constant model, if an offset takes samples so far out that they have no curvature.
+
+    There the features cancel as much of the offset as they can, by least squares.
+
+    Parameters
+    ----------
+    problem : Problem
+        One that starts at the constant model.
+    """
+    objective, spread, constant = problem.objective, problem.spread, problem.start
+    penalty, alone = objective.penalty, Begin(constant, spread, 0.0)
+    if problem.solver == "gd" or len(constant) > EXPANSION_LIMIT or not penalty.smooth:
+        return alone
+    if spread is None or spread.constant is None:
+        return alone
+    even = spread._replace(constant=None).curvature
+    moments = np.append(np.ones((0, 1)) if problem.is_reduced else problem.moment, [[1.0]], axis=0)
+    found = as_host(objective.curvatures(constant))[-len(moments) :, 0, :]
+    moving, even_along = objective.free[-len(moments) :, 0, :] > 0, moments * even.diagonal()
+    left = float(np.min(np.where(moving, found / np.where(even_along > 0, even_along, 1.0), 1.0), initial=1.0))
+    if left >= FAR_OUT:
+        return alone._replace(passes=1.0)
+    o, _ = objective.source.bare().sum(offset_terms, constant)
+    _, xo = objective.correlations(correlation_terms)
+    slopes = np.concatenate([as_host(xo), as_host(o) / objective.total])[:, 0, :] * objective.free[:, 0, :]
+    held = np.asarray(penalty.curvature(constant))[:, 0, :1] / objective.loss.bound + 1.0 - objective.free[:, 0, :]
+    design = as_host(objective.second_moment()) + np.diag(held[:, 0])
+    start = -(np.linalg.pinv(design, hermitian=True) @ slopes)[:, None, :] * objective.free
+    costs = [float(objective.evaluate(theta).value[0]) for theta in (start, constant)]
+    if not (costs[0] < costs[1] or left < LOST):
+        return alone._replace(passes=5.0)
+    return Begin(start, spread._replace(constant=spread.constant._replace(curvature=even[None, :, :])), 5.0)
 
 
 def null_of(source: Samples, spread: Spread | None, outputs: int, bias: bool) -> float:

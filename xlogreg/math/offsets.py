@@ -1,13 +1,15 @@
 """Sums over one block of samples that have an offset, a known term in their scores; terms as in `xlogreg.math.sums`.
 
-X is not used: these are sums for models without features, whose scores are the offset plus a bias.
+But for the correlations, X is not used: these are sums for models without features, whose scores are the offset plus a
+bias.
 """
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.math import sums
 from xlogreg.math.losses import Loss, sum_losses
 from xlogreg.math.sums import Block, weights
 
-__all__ = ["constant_terms", "offset_terms"]
+__all__ = ["constant_terms", "correlation_terms", "offset_terms"]
 
 
 def constant_terms(block: Block, biases: Array, loss: Loss) -> tuple[Array, Array, Array]:
@@ -45,6 +47,11 @@ def constant_terms(block: Block, biases: Array, loss: Loss) -> tuple[Array, Arra
     return sum_losses(excess, tail, weight, biases.dtype), db, curvature
 
 
+def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Weighted sums of [x; 1] (n_x + 1, 1) and of [x; 1] o' (n_x + 1, k) for the offset o, in origin's dtype."""
+    return sums.correlation_terms(block._replace(Y=block.offset), origin)
+
+
 def offset_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Sums of the weighted offsets o (1, g, k), and of their products y'o (g,), for each of g models.
 
@@ -53,5 +60,6 @@ def offset_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     xp, offset, (g, k) = array_namespace(block.Y), block.offset, origin.shape[-2:]
     assert offset is not None
     weighted = weights(block) * offset
-    sums = xp.sum(weighted, axis=-1, dtype=origin.dtype), xp.sum(weighted * block.Y, axis=(-2, -1), dtype=origin.dtype)
-    return xp.broadcast_to(sums[0], (g, k))[None, :, :], xp.broadcast_to(sums[1], (g,))
+    o, yo = xp.sum(weighted, axis=-1), xp.sum(weighted * block.Y, axis=(-2, -1))
+    o, yo = (xp.astype(part, origin.dtype, copy=False) for part in (o, yo))
+    return xp.broadcast_to(o, (g, k))[None, :, :], xp.broadcast_to(yo, (g,))

@@ -55,7 +55,7 @@ class FitInfo:
         -s times the mean log loss at these parameters, without the penalty (notes 2.8); NaN for the squared error.
     null_log_likelihood : float
         Log-likelihood of the model without features: it predicts the shares of the classes, or equal shares if there
-        is no bias.
+        is no bias. With an offset, it is the best bias beside that, or the offset alone.
     seconds : float
         Wall time of the fit, including checks and transfers.
     n_samples : int or None

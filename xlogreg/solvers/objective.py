@@ -9,6 +9,7 @@ objective does not need to know this.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -274,11 +275,14 @@ class Objective:
             self._shifts[k] = shift
         return shift
 
-    def correlations(self) -> tuple[Array, Array]:
-        """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass."""
+    def correlations(self, terms: Callable[..., tuple[Array, ...]] = correlation_terms) -> tuple[Array, Array]:
+        """Means of the features x (n_x, 1, 1), and of x y' (n_x, 1, k), in the coordinates of theta: one pass.
+
+        ``terms`` may have another value of the samples in place of the target y.
+        """
         xp = array_namespace(self.rows)
         source = self.source if self.center is None else self.source.uncentered()
-        sums = (xp.expand_dims(part, axis=1) for part in source.sum(correlation_terms, self.rows))
+        sums = (xp.expand_dims(part, axis=1) for part in source.sum(terms, self.rows))
         x, xy = ((part if self.center is None else self._shifted(part)) * self.means for part in sums)
         return x[:-1, :, :], xy[:-1, :, :]
 
