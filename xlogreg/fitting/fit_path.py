@@ -126,6 +126,7 @@ def fit_path(
     dtype: Any = None,
     fallback: bool = True,
     bias: bool = True,
+    prior: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
     categorical_features: Any = None,
@@ -158,7 +159,7 @@ def fit_path(
         From 0 to 1; 1, which is the default, is the lasso. For ``penalties``.
     penalty_factor, lower, upper, multinomial, penalty, sample_weight, samples, backend, device, dtype, fallback
         As for `fit`.
-    bias, targets, standardize
+    bias, prior, targets, standardize
         As for `fit`.
     relax : float, optional
         As for `fit`, for each model that has L1.
@@ -195,6 +196,7 @@ def fit_path(
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
+    same |= {"prior": prior}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

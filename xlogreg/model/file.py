@@ -26,6 +26,7 @@ from xlogreg.exceptions import ModelFileError, expect_memory
 from xlogreg.inputs.columns import MISSING, UNSEEN
 from xlogreg.inputs.encoding import Column, Encoding
 from xlogreg.inputs.files import IrregularFileError, open_regular, write_atomically
+from xlogreg.inputs.options import BIAS_REDUCTIONS
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.reports import FitInfo
 
@@ -43,6 +44,9 @@ KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where 
 # groups of weights, from version 2 on; where a field is missing, it has this value: so only later libraries read files
 # that have one, and they read all others
 GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
+# the bias reduction, and the shift of the scores, from version 2 on; missing for None. Earlier libraries, which know
+# nothing of them, refuse a file that has one
+REDUCTION, SHIFT = "bias_reduction", "score_shift"
 BIAS = "bias"  # written as false for a model without a bias, from version 2 on; otherwise it is missing
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
@@ -59,7 +63,7 @@ WORDS = {  # texts that these fields of fit_info may hold; its other texts are f
         *("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
         "one class",
     ),
-    "gap_known": ("decrement", "bound", "estimate", "separated", ""),
+    "gap_known": ("decrement", "bound", "estimate", "separated", "local", ""),
     "separation": ("none", "complete", "quasi-complete", "undecided", ""),
 }
 OPTIONAL = {"covariance", "center", "centered_b", "penalty_factor"}
@@ -100,6 +104,8 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     asked = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asked.items()}
     header |= {name: value for name, value in asked.items() if value != GROUPS[name]}
     header |= {} if fields[BIAS] else {BIAS: False}
+    header |= {} if fields[REDUCTION] is None else {REDUCTION: fields[REDUCTION]}
+    header |= {} if fields[SHIFT] is None else {SHIFT: fields[SHIFT].tolist()}
     if fields["encoding"] is not None:
         header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
             "columns": [column._asdict() for column in fields["encoding"].columns]
@@ -173,7 +179,7 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, REDUCTION, SHIFT, *RESERVED} if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -245,6 +251,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         **_penalty(header, arrays.get("penalty_factor")),
         **_groups(header, n_x),
         BIAS: _bias(header, arrays["b"]),
+        **_reduction(header, k),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
@@ -258,6 +265,17 @@ def _bias(header: dict[str, Any], b: np.ndarray) -> bool:
     bias = header.get(BIAS, True)
     _expect(type(bias) is bool and (bias or not b.any()), f"bias is {str(bias)[:20]!r}")
     return bias
+
+
+def _reduction(header: dict[str, Any], k: int) -> dict[str, Any]:
+    """Return the bias reduction and the shift of the scores, checked."""
+    reduction, shift = header.get(REDUCTION), header.get(SHIFT)
+    _expect(reduction is None or reduction in BIAS_REDUCTIONS, f"{REDUCTION} is {str(reduction)[:20]!r}")
+    if shift is None:
+        return {REDUCTION: reduction, SHIFT: None}
+    numbers = isinstance(shift, list) and len(shift) == k and all(type(value) is float for value in shift)
+    _expect(numbers and all(map(math.isfinite, shift)), f"{SHIFT} is not {k} finite numbers")
+    return {REDUCTION: reduction, SHIFT: np.asarray(shift, np.float64)}
 
 
 def _encoding(stored: Any, names: Any) -> Encoding | None:
