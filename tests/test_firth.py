@@ -12,7 +12,7 @@ from scipy import optimize, special
 import xlogreg
 from xlogreg.arrays.place import to_host
 from xlogreg.inference import firth as inference
-from xlogreg.math.leverages import leverage_terms
+from xlogreg.math.leverages import augmented_terms, leverage_terms
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import Block
 from xlogreg.model.given import labelled
@@ -109,7 +109,7 @@ def test_leverages_are_the_diagonal_of_the_hat_matrix(where):
     rng = np.random.default_rng(1)
     X, Y, s = rng.standard_normal((30, 3)), (rng.random((2, 1, 30)) < 0.5) * 1.0, rng.random(30) + 0.5
     theta = rng.standard_normal((4, 2, 1))
-    expected, roots = [], []
+    expected, added, roots = [], [], []
     for model in range(2):
         H = information(X, theta[:, model, 0], s)
         a = special.expit(design(X) @ theta[:, model, 0])
@@ -117,11 +117,15 @@ def test_leverages_are_the_diagonal_of_the_hat_matrix(where):
         hat = np.diag(half @ np.linalg.inv(H) @ half.T)
         assert np.isclose(hat.sum(), 4)
         expected.append(design(X).T @ (hat * (a - 0.5)))
+        added.append((design(X) * (hat * a * (1 - a))[:, None]).T @ design(X))
         roots.append(np.linalg.inv(np.linalg.cholesky(H)).T)
     block = Block(where.asarray(X.T), where.asarray(Y), where.asarray(s[None]), 0)
-    terms = leverage_terms(block, where.asarray(theta), where.asarray(np.stack(roots, axis=1)), LOSSES["log_loss"])
+    arguments = where.asarray(theta), where.asarray(np.stack(roots, axis=1)), LOSSES["log_loss"]
+    slope, more = augmented_terms(block, *arguments)
     tolerance = 1e-11 if where.dtype == "float64" else 1e-4
-    where.check(terms[0], np.stack(expected, axis=1)[:, :, None], rtol=tolerance)
+    where.check(slope, np.stack(expected, axis=1)[:, :, None], rtol=tolerance)
+    where.check(more, np.stack(added), rtol=tolerance)
+    where.check(leverage_terms(block, *arguments)[0], to_host(slope), rtol=tolerance)
 
 
 def test_the_gradient_is_that_of_the_penalised_cost():
@@ -129,7 +133,7 @@ def test_the_gradient_is_that_of_the_penalised_cost():
     full = refitted(fitted(X, y), X, y)
     rng = np.random.default_rng(0)
     theta = full.point.theta + 0.3 * rng.standard_normal(full.point.theta.shape)
-    cost = Jeffreys.of(full.cost.objective, theta)
+    cost = Jeffreys.of(full.cost.objective)
     gradient = cost.slope(cost.appraise(theta)).here.gradient
     for row in range(len(theta)):
         step = np.zeros_like(theta)
@@ -162,6 +166,33 @@ def test_weights_equal_repeats_and_probabilities_equal_split_samples():
     labels, quarter = np.concatenate([[0, label, label, 1] for label in y]), np.full(4 * len(y), 0.25)
     split = fitted(np.repeat(X, 4, 0), labels, sample_weight=quarter)
     np.testing.assert_allclose(theta_of(soft), theta_of(split), rtol=1e-6, atol=1e-8)
+
+
+def test_weights_that_add_up_to_little_leave_the_penalty_to_decide():
+    X, y = firth_set(12)
+    weight = np.random.default_rng(7).random(len(y))
+    model = fitted(X, y, sample_weight=weight / weight.sum())
+    found = optimize.minimize(
+        lambda t: -penalised(X, y, t, weight / weight.sum()), np.zeros(X.shape[1] + 1), options={"gtol": 1e-9}
+    )
+    np.testing.assert_allclose(theta_of(model), found.x, rtol=1e-5, atol=1e-6)
+    assert model.fit_info.converged
+    assert model.fit_info.iterations <= 10
+
+
+def test_heavy_tails_and_nearly_collinear_features_converge():
+    rng = np.random.default_rng(8)
+    tails = np.exp(3 * rng.standard_normal((80, 5)))
+    near = rng.standard_normal((80, 3))
+    near[:, 1] = near[:, 0] + 1e-4 * near[:, 1]
+    for X in (tails, near):
+        y = X[:, 0] > np.median(X[:, 0])
+        model = fitted(X, y)
+        assert model.fit_info.converged
+        ends = inference.profile_ends(refitted(model, X, y), np.arange(X.shape[1] + 1), 0.95)
+        assert np.all(np.isfinite(ends))
+        assert np.all(ends[0] < theta_of(model))
+        assert np.all(ends[1] > theta_of(model))
 
 
 def test_units_and_origin_of_features_and_the_order_of_samples_do_not_matter():

@@ -199,7 +199,7 @@ def reduce_together(batch: Batch, options: Options, starts: dict[int, np.ndarray
         for part in np.array_split(np.arange(batch.models), math.ceil(batch.models * size / HESSIAN_NUMBERS)):
             objective = batch.objective.keep(part)
             start = objective.confined(_begun(_biased(batch), part, starts))
-            cost = firth.Jeffreys.of(objective, start)
+            cost = firth.Jeffreys.of(objective)
             found = firth.minimize(cost, start, tol=batch.problem.tolerance(options), max_iter=options.steps)
             results += [
                 dataclasses.replace(result, passes=result.passes + 1) for result in firth.certified(cost, found)

@@ -46,7 +46,7 @@ def _reduced(
         parameters = as_stored(*plain, problem.coordinates.center, origin.dtype_home)
         theta = parameters.theta_in(problem.inner) * objective.free
         if not np.max(np.abs(theta - result.at)) <= SAME * np.max(np.abs(theta), initial=1.0):
-            cost = firth.Jeffreys.of(objective, theta)
+            cost = firth.Jeffreys.of(objective)
             (result,) = firth.certified(cost, [dataclasses.replace(result, theta=theta, passes=result.passes + 1)])
         assert result.last.hessian is not None
         assert result.gap is not None

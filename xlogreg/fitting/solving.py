@@ -177,7 +177,7 @@ def _second_order(problem: Problem, options: Options, watch: Watch, method: Any)
 
 
 def _firth(problem: Problem, options: Options, watch: Watch) -> Result:
-    cost = firth.Jeffreys.of(problem.objective, problem.start)
+    cost = firth.Jeffreys.of(problem.objective)
     (result,) = firth.minimize(
         cost, problem.start, tol=problem.tolerance(options), max_iter=options.steps, monitor=watch.monitor
     )

@@ -30,6 +30,9 @@ STEPS = 100  # of an end or of a test, at most
 LAST = {"float64": 1e-10, "float32": 1e-5}  # squared size of the last step of an end, in standard errors; it is taken
 GAIN = 1e-7  # of the log-likelihood by the last step of a test, which is taken
 TOL = {"float64": 1e-12, "float32": 1e-8}  # relative gap of the full model
+# longest step of an end, in standard errors. The likelihood may have a second maximum far out, which long steps of the
+# first attempt may fall into
+LONGEST = (np.inf, 0.5)
 FALLEN = 4.0  # times half the quantile, below the bound, from which on a step is halved
 FLAT = 1e-12  # squared share of a coefficient in directions that change no score, from which on it has no end
 SHORTEST = 2.0**-30  # a step is not cut shorter
@@ -98,7 +101,7 @@ def refitted(samples: Samples, w: np.ndarray, v: np.ndarray, center: np.ndarray,
         folded=folded,
     )
     theta = np.concatenate([w * inner.scale, (v + w.T @ (inner.center - center)).T])[:, None, :] * objective.free
-    cost = Jeffreys.of(objective, theta)
+    cost = Jeffreys.of(objective)
     (result,) = minimize(cost, theta, tol=TOL[samples.dtype], max_iter=STEPS)
     return Fitted(cost, inner, cost.slope(cost.appraise(result.theta)))
 
@@ -122,22 +125,25 @@ def profile_ends(fitted: Fitted, coefficients: np.ndarray, level: float) -> tupl
     Returns
     -------
     lower, upper : ndarray (q,)
-        NaN where no end was found, or where the feature is constant; infinite where it is collinear with others.
+        NaN where no end was found, or where the feature is constant; infinite where it is collinear with others. If the
+        likelihood has several maxima for one value of the coefficient, they are the ends of one of these maxima.
     """
     contrasts = np.repeat(fitted.rows(coefficients), 2, axis=1)
     contrasts[:, ::2] = -contrasts[:, ::2]
     flat = np.sum(contrasts * (fitted.cost.ground[0] @ contrasts), axis=0) > FLAT * np.sum(contrasts**2, axis=0)
     ends = np.where(flat, np.inf, np.nan)
-    for part in np.array_split(np.flatnonzero(~flat), fitted.portions(len(ends))):
-        if len(part):
-            ends[part] = _Ends(fitted, contrasts[:, part], 0.5 * quantile(level) ** 2).found()
+    for longest in LONGEST:
+        left = np.flatnonzero(np.isnan(ends) & (np.abs(contrasts * fitted.cost.objective.free[:, 0]).max(axis=0) > 0))
+        for part in np.array_split(left, fitted.portions(len(left))):
+            if len(part):
+                ends[part] = _Ends(fitted, contrasts[:, part], 0.5 * quantile(level) ** 2, longest).found()
     return -ends[::2], ends[1::2]
 
 
 class _Ends:
     """Models that move to the largest values of a'theta, for the columns a of ``contrasts`` (n_x + 1, g)."""
 
-    def __init__(self, fitted: Fitted, contrasts: np.ndarray, drop: float) -> None:
+    def __init__(self, fitted: Fitted, contrasts: np.ndarray, drop: float, longest: float) -> None:
         g = contrasts.shape[1]
         numbers = np.zeros(g, dtype=np.intp)
         self.fitted, self.cost, self.point = fitted, _alike(fitted, g), fitted.point.keep(numbers)
@@ -145,7 +151,7 @@ class _Ends:
         self.bound, self.drop, self.start = float(fitted.point.value[0]) + drop / fitted.total, drop, fitted.point.theta
         self.pairs: Pairs = ()
         self.alive, self.ends = np.arange(g), np.full(g, np.nan)
-        self.length, self.step = np.ones(g), np.zeros_like(self.contrasts)
+        self.length, self.step, self.longest = np.ones(g), np.zeros_like(self.contrasts), longest
 
     def found(self) -> np.ndarray:
         """Values (g,) of a'theta at the ends; NaN where none was found."""
@@ -169,6 +175,7 @@ class _Ends:
             pull = np.sqrt(2.0 * np.where(reaches, room, 0.0) / unit)
             self.step = pull[:, None] * along - downhill
             size = np.sum((pull[:, None] * self.contrasts - gradient) * self.step, axis=(0, 2)) * self.fitted.total
+            self.step = self.step * np.minimum(self.longest / np.sqrt(size), 1.0)[:, None]
         beyond = np.sum(self.contrasts * (self.point.theta + self.step - self.start), axis=(0, 2)) > 0.0
         return reaches & beyond & (size <= self.fitted.last)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from xlogreg.arrays.place import Array, array_namespace
-from xlogreg.arrays.products import scores
+from xlogreg.arrays.products import gram, scores
 from xlogreg.math import moves
 from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss
 from xlogreg.math.sums import Block, model_scores, split
 
-__all__ = ["GRAMS", "TEMPORARIES", "leverage_terms"]
+__all__ = ["GRAMS", "TEMPORARIES", "augmented_terms", "leverage_terms"]
 
 
 def leverage_terms(block: Block, theta: Array, roots: Array, loss: Loss) -> tuple[Array]:
@@ -34,21 +34,39 @@ def leverage_terms(block: Block, theta: Array, roots: Array, loss: Loss) -> tupl
     -------
     dTheta : array (n_x + 1, g, 1)
     """
+    leverages, D, _ = _leverages(block, theta, roots, loss)
+    return (_slope(block, theta, leverages, D),)
+
+
+def augmented_terms(block: Block, theta: Array, roots: Array, loss: Loss) -> tuple[Array, Array]:
+    """Compute the sum of `leverage_terms`, and the sum (g, n_x + 1, n_x + 1) of h a (1 - a) x x'.
+
+    The latter is what the leverages, taken for constants, add to the Hessian: samples then weigh s + h.
+    """
+    leverages, D, C = _leverages(block, theta, roots, loss)
+    weights = array_namespace(theta).astype(leverages * C, theta.dtype, copy=False)
+    grams = [gram(block.X, weights[model, :, :][None, :, :]) for model in range(theta.shape[1])]
+    return _slope(block, theta, leverages, D), array_namespace(theta).stack(grams)
+
+
+def _leverages(block: Block, theta: Array, roots: Array, loss: Loss) -> tuple[Array, Array, Array]:
+    """Return the leverages h, a - y and a (1 - a), all (g, 1, m) and exact in both tails."""
+    assert loss.second is not None, "only a convex cost has an information matrix"
     X, weight, xp = block.X, block.weight, array_namespace(theta)
-    D, C = _residuals_and_curvatures(block, theta, loss)
+    _, _, D, C = loss.second(model_scores(block, theta), block.Y)
+    C = C[:, :, 0, :]
     norms = [_squared_norms(X, roots[:, model, :]) for model in range(theta.shape[1])]
-    dZ = C * (D + block.Y - 0.5) * (xp.stack(norms) if len(norms) > 1 else norms[0][None, :, :])
-    dZ = dZ if weight is None else weight * dZ
+    leverages = C * (xp.stack(norms) if len(norms) > 1 else norms[0][None, :, :])
+    return leverages if weight is None else weight * leverages, D, C
+
+
+def _slope(block: Block, theta: Array, leverages: Array, D: Array) -> Array:
+    """Sum h (a - 1/2) x (n_x + 1, g, 1); D is a - y."""
+    X, xp = block.X, array_namespace(theta)
+    dZ = leverages * (D + block.Y - 0.5)
     dW, db = backward(X, xp.reshape(dZ, (-1, X.shape[1])), theta.dtype)
     dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
-    return (xp.expand_dims(dTheta, axis=-1),)
-
-
-def _residuals_and_curvatures(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array]:
-    """Return a - y and a (1 - a), both (g, 1, m) and exact in both tails."""
-    assert loss.second is not None, "only a convex cost has an information matrix"
-    _, _, D, C = loss.second(model_scores(block, theta), block.Y)
-    return D, C[:, :, 0, :]
+    return xp.expand_dims(dTheta, axis=-1)
 
 
 def _squared_norms(X: Any, root: Array) -> Array:
@@ -59,5 +77,7 @@ def _squared_norms(X: Any, root: Array) -> Array:
 
 
 # temporaries of all functions of a block, and those that make products of features, as in `xlogreg.math.moves`
-GRAMS = moves.GRAMS | {leverage_terms}
-TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = moves.TEMPORARIES | {leverage_terms: 2}
+GRAMS = moves.GRAMS | {augmented_terms, leverage_terms}
+TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = (
+    moves.TEMPORARIES | {leverage_terms: 2} | {augmented_terms: 4}
+)

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from xlogreg.math.leverages import leverage_terms
+from xlogreg.math.leverages import augmented_terms, leverage_terms
 from xlogreg.solvers.descent import ARMIJO, NOISE, decrement
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse
@@ -27,6 +27,7 @@ from xlogreg.solvers.result import Monitor, Result
 __all__ = ["Factors", "Jeffreys", "Point", "certified", "method_at", "minimize", "refit_bias", "some_pairs", "tied"]
 
 MEMORY = 5  # pairs that are kept; more teach little, since the information is always that of the point itself
+FEW = 5.0  # sum of the weights for each parameter, below which leverages are not small beside the weights
 SHORTEST = 2.0**-40  # a step that is cut shorter lowers no cost
 REFITS = 100  # passes of a bias that is fitted once more, at most
 STILL = 1e-8  # size of the last step of that bias, which is taken
@@ -35,7 +36,7 @@ ENDURANCE = 15  # steps that do not halve the gap, after which only rounding err
 
 @dataclass(frozen=True)
 class Factors:
-    """Preconditioner H = L L' of each model (g, p, p), by ``roots``, the inverses of the factors L."""
+    """Preconditioners L L' of g models, by ``roots`` (g, p, p), the inverses of the factors L."""
 
     roots: np.ndarray
 
@@ -53,24 +54,28 @@ class Point(NamedTuple):
 
     theta: np.ndarray  # (n_x + 1, g, 1)
     value: np.ndarray
+    noise: np.ndarray  # (g,) rounding errors of the values
     here: Evaluation
     roots: np.ndarray  # (g, p, p) inverses of the Cholesky factors of H
+    metric: np.ndarray  # (g, p, p) the same of the matrix that steps are taken with
 
     def keep(self, models: np.ndarray) -> "Point":
         assert self.here.hessian is not None
         here = self.here.keep(models)._replace(hessian=self.here.hessian[models])
-        return Point(self.theta[:, models], self.value[models], here, self.roots[models])
+        theta, value, noise = self.theta[:, models], self.value[models], self.noise[models]
+        return Point(theta, value, noise, here, self.roots[models], self.metric[models])
 
     def replaced(self, models: np.ndarray, other: "Point") -> "Point":
         """Return these points with those of some models, given by number, replaced."""
         if len(models) == len(self.value):
             return other
         at = {name: getattr(self.here, name).copy() for name in ("value", "loss", "gradient", "hessian")}
-        theta, value, roots = (part.copy() for part in (self.theta, self.value, self.roots))
-        theta[:, models], value[models], roots[models] = other.theta, other.value, other.roots
+        theta, value, noise, roots, metric = (part.copy() for part in (*self[:3], self.roots, self.metric))
+        theta[:, models], value[models], noise[models] = other[:3]
+        roots[models], metric[models] = other.roots, other.metric
         for name, part in at.items():
             part[(slice(None), models) if part.ndim == 3 and name == "gradient" else models] = getattr(other.here, name)
-        return Point(theta, value, self.here._replace(**at), roots)
+        return Point(theta, value, noise, self.here._replace(**at), roots, metric)
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,9 @@ class Jeffreys:
     ground: np.ndarray
 
     @classmethod
-    def of(cls, objective: Objective, start: np.ndarray) -> Self:
-        """Find the directions that have no curvature, at a start (n_x + 1, g or 1, 1): one pass."""
-        H = objective.expand(start).hessian
+    def of(cls, objective: Objective) -> Self:
+        """Find the directions that have no curvature, where all weights are zero: one pass."""
+        H = objective.expand(np.zeros((len(objective.free), objective.models, 1))).hessian
         assert H is not None
         grounds = np.zeros_like(H)
         for number, conditioning in enumerate(Inverse.from_hessians(H, objective.precision).conditioning):
@@ -105,6 +110,11 @@ class Jeffreys:
         total = self.objective.total
         return total if isinstance(total, float) else np.ravel(total)
 
+    @functools.cached_property
+    def augmented(self) -> bool:
+        """Whether the leverages are not small beside the weights, so that their curvature counts."""
+        return bool(np.min(self.total) < FEW * len(self.objective.free))
+
     def keep(self, models: np.ndarray) -> "Jeffreys":
         ground = self.ground if len(self.ground) == 1 else self.ground[models]
         return dataclasses.replace(self, objective=self.objective.keep(models), ground=ground)
@@ -113,11 +123,13 @@ class Jeffreys:
         """Compute values and Hessians: one pass. The gradient is that of the log loss alone."""
         here = self.objective.expand(theta)
         assert here.hessian is not None
-        roots, halves = _factorised(here.hessian + self.ground)
+        roots, halves, lost = _factorised(here.hessian + self.ground)
+        rows, objective = len(theta), self.objective
         with np.errstate(invalid="ignore"):
             value = here.loss - halves / self.total
+            noise = objective.noise * (here.loss + 0.5 * rows / self.total) + objective.precision * lost / self.total
         value = np.where(np.isfinite(value), value, math.inf)
-        return Point(theta, value, here._replace(value=here.loss), roots)
+        return Point(theta, value, NOISE * noise, here._replace(value=here.loss), roots, roots)
 
     def slope(self, point: Point) -> Point:
         """Add the gradient of the penalty: one pass."""
@@ -126,28 +138,40 @@ class Jeffreys:
         source, center = objective.source, objective.center if objective.folded else None
         if center is not None:
             (source, parameters), (_, roots) = objective.in_blocks(parameters), objective.in_blocks(roots)
-        (dTheta,) = source.sum(leverage_terms, parameters, roots, objective.loss)
+        terms = augmented_terms if self.augmented else leverage_terms
+        dTheta, *added = source.sum(terms, parameters, roots, objective.loss)
         if center is not None:  # from sums over [X; 1] to sums over [X - center; 1]
             dTheta = np.concatenate([dTheta[:-1] - center * dTheta[-1:], dTheta[-1:]])
         gradient = point.here.gradient + dTheta * objective.means
-        return point._replace(here=point.here._replace(gradient=gradient))
+        metric = self._augmented(point, added[0], center) if added else point.roots
+        return point._replace(here=point.here._replace(gradient=gradient), metric=metric)
+
+    def _augmented(self, point: Point, added: np.ndarray, center: np.ndarray | None) -> np.ndarray:
+        """Inverses of the Cholesky factors of H with what the leverages add to it, which are sums over [X; 1]."""
+        H, rows = point.here.hessian, self.objective.rows[:, :, 0].T[:, :, None]
+        turn = np.eye(added.shape[1])
+        if center is not None:
+            turn[:-1, -1:] = -center[:, 0]
+        turned = rows * (turn @ added @ turn.T) * rows.mT
+        metric = _factorised(H + self.ground + turned / np.reshape(self.total, (-1, 1, 1)))[0]
+        return np.where(np.isfinite(metric), metric, point.roots)
 
 
-def _factorised(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverses of the Cholesky factors (g, p, p), and half the log determinants (g,); NaN if H is not positive."""
+def _factorised(H: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inverses of the Cholesky factors (g, p, p), and half the log determinants (g,); NaN if H is not positive.
+
+    And the errors (g,) of the latter, in rounding errors: a pivot that is small beside its entry of H loses digits.
+    """
     try:
         L = np.linalg.cholesky(H)
     except np.linalg.LinAlgError:
         if len(H) == 1:
-            return np.full_like(H, np.nan), np.full(1, np.nan)
-        each = [_factorised(one[None]) for one in H]
-        return np.concatenate([roots for roots, _ in each]), np.concatenate([halves for _, halves in each])
-    return np.linalg.inv(L), np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
-
-
-def method_at(point: Point, pairs: Pairs) -> QuasiNewton:
-    """Make the method whose inverse Hessian is that of the point's information, corrected by pairs."""
-    return QuasiNewton(Factors(point.roots), pairs, memory=MEMORY, rescaling=0.0)
+            return np.full_like(H, np.nan), *np.full((2, 1), np.nan)
+        each = zip(*(_factorised(one[None]) for one in H), strict=True)
+        roots, halves, lost = (np.concatenate(parts) for parts in each)
+        return roots, halves, lost
+    pivots, entries = (np.diagonal(part, axis1=1, axis2=2) for part in (L, H))
+    return np.linalg.inv(L), np.log(pivots).sum(axis=1), 0.5 * (entries / pivots**2).sum(axis=1)
 
 
 def some_pairs(pairs: Pairs, models: np.ndarray) -> Pairs:
@@ -165,6 +189,11 @@ def tied(method: QuasiNewton, ties: np.ndarray, amounts: np.ndarray) -> np.ndarr
     BC, C = np.concatenate(columns, axis=2).transpose(1, 0, 2), ties.transpose(1, 0, 2)
     empty = np.eye(C.shape[2]) * np.all(C == 0, axis=1)[:, None, :]
     return (BC @ np.linalg.solve(C.mT @ BC + empty, amounts)).transpose(1, 0, 2)
+
+
+def method_at(point: Point, pairs: Pairs) -> QuasiNewton:
+    """Make the method whose inverse Hessian is that of the point's metric, corrected by pairs."""
+    return QuasiNewton(Factors(point.metric), pairs, memory=MEMORY, rescaling=0.0)
 
 
 def _held(method: QuasiNewton, gradient: np.ndarray, ties: np.ndarray | None) -> np.ndarray:
@@ -220,7 +249,8 @@ def certified(cost: Jeffreys, results: list[Result]) -> list[Result]:
     """Evaluate the costs where the results ended: two passes. Their gaps are the decrements of scoring."""
     theta = np.concatenate([result.theta for result in results], axis=1)
     point = cost.slope(cost.appraise(theta))
-    gaps = decrement(point.here.gradient, cost.objective.confined(-method_at(point, ()).solve(point.here.gradient)))
+    step = -method_at(point, ()).solve(point.here.gradient)
+    gaps = decrement(point.here.gradient, cost.objective.confined(step))
     found = []
     for number, result in enumerate(results):
         one = np.asarray([number])
@@ -271,7 +301,8 @@ class _Run:
     def steps(self) -> tuple[np.ndarray, np.ndarray]:
         """Full steps (n_x + 1, g, 1), and the gaps (g,) that they promise to close."""
         gradient = self.point.here.gradient
-        self.step = self.cost.objective.confined(_held(method_at(self.point, self.pairs), gradient, self.ties))
+        method = method_at(self.point, self.pairs)
+        self.step = self.cost.objective.confined(_held(method, gradient, self.ties))
         return self.step, decrement(gradient, self.step)
 
     def leave(self, step: np.ndarray, gap: np.ndarray, tol: float, said: str) -> None:
@@ -281,7 +312,7 @@ class _Run:
         self.idle = np.where(fell, 0.0, self.idle + moved)
         self.halved = np.where(fell, gap, self.halved)
         done = gap <= tol * loss
-        blind = gap <= NOISE * self.cost.objective.noise * loss
+        blind = gap <= self.point.noise
         lost = ~np.isfinite(self.point.value) | ~np.isfinite(gap)
         stuck = (blind & (self.idle >= ENDURANCE)) | (self.length < SHORTEST)
         ends = done | lost | stuck | bool(said)
@@ -315,15 +346,14 @@ class _Run:
 
     def move(self) -> None:
         """Take the steps that lower the costs enough; of the other models, halve the steps."""
-        before, objective = self.point, self.cost.objective
+        before = self.point
         for model, loss in zip(self.alive.tolist(), before.here.loss.tolist(), strict=True):
             self.costs[model].append(loss)
         trial = before.theta + self.length[:, None] * self.step
         there, self.passes = self.cost.appraise(trial), self.passes + 1
         promised = 2.0 * decrement(before.here.gradient, self.step) * self.length
-        slack = NOISE * objective.noise * (np.abs(before.value) + before.here.loss)
         with np.errstate(invalid="ignore"):
-            taken = np.flatnonzero(there.value <= before.value - ARMIJO * promised + slack)
+            taken = np.flatnonzero(there.value <= before.value - ARMIJO * promised + before.noise)
         length = 0.5 * self.length
         length[taken] = 1.0
         self.length = length
