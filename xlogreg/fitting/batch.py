@@ -24,7 +24,7 @@ from xlogreg.math.losses import RARE
 from xlogreg.math.sums import size_terms, target_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.source import Samples
-from xlogreg.solvers import block_lbfgs, penalty_path
+from xlogreg.solvers import block_lbfgs, firth, penalty_path
 from xlogreg.solvers.certificate import EXPANSION_LIMIT, hides
 from xlogreg.solvers.constant import Constant, fit_constants, log_odds
 from xlogreg.solvers.coordinates import Coordinates, measure_spreads, user_coordinates
@@ -35,7 +35,7 @@ from xlogreg.solvers.result import Result
 from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solvers.spectral_lbfgs import axes_pay, principal_axes
 
-__all__ = ["Batch", "minimize_together", "pose_batch", "sharing_pays"]
+__all__ = ["Batch", "minimize_together", "pose_batch", "reduce_together", "sharing_pays"]
 
 STEPS = 30  # steps after which a model goes on alone: by then its pairs no longer prove its gap
 LOOSEST = 1e-8  # largest relative gap, even if tol is larger: shared inverses only estimate the gap
@@ -46,6 +46,7 @@ NARROW_WORK = 5e7  # features times scores of a pass; below it a stage in float3
 NARROW_SHIFT = 100.0  # largest mean of a feature, in standard deviations, for a stage in float32
 NARROW_REACH = 15.0  # largest absolute log10 of a feature's standard deviation, for a stage in float32
 FEW_HOLDING = 0.1  # of the samples: if fewer hold the variance of a feature, they may hide its curvature
+HESSIAN_NUMBERS = 2**23  # numbers in the Hessians of a portion of models that each have their own
 THETA_NUMBERS = 2**20  # parameters of all models of a portion: L-BFGS holds up to 40 times as many numbers
 
 
@@ -97,7 +98,7 @@ def sharing_pays(problem: Problem) -> bool:
     """Whether models of this kind are minimised faster together than one by one."""
     axes = problem.solver in ("spectral-lbfgs", "rent-or-buy") and axes_pay(problem.source, problem.start.shape[2])
     pays = _inverses_pay(problem) or axes or problem.solver == "block-lbfgs"
-    return problem.objective.penalty.quadratic and pays
+    return problem.objective.penalty.quadratic and (pays or problem.solver == "firth")
 
 
 def _inverses_pay(problem: Problem) -> bool:
@@ -191,6 +192,22 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
             for model, result in zip(part[rests].tolist(), itertools.compress(ended, rests), strict=True):
                 total = result.passes + passes + more * batch.separable[model]
                 results[model] = dataclasses.replace(result, passes=float(total))
+    return results
+
+
+def reduce_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
+    """Minimise the models with Jeffreys' penalty; see `minimize_together`."""
+    results: list[Result | None] = []
+    with batch.problem.source.place.computing():
+        size = batch.problem.start.shape[0] ** 2
+        for part in np.array_split(np.arange(batch.models), math.ceil(batch.models * size / HESSIAN_NUMBERS)):
+            objective = batch.objective.keep(part)
+            start = objective.confined(_begun(_biased(batch), part, starts))
+            cost = firth.Jeffreys.of(objective)
+            found = firth.minimize(cost, start, tol=batch.problem.tolerance(options), max_iter=options.steps)
+            results += [
+                dataclasses.replace(result, passes=result.passes + 1) for result in firth.certified(cost, found)
+            ]
     return results
 
 

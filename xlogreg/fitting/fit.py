@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.choice import Where
+from xlogreg.fitting.bias_reduction import conclusion_of
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
-from xlogreg.fitting.outcome import concluded, model_of
+from xlogreg.fitting.outcome import model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
 from xlogreg.inputs.columns import TableOptions
@@ -41,6 +42,8 @@ def fit(
     multinomial: str = "ungrouped",
     penalty: Any = "each",
     bias: bool = True,
+    bias_reduction: str | None = None,
+    prior: Any = None,
     relax: float | None = None,
     sample_weight: Any = None,
     offset: Any = None,
@@ -120,6 +123,19 @@ def fit(
         group each feature belongs. Without l1 it does nothing; see docs/selection.md.
     bias : bool
         Whether to fit b.
+    bias_reduction : {None, "firth", "flic"}
+        For two classes, without another penalty. "firth": Jeffreys' penalty, which takes out the first-order bias of
+        the parameters, and keeps them finite also if the classes are separated (Firth 1993; Heinze & Schemper 2002).
+        The minimised function is the mean log loss minus ``log det(I) / (2 s)`` for the Fisher information I; its value
+        depends on units, so the cost that is reported is the mean log loss alone. It is not convex, so the gap is that
+        to the nearest minimum: ``gap_known`` is "local". "flic": the bias is then fitted once more without the penalty,
+        so that the mean probability is the share of the second class (Puhr et al. 2017); ``score_shift`` of the model
+        has the difference. For up to 5,000 features.
+    prior : float in (0, 1), or array (K,), optional
+        Share of the second class in the population, or the share of each class, if the samples (by weight) have other
+        shares: case-control samples, or class weights. Each score loses ``log(share / prior)`` of its class, for two
+        classes the difference of both (prior correction of King & Zeng 2001). ``score_shift`` of the model has it:
+        predictions and `Model.evaluate` use it, while the cost, the gap and standard errors are those before.
     relax : float, optional
         The l2 of a second fit, on the features whose weights l1 has left other than zero: the relaxed lasso
         (Meinshausen 2007, with phi = 0). The report and the parameters are those of the second fit, and steps and
@@ -221,6 +237,8 @@ def fit(
         multinomial=multinomial,
         penalty=penalty,
         bias=bias,
+        bias_reduction=bias_reduction,
+        prior=prior,
         standardize=standardize,
         learning_rate=learning_rate,
         max_iter=max_iter,
@@ -251,7 +269,8 @@ def fit(
             raise ValueError(f"sample_weight is zero for every sample of class {encoded.classes.tolist()[lost]!r}")
         problem = pose(source, encoded, initial, options)
         with keeping(path, origin, encoded, options, problem, began) as kept:
-            problem, result, verdict = concluded(origin, problem, options, began, kept, hard=encoded.hard)
+            conclude = conclusion_of(options)
+            problem, result, verdict = conclude(origin, problem, options, began, kept, hard=encoded.hard)
             seconds = time.perf_counter() - began
             model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
             if kept is not None:

@@ -142,6 +142,7 @@ def fit_cv(
     dtype: Any = None,
     fallback: bool = True,
     bias: bool = True,
+    prior: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
     categorical_features: Any = None,
@@ -189,6 +190,8 @@ def fit_cv(
         As for `fit`; it counts in the fits and in the scores.
     samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
         As for `fit`; ``rng`` also deals the samples to the folds.
+    prior : float, or array (K,), optional
+        As for `fit`; for the chosen model alone: the scores of the folds are those of samples like the given ones.
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in by the training
         part of each fold, so that nothing leaks into the scores.
@@ -220,6 +223,7 @@ def fit_cv(
     strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
+    same |= {"prior": prior}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
@@ -248,7 +252,8 @@ def fit_cv(
         weight = None if received.weight is None else to_host(received.weight)[0]
         return settle(learn_features(X, samples, table, part if weight is None else part * weight), where)
 
-    left = fit_left_out(received, options * len(held), numbers, fold_of, lacking, began, refill)
+    plain = [dataclasses.replace(option, prior=None) for option in options]
+    left = fit_left_out(received, plain * len(held), numbers, fold_of, lacking, began, refill)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
     if scorer is not None:

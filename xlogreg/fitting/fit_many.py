@@ -9,7 +9,8 @@ import numpy as np
 
 from xlogreg.arrays.choice import Where
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
-from xlogreg.fitting.outcome import Verdict, concluded, counted, model_of
+from xlogreg.fitting.bias_reduction import conclusion_of
+from xlogreg.fitting.outcome import Verdict, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
 from xlogreg.inputs import labels
@@ -54,6 +55,8 @@ def fit_many(
     dtype: Any = None,
     fallback: bool = True,
     bias: bool = True,
+    bias_reduction: str | None = None,
+    prior: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
     categorical_features: Any = None,
@@ -92,8 +95,8 @@ def fit_many(
         Where to start.
     penalty_factor, lower, upper, multinomial, penalty
         As for `fit`; those of all models.
-    samples, backend, device, dtype, fallback, bias, targets, standardize, max_iter, tol, rng
-        As for `fit`.
+    samples, backend, device, dtype, fallback, bias, bias_reduction, prior, targets, standardize, max_iter, tol, rng
+        As for `fit`; with a bias reduction, one reading of X serves all targets, too.
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in
         without weights.
@@ -125,6 +128,7 @@ def fit_many(
     began = time.perf_counter()
     where = Where(backend, device, dtype, fallback)
     own = {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty}
+    own |= {"bias_reduction": bias_reduction, "prior": prior}
     options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, relax, **own)
     table = TableOptions.of(
         options,
@@ -196,7 +200,8 @@ def _built(plan: Plan, began: float) -> list[Model]:
             costs, verdict = np.zeros(0), _unknown(problem)
         else:
             own = plan.options[number]
-            problem, result, verdict = concluded(plan.arrival.origin, problem, own, result=result, hard=target.hard)
+            conclude, origin = conclusion_of(own), plan.arrival.origin
+            problem, result, verdict = conclude(origin, problem, own, result=result, hard=target.hard)
             costs = result.costs
         seconds = time.perf_counter() - began
         models.append(model_of(plan.arrival.origin, target, given[number], problem, costs, verdict, seconds))

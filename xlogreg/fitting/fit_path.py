@@ -127,6 +127,7 @@ def fit_path(
     dtype: Any = None,
     fallback: bool = True,
     bias: bool = True,
+    prior: Any = None,
     targets: str = "labels",
     standardize: bool | float = False,
     categorical_features: Any = None,
@@ -159,7 +160,7 @@ def fit_path(
         From 0 to 1; 1, which is the default, is the lasso. For ``penalties``.
     penalty_factor, lower, upper, multinomial, penalty, sample_weight, offset, samples, backend, device, dtype
         As for `fit`.
-    fallback, bias, targets, standardize
+    fallback, bias, prior, targets, standardize
         As for `fit`.
     relax : float, optional
         As for `fit`, for each model that has L1.
@@ -196,6 +197,7 @@ def fit_path(
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
+    same |= {"prior": prior}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(

@@ -16,6 +16,7 @@ from xlogreg.exceptions import (
     warn,
 )
 from xlogreg.fitting.answer import Answer, answer_of
+from xlogreg.fitting.prior import score_shift
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import lacks_hessian
 from xlogreg.fitting.relaxing import relaxed
@@ -36,7 +37,17 @@ from xlogreg.solvers.parameters import Parameters
 from xlogreg.solvers.preconditioners import Conditioning, Inverse
 from xlogreg.solvers.result import Monitor, Result
 
-__all__ = ["Verdict", "asked_for", "concluded", "counted", "described", "judge", "model_of", "parameters_at"]
+__all__ = [
+    "Verdict",
+    "asked_for",
+    "concluded",
+    "counted",
+    "described",
+    "judge",
+    "model_of",
+    "parameters_at",
+    "warning_of",
+]
 
 
 COARSE = 1e-4  # of a standard deviation: larger rounding of a feature may show in its parameter
@@ -108,6 +119,7 @@ class Verdict(NamedTuple):
     covariance: np.ndarray | str  # of the parameters, or why there is none
     again: Problem | None = None  # one that is to be solved instead, in coordinates that rounding errors spoil less
     said: Said | None = None  # of what is not as it was asked for
+    shift: float = 0.0  # of the scores, after the minimum
 
 
 def judge(
@@ -154,7 +166,7 @@ def judge(
         again,
     )
     return verdict._replace(
-        said=_warning(problem, result, options, verdict, _strongest(problem, answer.direction, names))
+        said=warning_of(problem, result, options, verdict, _strongest(problem, answer.direction, names))
     )
 
 
@@ -200,6 +212,7 @@ def asked_for(options: Options) -> dict[str, Any]:
         "multinomial": options.multinomial,
         "penalty": options.penalty,
         "bias": bool(options.bias),
+        "bias_reduction": options.bias_reduction,
     }
 
 
@@ -211,7 +224,7 @@ def _conditioning(result: Result, inverse: Inverse | None) -> Conditioning | Non
     return conditioning[0] if conditioning else None
 
 
-def _warning(problem: Problem, result: Result, options: Options, verdict: Verdict, strongest: str) -> Said | None:
+def warning_of(problem: Problem, result: Result, options: Options, verdict: Verdict, strongest: str) -> Said | None:
     """Say what is not as it was asked for, if anything."""
     outcome, descends = verdict.outcome, problem.solver == "gd"
     cost, gap, undecided = outcome["cost"], outcome["gap"], outcome["separation"] == "undecided"
@@ -346,6 +359,7 @@ def model_of(
         costs=costs,
         fit_info=info,
         covariance=verdict.covariance,
+        score_shift=score_shift(verdict.shift, options.prior, problem.source),
         feature_names=origin.names,
         encoding=origin.encoding,
         offset=problem.given.has_offset,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array, dtype_name, to_host
-from xlogreg.fitting.batch import minimize_together, pose_batch, sharing_pays
+from xlogreg.fitting.batch import minimize_together, pose_batch, reduce_together, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
 from xlogreg.fitting.penalty import penalty_of
 from xlogreg.fitting.problem import Problem, pose, start_of
@@ -195,7 +195,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         problem,
         *_columns(plan, problem, models),
         np.asarray([plan.options[model].strength for model in models]),
-        np.asarray([plan.target(model).hard for model in models]),
+        np.asarray([plan.target(model).hard and options.bias_reduction is None for model in models]),
         scaled,
     )
     starts = {
@@ -203,7 +203,8 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         for position, model in enumerate(models)
         if plan.initial(model) is not None
     }
-    for position, result in enumerate(minimize_together(batch, options, starts)):
+    together = minimize_together if options.bias_reduction is None else reduce_together
+    for position, result in enumerate(together(batch, options, starts)):
         if result is not None:
             result = dataclasses.replace(result, costs=np.asarray(result.costs)[:, 0])
             yield models[position], Solved(batch.single(position), result)

@@ -233,15 +233,14 @@ def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | No
 def pose(source: Samples, targets: Targets, initial: Any, options: Options) -> Problem:
     """Pose the problem of fitting ``targets`` to ``source``; measure the spread of the features if that helps."""
     k = 1 if len(targets.classes) == 2 else len(targets.classes)
-    if k > 1 and options.loss == "squared_error":
-        raise ValueError(f"loss='squared_error' is for two classes; Y has {k}")
+    options.expect_classes(len(targets.classes), source.n_x)
     given = None if initial is None else given_parameters(initial, source.n_x, k)
     problem = _of_all_features(source, targets, k, options)
-    turns = turns_alike(problem.objective.penalty, options.solver == "gd")
+    turns = options.bias_reduction is None and turns_alike(problem.objective.penalty, options.solver == "gd")
     if given is None and turns and reduction_pays(problem.source, options.steps):
         problem = _of_their_span(problem, problem.source, options)
     spread = None if problem.is_reduced else problem.spread
-    solver = choose_solver(problem.source, k, options.solver, spread, problem.objective.penalty)
+    solver = choose_solver(problem.source, k, options.asked, spread, problem.objective.penalty)
     if problem.spread is not None and options.bias and solver != "gd":
         problem.start[-1, 0, :] = constant_biases(problem.spread)
     if options.solver != "gd":  # which meets X here for the first time, and has to say where it is not finite
@@ -284,7 +283,7 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
         penalty_of([options], (user.scale / inner.scale)[:, :, None], inner.scale[:, :, None], k),
         inner.scale,
         np.append(moving, float(options.bias)),
-        separable=targets.hard and loss.curvature is not None,
+        separable=targets.hard and loss.curvature is not None and options.bias_reduction is None,
         center=inner.center[:, :, None] if folds else None,
         folded=folds and (far < HESSIAN_FOLD or not source.shifts),
     )

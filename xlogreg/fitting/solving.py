@@ -16,6 +16,7 @@ from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers import (
     block_lbfgs,
     descent,
+    firth,
     gradient_descent,
     proximal,
     rent_or_buy,
@@ -175,6 +176,15 @@ def _second_order(problem: Problem, options: Options, watch: Watch, method: Any)
     return centered(problem.objective, result)
 
 
+def _firth(problem: Problem, options: Options, watch: Watch) -> Result:
+    cost = firth.Jeffreys.of(problem.objective)
+    (result,) = firth.minimize(
+        cost, problem.start, tol=problem.tolerance(options), max_iter=options.steps, monitor=watch.monitor
+    )
+    (result,) = firth.certified(cost, [result])
+    return dataclasses.replace(result, passes=result.passes + 1)
+
+
 def centered(objective: Objective, result: Result) -> Result:
     """Centre theta over the classes of a softmax."""
     return dataclasses.replace(result, theta=objective.centered(result.theta)) if result.theta.shape[2] > 1 else result
@@ -189,6 +199,7 @@ SOLVERS = {
     "spectral-lbfgs": _spectral,
     "block-lbfgs": _block,
     "proximal": _proximal,
+    "firth": _firth,
 }
 
 

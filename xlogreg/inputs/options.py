@@ -22,6 +22,9 @@ SAMPLES = ("columns", "rows")
 TARGETS = ("labels", "probabilities")
 MULTINOMIAL = ("ungrouped", "grouped")
 PENALTIES = ("each", "group")
+BIAS_REDUCTIONS = ("firth", "flic")
+SUMS_TO_ONE = 1e-6  # by which the sum of shares may be off
+INFORMED = 5000  # features, beyond which the information matrix of a bias reduction takes too much memory and time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class Options:
     relax: float | None = None  # l2 of a second fit
     multinomial: str = "ungrouped"
     penalty: Any = "each"  # "each", "group", or becomes an ndarray (n_x,) of whole numbers
+    bias_reduction: str | None = None
+    prior: Any = None  # becomes an ndarray (1,) or (K,), or None
     columns: np.ndarray | None = None  # (n_x,) which column of a table each feature belongs to, see `in_columns`
     bias: bool
     standardize: bool | float
@@ -105,6 +110,8 @@ class Options:
             _number("time_limit", self.time_limit, unit=" of seconds")
         if not isinstance(self.bias, (bool, np.bool_)):
             raise TypeError(f"bias must be True or False, not {shown(self.bias)}")
+        self._expect_reducible()
+        object.__setattr__(self, "prior", _prior(self.prior, bool(self.bias)))
         if isinstance(self.rng, bool) or not isinstance(self.rng, (numbers.Integral, np.random.Generator)):
             raise TypeError(f"rng must be a whole number or a numpy.random.Generator, not {shown(self.rng)}")
         if isinstance(self.rng, numbers.Integral) and self.rng < 0:
@@ -113,6 +120,49 @@ class Options:
             raise TypeError(f"verbose must be 0 or 1, not {shown(self.verbose)}")
         if self.callback is not None and not callable(self.callback):
             raise TypeError(f"callback must be callable, not {type(self.callback).__name__}")
+
+    def _expect_reducible(self) -> None:
+        """Raise if other options do not go with a bias reduction."""
+        if self.bias_reduction is None:
+            return
+        one_of("bias_reduction", self.bias_reduction, BIAS_REDUCTIONS)
+        others = {
+            "l1": self.l1,
+            "l2": self.l2,
+            "lower": self.lower is not None,
+            "upper": self.upper is not None,
+            "solver": self.solver != "auto",
+            "loss": self.loss != "log_loss",
+        }
+        for name in [name for name, given in others.items() if given]:
+            raise ValueError(
+                f"bias_reduction={self.bias_reduction!r} has a penalty and steps of its own, and cannot be had with "
+                f"{name}={shown(getattr(self, name))}; leave one of the two out"
+            )
+        if self.bias_reduction == "flic" and not self.bias:
+            raise ValueError("bias_reduction='flic' fits the bias once more; with bias=False use 'firth'")
+
+    def expect_classes(self, classes: int, n_x: int) -> None:
+        """Raise if the options cannot be had with so many classes, or so many features."""
+        if classes > 2 and self.loss == "squared_error":
+            raise ValueError(f"loss='squared_error' is for two classes; Y has {classes}")
+        if self.prior is not None and len(self.prior) not in ((1, 2) if classes == 2 else (classes,)):
+            wanted = "the share of the second class, or those of both" if classes == 2 else "the share of each class"
+            raise ValueError(f"prior holds {len(self.prior)} numbers, but Y has {classes} classes; give {wanted}")
+        if self.bias_reduction is None:
+            return
+        if classes > 2:
+            raise ValueError(f"bias_reduction={self.bias_reduction!r} is for two classes; Y has {classes}")
+        if n_x > INFORMED:
+            raise ValueError(
+                f"bias_reduction={self.bias_reduction!r} needs the information matrix of all {n_x} features; beyond "
+                f"{INFORMED} it takes too much memory and time: use l2 > 0"
+            )
+
+    @property
+    def asked(self) -> str:
+        """The solver that is asked for, of the names in `xlogreg.fitting.solving.SOLVERS`, or "auto"."""
+        return self.solver if self.bias_reduction is None else "firth"
 
     @property
     def steps(self) -> int:
@@ -266,6 +316,27 @@ def _factors(given: Any, l2: float) -> np.ndarray | None:
     if not float(l2) * float(factors.max(initial=0.0)) < math.inf:
         raise ValueError("penalty_factor times l2 must be a finite number, as a float, for each feature")
     return factors
+
+
+def _prior(given: Any, bias: bool) -> np.ndarray | None:
+    """Return the shares of classes in the population as an array (1,) or (K,), checked."""
+    if given is None:
+        return None
+    wanted = "a share of the second class between 0 and 1, or shares of all classes that sum to one"
+    if not bias:
+        raise ValueError("prior moves the bias; it cannot be had with bias=False")
+    try:
+        values = column_values(given, "prior")
+        host = to_host(values) if is_array(values) else np.asarray(values)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        host = np.asarray(None)
+    if host.dtype.kind not in "iuf" or host.ndim > 1:
+        raise TypeError(f"prior must be {wanted}, not {shown(given)}")
+    shares = np.atleast_1d(host).astype(np.float64)
+    inside = np.all((shares > 0.0) & (shares < 1.0))
+    if not inside or (len(shares) > 1 and not abs(float(shares.sum()) - 1.0) <= SUMS_TO_ONE):
+        raise ValueError(f"prior must be {wanted}, not {shown(given)}")
+    return shares
 
 
 def _grouping(given: Any) -> str | np.ndarray:

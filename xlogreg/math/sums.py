@@ -170,8 +170,10 @@ def score_moves(X: Any, theta: Array) -> Array:
 
 def _weighted(C: Array, block: Block, theta: Array) -> Array:
     """Multiply the curvature C (g, k, k, m) by the weights of the samples, in theta's dtype."""
-    xp = array_namespace(C)
-    C = xp.astype(C if block.weight is None else block.weight * C, theta.dtype, copy=False)
+    xp, weight = array_namespace(C), block.weight
+    if weight is not None and weight.ndim == 3:  # models have weights of their own
+        weight = xp.expand_dims(weight, axis=1)
+    C = xp.astype(C if weight is None else weight * C, theta.dtype, copy=False)
     if C.shape[-2] == 1:
         return C
     # a constant over the classes has no curvature; this must hold to the rounding of theta's dtype, not of X's

@@ -26,6 +26,7 @@ from xlogreg.exceptions import ModelFileError, expect_memory
 from xlogreg.inputs.columns import MISSING, UNSEEN
 from xlogreg.inputs.encoding import Column, Encoding
 from xlogreg.inputs.files import IrregularFileError, open_regular, write_atomically
+from xlogreg.inputs.options import BIAS_REDUCTIONS
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.reports import FitInfo
 
@@ -43,6 +44,9 @@ KNOWN = ("l1", "l2", "standardize", "relax")  # fields from version 2 on; where 
 # groups of weights, from version 2 on; where a field is missing, it has this value: so only later libraries read files
 # that have one, and they read all others
 GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
+# the bias reduction, and the shift of the scores, from version 2 on; missing for None. Earlier libraries, which know
+# nothing of them, refuse a file that has one
+REDUCTION, SHIFT = "bias_reduction", "score_shift"
 BIAS = "bias"  # written as false for a model without a bias, from version 2 on; otherwise it is missing
 OFFSET = "offset"  # written as true for a model with an offset, which a library that knows none refuses
 CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
@@ -59,7 +63,7 @@ WORDS = {  # texts that these fields of fit_info may hold; its other texts are f
         *("converged", "max_iter", "time_limit", "precision", "separated", "callback", "diverged", "checkpoint"),
         "one class",
     ),
-    "gap_known": ("decrement", "bound", "estimate", "separated", ""),
+    "gap_known": ("decrement", "bound", "estimate", "separated", "local", ""),
     "separation": ("none", "complete", "quasi-complete", "undecided", ""),
 }
 OPTIONAL = {"covariance", "center", "centered_b", "penalty_factor"}
@@ -100,6 +104,8 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     asked = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asked.items()}
     header |= {name: value for name, value in asked.items() if value != GROUPS[name]}
     header |= ({} if fields[BIAS] else {BIAS: False}) | ({OFFSET: True} if fields[OFFSET] else {})
+    header |= {} if fields[REDUCTION] is None else {REDUCTION: fields[REDUCTION]}
+    header |= {} if fields[SHIFT] is None else {SHIFT: fields[SHIFT].tolist()}
     if fields["encoding"] is not None:
         header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
             "columns": [column._asdict() for column in fields["encoding"].columns]
@@ -173,7 +179,8 @@ def _expect(condition: bool, otherwise: str) -> None:
 
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, OFFSET, *RESERVED} if header["version"] > 1 else set()
+    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, OFFSET, REDUCTION, SHIFT, *RESERVED}
+    optional = optional if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
         value = header.get(name)
@@ -246,6 +253,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         **_groups(header, n_x),
         BIAS: _bias(header, arrays["b"]),
         OFFSET: _offset(header),
+        **_reduction(header, k),
         "classes": _classes(header["classes"]),
         "samples": header["samples"],
         "loss": header["loss"],
@@ -265,6 +273,17 @@ def _offset(header: dict[str, Any]) -> bool:
     offset = header.get(OFFSET)
     _expect(offset is None or type(offset) is bool, f"offset is {str(offset)[:20]!r}")
     return bool(offset)
+
+
+def _reduction(header: dict[str, Any], k: int) -> dict[str, Any]:
+    """Return the bias reduction and the shift of the scores, checked."""
+    reduction, shift = header.get(REDUCTION), header.get(SHIFT)
+    _expect(reduction is None or reduction in BIAS_REDUCTIONS, f"{REDUCTION} is {str(reduction)[:20]!r}")
+    if shift is None:
+        return {REDUCTION: reduction, SHIFT: None}
+    numbers = isinstance(shift, list) and len(shift) == k and all(type(value) is float for value in shift)
+    _expect(numbers and all(map(math.isfinite, shift)), f"{SHIFT} is not {k} finite numbers")
+    return {REDUCTION: reduction, SHIFT: np.asarray(shift, np.float64)}
 
 
 def _encoding(stored: Any, names: Any) -> Encoding | None:

@@ -70,6 +70,11 @@ class Model:
         Whether b was fitted; it is zero otherwise.
     offset : bool
         Whether it was fitted with an offset; predictions then need the offset of their samples.
+    bias_reduction : {"firth", "flic"}, or None
+        As it was asked for.
+    score_shift : ndarray (k,), or None
+        Added to all scores after the fit, by FLIC or for a ``prior``. Predictions and `evaluate` have it; b, the cost,
+        the gap and standard errors are those before.
     encoding : Encoding, or None
         How the columns of the fitted table became features, if they are not plain numbers.
     terms : tuple of Term
@@ -107,10 +112,13 @@ class Model:
     penalty: str | np.ndarray = "each"
     bias: bool = True
     offset: bool = False
+    bias_reduction: str | None = None
+    score_shift: np.ndarray | None = None
 
     def __repr__(self) -> str:
         info, asked = self.fit_info, {"l1": self.l1, "l2": self.l2}
         penalty = "".join(f", {name}={value:.4g}" for name, value in asked.items() if value)
+        penalty += "" if self.bias_reduction is None else f", {self.bias_reduction}"
         penalty += "" if self.relax is None else f", relax={self.relax:.4g}"
         penalty += " with factors" if penalty and self.penalty_factor is not None else ""
         grouped = self.multinomial == "grouped" or not (isinstance(self.penalty, str) and self.penalty == "each")
@@ -120,7 +128,7 @@ class Model:
 
     @also_on_dask
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Scores Z = W'X + b, and the offset of the samples.
+        """Scores Z = W'X + b, with the offset of the samples, and ``score_shift`` if the model has one.
 
         Parameters
         ----------
@@ -326,8 +334,9 @@ class Model:
         write_model(path, {field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
 
     def _b(self, samples: Samples) -> Array:
-        """Return the bias for samples, which are centred or not."""
-        return self.b if samples.center is None or self.centered_b is None else self.centered_b
+        """Return the bias for samples, which are centred or not, with the shift of the scores."""
+        b = self.b if samples.center is None or self.centered_b is None else self.centered_b
+        return b if self.score_shift is None else b + place_of(b).put(self.score_shift[:, None], dtype_name(b))
 
     def _theta(self, samples: Samples) -> np.ndarray:
         return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)

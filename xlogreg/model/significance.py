@@ -279,7 +279,7 @@ def _facts(model: Any, covariance: Covariance | None, found: Coefficients, basel
             facts["sum of the weights"] = info.total_weight
     outputs = max(1, len(classes) - 1)
     free = (len(found.values) if info.rank is None else info.rank / outputs) * outputs
-    penalised = bool(model.l1 or model.l2 or model.relax is not None)
+    penalised = bool(model.l1 or model.l2 or model.relax is not None or model.bias_reduction)
     if penalised:
         free = math.nan if covariance is None else covariance.effective_parameters
     if n and not math.isnan(info.log_likelihood):

@@ -12,7 +12,10 @@ __all__ = ["bias_at", "folded", "to_sklearn", "with_labels"]
 
 
 def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return W (n_x, k) and b (k,) with the centre of the model folded into b, without rounding to its dtype."""
+    """Return W (n_x, k) and b (k,) with the centre of the model folded into b, without rounding to its dtype.
+
+    The shift of the scores is not in b.
+    """
     w, b = to_host(model.w).astype(np.float64), to_host(model.b).astype(np.float64)
     if model.center is not None:
         b = to_host(model.centered_b).astype(np.float64) - w.T @ to_host(model.center).astype(np.float64)
@@ -31,7 +34,7 @@ def to_sklearn(model: Any) -> Any:
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
     1 / ((l1 + l2) s), and infinite without a penalty; its l1_ratio is l1 / (l1 + l2), and its solver "saga" if there is
     L1. They are scikit-learn's defaults if the model does not know its penalty, if the factors of features differ, or
-    if it is relaxed. After ``standardize``, C is for the standardised features.
+    if it is relaxed. After ``standardize``, C is for the standardised features. Its intercept has ``score_shift``, too.
 
     Raises
     ------
@@ -57,7 +60,8 @@ def to_sklearn(model: Any) -> Any:
     if not (np.all(np.isfinite(w)) and np.all(np.isfinite(b))):
         raise ValueError("the model has no parameters to export: they are not finite")
     estimator = LogisticRegression(**_penalty_of(model, LogisticRegression().get_params()))
-    estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b
+    shift = 0.0 if model.score_shift is None else model.score_shift
+    estimator.coef_, estimator.intercept_ = np.ascontiguousarray(w.T), b + shift
     estimator.classes_, estimator.n_features_in_ = model.classes, w.shape[0]
     # fit_info is None if the parameters of an estimator were set, not fitted
     estimator.n_iter_ = np.asarray([0 if model.fit_info is None else model.fit_info.iterations], dtype=np.int32)
@@ -72,7 +76,7 @@ def _penalty_of(model: Any, defaults: dict[str, Any]) -> dict[str, Any]:
     ``defaults`` are those of the estimator.
     """
     total = None if model.fit_info is None else model.fit_info.total_weight
-    if model.l1 is None or model.l2 is None or total is None or model.relax is not None:
+    if model.l1 is None or model.l2 is None or total is None or not (model.relax is None is model.bias_reduction):
         return {}
     both = model.l1 + model.l2
     strengths = both * total * np.unique(1.0 if model.penalty_factor is None else model.penalty_factor)

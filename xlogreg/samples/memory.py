@@ -12,7 +12,7 @@ import numpy as np
 from xlogreg.arrays.matrix import Dense, Matrix, Range
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.inputs.labels import Targets, erased_class, total_of
-from xlogreg.math.moves import GRAMS, TEMPORARIES
+from xlogreg.math.leverages import GRAMS, TEMPORARIES
 from xlogreg.math.sums import Block
 from xlogreg.samples.folds import Folds, fold_weights, weights_without
 from xlogreg.samples.nonfinite import find_flaws

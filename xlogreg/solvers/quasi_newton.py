@@ -46,10 +46,14 @@ class QuasiNewton:
         return objective.evaluate(theta)
 
     def step(self, here: Evaluation, theta: Array) -> Step:
-        gradient, count = here.gradient, len(self.pairs)
+        move = -self.solve(here.gradient)
+        return Step(move, decrement(here.gradient, move))
+
+    def solve(self, gradient: Array) -> Array:
+        """Multiply the inverse Hessian by a gradient (n_x + 1, g, k)."""
+        count = len(self.pairs)
         together = gradient.shape[1] == 1 and count >= FEW_PAIRS and count * count * len(gradient) <= FEW_PRODUCTS
-        r = self._solve_together(gradient) if together else self._solve_in_turn(gradient)
-        return Step(-r, decrement(gradient, -r))
+        return self._solve_together(gradient) if together else self._solve_in_turn(gradient)
 
     def _solve_in_turn(self, q: Array) -> Array:
         """Multiply the inverse Hessian by q (n_x + 1, g, k), pair by pair."""
