@@ -123,7 +123,6 @@ def test_a_file_of_a_newer_version_is_refused_by_its_number(parts, tmp_path):
 
 USED = {
     "offset": [True, "exposure", 0.0, {}],
-    "terms": [["a", "a:b"], [], "spline(a)", False],
     "covariance_kind": ["sandwich", "cluster", "", 0, {"robust": "HC3"}],
 }
 
