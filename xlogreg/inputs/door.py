@@ -97,7 +97,7 @@ def matrix_of(arranged: Arranged, encoding: Encoding, m: int) -> Matrix:
     """Make X of a table, a part of one that has m rows."""
     if arranged.stored is not None:
         return as_matrix(arranged.sparse(encoding.n_x), "rows")
-    if encoding.is_narrow(m) or not arranged.codes:
+    if encoding.is_narrow(m):
         return Dense(arranged.dense(encoding.n_x), rows=True)
     return side_by_side(arranged.numbers, arranged.at, arranged.codes, arranged.features)
 

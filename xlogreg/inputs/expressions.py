@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.exceptions import expect_memory
-
 __all__ = ["ARITHMETIC", "COMPARISONS", "LOGIC", "STATEFUL", "Expression", "called", "parse", "quoted", "word"]
 
 QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""")
@@ -136,8 +134,7 @@ def parse(text: str) -> Expression:
     try:
         tree = ast.parse(QUOTED.sub(alias, text).strip(), mode="eval").body
         ast.unparse(tree)  # fails where operations are nested deeper than the functions here can follow
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        expect_memory(error, "parsing a formula")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last also where Python's parser is too deep
         raise ValueError(f"the formula holds {text!r}, which is no expression") from None
     return Expression(text, tree, aliases)
 

@@ -101,6 +101,8 @@ def labels_of(text: str, frame: Frame, context: Mapping[str, Any]) -> tuple[np.n
     expect_columns(names, frame)
     columns = read_columns(frame, {name: is_text(frame, name) for name in names})
     value = evaluate(expression, Scope(columns.values, context, {}))
+    if expression.column in columns.values and frame.kind(str(expression.column)) == "bool":
+        value = np.asarray(value, dtype=bool)  # some types of bools are read as floats, which may be missing
     if isinstance(value, Coded):
         value = np.asarray(value.levels or [""])[value.codes]
     if isinstance(value, Spread) or np.shape(value) != (frame.m,):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.inputs.encoding import Arranged, Column, Encoding, Term
+from xlogreg.inputs.encoding import FEW_NUMBERS, NARROW, Arranged, Column, Encoding, Term
 from xlogreg.inputs.evaluation import Coded, Scope, evaluate
 from xlogreg.inputs.expressions import parse
 from xlogreg.inputs.factors import Factor, coded, columns_of, learned, split_category
@@ -86,6 +86,13 @@ class FormulaEncoding(Encoding):
         """None: a formula fills in no missing numbers."""
         return {}
 
+    def is_narrow(self, m: int) -> bool:
+        """Whether an array of all features of m rows serves better than codes of the categories."""
+        products = [product for _, products in self.products for product in products]
+        # a product of categories is one column of codes, any other is as many columns as it has features
+        columns = sum(1 if self._is_coded(product) else len(self._named(product)) for product in products)
+        return m * self.n_x <= FEW_NUMBERS or self.n_x <= NARROW * columns
+
     def open(self, X: Any, samples: str) -> Frame | None:
         """Open a table that must have the columns that the formula names, and may have others."""
         frame = open_frame(X, samples)
@@ -116,6 +123,14 @@ class FormulaEncoding(Encoding):
     @functools.cached_property
     def _counts(self) -> list[int]:
         return [sum(len(self._named(product)) for product in products) for _, products in self.products]
+
+    def _is_coded(self, product: Product) -> bool:
+        """Whether each sample has at most one feature of a product that is not zero, which is one."""
+        factors = [(self.factors[number], leaves_out) for number, leaves_out in product]
+        return all(
+            factor.levels is not None and (factor.dropped is not None or not leaves_out)
+            for factor, leaves_out in factors
+        )
 
     def _named(self, product: Product) -> list[str]:
         """Names of the features of a product; those of its first factor vary fastest."""
