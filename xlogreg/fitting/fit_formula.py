@@ -9,18 +9,17 @@ from xlogreg.arrays.place import is_array, to_host
 from xlogreg.exceptions import one_of, shown
 from xlogreg.fitting.fit import fit
 from xlogreg.inputs.door import Features, matrix_of
-from xlogreg.inputs.expressions import parse
-from xlogreg.inputs.factors import split_category
 from xlogreg.inputs.formula_columns import (
     expect_columns,
     gone_from,
     labels_of,
+    names_in,
     read_columns,
     refuse_gone,
 )
 from xlogreg.inputs.formula_encoding import categorical_columns, learn_formula
-from xlogreg.inputs.formulas import Formula, parse_formula
-from xlogreg.inputs.tables import Frame, column_values, listed, open_frame
+from xlogreg.inputs.formulas import parse_formula
+from xlogreg.inputs.tables import column_values, listed, open_frame
 from xlogreg.model.model import Model
 
 __all__ = ["fit_formula"]
@@ -112,7 +111,7 @@ def fit_formula(
         raise TypeError(f"X must be a frame of pandas, polars or Arrow, not {type(X).__name__}")
     by_name = {name: options[name] for name in BY_NAME if isinstance(options.get(name), str)}
     parsed = parse_formula(formula, frame.names, tuple(by_name.values()))
-    _expect_names(parsed, frame, context, tuple(by_name.values()))
+    expect_columns([*names_in(parsed, context), *by_name.values()], frame)
     Y, gone = labels_of(parsed.left, frame, context)
     categorical = categorical_columns(parsed, frame, context)
     columns = read_columns(frame, categorical)
@@ -147,17 +146,6 @@ def _checked(context: Any, options: dict[str, Any]) -> dict[str, Any]:
     if not (isinstance(context, Mapping) and all(isinstance(name, str) for name in context)):
         raise TypeError(f"context must be a dict such as {{'half': half}}, not {shown(context)}")
     return dict(context)
-
-
-def _expect_names(formula: Formula, frame: Frame, context: Mapping[str, Any], also: tuple[str, ...]) -> None:
-    """Raise if the formula holds what it cannot, or if the table lacks columns that any part of it names."""
-    named: dict[str, None] = {}
-    for text in (formula.left, *formula.factors.values()):
-        split = split_category(text, text)
-        expression = parse(text if split is None else split[0])
-        expression.expect_known(context)
-        named |= dict.fromkeys(sorted(expression.names - context.keys()))
-    expect_columns([*named, *also], frame)
 
 
 def _cut(name: str, value: Any, kept: np.ndarray) -> np.ndarray:

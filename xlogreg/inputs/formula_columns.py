@@ -8,6 +8,8 @@ import numpy as np
 from xlogreg.inputs.columns import read
 from xlogreg.inputs.evaluation import Coded, Scope, Spread, evaluate
 from xlogreg.inputs.expressions import parse
+from xlogreg.inputs.factors import split_category
+from xlogreg.inputs.formulas import Formula
 from xlogreg.inputs.tables import Frame, lacking, listed
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "gone_from",
     "is_text",
     "labels_of",
+    "names_in",
     "of_columns",
     "read_columns",
     "refuse_gone",
@@ -42,6 +45,23 @@ def expect_columns(names: Sequence[str], frame: Frame) -> None:
     missing = [repr(name) for name in dict.fromkeys(names) if name not in frame.numbers]
     if missing:
         raise ValueError(f"X lacks these columns, which the formula names: {listed(missing)}")
+
+
+def names_in(formula: Formula, context: Mapping[str, Any]) -> list[str]:
+    """Find the columns that a formula names.
+
+    Raises
+    ------
+    ValueError
+        If one of its expressions holds what no expression can hold.
+    """
+    named: dict[str, None] = {}
+    for text in (formula.left, *formula.factors.values()):
+        category = split_category(text, text)
+        expression = parse(text if category is None else category[0])
+        expression.expect_known(context)
+        named |= dict.fromkeys(sorted(expression.names - context.keys()))
+    return list(named)
 
 
 def of_columns(frame: Frame, names: Sequence[str]) -> Frame:
