@@ -6,7 +6,6 @@ import itertools
 import json
 import pickle
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -554,6 +553,10 @@ def test_a_model_of_a_formula_is_summarised_with_its_names():
     assert all(name in text for name in model.feature_names)
     robust = model.summary(covariance=model.covariance_of(PANDAS, PANDAS.died, kind="HC0"))
     assert "C(ward)[T.B]" in str(robust)
+    tests = model.wald_test_terms()
+    judge = model.wald_test(["C(ward)[T.B]", "C(ward)[T.C]"])
+    assert "C(ward)" in str(tests)
+    assert f"{judge.statistic:.5g}" in str(tests)
     moved = dataclasses.replace(model, w=model.w + 1.0)
-    with warnings.catch_warnings(), pytest.raises(ValueError, match="log-likelihood"):
+    with pytest.raises(ValueError, match="log-likelihood"):
         moved.covariance_of(PANDAS, PANDAS.died, kind="HC0")

@@ -32,7 +32,7 @@ BY_FORMULA = {
     "reference": "write C(x, contr.treatment('level'))",
     "unseen": "levels that are new in predictions are errors",
 }  # options of `fit` that the formula decides, and what to do instead
-BY_NAME = ("sample_weight", "offset")  # options that may name a column
+BY_NAME = ("sample_weight",)  # options that may name a column
 
 
 def fit_formula(
@@ -75,7 +75,7 @@ def fit_formula(
         Functions and values that the formula may name; a function takes and returns arrays (m,) of NumPy. A model that
         uses some of them cannot be saved.
     **options
-        Options of `xlogreg.fit`. ``sample_weight`` and ``offset`` may be the name of a column.
+        Options of `xlogreg.fit`. ``sample_weight`` may be the name of a column.
 
     Returns
     -------

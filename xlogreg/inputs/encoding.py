@@ -105,8 +105,11 @@ class Arranged(NamedTuple):
         kinds = [] if self.numbers is None else [self.numbers.dtype]
         kinds += [] if self.stored is None else [self.stored.X.dtype]
         flags = all(own.kind == "b" for own in kinds)  # ones and zeros alone
-        kind = np.float64 if flags else np.result_type(np.float32, *kinds)
-        X = np.zeros((n_x, self.m), dtype=kind if dtype is None else dtype)
+        kind = np.dtype(np.float64 if flags else np.result_type(np.float32, *kinds)) if dtype is None else dtype
+        numbers = self.numbers
+        if numbers is not None and np.array_equal(self.at, np.arange(n_x)) and numbers.flags.f_contiguous:
+            return numbers.astype(kind, copy=False)
+        X = np.zeros((n_x, self.m), dtype=kind)
         if self.numbers is not None:
             X[self.at] = self.numbers.T
         if self.stored is not None:

@@ -85,7 +85,7 @@ def read_columns(frame: Frame, categorical: Mapping[str, bool]) -> Values:
         elif is_text(frame, name):
             raise TypeError(f"the column {name!r} of X must hold numbers for the formula, not {frame.kind(name)}")
         else:
-            values[name] = frame.values((name,))[:, 0]
+            values[name] = frame.numbers_of(name)
     return Values(frame.m, values)
 
 

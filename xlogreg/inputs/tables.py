@@ -68,13 +68,16 @@ class Frame(NamedTuple):
         own = set(found[0])
         return Stored(tuple(name for name in names if self.numbers[name] in own), found[1])
 
+    def numbers_of(self, name: str) -> np.ndarray:
+        """Return a column of numbers (m,), NaN where a value is missing; it may share the memory of the table."""
+        return _converted(self.reader.numbers, self.column(name), f"the column {name!r} of X")
+
     def values(self, names: tuple[str, ...]) -> np.ndarray:
         """Return columns of numbers (m, n), NaN where a value is missing."""
         found = self.reader.whole(self.table, [self.numbers[name] for name in names])
         if found is not None:
             return found
-        titles = {name: f"the column {name!r} of X" for name in names}
-        return joined([_converted(self.reader.numbers, self.column(name), titles[name]) for name in names])
+        return joined([self.numbers_of(name) for name in names])
 
 
 def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> Frame | None:
