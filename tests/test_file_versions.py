@@ -122,7 +122,6 @@ def test_a_file_of_a_newer_version_is_refused_by_its_number(parts, tmp_path):
 
 
 USED = {
-    "terms": [["a", "a:b"], [], "spline(a)", False],
     "covariance_kind": ["sandwich", "cluster", "", 0, {"robust": "HC3"}],
 }
 

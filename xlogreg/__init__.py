@@ -23,6 +23,7 @@ from xlogreg.exceptions import (
 from xlogreg.fitting.bootstrap import Bootstrap, bootstrap
 from xlogreg.fitting.fit import fit
 from xlogreg.fitting.fit_cv import Selection, fit_cv
+from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
@@ -78,6 +79,7 @@ __all__ = [
     "curvature",
     "fit",
     "fit_cv",
+    "fit_formula",
     "fit_many",
     "fit_path",
     "forward",

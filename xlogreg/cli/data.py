@@ -14,10 +14,12 @@ import xlogreg
 from xlogreg.arrays.stored import stored
 from xlogreg.cli.table_files import read_table, without
 from xlogreg.inputs.files import expect_file
-from xlogreg.inputs.tables import column_values
+from xlogreg.inputs.formula_columns import labels_of, names_in, refuse_gone
+from xlogreg.inputs.formulas import parse_formula
+from xlogreg.inputs.tables import column_values, open_frame
 from xlogreg.samples.files.folder import load_sparse
 
-__all__ = ["SampleFile", "as_collection", "open_features", "open_samples", "workers_at"]
+__all__ = ["SampleFile", "as_collection", "open_features", "open_formula", "open_samples", "workers_at"]
 
 COLLECTION_BYTES = 64 * 2**20  # size of a block that a worker reads
 CONNECT_SECONDS = 10  # a scheduler must answer within this time
@@ -128,6 +130,39 @@ def _offset_of(frame: pl.DataFrame, offset: list[str], path: Path) -> np.ndarray
         if column.dtype.kind not in "biuf":
             raise ValueError(f"the column {name!r} cannot be an offset: it holds {frame[name].dtype}, not numbers")
     return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
+def open_formula(path: Path, formula: str, ignored: list[str], missing: str, offset: list[str]) -> SampleFile:
+    """Open a table with the labels that a formula gives; X has all columns, and Y the labels.
+
+    Parameters
+    ----------
+    path : Path
+    formula : str
+    ignored : list of str
+        Columns that "." in the formula leaves out.
+    missing : {"error", "drop"}
+        Whether rows that lack values in columns of the formula are left out.
+    offset : list of str
+        Columns that hold the offset, or the path of a .npy file.
+    """
+    if path.is_dir() or _is_array(path):
+        raise ValueError(f"{path}: --formula is for tables, in .csv, .parquet or .npz files")
+    if missing not in ("error", "drop"):
+        raise ValueError(f"--missing {missing} is not for a formula; --missing drop leaves out rows that lack values")
+    frame, apart = without(read_table(path), ignored, path), _columns_of(offset)
+    parsed = parse_formula(formula, [name for name in frame.columns if name not in apart])
+    names = [*names_in(parsed, {}), *apart]
+    if missing == "drop" and offset and not apart:
+        raise ValueError("--missing drop leaves out rows, but not those of an offset in a file of its own")
+    if missing == "drop" and set(names) <= set(frame.columns):
+        frame = frame.drop_nulls(names).drop_nans([name for name in names if frame[name].dtype.is_float()])
+    known, frame = _offset_of(frame, offset, path), without(frame, apart, path)
+    opened = open_frame(frame, "rows")
+    assert opened is not None
+    Y, gone = labels_of(parsed.left, opened, {})
+    refuse_gone(gone, ", or leave them out by --missing drop")
+    return SampleFile(frame, Y, known)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""The command line: `xlogreg fit`, `predict`, `evaluate`, `images`, `demo`, `info`. A subcommand is one function."""
+"""The command line: `xlogreg fit`, `predict`, `evaluate`, `show`, `images`, `demo`, `info`.
+
+A subcommand is one function.
+"""
 
 import argparse
 import importlib.metadata
@@ -24,6 +27,7 @@ EXTRAS = {
     "images": "images",
     "matplotlib": "plots",
     "distributed": "dask",
+    "formulaic": "formula",
     "pyarrow": "parquet",
 }  # the extra that has a missing package, or that a command needs; otherwise it is "cli"
 # packages whose versions `info` prints
@@ -89,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     demo.add_argument("--save-dir", type=Path, metavar="DIR", help="write pictures of the cost curves there")
     _add_tables(add)
+    _add_show(add)
     text = "learn from a folder of pictures, one subfolder for each class"
     pictures = commands.add_parser("images", help=text, description=text)
     _add_pictures(_adder(pictures.add_subparsers(dest="action", required=True, metavar="COMMAND")))
@@ -118,7 +123,6 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
         "help": "a .csv, .parquet, .npy or .npz file, or a folder of .npy, .npz or .parquet parts; rows are samples",
     }
     target: dict[str, Any] = {
-        "required": True,
         "metavar": "COLUMN",
         "help": "the column that holds the class of each sample; for arrays and folders also a .npy file (m,) of them",
     }
@@ -132,13 +136,17 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     fit = add("fit", _on_tables("fit_table"), "fit a model to a table and write it to a file")
     fit.add_argument("table", **table)
-    fit.add_argument("--target", **target)
+    labels = fit.add_mutually_exclusive_group(required=True)
+    labels.add_argument("--target", **target)
+    said = "fit the columns that a formula names, such as 'died ~ age + C(ward) + age:dose'"
+    labels.add_argument("--formula", metavar="FORMULA", help=said)
     fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
     fit.add_argument("--ignore", **ignore)
     taken: dict[str, Any] = {"action": "append", "default": [], "metavar": "COLUMN"}
     fit.add_argument("--categorical", help="take this column as categories; may be repeated", **taken)
     said = "fill in missing numbers beside a feature that tells where; missing categories become a level"
-    fit.add_argument("--missing", choices=MISSING, default="error", help=said)
+    said += "; drop leaves out the rows, with --formula"
+    fit.add_argument("--missing", choices=[*MISSING, "drop"], default="error", help=said)
     said = "whether a level that is new in predictions is an error, or has no feature"
     fit.add_argument("--unseen", choices=UNSEEN, default="error", help=said)
     _add_penalties(fit)
@@ -152,6 +160,7 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     fit.add_argument("--dask", metavar="ADDRESS", help="let the workers of this dask scheduler read and compute")
     fit.add_argument("--initial", type=Path, metavar="MODEL", help="start from this model, such as a checkpoint")
+    fit.add_argument("--summary", action="store_true", help="print coefficients with errors, tests and odds ratios")
     fit.add_argument("--json", **as_json)
 
     predict = add("predict", _on_tables("predict_table"), "predict the class of each row of a table")
@@ -165,7 +174,8 @@ def _add_tables(add: Callable[..., argparse.ArgumentParser]) -> None:
     evaluate = add("evaluate", _on_tables("evaluate_table"), "judge a model on a table whose classes are known")
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
     evaluate.add_argument("table", **table)
-    evaluate.add_argument("--target", **target)
+    also = "; left out, a model of a formula finds it"
+    evaluate.add_argument("--target", **(target | {"help": target["help"] + also}))
     evaluate.add_argument("--ignore", **ignore)
     evaluate.add_argument("--json", **as_json)
     for command in (fit, predict, evaluate):
@@ -178,6 +188,13 @@ def _add_offset(command: argparse.ArgumentParser) -> None:
         "in their order, if there are more than two; for arrays and folders a .npy file (m,), or (m, K)"
     )
     command.add_argument("--offset", action="append", default=[], metavar="COLUMN", help=said)
+
+
+def _add_show(add: Callable[..., argparse.ArgumentParser]) -> None:
+    show = add("show", _show, "what a model has learned: coefficients, errors, tests, and what its fit says of itself")
+    show.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
+    show.add_argument("--level", type=float, default=0.95, help="coverage of the intervals; default 0.95")
+    show.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_pictures(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -264,6 +281,12 @@ def _demo(arguments: argparse.Namespace) -> None:
     from xlogreg.cli.demo import run_demo  # needs scikit-learn
 
     run_demo(arguments.backend, arguments.save_dir)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from xlogreg.cli.show import show_model
+
+    show_model(arguments)
 
 
 def _info(arguments: argparse.Namespace) -> None:

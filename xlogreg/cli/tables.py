@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from xlogreg.cli.data import as_collection, open_features, open_samples, workers_at
+from xlogreg.cli.data import SampleFile, as_collection, open_features, open_formula, open_samples, workers_at
+from xlogreg.cli.show import formula_of, lines_of, table_of
 from xlogreg.cli.table_files import write_table
 from xlogreg.fitting.fit import fit
 from xlogreg.fitting.fit_cv import fit_cv
+from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.held_out import split
 from xlogreg.inputs.files import expect_folder
 from xlogreg.model.model import Model, load
-from xlogreg.model.reports import as_json
+from xlogreg.model.reports import Report, as_json
 
 __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 
 MOST_NAMES = 20  # of selected features that are printed
+LEVEL = 0.95  # of the intervals in a summary
 SELECTING = 1e-7  # relative gap of the fits of a cross-validation
 TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
 
@@ -32,7 +35,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
     for path in filter(None, (arguments.output, arguments.checkpoint)):
         expect_folder(path)
     initial = None if arguments.initial is None else load(arguments.initial)
-    samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
+    samples = _opened(arguments)
     train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
         train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
@@ -40,42 +43,61 @@ def fit_table(arguments: argparse.Namespace) -> None:
     with workers_at(arguments.dask):
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
-        with _hinting(TREATED), _resumable(arguments.checkpoint):
-            options: dict[str, Any] = {
-                "samples": "rows",
-                "standardize": arguments.standardize,
-                "categorical_features": arguments.categorical or None,
-                "missing": arguments.missing,
-                "unseen": arguments.unseen,
-                "backend": arguments.backend,
-                "relax": arguments.relax,
-                "rng": arguments.seed,
-            }
-            if arguments.l1_ratio is not None:
-                model = _chosen(arguments, samples.chosen(train), options)
-            elif arguments.folds is not None or arguments.rule is not None:
-                name = "folds" if arguments.rule is None else "rule"
-                raise ValueError(f"--{name} is for the cross-validation that --l1-ratio asks for")
-            else:
-                model = fit(
-                    **samples.chosen(train),
-                    **options,
-                    l1=arguments.l1 or 0.0,
-                    l2=arguments.l2 or 0.0,
-                    initial=initial,
-                    time_limit=arguments.time_limit,
-                    checkpoint=arguments.checkpoint,
-                )
+        with _hinting(TREATED, arguments.formula), _resumable(arguments.checkpoint):
+            model = _fitted(arguments, samples.chosen(train), initial)
         model.save(arguments.output)
         reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
+    _report(arguments, model, len(train), reports)
+
+
+def _opened(arguments: argparse.Namespace) -> SampleFile:
+    """Open the samples with their labels, which a formula may give."""
+    if arguments.formula is None:
+        return open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
+    given = [name for name in ("categorical", "l1_ratio", "dask") if getattr(arguments, name) not in (None, [])]
+    given += ["unseen"] if arguments.unseen != "error" else []
+    if given:
+        raise ValueError(f"--{given[0].replace('_', '-')} cannot be had with --formula")
+    return open_formula(arguments.table, arguments.formula, arguments.ignore, arguments.missing, arguments.offset)
+
+
+def _fitted(arguments: argparse.Namespace, samples: dict[str, Any], initial: Model | None) -> Model:
+    """Fit a model as the options say: by a formula, with a penalty that is chosen, or simply."""
+    options: dict[str, Any] = {
+        "standardize": arguments.standardize,
+        "backend": arguments.backend,
+        "relax": arguments.relax,
+        "rng": arguments.seed,
+    }
+    of_columns: dict[str, Any] = {
+        "samples": "rows",
+        "categorical_features": arguments.categorical or None,
+        "missing": arguments.missing,
+        "unseen": arguments.unseen,
+    }
+    if arguments.l1_ratio is not None:
+        return _chosen(arguments, samples, options | of_columns)
+    if arguments.folds is not None or arguments.rule is not None:
+        name = "folds" if arguments.rule is None else "rule"
+        raise ValueError(f"--{name} is for the cross-validation that --l1-ratio asks for")
+    options |= {"l1": arguments.l1 or 0.0, "l2": arguments.l2 or 0.0, "initial": initial}
+    options |= {"time_limit": arguments.time_limit, "checkpoint": arguments.checkpoint}
+    if arguments.formula is not None:
+        return fit_formula(arguments.formula, samples["X"], offset=samples.get("offset"), **options)
+    return fit(**samples, **options, **of_columns)
+
+
+def _report(arguments: argparse.Namespace, model: Model, m: int, reports: dict[str, Report]) -> None:
+    """Print what the fit and the evaluations say."""
     info, width = model.fit_info, model.w.shape[0]
     if arguments.json:
-        said = {"model": str(arguments.output), "samples": len(train), "features": width, "fit": as_json(info)}
+        said = {"model": str(arguments.output), "samples": m, "features": width, "fit": as_json(info)}
+        said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
         said |= {"l1": model.l1, "l2": model.l2, "selected": _selected(model)} if model.l1 else {}
         print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
         return
     classes = ", ".join(map(str, model.classes.tolist()))
-    print(f"{arguments.table}: {len(train)} samples of {width} features, classes {classes}")
+    print(f"{arguments.table}: {m} samples of {width} features, classes {classes}")
     print(info.summary)
     if model.l1:
         names = _selected(model)
@@ -83,6 +105,8 @@ def fit_table(arguments: argparse.Namespace) -> None:
         print(f"{len(names)} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}{again}")
         if names:
             print(f"the largest first: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}")
+    if arguments.summary:
+        print(f"\n{table_of(model, LEVEL)}")
     for name, report in reports.items():
         print(f"\n{name}: {report}")
     print(f"\nmodel written to {arguments.output}")
@@ -122,9 +146,15 @@ def predict_table(arguments: argparse.Namespace) -> None:
 def evaluate_table(arguments: argparse.Namespace) -> None:
     """Print accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
+    if arguments.target is None and formula_of(model) is None:
+        raise ValueError("--target is missing: the model was fitted without a formula, which would say the labels")
     with _hinting():
-        samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
-        report = model.evaluate(**samples.all)
+        if arguments.target is None:
+            features, known = open_features(arguments.table, arguments.ignore, True, arguments.offset)
+            report = model.evaluate(features, offset=known)
+        else:
+            samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
+            report = model.evaluate(**samples.all)
     print(json.dumps(as_json(report)) if arguments.json else report)
 
 
@@ -136,13 +166,15 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 
 @contextlib.contextmanager
-def _hinting(also: str = "") -> Iterator[None]:
+def _hinting(also: str = "", formula: str | None = None) -> Iterator[None]:
     """Add to an error about a column how the command line leaves a column out, and what else it can do."""
     try:
         yield
     except (TypeError, ValueError) as error:
         if "column" not in str(error):
             raise
+        if formula is not None:
+            raise ValueError(str(error).replace("missing='drop'", "--missing drop")) from None
         raise ValueError(f"{error} (--ignore COLUMN leaves one out{also})") from None
 
 

@@ -12,7 +12,7 @@ from xlogreg.inputs.labels import Targets, as_weight
 from xlogreg.inputs.matrices import as_matrix
 from xlogreg.inputs.tables import not_numbers, open_frame, open_table
 
-__all__ = ["Features", "Taken", "learn_features", "take", "take_features"]
+__all__ = ["Features", "Taken", "learn_features", "matrix_of", "take", "take_features"]
 
 Encode = Callable[[Any, tuple[int, ...], str], Targets]  # takes Y, the shape of X and samples
 
@@ -60,12 +60,12 @@ def take_features(
     if encoding is not None and hasattr(X, "with_encoding"):
         X = X.with_encoding(encoding)
     elif encoding is not None:
-        frame = open_frame(X, samples, encoding.table_names)
+        frame = encoding.open(X, samples)
         if frame is not None and not frame.m:
             raise ValueError(f"X is empty: its shape is {(0, len(frame.names))}, expected (m, {len(frame.names)})")
         if frame is not None:
-            arranged = encoding.arranged(encoding.read(frame, apart=m is None))
-            return Features(_matrix_of(arranged, encoding, m or frame.m), encoding.names, encoding)
+            arranged = encoding.arrange(frame, apart=m is None)
+            return Features(matrix_of(arranged, encoding, m or frame.m), encoding.names, encoding)
     if getattr(X, "text", ()):
         raise not_numbers(dict.fromkeys(X.text, "text"))
     table, names = open_table(X, samples, wanted)
@@ -90,10 +90,10 @@ def learn_features(X: Any, samples: str, asked: TableOptions, weight: Any = None
     known = None if asked.missing == "error" else as_weight(weight, frame.m)
     found, columns = look(frame, asked, None if known is None else to_host(known)[0])
     encoding = Encoding.of(found, asked, frame.m)
-    return Features(_matrix_of(encoding.arranged(columns), encoding, frame.m), encoding.names, encoding)
+    return Features(matrix_of(encoding.arranged(columns), encoding, frame.m), encoding.names, encoding)
 
 
-def _matrix_of(arranged: Arranged, encoding: Encoding, m: int) -> Matrix:
+def matrix_of(arranged: Arranged, encoding: Encoding, m: int) -> Matrix:
     """Make X of a table, a part of one that has m rows."""
     if arranged.stored is not None:
         return as_matrix(arranged.sparse(encoding.n_x), "rows")

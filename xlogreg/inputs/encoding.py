@@ -105,8 +105,11 @@ class Arranged(NamedTuple):
         kinds = [] if self.numbers is None else [self.numbers.dtype]
         kinds += [] if self.stored is None else [self.stored.X.dtype]
         flags = all(own.kind == "b" for own in kinds)  # ones and zeros alone
-        kind = np.float64 if flags else np.result_type(np.float32, *kinds)
-        X = np.zeros((n_x, self.m), dtype=kind if dtype is None else dtype)
+        kind = np.dtype(np.float64 if flags else np.result_type(np.float32, *kinds)) if dtype is None else dtype
+        numbers = self.numbers
+        if numbers is not None and np.array_equal(self.at, np.arange(n_x)) and numbers.flags.f_contiguous:
+            return numbers.astype(kind, copy=False)
+        X = np.zeros((n_x, self.m), dtype=kind)
         if self.numbers is not None:
             X[self.at] = self.numbers.T
         if self.stored is not None:
@@ -187,8 +190,16 @@ class Encoding:
         """Whether an array of all features of m rows serves better than codes of the categories."""
         return m * self.n_x <= FEW_NUMBERS or self.n_x <= NARROW * len(self.columns)
 
+    def open(self, X: Any, samples: str) -> Frame | None:
+        """Open a table that must have the columns of the fitted one; return None if X is no table."""
+        return open_frame(X, samples, self.table_names)
+
     def read(self, frame: Frame, apart: bool = False) -> Read:
         return read(frame, [column.levels is not None for column in self.columns], apart)
+
+    def arrange(self, frame: Frame, apart: bool = False) -> "Arranged":
+        """Read the columns of a table, and arrange them by feature."""
+        return self.arranged(self.read(frame, apart))
 
     @functools.cached_property
     def fills(self) -> dict[int, tuple[int, float]]:
@@ -207,10 +218,10 @@ class Encoding:
 
     def dense(self, X: Any, samples: str, dtype: Any = None) -> np.ndarray:
         """Make the features (m, n_x) of a table in one array."""
-        frame = open_frame(X, samples, self.table_names)
+        frame = self.open(X, samples)
         if frame is None:
             raise TypeError(f"X must be a table with the columns of the fitted one, not {type(X).__name__}")
-        return self.arranged(self.read(frame)).dense(self.n_x, dtype)
+        return self.arrange(frame).dense(self.n_x, dtype)
 
     def arranged(self, columns: Read) -> "Arranged":
         """Arrange the columns of a table by feature, missing values filled in."""

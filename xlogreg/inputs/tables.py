@@ -14,6 +14,7 @@ __all__ = [
     "column_values",
     "is_collection",
     "is_nullable",
+    "joined",
     "lacking",
     "listed",
     "not_numbers",
@@ -67,13 +68,16 @@ class Frame(NamedTuple):
         own = set(found[0])
         return Stored(tuple(name for name in names if self.numbers[name] in own), found[1])
 
+    def numbers_of(self, name: str) -> np.ndarray:
+        """Return a column of numbers (m,), NaN where a value is missing; it may share the memory of the table."""
+        return _converted(self.reader.numbers, self.column(name), f"the column {name!r} of X")
+
     def values(self, names: tuple[str, ...]) -> np.ndarray:
         """Return columns of numbers (m, n), NaN where a value is missing."""
         found = self.reader.whole(self.table, [self.numbers[name] for name in names])
         if found is not None:
             return found
-        titles = {name: f"the column {name!r} of X" for name in names}
-        return _joined([_converted(self.reader.numbers, self.column(name), titles[name]) for name in names])
+        return joined([self.numbers_of(name) for name in names])
 
 
 def open_frame(X: Any, samples: str, wanted: tuple[str, ...] | None = None) -> Frame | None:
@@ -178,16 +182,16 @@ def refuse_lacking(rows: dict[str, np.ndarray]) -> None:
         )
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
+def joined(parts: list[np.ndarray]) -> np.ndarray:
     """Join columns side by side (m, n), each contiguous; release them one by one, so that few are held twice."""
     dtype, shape = np.result_type(*(part.dtype for part in parts)), (len(parts), len(parts[0]))
     memory = np.empty(shape[0] * shape[1] * dtype.itemsize + ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % ALIGNMENT  # the address decides the order of additions, and so the last bits
-    joined = memory[begin : begin + len(memory) - ALIGNMENT].view(dtype).reshape(shape)
+    whole = memory[begin : begin + len(memory) - ALIGNMENT].view(dtype).reshape(shape)
     for number in range(len(parts)):
-        joined[number] = parts[number]
-        parts[number] = joined[number]
-    return joined.T
+        whole[number] = parts[number]
+        parts[number] = whole[number]
+    return whole.T
 
 
 def is_nullable(Y: Any) -> bool:

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xlogreg.exceptions import ModelFileError, expect_memory
-from xlogreg.inputs.columns import MISSING, UNSEEN
-from xlogreg.inputs.encoding import Column, Encoding
 from xlogreg.inputs.files import IrregularFileError, open_regular, write_atomically
 from xlogreg.inputs.options import BIAS_REDUCTIONS
 from xlogreg.math.losses import LOSSES
+from xlogreg.model.encoding_file import CATEGORIES, TERMS, encoding_as_json, encoding_from_json
+from xlogreg.model.encoding_file import expect as _expect
 from xlogreg.model.reports import FitInfo
 
 __all__ = ["read_model", "write_model"]
@@ -49,11 +49,9 @@ GROUPS = {"multinomial": "ungrouped", "penalty": "each"}
 REDUCTION, SHIFT = "bias_reduction", "score_shift"
 BIAS = "bias"  # written as false for a model without a bias, from version 2 on; otherwise it is missing
 OFFSET = "offset"  # written as true for a model with an offset, which a library that knows none refuses
-CATEGORIES = "categories"  # the encoding of a table, from version 2 on; a library that cannot use it refuses the file
 # fields for later libraries, from version 2 on, with the values that mean the same as no field. This library refuses
 # all other values, since it would predict or report wrongly: so a later library may write them without a new version
 RESERVED: dict[str, tuple[Any, ...]] = {
-    "terms": (None,),  # features that are made of columns
     "covariance_kind": (None, "Fisher information"),
 }
 COUNTS = ("n_samples", "total_weight")  # fields of fit_info that are above 0
@@ -107,9 +105,7 @@ def write_model(path: str | os.PathLike, fields: dict[str, Any]) -> None:
     header |= {} if fields[REDUCTION] is None else {REDUCTION: fields[REDUCTION]}
     header |= {} if fields[SHIFT] is None else {SHIFT: fields[SHIFT].tolist()}
     if fields["encoding"] is not None:
-        header[CATEGORIES] = dataclasses.asdict(fields["encoding"]) | {
-            "columns": [column._asdict() for column in fields["encoding"].columns]
-        }
+        header |= encoding_as_json(fields["encoding"])
     header_text = json.dumps(header, indent=1, allow_nan=False)
     if len(header_text) > HEADER_BYTES:
         raise ValueError("the names of the features or the labels are too long for a file")
@@ -172,14 +168,9 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
 
 
-def _expect(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise ModelFileError(otherwise)
-
-
 def _expect_fields(header: dict[str, Any]) -> None:
     """Check which fields the header has, and that it uses none that this library cannot honour."""
-    optional = {*KNOWN, *GROUPS, CATEGORIES, BIAS, OFFSET, REDUCTION, SHIFT, *RESERVED}
+    optional = {*KNOWN, *GROUPS, CATEGORIES, TERMS, BIAS, OFFSET, REDUCTION, SHIFT, *RESERVED}
     optional = optional if header["version"] > 1 else set()
     _expect(KEYS <= header.keys() <= KEYS | optional, "its header has other fields")
     for name, values in RESERVED.items():
@@ -259,7 +250,7 @@ def _fields(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, 
         "loss": header["loss"],
         "fit_info": _fit_info(header["fit_info"]),
         "feature_names": None if names is None else tuple(names),
-        "encoding": _encoding(header.get(CATEGORIES), names),
+        "encoding": encoding_from_json(header, names),
     }
 
 
@@ -284,41 +275,6 @@ def _reduction(header: dict[str, Any], k: int) -> dict[str, Any]:
     numbers = isinstance(shift, list) and len(shift) == k and all(type(value) is float for value in shift)
     _expect(numbers and all(map(math.isfinite, shift)), f"{SHIFT} is not {k} finite numbers")
     return {REDUCTION: reduction, SHIFT: np.asarray(shift, np.float64)}
-
-
-def _encoding(stored: Any, names: Any) -> Encoding | None:
-    """Build the encoding of a table, checked: its features must be those of the model."""
-    if stored is None:
-        return None
-    _expect(isinstance(stored, dict) and stored.keys() == {"columns", "unseen", "missing"}, "its categories are odd")
-    _expect(stored["unseen"] in UNSEEN and stored["missing"] in MISSING, "its categories have unknown options")
-    _expect(isinstance(stored["columns"], list), "its categories have no columns")
-    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"])
-    columns = [column.name for column in encoding.columns]
-    _expect(len(set(columns)) == len(columns), "two columns have the same name")
-    for column in encoding.columns:
-        lacking = column.fill is not None or (column.levels is not None and column.levels[-1] is None)
-        filled = column.levels is not None or column.fill is not None or encoding.missing == "error"
-        _expect(filled and not (lacking and encoding.missing == "error"), "fills and missing do not agree")
-    _expect(list(encoding.names) == names, "its categories are not its features")
-    return encoding
-
-
-def _column(stored: Any) -> Column:
-    _expect(isinstance(stored, dict) and tuple(stored) == Column._fields, "a column has other fields")
-    name, levels, dropped, fill, indicator = stored.values()
-    if levels is not None:
-        _expect(isinstance(levels, list), "levels are no list")
-        there = levels[:-1] if levels[-1:] == [None] else levels
-        _expect(bool(there) and all(type(level) in (str, bool, int, float) for level in there), "levels are odd")
-        _expect(len(set(there)) == len(there), "two levels are the same")
-        _expect(len({isinstance(level, str) for level in there}) == 1, "levels mix text and numbers")
-        _expect(all(type(level) is not float or math.isfinite(level) for level in there), "a level is not finite")
-    whole = dropped is None or (type(dropped) is int and levels is not None and 0 <= dropped < len(levels))
-    _expect(isinstance(name, str) and type(indicator) is bool and whole, "a column is odd")
-    _expect(not indicator or fill is not None, "an indicator has no fill")
-    _expect(fill is None or (type(fill) is float and levels is None and math.isfinite(fill)), "a fill is odd")
-    return Column(name, None if levels is None else tuple(levels), dropped, fill, indicator)
 
 
 def _penalty(header: dict[str, Any], factor: np.ndarray | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from xlogreg.inputs.labels import as_weight, encode_truth
 from xlogreg.inputs.matrices import as_array, computing_dtype
 from xlogreg.inputs.offsets import as_offset
 from xlogreg.inputs.tables import is_collection
+from xlogreg.model.encoded_labels import labels_in
 from xlogreg.model.on_cluster import expect_offset, samples_on_dask
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.files.factory import take_in
@@ -51,7 +52,7 @@ def labelled(
     ----------
     model : Model
     X, Y, sample_weight, offset
-        As for `xlogreg.fit`. A factory brings its own Y and weights.
+        As for `xlogreg.fit`. A factory brings its own Y and weights. A model of a formula finds Y in X if it is None.
     targets : {"labels", "probabilities"}
     """
     if is_collection(X):
@@ -62,6 +63,7 @@ def labelled(
         features, Y, sample_weight = take_in(X, model.samples, encoding=model.encoding)
         Y = Y.T if model.samples == "rows" and Y.shape[0] > 1 else Y
         X = _expected(model, features)
+    Y = labels_in(model, X) if Y is None else Y
     source = source_of(model, X, offset)
     weight = as_weight(sample_weight, source.m)
     return source.holding(encode_truth(Y, source.X.shape, model.samples, model.classes, targets), weight)

@@ -224,7 +224,7 @@ class Model:
         return labels if self.samples == "rows" else labels[None, :]
 
     def evaluate(
-        self, X: Any, Y: Any, sample_weight: Any = None, targets: str = "labels", offset: Any = None
+        self, X: Any, Y: Any = None, sample_weight: Any = None, targets: str = "labels", offset: Any = None
     ) -> Report:
         """Compute accuracy, mean loss and confusion matrix on samples with known labels, or known probabilities.
 
@@ -233,7 +233,8 @@ class Model:
         X : array (n_x, m), or (m, n_x) for a model of rows
             A dask collection is evaluated by the workers of the client that was started last.
         Y : array (m,), (1, m) or one-hot (K, m)
-            Labels, which must all be among `classes`, or probabilities, as ``targets`` says. Both as for `fit`.
+            Labels, which must all be among `classes`, or probabilities, as ``targets`` says. Both as for `fit`. A model
+            of a formula finds them in X if they are left out.
         sample_weight : array (m,), optional
         offset : array, optional
             As for `decision_function`.
