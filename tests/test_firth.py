@@ -93,6 +93,24 @@ def test_standard_errors_are_those_of_the_information_and_firthmodels_has_those_
         h = a * (1 - a) * np.einsum("ij,jk,ik->i", design(X), inverse, design(X))
         augmented = np.linalg.inv(information(X, theta, 1 + h))
         np.testing.assert_allclose(np.sqrt(augmented.diagonal()), REFERENCE[seed]["errors"], rtol=1e-6)
+        found = model.covariance_of(X, y, kind="augmented")
+        np.testing.assert_allclose(np.sqrt(found.matrix.diagonal()), REFERENCE[seed]["errors"], rtol=1e-6)
+
+
+def test_errors_of_augmented_data_are_those_of_their_weights_also_without_a_bias():
+    X, y = firth_set(3)
+    X = X + 1e3
+    model = fitted(X, y, bias=False)
+    theta = theta_of(model)[:-1]
+    a = special.expit(X @ theta)
+    hat = np.einsum("ij,jk,ik->i", X, np.linalg.inv((X * (a * (1 - a))[:, None]).T @ X), X) * a * (1 - a)
+    expected = np.linalg.inv((X * ((1 + hat) * a * (1 - a))[:, None]).T @ X)
+    found = model.covariance_of(X, y, kind="augmented").matrix
+    np.testing.assert_allclose(found[:-1, :-1], expected, rtol=1e-5)
+    assert not found[-1].any()
+    labels = np.random.default_rng(0).integers(0, 2, len(y))
+    with pytest.raises(ValueError, match="kind='augmented' is for a fit with bias_reduction"):
+        xlogreg.fit(X, labels, samples="rows").covariance_of(X, labels, kind="augmented")
 
 
 def test_every_place_finds_the_same(where):

@@ -8,7 +8,9 @@ penalty, M the sum of the outer products of scores ("meat"). Then the covariance
 - "cluster": the same with the scores of each cluster added up first, times G / (G - 1) (n - 1) / (n - p), where the
   samples of one cluster may depend on each other (Liang & Zeger 1986);
 - "penalised": F_l^-1 F F_l^-1, the sampling variance of a penalised estimate;
-- "posterior": F_l^-1, the curvature of the posterior whose prior is the penalty (Laplace's approximation).
+- "posterior": F_l^-1, the curvature of the posterior whose prior is the penalty (Laplace's approximation);
+- "augmented": after Firth's bias reduction, the inverse information of samples of the weights s + h, whose score is
+  that of Firth for leverages h that are taken for constants (Heinze & Schemper 2002). It is smaller than F^-1.
 """
 
 from dataclasses import dataclass
@@ -18,11 +20,12 @@ import numpy as np
 
 from xlogreg.arrays.place import ROUNDING
 from xlogreg.math.information import cluster_terms, frequency_terms, importance_terms
+from xlogreg.math.leverages import augmented_terms
 from xlogreg.math.losses import Loss
 from xlogreg.math.sums import hessian_terms
 from xlogreg.samples.source import Samples, host_center
 from xlogreg.solvers.coordinates import Coordinates
-from xlogreg.solvers.preconditioners import Inverse
+from xlogreg.solvers.preconditioners import Inverse, eigen
 
 __all__ = [
     "KINDS",
@@ -46,6 +49,7 @@ KINDS = {  # kind -> what it is, for a reader of the table
     "cluster": "robust; samples of one cluster may depend on each other",
     "penalised": "sampling variance under the penalty; it leaves out the bias that the penalty makes",
     "posterior": "Laplace's approximation with the penalty as prior; it is as right as that prior",
+    "augmented": "inverse information of samples with the weights 1 + leverage, which is smaller than that of the data",
 }
 
 
@@ -57,7 +61,7 @@ class Covariance:
     ----------
     matrix : ndarray ((n_x + 1) k, (n_x + 1) k)
         Feature by feature, the bias last; the k outputs of a softmax are centred over the classes.
-    kind : {"fisher", "HC0", "HC1", "cluster", "penalised", "posterior"}
+    kind : {"fisher", "HC0", "HC1", "cluster", "penalised", "posterior", "augmented"}
     weights : {"frequency", "importance"}, or None
         What the sample weights mean; None without weights.
     n : float
@@ -118,7 +122,7 @@ def sum_information(
         Whether there is a bias, so that a centre may be subtracted.
     """
     start = host_center(samples)
-    sums = _summed(samples, theta(start), loss, kind, importance, groups)
+    sums = _summed(samples, theta(start), loss, kind, importance, groups, bias)
     if not bias:
         return sums._replace(center=start)
     k = len(sums.hessian) // (samples.n_x + 1)
@@ -126,14 +130,23 @@ def sum_information(
     if samples.shifts and np.any(mean**2 > FAR * np.maximum(variance, 0.0)) and np.all(np.isfinite(mean)):
         samples = samples.uncentered().centered(start + mean)
         start = host_center(samples)
-        sums = _summed(samples, theta(start), loss, kind, importance, groups)
+        sums = _summed(samples, theta(start), loss, kind, importance, groups, bias)
         mean, _ = _curved_spread(sums.hessian, k)
     hessian, meat = (None if part is None else _shifted(part, mean, k) for part in (sums.hessian, sums.meat))
     assert hessian is not None
     return sums._replace(hessian=hessian, meat=meat, center=start + mean)
 
 
-def _summed(samples: Samples, theta: np.ndarray, loss: Loss, kind: str, importance: bool, groups: int) -> Sums:
+def _root(H: np.ndarray, precision: float, bias: bool) -> np.ndarray:
+    """Return R (p, p), R R' the inverse of H; a bias that is not free has zeros in the last row and column."""
+    free = len(H) if bias else len(H) - 1
+    values, Q = eigen(Inverse.from_hessians(H[None, :free, :free], precision).inverse[0])
+    return np.pad(Q * np.sqrt(np.maximum(values, 0.0)), (0, len(H) - free))
+
+
+def _summed(
+    samples: Samples, theta: np.ndarray, loss: Loss, kind: str, importance: bool, groups: int, bias: bool
+) -> Sums:
     meat = None
     if kind == "cluster":
         losses, _, H, scores = samples.sum(cluster_terms, theta, np.arange(groups, dtype=np.float64), loss)
@@ -145,6 +158,9 @@ def _summed(samples: Samples, theta: np.ndarray, loss: Loss, kind: str, importan
     else:
         losses, _, H = samples.sum(hessian_terms, theta, loss)
     H = np.asarray(H[0], np.float64)
+    if kind == "augmented":
+        _, more = samples.sum(augmented_terms, theta, _root(H, ROUNDING[samples.place.widest], bias)[:, None, :], loss)
+        H = H + np.asarray(more[0], np.float64)
     return Sums(float(losses[0]), H, meat, np.zeros((samples.n_x, 1)), ROUNDING[samples.place.widest])
 
 

@@ -22,6 +22,7 @@ __all__ = ["coefficients", "covariance_of", "summary", "term_rows", "wald_test",
 
 WEIGHTS = ("frequency", "importance")
 BIAS = "bias"
+INVERSES = ("fisher", "penalised", "posterior", "augmented")  # kinds that take the weights for numbers of samples
 
 
 def covariance_of(
@@ -45,7 +46,7 @@ def covariance_of(
     X, Y, sample_weight, targets, offset
         The samples that the model was fitted to, as for `xlogreg.fit`: in memory, in files, sparse, a table with
         categories, a dask collection, or a factory. The pass runs where X lives, in float64 if there is one.
-    kind : {"fisher", "HC0", "HC1", "cluster", "penalised", "posterior"}
+    kind : {"fisher", "HC0", "HC1", "cluster", "penalised", "posterior", "augmented"}
         F is the Hessian of the summed loss, F_l that of the summed loss and penalty, M the sum of the outer products of
         the samples' scores, n the number of observations, p that of free parameters.
 
@@ -57,6 +58,8 @@ def covariance_of(
           Zeger 1986); as statsmodels has it, with the normal distribution.
         - "penalised": F_l^-1 F F_l^-1, the sampling variance of the penalised estimate. It leaves out its bias.
         - "posterior": F_l^-1, if the penalty is a prior (Laplace's approximation).
+        - "augmented": after Firth's bias reduction, the inverse information of samples of the weights s + h, h their
+          leverages, in a second pass; what firthmodels reports. It is smaller than "fisher".
     groups : array (m,), optional
         The cluster of each sample, of numbers or strings; for kind="cluster".
     weights : {"frequency", "importance"}
@@ -129,7 +132,7 @@ def _expect_kind(model: Any, kind: str, groups: Any, sample_weight: Any, weights
         raise ValueError(f"no covariance: {AFTER_SELECTION}")
     if isinstance(model.covariance, str) and "bounds" in model.covariance:
         raise ValueError(f"no covariance: {model.covariance}")
-    if sample_weight is not None and weights == "importance" and kind in ("fisher", "penalised", "posterior"):
+    if sample_weight is not None and weights == "importance" and kind in INVERSES:
         raise ValueError(f"kind={kind!r} takes weights for numbers of samples; for importance weights use kind='HC0'")
     _expect_minimum(model)
     penalised = bool(model.l2)
@@ -140,6 +143,8 @@ def _expect_kind(model: Any, kind: str, groups: Any, sample_weight: Any, weights
         )
     if not penalised and kind in ("penalised", "posterior"):
         raise ValueError(f"kind={kind!r} is for a fit with l2 > 0; without a penalty use kind='fisher'")
+    if kind == "augmented" and model.bias_reduction is None:
+        raise ValueError("kind='augmented' is for a fit with bias_reduction; without one use kind='fisher'")
 
 
 def _expect_minimum(model: Any) -> None:
