@@ -27,12 +27,14 @@ from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
+from xlogreg.inference.intervals import Intervals
 from xlogreg.inference.sandwich import Covariance
 from xlogreg.inference.significance import Test, Tests
 from xlogreg.inference.summary import Summary
 from xlogreg.math.logistic import cost, curvature, forward, gradients, update
 from xlogreg.math.losses import cross_entropy, log_loss, sigmoid, softmax, squared_error
 from xlogreg.model.model import Model, load
+from xlogreg.model.nested import likelihood_ratio_test
 from xlogreg.model.reports import FitInfo, Report, StandardErrors
 from xlogreg.samples.files.folder import open_parts
 from xlogreg.version import __version__ as __version__
@@ -56,6 +58,7 @@ __all__ = [
     "DivergenceWarning",
     "FitInfo",
     "GradientCheck",
+    "Intervals",
     "MissingClassWarning",
     "Model",
     "ModelFileError",
@@ -84,6 +87,7 @@ __all__ = [
     "fit_path",
     "forward",
     "gradients",
+    "likelihood_ratio_test",
     "load",
     "log_loss",
     "open_parts",

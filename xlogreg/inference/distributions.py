@@ -52,6 +52,8 @@ def chi_squared_tail(x: float, df: int) -> float:
     if math.isinf(x):
         return 0.0
     half = 0.5 * x
+    if df == 1:  # the most common case, without arrays
+        return math.erfc(math.sqrt(half))
     # term j is half^a e^-half / Gamma(a + 1), a = j for even df and j + 1/2 for odd ones
     powers = np.arange(df // 2) + (0.5 if df % 2 else 0.0)
     logs = [power * math.log(half) - half - math.lgamma(power + 1.0) for power in powers.tolist()]

@@ -7,11 +7,11 @@ the outer products of scores, the "meat", stand between two inverses of the Hess
 from typing import Any
 
 from xlogreg.arrays.place import Array, array_namespace, device_of, is_array
-from xlogreg.arrays.products import combine, gram, tally
+from xlogreg.arrays.products import combine, gram, squares, tally
 from xlogreg.math.losses import Loss
 from xlogreg.math.sums import Block, hessian_terms, model_scores
 
-__all__ = ["cluster_terms", "frequency_terms", "importance_terms"]
+__all__ = ["candidate_sums", "cluster_terms", "frequency_terms", "importance_terms", "null_columns", "null_weights"]
 
 ONE_HOT = 64  # groups whose sums are taken at once where X is no array
 
@@ -100,3 +100,61 @@ def _one_hot(X: Any, D: Array, group: Array, groups: Array, theta: Array) -> Arr
     V = xp.reshape(xp.matrix_transpose(D)[:, :, None] * member[:, None, :], (-1, k * count))
     sums = xp.concat([combine(X, V), xp.sum(V, axis=0, keepdims=True)], axis=0)
     return xp.reshape(xp.astype(sums, theta.dtype, copy=False), (-1, count))
+
+
+def null_weights(block: Block, theta: Array, loss: Loss, basis: Array) -> tuple[Array, Array]:
+    """Compute what score tests of further features need of each sample under one model theta (n_x + 1, 1, k).
+
+    Returns
+    -------
+    D : array (c, m)
+        Weighted residuals s (y - a) in the coordinates of the basis (k, c) of the classes.
+    C : array (c (c + 1) / 2, m)
+        Weighted curvatures in these coordinates, for the pairs of outputs i <= j, row by row.
+    """
+    assert loss.second is not None, "only a convex cost is expanded"
+    xp, weight = array_namespace(theta), block.weight
+    _, _, dZ, C = loss.second(model_scores(block, theta), block.Y)
+    D, C = -dZ[0, :, :], C[0, :, :, :]
+    if weight is not None:
+        D, C = weight * D, weight * C
+    if basis.shape[0] == 1:
+        return D, C[0, :, :]
+    (k, c), m = basis.shape, D.shape[1]
+    basis = xp.astype(basis, D.dtype, copy=False)
+    turned = xp.reshape(basis.T @ xp.reshape(C, (k, k * m)), (c, k, m))
+    turned = xp.reshape(xp.permute_dims(turned, (1, 0, 2)), (k, c * m))
+    turned = xp.reshape(basis.T @ turned, (c, c, m))
+    return basis.T @ D, xp.concat([turned[output, output:, :] for output in range(c)], axis=0)
+
+
+def null_columns(X: Any, D: Array, C: Array) -> Array:
+    """Join the factors (m, c + p + p n_x) of all sums over the samples that a candidate is multiplied by.
+
+    They are the residuals D (c, m), the curvatures C (p, m), and, if X is an array, the curvatures times X (n_x, m).
+    """
+    xp, parts = array_namespace(D), [D, C]
+    if is_array(X):
+        parts = [*parts, xp.reshape(C[:, None, :] * X[None, :, :], (-1, X.shape[1]))]
+    return xp.matrix_transpose(xp.concat(parts, axis=0))
+
+
+def candidate_sums(T: Any, columns: Array, C: Array, X: Any) -> Array:
+    """Multiply candidates T (b, m) by the columns of `null_columns`, and sum their squares by the curvatures C (p, m).
+
+    Returns
+    -------
+    array (b, c + p + p n_x + p)
+        The sums of g (y - a), of C g, of C g x and of C g^2 over the samples.
+    """
+    xp = array_namespace(columns)
+    if is_array(T):
+        sums = [T @ columns]
+        last = (T * T) @ xp.matrix_transpose(C)
+    else:
+        sums, last = [combine(T, columns)], squares(T, xp.matrix_transpose(C))
+    if not is_array(X):
+        dense = T if is_array(T) else combine(T, xp.eye(C.shape[1], dtype=C.dtype, device=device_of(C)))
+        crossed = [combine(X, xp.matrix_transpose(C[pair : pair + 1, :] * dense)) for pair in range(C.shape[0])]
+        sums = [*sums, *(xp.matrix_transpose(part) for part in crossed)]
+    return xp.concat([*sums, last], axis=1)

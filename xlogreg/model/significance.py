@@ -14,11 +14,11 @@ from xlogreg.inference.significance import Test, Tests
 from xlogreg.inference.summary import Coefficients, Likelihoods, Summary, coefficients_of, summarise
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.given import expect_likelihood, fitted_samples, group_numbers
-from xlogreg.model.to_sklearn import bias_at, folded
+from xlogreg.model.to_sklearn import bias_at, folded, has_bias
 from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import measure_spread
 
-__all__ = ["coefficients", "covariance_of", "summary", "term_rows", "wald_test", "wald_test_terms"]
+__all__ = ["coefficients", "covariance_of", "names_of", "summary", "term_rows", "wald_test", "wald_test_terms"]
 
 WEIGHTS = ("frequency", "importance")
 BIAS = "bias"
@@ -94,7 +94,7 @@ def covariance_of(
     if groups is not None:
         numbers, count = group_numbers(groups, samples.m)
         samples = samples.grouping(numbers)
-    w, bias = folded(model)[0], _has_bias(model)
+    w, bias = folded(model)[0], has_bias(model)
 
     def theta(center: np.ndarray) -> np.ndarray:
         return np.concatenate([w, bias_at(model, center).T])[:, None, :]
@@ -158,13 +158,6 @@ def _expect_minimum(model: Any) -> None:
         )
 
 
-def _has_bias(model: Any) -> bool:
-    """Whether the model was fitted with a bias; files of earlier versions tell it only by a covariance of zeros."""
-    k = model.w.shape[1]
-    held = not isinstance(model.covariance, str) and not model.covariance[-k:, -k:].any()
-    return bool(model.bias) and not held
-
-
 def _ridge(model: Any, samples: Samples) -> np.ndarray:
     """Curvature (n_x,) of the penalty of the mean loss in the weights, for X as handed in."""
     n_x = model.w.shape[0]
@@ -199,7 +192,7 @@ def coefficients(model: Any, covariance: Covariance | None = None, baseline: Any
     matrix = model.covariance if covariance is None else covariance.matrix
     if not isinstance(matrix, str) and matrix.shape != (theta.size, theta.size):
         raise ValueError(f"covariance is of {len(matrix)} parameters; the model has {theta.size}")
-    names, bias = names_of(model), _has_bias(model)
+    names, bias = names_of(model), has_bias(model)
     matrix = None if isinstance(matrix, str) else matrix
     if not bias:  # a bias that is held at zero is no coefficient
         rows = theta.shape[0] - 1
@@ -288,7 +281,7 @@ def _facts(model: Any, covariance: Covariance | None, found: Coefficients, basel
     if penalised:
         free = math.nan if covariance is None else covariance.effective_parameters
     if n and not math.isnan(info.log_likelihood):
-        of_null = outputs * _has_bias(model)
+        of_null = outputs * has_bias(model)
         known = Likelihoods(info.log_likelihood, info.null_log_likelihood, n, free, of_null)
         facts |= known.facts(penalised)
     made = f"none: {model.covariance}" if isinstance(model.covariance, str) else f"fisher: {sandwich.KINDS['fisher']}"

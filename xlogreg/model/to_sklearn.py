@@ -8,7 +8,7 @@ import numpy as np
 
 from xlogreg.arrays.place import to_host
 
-__all__ = ["bias_at", "folded", "to_sklearn", "with_labels"]
+__all__ = ["bias_at", "folded", "has_bias", "to_sklearn", "with_labels"]
 
 
 def folded(model: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +26,13 @@ def bias_at(model: Any, center: np.ndarray) -> np.ndarray:
     """Return the bias (k, 1) of a model for X - center, center (n_x, 1), without computing the bias for X first."""
     own = (model.b, 0.0) if model.center is None else (model.centered_b, to_host(model.center))
     return to_host(own[0]).astype(np.float64) + to_host(model.w).astype(np.float64).T @ (center - own[1])
+
+
+def has_bias(model: Any) -> bool:
+    """Whether the model was fitted with a bias; files of earlier versions tell it only by a covariance of zeros."""
+    k = model.w.shape[1]
+    held = not isinstance(model.covariance, str) and not model.covariance[-k:, -k:].any()
+    return bool(model.bias) and not held
 
 
 def to_sklearn(model: Any) -> Any:

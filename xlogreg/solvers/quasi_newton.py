@@ -10,6 +10,7 @@ from xlogreg.solvers.descent import Step, decrement
 from xlogreg.solvers.kronecker import Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Bordered, Preconditioner, Shared
+from xlogreg.solvers.restricted import Restricted
 
 __all__ = ["Pairs", "QuasiNewton", "join_pairs", "shift_pairs"]
 
@@ -102,7 +103,7 @@ class QuasiNewton:
 
     def keep(self, models: Array) -> Self:
         """Return the method of some models, given by number."""
-        assert isinstance(self.preconditioner, (Shared, Kronecker, Bordered)), "the others are of one model"
+        assert isinstance(self.preconditioner, (Shared, Kronecker, Bordered, Restricted)), "others are of one"
         if models.shape[0] == self.preconditioner.models:
             return self
         xp, first = array_namespace(models), int(models[0])
