@@ -31,6 +31,7 @@ NAMES = (
     "sparse",
     "categories",
     "selection",
+    "inference",
     "estimators",
     "rule",
     "load",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from published_data import anes96, fair, lbw, star98
 
 # Spector & Mazzeo (1980): grade point average, score, new teaching method -> better grade; after Greene, table 21.1
 SPECTOR = """
@@ -46,6 +47,8 @@ def breast_cancer():
 
 # data set -> how to get it, and l2 times the number of samples
 DATA = {"spector": (spector, 0.0), "o_rings": (o_rings, 0.0), "breast_cancer": (breast_cancer, 1.0)}
+# those whose whole table of coefficients is known, without a penalty
+TABLES = {"spector": spector, "o_rings": o_rings, "lbw": lbw, "fair": fair, "anes96": anes96, "star98": star98}
 
 
 @functools.cache
@@ -53,9 +56,14 @@ def _optima():
     return json.loads(Path(__file__).with_name("reference.json").read_text())
 
 
+def entry_of(name):
+    """What make_reference.py wrote of a data set, numbers as text."""
+    return _optima()[name]
+
+
 def optimum(name):
     """w (n_x, 1), b (1, 1) in float64, and the whole entry that make_reference.py wrote, numbers as text."""
-    entry = _optima()[name]
+    entry = entry_of(name)
     return np.asarray(entry["w"], dtype=float)[:, None], np.asarray([[float(entry["b"])]]), entry
 
 
