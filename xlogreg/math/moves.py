@@ -8,6 +8,7 @@ from collections.abc import Callable
 from xlogreg.arrays.place import Array, array_namespace, device_of
 from xlogreg.arrays.products import gram
 from xlogreg.math import sums
+from xlogreg.math.effects import slope_terms, value_terms
 from xlogreg.math.information import cluster_terms, frequency_terms, importance_terms
 from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, share_and_curvature
@@ -176,5 +177,7 @@ def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:
 SANDWICHES = (frequency_terms, importance_terms, cluster_terms)
 GRAMS = frozenset((sums.expansion_terms, sums.hessian_terms, sums.second_moment_terms, tied_terms, *SANDWICHES))
 TEMPORARIES: dict[Callable[..., tuple[Array, ...]], int] = (
-    sums.TEMPORARIES | {tied_terms: 4, recession_terms: 2} | dict.fromkeys(SANDWICHES, 4)
+    sums.TEMPORARIES
+    | {tied_terms: 4, recession_terms: 2, value_terms: 3, slope_terms: 2}
+    | dict.fromkeys(SANDWICHES, 4)
 )

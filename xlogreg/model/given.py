@@ -6,7 +6,7 @@ import numpy as np
 
 from xlogreg.arrays.place import to_host
 from xlogreg.inputs.door import Features, take_features
-from xlogreg.inputs.labels import as_weight, encode_truth
+from xlogreg.inputs.labels import Targets, as_weight, encode_truth
 from xlogreg.inputs.matrices import as_array, computing_dtype
 from xlogreg.inputs.offsets import as_offset
 from xlogreg.inputs.tables import is_collection
@@ -17,7 +17,15 @@ from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns, Samples
 
-__all__ = ["expect_likelihood", "fitted_samples", "group_numbers", "labelled", "source_of"]
+__all__ = [
+    "are_fitted",
+    "expect_likelihood",
+    "featured",
+    "fitted_samples",
+    "group_numbers",
+    "labelled",
+    "source_of",
+]
 
 LIKE = {"float64": 1e-6, "float32": 1e-3}  # relative error of a log-likelihood that is computed once more
 
@@ -69,6 +77,21 @@ def labelled(
     return source.holding(encode_truth(Y, source.X.shape, model.samples, model.classes, targets), weight)
 
 
+def featured(model: Any, X: Any, sample_weight: Any = None) -> InMemory | Distributed:
+    """Return samples without labels whose sums can be taken: all of their targets are zero.
+
+    A factory brings its own weights.
+    """
+    if is_collection(X):
+        samples = samples_on_dask(model, X, None, sample_weight, "none")
+        return samples.sharing(Columns(np.zeros((1, samples.m), np.uint8)), None, None)
+    if callable(X):
+        return labelled(model, X, None, sample_weight)
+    source = source_of(model, X)
+    targets = Targets(np.zeros((1, source.m)), model.classes, False, True)
+    return source.holding(targets, as_weight(sample_weight, source.m))
+
+
 def _expected(model: Any, features: Features) -> Features:
     """Check that a factory gives the features of the model."""
     n_x, names = model.w.shape[0], model.feature_names
@@ -113,7 +136,7 @@ def fitted_samples(
     if info.n_samples is not None and samples.m != info.n_samples:
         raise ValueError(f"X holds {samples.m} samples, but the model was fitted to {info.n_samples}; pass those")
     total, fitted = float(np.ravel(samples.total_weight)[0]), info.total_weight
-    if fitted is not None and abs(total - fitted) > LIKE["float32"] * fitted:
+    if fitted is not None and not _is_near(total, fitted):
         raise ValueError(
             f"the weights add up to {total:.9g}, but to {fitted:.9g} in the fit; pass the sample_weight of the fit"
         )
@@ -122,9 +145,25 @@ def fitted_samples(
 
 def expect_likelihood(model: Any, samples: Samples, found: float) -> None:
     """Raise if the log-likelihood of these samples is another than in the fit."""
+    if not _is_likely(model, samples, found):
+        raise ValueError(
+            f"the log-likelihood of X and Y is {found:.9g}, but {model.fit_info.log_likelihood:.9g} in the fit; pass "
+            "the samples of the fit"
+        )
+
+
+def _is_likely(model: Any, samples: Samples, found: float) -> bool:
     fitted = model.fit_info.log_likelihood
     tolerance = LIKE[min(model.fit_info.dtype, samples.dtype)]
-    if not abs(found - fitted) <= tolerance * max(abs(fitted), tolerance * samples.m):
-        raise ValueError(
-            f"the log-likelihood of X and Y is {found:.9g}, but {fitted:.9g} in the fit; pass the samples of the fit"
-        )
+    return abs(found - fitted) <= tolerance * max(abs(fitted), tolerance * samples.m)
+
+
+def are_fitted(model: Any, samples: Samples, total: float, found: float) -> bool:
+    """Whether these samples are those of the fit, as far as their number, weight and log-likelihood tell."""
+    info = model.fit_info
+    known = info.n_samples in (None, samples.m) and (info.total_weight is None or _is_near(total, info.total_weight))
+    return known and _is_likely(model, samples, found)
+
+
+def _is_near(total: float, fitted: float) -> bool:
+    return abs(total - fitted) <= LIKE["float32"] * fitted

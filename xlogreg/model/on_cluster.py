@@ -15,7 +15,7 @@ from xlogreg.inputs.tables import is_collection, open_table
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.cluster.from_dask import share_out
 
-__all__ = ["also_on_dask", "expect_offset", "samples_on_dask"]
+__all__ = ["also_on_dask", "expect_offset", "mapped", "samples_on_dask"]
 
 ModelMethod = TypeVar("ModelMethod", bound=Callable[..., Any])
 
@@ -33,7 +33,10 @@ def also_on_dask(method: ModelMethod) -> ModelMethod:
 
     @functools.wraps(method)
     def of_any(self: Any, X: Any, offset: Any = None) -> Any:
-        return _mapped(self, method.__name__, X, offset) if is_collection(X) else method(self, X, offset)
+        name = method.__name__
+        if is_collection(X):
+            return mapped(self, getattr(self, name), VALUES[name](self), X, offset)
+        return method(self, X, offset)
 
     return of_any  # type: ignore[return-value]  # the wrapper has the same signature
 
@@ -46,10 +49,13 @@ def expect_offset(model: Any, offset: Any) -> None:
         )
 
 
-def _mapped(model: Any, name: str, X: Any, offset: Any) -> Any:
-    """Apply the method ``name`` of the model to every block of X and of the offset; nothing is computed yet."""
+def mapped(model: Any, predict: Callable[..., Any], values: int, X: Any, offset: Any = None) -> Any:
+    """Apply a function that predicts ``values`` for each sample to every block of X, and of the offset if there is one.
+
+    Nothing is computed yet.
+    """
     expect_offset(model, offset)
-    predict, values, rows = getattr(model, name), VALUES[name](model), model.samples == "rows"
+    rows = model.samples == "rows"
     flat = rows and values < 2
     axis = 0 if rows else 1
     if hasattr(X, "columns"):

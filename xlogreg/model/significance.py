@@ -18,7 +18,16 @@ from xlogreg.model.to_sklearn import bias_at, folded, has_bias
 from xlogreg.samples.source import Samples
 from xlogreg.solvers.coordinates import measure_spread
 
-__all__ = ["coefficients", "covariance_of", "names_of", "summary", "term_rows", "wald_test", "wald_test_terms"]
+__all__ = [
+    "coefficients",
+    "covariance_of",
+    "known",
+    "names_of",
+    "summary",
+    "term_rows",
+    "wald_test",
+    "wald_test_terms",
+]
 
 WEIGHTS = ("frequency", "importance")
 BIAS = "bias"
@@ -201,7 +210,7 @@ def coefficients(model: Any, covariance: Covariance | None = None, baseline: Any
     return coefficients_of(names, theta, matrix, model.classes, baseline)
 
 
-def _known(model: Any, covariance: Covariance | None) -> Coefficients:
+def known(model: Any, covariance: Covariance | None, baseline: Any = None) -> Coefficients:
     """Coefficients with a covariance.
 
     Raises
@@ -209,7 +218,7 @@ def _known(model: Any, covariance: Covariance | None) -> Coefficients:
     ValueError
         If there is none; the message says why.
     """
-    found = coefficients(model, covariance)
+    found = coefficients(model, covariance, baseline)
     if found.covariance is None:
         raise ValueError(
             f"no covariance of the parameters: {model.covariance}; model.covariance_of(X, Y, ...) makes one"
@@ -348,7 +357,7 @@ def wald_test(model: Any, hypothesis: Any, value: Any = 0, covariance: Covarianc
     >>> print(xlogreg.fit(X, Y).wald_test("x0 = 1"))
     Wald test of x0 = 1: chi2 1.87018 with 1 degree of freedom, p 0.1715
     """
-    found = _known(model, covariance)
+    found = known(model, covariance)
     symbols, n = _symbols(model, found), found.values.size
     L, values, text = equations_of(hypothesis, value, symbols, n)
     return wald(L, values, *_in_table(found), text)
@@ -381,7 +390,7 @@ def wald_test_terms(model: Any, covariance: Covariance | None = None) -> Tests:
            chi2  df       p
     x0  0.34948   1  0.5544
     """
-    found = _known(model, covariance)
+    found = known(model, covariance)
     symbols = _symbols(model, found)
     beta, V = _in_table(found)
     names = [term for term, rows in term_rows(model).items() if rows]
