@@ -14,7 +14,7 @@ from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_
 from xlogreg.inputs.encoding import Encoding, Term
 from xlogreg.math.losses import LOSSES, both_classes
 from xlogreg.math.scores import class_numbers
-from xlogreg.model import candidates, effects, likelihoods, significance, to_sklearn
+from xlogreg.model import candidates, diagnosis, effects, likelihoods, significance, to_sklearn
 from xlogreg.model.file import read_model, write_model
 from xlogreg.model.given import labelled, source_of
 from xlogreg.model.on_cluster import also_on_dask
@@ -308,6 +308,9 @@ class Model:
     marginal_effects = effects.marginal_effects
     odds_ratios = effects.odds_ratios
     predict_interval = effects.predict_interval
+    influence = diagnosis.influence
+    roc = diagnosis.roc
+    calibration = diagnosis.calibration
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file that `xlogreg.load` reads: a .npz archive of plain arrays and a JSON header.
