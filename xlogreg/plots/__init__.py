@@ -5,7 +5,9 @@ new figure. ``ax_`` and ``figure_`` say where it was drawn last. ``plot(ax)`` dr
 """
 
 from xlogreg.plots.boundaries import DecisionBoundaryDisplay
+from xlogreg.plots.diagnosis import ResidualsDisplay, RocDisplay
 from xlogreg.plots.fits import LearningCurvesDisplay
+from xlogreg.plots.inference import ForestDisplay, ProfileDisplay
 from xlogreg.plots.penalties import PathDisplay, ScoresDisplay
 from xlogreg.plots.pictures import WeightsDisplay
 from xlogreg.plots.predictions import CalibrationDisplay, ConfusionMatrixDisplay
@@ -14,8 +16,12 @@ __all__ = [
     "CalibrationDisplay",
     "ConfusionMatrixDisplay",
     "DecisionBoundaryDisplay",
+    "ForestDisplay",
     "LearningCurvesDisplay",
     "PathDisplay",
+    "ProfileDisplay",
+    "ResidualsDisplay",
+    "RocDisplay",
     "ScoresDisplay",
     "WeightsDisplay",
 ]

@@ -8,10 +8,11 @@ import numpy as np
 
 from xlogreg.arrays.place import to_host
 from xlogreg.inputs.labels import encode_known
-from xlogreg.plots.display import Display, plain, width_of
+from xlogreg.plots.display import RED, Display, plain, width_of
 
 __all__ = ["CalibrationDisplay", "ConfusionMatrixDisplay"]
 
+POINTS = 200  # of a curve
 SMALLEST = 4.0  # font size in points; nobody can read smaller numbers
 
 
@@ -87,6 +88,10 @@ class CalibrationDisplay(Display):
         Samples in each bin, empty ones included.
     name : str
         The class whose probability it is, as the labels of the axes name it.
+    edges : ndarray (bins + 1,), or None
+        Where the bins begin and end; None for bins of equal width.
+    line : Line, or None
+        Slope and intercept of the log-odds, drawn as a curve.
 
     Examples
     --------
@@ -102,6 +107,8 @@ class CalibrationDisplay(Display):
     observed: np.ndarray
     counts: np.ndarray
     name: str
+    edges: np.ndarray | None = None
+    line: Any = None
 
     @classmethod
     def from_model(cls, model: Any, X: Any, Y: Any, *, bins: int = 10, ax: Any = None) -> Self:
@@ -138,8 +145,34 @@ class CalibrationDisplay(Display):
             predicted, observed, counts, f"class {plain(model.classes[1])}" if two else "the predicted class"
         ).plot(ax)
 
+    @classmethod
+    def from_calibration(cls, calibration: Any, *, ax: Any = None) -> Self:
+        """Draw the groups of a `Calibration`, and its slope and intercept as a curve.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            The result of `Model.calibration`. Its groups hold about the same number of samples.
+        ax : matplotlib.axes.Axes, optional
+            The axes to draw into. Default: a new figure.
+        """
+        table = calibration.table
+        between = 0.5 * (table["upper"][:-1] + table["lower"][1:])
+        edges = np.concatenate([table["lower"][:1], between, table["upper"][-1:]])
+        shown = table["probability"], table["share"], table["samples"]
+        return cls(*shown, name="the second class", edges=edges, line=calibration.line).plot(ax)
+
+    def _draw_line(self, ax: Any) -> None:
+        """Draw the share that slope and intercept say, over the probability."""
+        if self.line is None or not np.isfinite([self.line.slope, self.line.intercept]).all():
+            return
+        probability = np.linspace(0.0, 1.0, POINTS + 2)[1:-1]
+        z = self.line.intercept + self.line.slope * np.log(probability / (1.0 - probability))
+        label = f"slope {self.line.slope:.3g}, intercept {self.line.intercept:.3g}"
+        ax.plot(probability, 0.5 * (1.0 + np.tanh(0.5 * z)), color=RED, linewidth=1.2, label=label)
+
     def _draw(self, ax: Any) -> None:
-        edges = np.linspace(0.0, 1.0, len(self.counts) + 1)
+        edges = np.linspace(0.0, 1.0, len(self.counts) + 1) if self.edges is None else self.edges
         beside = ax.twinx()
         beside.bar(edges[:-1], self.counts, width=np.diff(edges), align="edge", color="0.85", edgecolor="white")
         beside.set_ylim(0.0, 4.0 * np.max(self.counts))  # the bars fill the lowest quarter of the picture
@@ -153,6 +186,7 @@ class CalibrationDisplay(Display):
         bars = {"fmt": "none", "ecolor": "0.5", "capsize": 3, "label": "calibrated, ± 2 standard errors"}
         ax.errorbar(self.predicted, self.predicted, reach, **bars)
         ax.plot(self.predicted, self.observed, color="C0", marker="o", markersize=4, label="model")
+        self._draw_line(ax)
         ax.set_xlabel(f"probability of {self.name}")
         ax.set_ylabel(f"share of the samples in {self.name}")
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
