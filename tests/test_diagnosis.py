@@ -203,6 +203,64 @@ def roc_of_scores(model, X, Y, weight=None):
     return metrics.roc_auc_score(Y, np.ravel(model.decision_function(X)), sample_weight=weight)
 
 
+def test_an_offset_is_part_of_every_score(client, data):
+    X, Y, three, _ = data
+    offset = np.random.default_rng(3).standard_normal(300)
+    model = xlogreg.fit(X, Y, offset=offset, tol=1e-14)
+    found = model.influence(X, Y, offset=offset)
+    assert_influence(found, binomial(Y, X, offset=offset))
+    there = model.influence(cut(X, 70), cut(Y, 70), offset=offset)
+    np.testing.assert_allclose(there.cooks_distance, found.cooks_distance, rtol=1e-9, atol=1e-14)
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    scores = model.decision_function(X, offset)[0]
+    assert model.roc(X, Y, offset=offset).auc == pytest.approx(metrics.roc_auc_score(Y, scores), rel=1e-12)
+    calibration = model.calibration(X, Y, offset=offset)
+    assert not calibration.new_data
+    np.testing.assert_allclose(
+        [calibration.line.intercept, calibration.line.slope], binomial(Y, scores[None, :]).params, rtol=1e-8
+    )
+    assert calibration.in_the_large.intercept == pytest.approx(0.0, abs=1e-9)
+    both = np.stack([0 * offset, offset, -offset])
+    softmax = xlogreg.fit(X, three, offset=both)
+    found = softmax.roc(X, three, positive=1, offset=both)
+    expected = metrics.roc_auc_score(three == 1, softmax.predict_proba(X, both)[1])
+    assert found.auc == pytest.approx(expected, rel=1e-12)
+    for call in (model.influence, model.roc, model.calibration):
+        with pytest.raises(ValueError, match="the model was fitted with an offset"):
+            call(X, Y)
+
+
+@pytest.mark.parametrize("options", [{"bias_reduction": "firth"}, {"bias_reduction": "flic"}, {"prior": 0.1}])
+def test_shifted_scores_are_calibrated_and_the_fit_before_is_diagnosed(data, options):
+    X, Y = data[:2]
+    model = xlogreg.fit(X, Y, tol=1e-14, **options)
+    found = model.influence(X, Y)
+    assert np.sum(found.leverage) == pytest.approx(4.0, rel=1e-8)
+    assert np.sum(found.deviance**2) == pytest.approx(model.deviance, rel=1e-9)
+    calibration = model.calibration(X, Y)
+    assert not calibration.new_data
+    line = binomial(Y, model.decision_function(X))
+    assert calibration.line.intercept == pytest.approx(line.params[0], rel=1e-8)
+    if options == {"bias_reduction": "flic"}:
+        assert calibration.in_the_large.intercept == pytest.approx(0.0, abs=1e-7)
+    if "prior" in options:
+        expected = math.log(Y.mean() / (1 - Y.mean())) - math.log(0.1 / 0.9)
+        assert calibration.in_the_large.intercept == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_formula_finds_the_labels_in_the_table(data):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    pytest.importorskip("formulaic", reason="formulaic is not installed")
+    X, Y = data[:2]
+    frame = pandas.DataFrame({"died": Y, "age": X[0], "dose": X[1]})
+    model = xlogreg.fit_formula("died ~ age + dose", frame)
+    plain = xlogreg.fit(X[:2], Y)
+    assert model.roc(frame).auc == pytest.approx(plain.roc(X[:2], Y).auc, rel=1e-12)
+    assert model.calibration(frame).table["observed"].tolist() == plain.calibration(X[:2], Y).table["observed"].tolist()
+    found, expected = model.influence(frame).leverage, plain.influence(X[:2], Y).leverage
+    np.testing.assert_allclose(np.ravel(found), expected[0], rtol=1e-8)
+
+
 def test_the_most_influential_samples_are_printed(data, model):
     found = model.influence(data[0], data[1])
     lines = str(found).splitlines()

@@ -252,6 +252,60 @@ def test_a_model_without_a_bias_has_effects(mixed):
     )
 
 
+def test_an_offset_and_a_shift_count_in_the_probabilities(client, mixed):
+    X, *targets = mixed
+    rng = np.random.default_rng(4)
+    for Y in targets:
+        offset = rng.standard_normal((1, 400) if Y is targets[0] else (3, 400))
+        model = xlogreg.fit(X, Y, offset=offset, prior=None if len(offset) > 1 else 0.1, tol=1e-14)
+        assert (model.score_shift is None) == (len(offset) > 1)
+
+        def of_flag(one, values, known):
+            ends = [np.concatenate([values[:1], 0 * values[:1] + flag, values[2:]]) for flag in (1, 0)]
+            parts = [one.predict_proba(end, known) for end in ends]
+            return np.mean(parts[0] - parts[1], axis=1)[-len(known) :]
+
+        for at, values, known in (
+            ("overall", X, offset),
+            ("mean", X.mean(axis=1, keepdims=True), offset.mean(axis=1, keepdims=True)),
+        ):
+            table = model.marginal_effects(X, at, offset=offset).table
+            own = table[table["name"] == "x1"]
+            np.testing.assert_allclose(own["effect"], of_flag(model, values, known), rtol=1e-11)
+            errors = delta_errors(model, lambda one, v=values, o=known: of_flag(one, v, o))
+            np.testing.assert_allclose(own["standard_error"], errors, rtol=1e-6)
+            same_effects(model, cut(X, 90), model.marginal_effects(X, at, offset=offset), at=at, offset=offset)
+        lower, upper = model.predict_interval(X, offset=offset)
+        proba = model.predict_proba(X, offset)
+        assert np.all((lower < proba) & (proba < upper))
+        for bound, other in zip(model.predict_interval(cut(X, 90), offset=offset), (lower, upper), strict=True):
+            np.testing.assert_allclose(np.asarray(bound), other, rtol=1e-10)
+        if len(offset) == 1:
+            bare = model.predict_interval(X, offset=0 * offset)
+            for bound, other in zip((lower, upper), bare, strict=True):
+                logits = [np.log(part[1] / (1 - part[1])) for part in (bound, other)]
+                np.testing.assert_allclose(logits[0] - logits[1], offset[0], atol=1e-9)
+        for call in (model.marginal_effects, model.predict_interval):
+            with pytest.raises(ValueError, match="the model was fitted with an offset"):
+                call(X)
+        with pytest.raises(ValueError, match="offset holds 2 numbers for each sample"):
+            model.marginal_effects(cut(X, 90), offset=np.zeros((2, 400)))
+
+
+def test_products_of_a_formula_are_named(frame):
+    pytest.importorskip("formulaic", reason="formulaic is not installed")
+    X, Y = frame
+    X = X.assign(died=Y)
+    model = xlogreg.fit_formula("died ~ city * age + sex", X, tol=1e-14)
+    found = model.marginal_effects(X)
+    assert found.note == "effects of other columns leave out what they do through city:age"
+    plain = xlogreg.fit_formula("died ~ city + age", X, tol=1e-14)
+    found = plain.marginal_effects(X)
+    assert found.note == ""
+    assert found.table["kind"].tolist() == ["difference", "difference", "derivative"]
+    np.testing.assert_allclose(found.table["effect"][1], contrast(plain, X, "city", "Rome", "Bonn"), rtol=1e-10)
+
+
 def test_odds_ratios_are_those_of_the_summary(mixed, model, softmax):
     summary = model.summary(level=0.9).table
     odds = model.odds_ratios(level=0.9)

@@ -89,7 +89,9 @@ class Calibration:
             str(self.hosmer_lemeshow) if self.hosmer_lemeshow.df else "too few groups for a Hosmer-Lemeshow test",
         ]
         if not self.new_data:
-            lines.append("the samples are those of the fit: an unpenalised fit has slope 1 and intercept 0 on them")
+            lines.append(
+                "the samples are those of the fit; on them, slope 1 and intercept 0 follow from a fit without a penalty"
+            )
         return "\n".join([*lines, CAVEAT])
 
     def __str__(self) -> str:

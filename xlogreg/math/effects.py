@@ -26,12 +26,16 @@ def value_terms(block: Block, origin: Array) -> tuple[Array, ...]:
         Weighted sum of x.
     values : array (n_x, 4)
         Sums of x, abs(x), x^2 and x^4, without weights.
+    offset : array (k, 1), or (1, 1)
+        Weighted sum of the offset; zero if there is none.
     """
     xp, X, weight = array_namespace(origin), block.X, weights(block)
     ones = xp.ones_like(weight).T
     both = combine(X, xp.concat([weight.T, ones], axis=1))
     values = xp.concat([both[:, 1:], combine(abs(X), ones), squares(X, ones, twice=True)], axis=1)
-    sums = xp.sum(weight, axis=1, keepdims=True), both[:, :1], values
+    offset = 0.0 * weight if block.offset is None else weight * block.offset
+    total, offset = (xp.sum(part, axis=1, keepdims=True, dtype=origin.dtype) for part in (weight, offset))
+    sums = total, both[:, :1], values, offset
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 

@@ -7,7 +7,7 @@ from xlogreg.arrays.products import scores
 from xlogreg.math.losses import sigmoid
 from xlogreg.math.sums import split
 
-__all__ = ["class_logits", "probability_bounds", "score_covariance"]
+__all__ = ["class_logits", "probability_bounds", "score_covariance", "scores_and_covariance"]
 
 ROWS = 16  # values of each sample that are held at a time
 
@@ -49,11 +49,8 @@ def class_logits(Z: Array) -> tuple[Array, Array]:
     return Z - (top + xp.log(total))[:, 0, :], own - E / total
 
 
-def probability_bounds(X: Any, theta: Array, factor: Array, reach: Array) -> Array:
-    """Lower and upper bounds (2 K, m) of the probabilities of K classes.
-
-    They are g(l - r) and g(l + r) for the log-odds l of a class and the sigmoid g, where r is ``reach`` (1,) times the
-    standard error of l by the delta method. The lower bounds of all classes come first.
+def scores_and_covariance(X: Any, theta: Array, factor: Array) -> Array:
+    """Stack the scores Z of X (n_x, m) and their covariance S, flattened: (k + k^2, m).
 
     Parameters
     ----------
@@ -63,8 +60,27 @@ def probability_bounds(X: Any, theta: Array, factor: Array, reach: Array) -> Arr
         As for `score_covariance`.
     """
     xp = array_namespace(theta)
-    L, D = class_logits(scores(X, *split(xp.astype(theta, X.dtype, copy=False))))
-    variance = xp.sum(D[:, :, None, :] * D[:, None, :, :] * score_covariance(X, factor)[None, :, :, :], axis=(1, 2))
+    Z = scores(X, *split(xp.astype(theta, X.dtype, copy=False)))
+    return xp.concat([Z, xp.reshape(score_covariance(X, factor), (-1, Z.shape[1]))], axis=0)
+
+
+def probability_bounds(Z: Array, S: Array, reach: Array) -> Array:
+    """Lower and upper bounds (2 K, m) of the probabilities of K classes.
+
+    They are g(l - r) and g(l + r) for the log-odds l of a class and the sigmoid g, where r is ``reach`` (1,) times the
+    standard error of l by the delta method. The lower bounds of all classes come first.
+
+    Parameters
+    ----------
+    Z : array (k, m)
+        Scores.
+    S : array (k^2, m)
+        Their covariance, flattened.
+    """
+    xp = array_namespace(Z)
+    L, D = class_logits(Z)
+    k, m = Z.shape
+    variance = xp.sum(D[:, :, None, :] * D[:, None, :, :] * xp.reshape(S, (1, k, k, m)), axis=(1, 2))
     R = xp.astype(reach, L.dtype, copy=False) * xp.sqrt(variance)
     if L.shape[0] == 1:
         L, R = xp.concat([-L, L], axis=0), xp.concat([R, R], axis=0)

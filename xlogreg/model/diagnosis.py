@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
-from xlogreg.arrays.products import scores
 from xlogreg.exceptions import shown
 from xlogreg.inference.calibration import Calibration, calibration_of
 from xlogreg.inference.influence import Influence
@@ -16,11 +15,12 @@ from xlogreg.inference.sandwich import Covariance
 from xlogreg.math.losses import sigmoid
 from xlogreg.math.residuals import influences, sample_losses
 from xlogreg.math.sums import split
-from xlogreg.math.variances import class_logits, score_covariance
+from xlogreg.math.variances import class_logits, scores_and_covariance
 from xlogreg.model.effects import covariance_factor, theta_at
 from xlogreg.model.given import are_fitted, expect_likelihood, fitted_samples, labelled
 from xlogreg.model.overflow import score_samples
-from xlogreg.model.significance import covariance_of, has_bias, known
+from xlogreg.model.significance import covariance_of, known
+from xlogreg.model.to_sklearn import has_bias
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.products import map_samples
 from xlogreg.samples.source import host_center
@@ -38,12 +38,13 @@ def influence(
     *,
     covariance: Covariance | None = None,
     targets: str = "labels",
+    offset: Any = None,
 ) -> Influence:
     """Compute leverages, residuals and Cook's distances of the samples of the fit, for two classes.
 
     Parameters
     ----------
-    X, Y, sample_weight, targets
+    X, Y, sample_weight, targets, offset
         The samples that the model was fitted to, as for `xlogreg.fit`, from any source. With targets="probabilities"
         and numbers of trials as weights, a sample is a group of a binomial model.
     covariance : Covariance, optional
@@ -62,7 +63,8 @@ def influence(
 
     Notes
     -----
-    The formulas are those of Pregibon (1981), as ``get_influence`` of statsmodels' GLM has them.
+    The formulas are those of Pregibon (1981), as ``get_influence`` of statsmodels' GLM has them. They are about (w, b)
+    of the fit, without ``score_shift``.
 
     Examples
     --------
@@ -77,17 +79,17 @@ def influence(
     _expect_two(model, "influence")
     if covariance is None and isinstance(model.covariance, str):
         kind = "posterior" if model.l2 else "fisher"
-        covariance = covariance_of(model, X, Y, kind=kind, sample_weight=sample_weight, targets=targets)
+        given = {"sample_weight": sample_weight, "targets": targets, "offset": offset}
+        covariance = covariance_of(model, X, Y, kind=kind, **given)
     known(model, covariance)
     if covariance is not None and covariance.kind not in INVERSES:
         raise ValueError(f"covariance must be of the kind 'fisher' or 'posterior', not {covariance.kind!r}")
-    samples = fitted_samples(model, X, Y, sample_weight, targets)
+    samples = fitted_samples(model, X, Y, sample_weight, targets, offset)
     center = host_center(samples)
     parameters = float(model.w.shape[0] + has_bias(model))
     parameters = parameters if covariance is None else covariance.effective_parameters
-    found = _of_each(
-        samples, _influences, theta_at(model, center), covariance_factor(model, covariance, center), parameters
-    )
+    theta, factor = theta_at(model, center, shifted=False), covariance_factor(model, covariance, center)
+    found = _of_each(samples, _influences, theta, factor, parameters)
     found, losses = found[:-1, :], to_host(found[-1, :])
     total = -float(np.sum(losses, dtype=np.float64))
     if not np.isfinite(total):
@@ -100,16 +102,11 @@ def influence(
 def _influences(part: Any, theta: np.ndarray, factor: np.ndarray, parameters: float) -> Array:
     """Compute the rows of `influences`, the probability and the weighted loss of each sample: (7, m)."""
     place = part.place
-    W, b = split(place.put(theta, place.widest))
-    factor = place.put(factor, place.widest)
-
-    def score_and_variance(X: Any) -> Array:
-        return place.xp.concat([scores(X, W, b), score_covariance(X, factor)[0, :, :]], axis=0)
-
-    both = map_samples(part, score_and_variance)
+    theta, factor = place.put(theta, place.widest), place.put(factor, place.widest)
+    both = map_samples(part, lambda X: scores_and_covariance(X, theta, factor))
     with place.computing():
         Y, weight = part.targets(0, part.m), _weights(part)
-        Z = both[:1, :]
+        Z = both[:1, :] if part.columns.offset is None else both[:1, :] + part.columns.offset
         rows = influences(Z, both[1:, :], Y, weight, parameters), sigmoid(Z), sample_losses(Z, Y, weight)
         return place.xp.concat(list(rows), axis=0)
 
@@ -135,12 +132,14 @@ def _expect_two(model: Any, name: str) -> None:
         raise ValueError(f"{name} is for two classes; the model has {len(model.classes)}")
 
 
-def roc(model: Any, X: Any, Y: Any = None, sample_weight: Any = None, *, positive: Any = None) -> Roc:
+def roc(
+    model: Any, X: Any, Y: Any = None, sample_weight: Any = None, *, positive: Any = None, offset: Any = None
+) -> Roc:
     """Compute the ROC curve and the area under it, with its standard error by DeLong.
 
     Parameters
     ----------
-    X, Y, sample_weight
+    X, Y, sample_weight, offset
         Samples with labels, as for `evaluate`, from any source.
     positive : optional
         The label of the class that the curve is about; the second one if there are two classes. With three classes or
@@ -169,13 +168,13 @@ def roc(model: Any, X: Any, Y: Any = None, sample_weight: Any = None, *, positiv
     if positive is not None and positive not in labels:
         raise ValueError(f"positive must be one of the classes {labels}; got {shown(positive)}")
     number = 1 if positive is None else labels.index(positive)
-    z, y, weight = _judged(model, labelled(model, X, Y, sample_weight), number)
+    z, y, weight = _judged(model, labelled(model, X, Y, sample_weight, offset=offset), number)
     return roc_of(z, y > 0.5, weight.astype(np.float64), labels[number])
 
 
 def _judged(model: Any, samples: Any, number: int) -> np.ndarray:
     """Return log-odds of a class, whether samples have it, and their weights (3, m) on the host."""
-    return _of_each(samples, _log_odds, theta_at(model, host_center(samples)), number)
+    return _of_each(samples, _log_odds, theta_at(model, host_center(samples), shifted=True), number)
 
 
 def _log_odds(part: Any, theta: np.ndarray, number: int) -> np.ndarray:
@@ -191,13 +190,20 @@ def _log_odds(part: Any, theta: np.ndarray, number: int) -> np.ndarray:
 
 
 def calibration(
-    model: Any, X: Any, Y: Any = None, groups: int = 10, *, sample_weight: Any = None, new_data: bool | None = None
+    model: Any,
+    X: Any,
+    Y: Any = None,
+    groups: int = 10,
+    *,
+    sample_weight: Any = None,
+    new_data: bool | None = None,
+    offset: Any = None,
 ) -> Calibration:
     """Judge whether the probabilities of a model of two classes are as large as the shares that come true.
 
     Parameters
     ----------
-    X, Y, sample_weight
+    X, Y, sample_weight, offset
         Samples with labels, as for `evaluate`, from any source; a weight counts as that many samples. Samples that the
         model was not fitted to say more.
     groups : int
@@ -231,9 +237,10 @@ def calibration(
     _expect_two(model, "calibration")
     if isinstance(groups, bool) or not isinstance(groups, numbers.Integral) or groups < 2:
         raise ValueError(f"groups must be a whole number of two or more; got {shown(groups)}")
-    samples = labelled(model, X, Y, sample_weight).widened()
+    samples = labelled(model, X, Y, sample_weight, offset=offset).widened()
     z, y, weight = _judged(model, samples, 1).astype(np.float64)
     if new_data is None:
-        losses = sample_losses(z[None, :], y[None, :], weight[None, :])
+        fitted = z if model.score_shift is None else z - model.score_shift[0]
+        losses = sample_losses(fitted[None, :], y[None, :], weight[None, :])
         new_data = not are_fitted(model, samples, float(np.sum(weight)), -float(np.sum(losses)))
     return calibration_of(z, y, weight, int(groups), bool(new_data))

@@ -14,11 +14,12 @@ from xlogreg.inference.distributions import quantile
 from xlogreg.inference.effects import Change, Effects, changes_of, difference_effects, slope_effects
 from xlogreg.inference.estimates import Estimates, expect_level, tabulated
 from xlogreg.inference.sandwich import Covariance
+from xlogreg.inputs.formula_encoding import FormulaEncoding
 from xlogreg.inputs.tables import is_collection
 from xlogreg.math.effects import change_terms, slope_terms, value_terms
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import Block
-from xlogreg.math.variances import probability_bounds
+from xlogreg.math.variances import probability_bounds, scores_and_covariance
 from xlogreg.model.given import featured, source_of
 from xlogreg.model.on_cluster import mapped
 from xlogreg.model.significance import known, names_of
@@ -42,6 +43,7 @@ def marginal_effects(
     *,
     discrete: bool = True,
     sample_weight: Any = None,
+    offset: Any = None,
 ) -> Estimates:
     """Compute by how much the probabilities change with each feature, with standard errors by the delta method.
 
@@ -67,6 +69,8 @@ def marginal_effects(
         statsmodels leaves the features of the other levels of a category as they are.
     sample_weight : array (m,), optional
         Weights of the samples in the means. The effects count as if the samples were fixed.
+    offset : array, optional
+        As for `decision_function`. At the mean of the samples, it is the mean of the offset.
 
     Returns
     -------
@@ -82,8 +86,8 @@ def marginal_effects(
 
     Notes
     -----
-    Every column of X counts as a feature of its own: the effect of a variable whose square is another column of X is
-    not seen. There are two passes over X: the first finds the features of zeros and ones, and the means.
+    Every column of X counts as a feature of its own: an effect is not that of a variable whose square or product is
+    another column of X. There are two passes over X: the first finds the features of zeros and ones, and the means.
 
     Examples
     --------
@@ -98,7 +102,7 @@ def marginal_effects(
     one_of("at", at, AT)
     level = expect_level(level)
     known(model, covariance)
-    samples = featured(model, X, sample_weight).widened()
+    samples = featured(model, X, sample_weight, offset).widened()
     effects, on, kinds = _effects(model, samples, at, discrete)
     errors = effects.errors(model.covariance if covariance is None else covariance.matrix)
     names, k = [names_of(model)[row] for row in on], effects.values.shape[1]
@@ -108,21 +112,23 @@ def marginal_effects(
     table = tabulated(labels, "effect", effects.values.T.ravel(), errors.T.ravel(), level)
     about = {"overall": "mean effects", "mean": "effects at the mean of the samples"}[at]
     of = "the probability of each class" if k > 1 else f"the probability of {model.classes.tolist()[1]}"
-    note = "" if covariance is None else f"covariance  {covariance}"
-    return Estimates(f"{about} on {of}", table, level, note)
+    notes = [] if covariance is None else [f"covariance  {covariance}"]
+    products = [term.name for term in model.terms if ":" in term.name and isinstance(model.encoding, FormulaEncoding)]
+    notes += [f"effects of other columns leave out what they do through {products[0]}"] if products else []
+    return Estimates(f"{about} on {of}", table, level, "\n".join(notes))
 
 
 def _effects(model: Any, samples: Samples, at: str, discrete: bool) -> tuple[Effects, list[int], list[str]]:
     """Effects in the order of the features, with the number of the feature and the kind of each."""
-    weight, first, values = _host(samples.uncentered().sum(value_terms, np.zeros((1, 1))))
+    weight, first, values, offset = _host(samples.uncentered().sum(value_terms, np.zeros((1, 1))))
     if not np.all(np.isfinite(values)):
         refuse_nonfinite(samples)
     total = float(weight[0, 0])
     numbers, changes = _kinds(model, values, ROUNDING[samples.place.widest], discrete)
     center, w = host_center(samples), folded(model)[0]
-    theta, loss = theta_at(model, center)[:, None, :], LOSSES[model.loss]
+    theta, loss = theta_at(model, center, shifted=True)[:, None, :], LOSSES[model.loss]
     if at == "mean":
-        point = Block(first / total - center, np.zeros((1, 1)), None, 0)
+        point = Block(first / total - center, np.zeros((1, 1)), None, 0, offset / total)
         summed, total = lambda function, *arguments: function(point, *arguments), 1.0
     else:
         summed = samples.sum
@@ -167,9 +173,13 @@ def _kinds(model: Any, values: np.ndarray, rounding: float, discrete: bool) -> t
     return numbers, changes
 
 
-def theta_at(model: Any, center: np.ndarray) -> np.ndarray:
-    """Parameters (n_x + 1, k) for X - center, center (n_x, 1), in float64 on the host."""
-    return np.concatenate([folded(model)[0], bias_at(model, center).T])
+def theta_at(model: Any, center: np.ndarray, shifted: bool) -> np.ndarray:
+    """Parameters (n_x + 1, k) for X - center, center (n_x, 1), in float64 on the host.
+
+    If ``shifted``, they have the shift of the scores, as predictions do.
+    """
+    b = bias_at(model, center).T
+    return np.concatenate([folded(model)[0], b + model.score_shift if shifted and model.score_shift is not None else b])
 
 
 def covariance_factor(model: Any, covariance: Covariance | None, center: np.ndarray) -> np.ndarray:
@@ -250,7 +260,7 @@ def _fields(table: np.ndarray, names: list[str]) -> np.ndarray:
 
 
 def predict_interval(
-    model: Any, X: Any, level: float = 0.95, covariance: Covariance | None = None
+    model: Any, X: Any, level: float = 0.95, covariance: Covariance | None = None, offset: Any = None
 ) -> tuple[Array, Array]:
     """Compute intervals of the probabilities of each class, which tell how well the samples of the fit determine them.
 
@@ -267,6 +277,8 @@ def predict_interval(
         Coverage of each interval, between 0 and 1. It is that of one probability, not of all of them together.
     covariance : Covariance, optional
         As for `summary`.
+    offset : array, optional
+        As for `decision_function`. It counts as known, and so does ``score_shift``.
 
     Returns
     -------
@@ -292,19 +304,25 @@ def predict_interval(
     if is_collection(X):
         options = {"level": level, "covariance": covariance}
         ends = (functools.partial(_one_end, model, end, options) for end in (0, 1))
-        lower, upper = (mapped(model, end, len(model.classes), X) for end in ends)
+        lower, upper = (mapped(model, end, len(model.classes), X, offset) for end in ends)
         return lower, upper
-    source = source_of(model, X)
+    source = source_of(model, X, offset)
     place, dtype, center = source.place, source.dtype, host_center(source)
     wide = source.widened()
-    theta = place.put(theta_at(model, center), place.widest)
+    theta = place.put(theta_at(model, center, shifted=True), place.widest)
     factor = place.put(covariance_factor(model, covariance, center), place.widest)
     reach = place.put(np.asarray([quantile(level)]), place.widest)
 
-    def bounds(block: Any) -> Array:
-        return place.xp.astype(probability_bounds(block, theta, factor, reach), place.dtype(dtype), copy=False)
+    def bounds(both: Array, known: Array | float = 0.0) -> Array:
+        k = theta.shape[1]
+        return place.xp.astype(probability_bounds(both[:k, :] + known, both[k:, :], reach), place.dtype(dtype))
 
-    A = map_samples(wide, bounds)
+    if source.columns.offset is None:
+        A = map_samples(wide, lambda block: bounds(scores_and_covariance(block, theta, factor)))
+    else:
+        both = map_samples(wide, lambda block: scores_and_covariance(block, theta, factor))
+        with place.computing():
+            A = bounds(both, source.columns.offset)
     with place.computing():
         if not bool(place.xp.all(place.xp.isfinite(A))):
             refuse_nonfinite(source)
@@ -313,6 +331,6 @@ def predict_interval(
         return (lower.T, upper.T) if model.samples == "rows" else (lower, upper)
 
 
-def _one_end(model: Any, end: int, options: dict[str, Any], X: Any) -> Array:
+def _one_end(model: Any, end: int, options: dict[str, Any], X: Any, offset: Any = None) -> Array:
     """Lower or upper ends of the intervals of a block of a collection."""
-    return predict_interval(model, X, **options)[end]
+    return predict_interval(model, X, **options, offset=offset)[end]

@@ -8,7 +8,7 @@ from xlogreg.arrays.place import to_host
 from xlogreg.inputs.door import Features, take_features
 from xlogreg.inputs.labels import Targets, as_weight, encode_truth
 from xlogreg.inputs.matrices import as_array, computing_dtype
-from xlogreg.inputs.offsets import as_offset
+from xlogreg.inputs.offsets import as_offset, expect_outputs
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.encoded_labels import labels_in
 from xlogreg.model.on_cluster import expect_offset, samples_on_dask
@@ -77,17 +77,19 @@ def labelled(
     return source.holding(encode_truth(Y, source.X.shape, model.samples, model.classes, targets), weight)
 
 
-def featured(model: Any, X: Any, sample_weight: Any = None) -> InMemory | Distributed:
+def featured(model: Any, X: Any, sample_weight: Any = None, offset: Any = None) -> InMemory | Distributed:
     """Return samples without labels whose sums can be taken: all of their targets are zero.
 
     A factory brings its own weights.
     """
     if is_collection(X):
-        samples = samples_on_dask(model, X, None, sample_weight, "none")
+        samples = samples_on_dask(model, X, None, sample_weight, "none", offset)
+        if samples.has_offset:
+            expect_outputs(samples.parts.offset, len(model.classes), samples.m, model.samples)
         return samples.sharing(Columns(np.zeros((1, samples.m), np.uint8)), None, None)
     if callable(X):
-        return labelled(model, X, None, sample_weight)
-    source = source_of(model, X)
+        return labelled(model, X, None, sample_weight, offset=offset)
+    source = source_of(model, X, offset)
     targets = Targets(np.zeros((1, source.m)), model.classes, False, True)
     return source.holding(targets, as_weight(sample_weight, source.m))
 

@@ -8,6 +8,7 @@ import numpy as np
 from xlogreg.exceptions import one_of, shown
 from xlogreg.inference import sandwich
 from xlogreg.inference.covariance import AFTER_SELECTION
+from xlogreg.inference.estimates import expect_level
 from xlogreg.inference.hypotheses import equations_of, wald
 from xlogreg.inference.sandwich import Covariance
 from xlogreg.inference.significance import Test, Tests
@@ -264,14 +265,13 @@ def summary(model: Any, level: float = 0.95, covariance: Covariance | None = Non
     array([[-0.699,  1.302],
            [-1.934,  1.579]])
     """
-    if not isinstance(level, (int, float)) or not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {shown(level)}")
+    level = expect_level(level)
     found = coefficients(model, covariance, baseline)
     classes = model.classes.tolist()
     name = None
     if found.classes:
         name = str(classes[0]) if baseline is None else str(baseline)
-    return summarise(found, float(level), _facts(model, covariance, found, name), name)
+    return summarise(found, level, _facts(model, covariance, found, name), name)
 
 
 def _facts(model: Any, covariance: Covariance | None, found: Coefficients, baseline: str | None) -> dict[str, Any]:
