@@ -354,3 +354,14 @@ def test_a_missing_scipy_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ImportError, match=r'separation needs SciPy: pip install "xlogreg\[inference\]"'):
         xlogreg.separation(SAMPLES, [0, 1, 0, 1])
+
+
+def test_the_warning_of_a_fit_says_where_to_look():
+    with pytest.warns(xlogreg.SeparationWarning, match=r"bias_reduction='firth'.*xlogreg\.separation\(X, Y\) tells"):
+        xlogreg.fit([[-2.0, -1.0, 1.0, 2.0]], [0, 0, 1, 1])
+
+
+def test_a_fit_with_a_penalty_on_some_features_names_their_factor():
+    X = [[-2.0, -1.0, 1.0, 2.0], [1.0, -1.0, -1.0, 1.0]]
+    with pytest.warns(xlogreg.SeparationWarning, match="use a penalty_factor > 0 for these features$"):
+        xlogreg.fit(X, [0, 0, 1, 1], l2=0.1, penalty_factor=[0.0, 1.0])
