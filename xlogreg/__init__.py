@@ -26,9 +26,11 @@ from xlogreg.fitting.fit_cv import Selection, fit_cv
 from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
+from xlogreg.fitting.separation import separation
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
 from xlogreg.inference.intervals import Intervals
 from xlogreg.inference.sandwich import Covariance
+from xlogreg.inference.separated import Separation
 from xlogreg.inference.significance import Test, Tests
 from xlogreg.inference.summary import Summary
 from xlogreg.math.logistic import cost, curvature, forward, gradients, update
@@ -66,6 +68,7 @@ __all__ = [
     "PrecisionWarning",
     "Report",
     "Selection",
+    "Separation",
     "SeparationWarning",
     "StandardErrors",
     "Summary",
@@ -91,6 +94,7 @@ __all__ = [
     "load",
     "log_loss",
     "open_parts",
+    "separation",
     "sigmoid",
     "slope",
     "softmax",

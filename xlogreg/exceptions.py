@@ -86,7 +86,7 @@ class PrecisionWarning(XlogregWarning):
 
 
 class SeparationWarning(XlogregWarning):
-    """A hyperplane separates the classes, so the unpenalised cost has no minimum."""
+    """A hyperplane separates the classes, so the unpenalised cost has no minimum; see `xlogreg.separation`."""
 
 
 class UnseenLevelWarning(XlogregWarning):

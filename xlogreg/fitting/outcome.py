@@ -62,17 +62,19 @@ UNDECIDED = (
 TOO_DEAR = "to tell takes Hessians of {p} parameters and {m} samples, and no single feature separates them"
 NOT_SHOWN = "neither a minimum nor a hyperplane was found in the steps of Newton's method that were tried"
 SEPARATED = (
-    "{strongest}: the {kind} has no minimum, and falls for ever as {growing}. Stopped after {steps} steps; use "
-    "{remedy} for parameters that mean something"
+    "{strongest}: the {kind} has no minimum, and falls for ever as {growing}. Stopped after {steps} steps; "
+    "use {instead}"
 )
+FIRTH = "l2 > 0, or bias_reduction='firth' for two classes; xlogreg.separation(X, Y) tells what is infinite"
+REMEDY = {"remedy": "l2 > 0", "instead": FIRTH}
 WORDS = {  # whether some features are penalised -> what is said of the others
-    False: {"hyperplane": "a hyperplane", "kind": "unpenalised cost", "growing": "w grows", "remedy": "l2 > 0"},
+    False: {"hyperplane": "a hyperplane", "kind": "unpenalised cost", "growing": "w grows"} | REMEDY,
     True: {
         "hyperplane": "a hyperplane of the features without a penalty",
         "kind": "cost",
         "growing": "their weights grow",
-        "remedy": "a penalty_factor > 0 for these features",
-    },
+    }
+    | dict.fromkeys(("remedy", "instead"), "a penalty_factor > 0 for these features"),
 }
 SENTENCES: dict[str, tuple[type[XlogregWarning], str]] = {  # what is not as it was asked for -> how that is said
     "diverged": (

@@ -10,8 +10,9 @@ from xlogreg.inference.distributions import chi_squared_tail, log_two_sided, qua
 from xlogreg.inference.sandwich import reduced
 from xlogreg.inference.tabular import as_html, as_text, p_text, structured, to_frame
 
-__all__ = ["CENTRED", "Coefficients", "Likelihoods", "Summary", "coefficients_of", "summarise"]
+__all__ = ["CENTRED", "Coefficients", "Likelihoods", "Summary", "coefficient_names", "coefficients_of", "summarise"]
 
+BIAS = "bias"  # its name in tables
 CENTRED = "centred"  # the baseline that is no class, but the mean of all
 
 
@@ -40,6 +41,12 @@ class Coefficients(NamedTuple):
         if self.covariance is None:
             return np.full(self.values.shape, math.nan)
         return np.sqrt(np.maximum(self.covariance.diagonal(), 0.0)).reshape(self.values.shape)
+
+
+def coefficient_names(features: tuple[str, ...] | None, n_x: int) -> tuple[str, ...]:
+    """Names of the features, x0, x1, ... if they have none, and of the bias."""
+    names = features or tuple(f"x{j}" for j in range(n_x))
+    return (*names, BIAS if BIAS not in names else f"({BIAS})")
 
 
 def coefficients_of(

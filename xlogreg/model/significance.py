@@ -12,7 +12,7 @@ from xlogreg.inference.estimates import expect_level
 from xlogreg.inference.hypotheses import equations_of, wald
 from xlogreg.inference.sandwich import Covariance
 from xlogreg.inference.significance import Test, Tests
-from xlogreg.inference.summary import Coefficients, Likelihoods, Summary, coefficients_of, summarise
+from xlogreg.inference.summary import Coefficients, Likelihoods, Summary, coefficient_names, coefficients_of, summarise
 from xlogreg.math.losses import LOSSES
 from xlogreg.model.given import expect_likelihood, fitted_samples, group_numbers
 from xlogreg.model.to_sklearn import bias_at, folded, has_bias
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 WEIGHTS = ("frequency", "importance")
-BIAS = "bias"
 INVERSES = ("fisher", "penalised", "posterior", "augmented")  # kinds that take the weights for numbers of samples
 
 
@@ -183,8 +182,7 @@ def _ridge(model: Any, samples: Samples) -> np.ndarray:
 
 def names_of(model: Any) -> tuple[str, ...]:
     """Names of the features, x0, x1, ... if they have none, and of the bias."""
-    names = model.feature_names or tuple(f"x{j}" for j in range(model.w.shape[0]))
-    return (*names, BIAS if BIAS not in names else f"({BIAS})")
+    return coefficient_names(model.feature_names, model.w.shape[0])
 
 
 def coefficients(model: Any, covariance: Covariance | None = None, baseline: Any = None) -> Coefficients:
