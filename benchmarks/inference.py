@@ -2,8 +2,9 @@
 
 Run: python -m benchmarks.inference [covariance scores profile firth] [--small] [--json FILE]
 
-One process, alternately, the shortest of three rounds; what takes longer than 60 seconds runs once. All
-take the same rows in C order. statsmodels and firthmodels take part where they are installed.
+One process, alternately, the shortest of three rounds; what takes longer than 30 seconds runs once. All take the same
+rows in C order. statsmodels and firthmodels take part where they are installed, with all threads and with one, of which
+the faster counts: on a busy machine, BLAS may wait very long for its other threads where matrices are small.
 
 - covariance: a fit and its table with HC0 errors, beside Logit.fit(cov_type="HC0") of statsmodels and its summary().
   "MB above X" is the peak of the resident memory of a process of its own above that of one that makes the same X and a
@@ -19,6 +20,7 @@ What the installed version of xlogreg cannot do is said to be missing, and the r
 """
 
 import argparse
+import copy
 import inspect
 import json
 import subprocess
@@ -30,12 +32,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import xlogreg
 from benchmarks.bars import at_least, at_most, show
 from benchmarks.clock import machine, peak_memory, timed
 
-ROUNDS, LONG = 3, 60.0  # alternations, and seconds of a run after which it is not repeated
+ROUNDS, LONG = 3, 30.0  # alternations, and seconds of a run after which it is not repeated
 CHECKED = 20  # candidates that statsmodels tests, too
 CHI_SQUARED = 3.841458820694124  # 95 % quantile with one degree of freedom
 CHUNK, FEW = 10_000, 2_000  # samples drawn at a time, and of a small table
@@ -101,8 +104,17 @@ def installed(name: str) -> Any:
         return None
 
 
-def shortest(runs: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """Seconds of each run, alternately, and what each returned."""
+def on_one_thread(run: Callable[[], Any]) -> Any:
+    with threadpool_limits(1):
+        return run()
+
+
+def shortest(runs: dict[str, Callable[[], Any]], rival: str = "") -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds of each run, alternately, and what each returned; the rival has an entry for one thread, too."""
+    runs = dict(runs)
+    alone = f"{rival}, one thread"
+    if rival in runs:
+        runs[alone] = partial(on_one_thread, runs[rival])
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     values = {}
     for _ in range(ROUNDS):
@@ -110,7 +122,10 @@ def shortest(runs: dict[str, Callable[[], Any]]) -> tuple[dict[str, float], dict
             if not seconds[name] or seconds[name][-1] < LONG:
                 took, values[name] = timed(run)
                 seconds[name].append(took)
-    return {name: min(took) for name, took in seconds.items()}, values
+    found = {name: min(took) for name, took in seconds.items()}
+    if rival in runs:
+        found = {**found, f"{rival}, all threads": found[rival], rival: min(found[rival], found[alone])}
+    return found, values
 
 
 def apart(ours: Any, theirs: Any) -> float:
@@ -162,7 +177,7 @@ def covariance(size: Size) -> dict[str, Any]:
     rival = installed("statsmodels.api") is not None
     if rival:
         runs["statsmodels"] = partial(robust_statsmodels, with_ones(X), Y)
-    seconds, errors = shortest(runs)
+    seconds, errors = shortest(runs, "statsmodels")
     result: dict[str, Any] = {"seconds": seconds, "MB of X": X.nbytes / 2**20}
     del X, Y, runs  # so that there is room for the processes that are measured
     result["MB above X of ours"] = memory("ours", size)
@@ -235,7 +250,7 @@ def profile(size: Size) -> dict[str, Any]:
     seconds, ends = shortest(runs)
     if not searched:
         return {"seconds": seconds, "missing: refits": "fit takes no offset in this version"}
-    ours = ends_of(ends["ours"])[: size.n_x]
+    ours = ends_of(ends["ours"])[: size.n_x]  # without the bias
     ratio = seconds["refits"] / seconds["ours"]
     return {"seconds": seconds, "refits / ours": ratio, "difference of ends": apart(ours, ends["refits"])}
 
@@ -252,33 +267,35 @@ def firth(size: Size) -> dict[str, Any]:
     X, Y = drawn(size, rare=1.5)
     if "bias_reduction" not in inspect.signature(xlogreg.fit).parameters:
         return {"missing: bias_reduction": "not in this version"}
-    fit = partial(xlogreg.fit, X, Y, samples="rows", bias_reduction="firth")
-    rival = installed("firthmodels")
-    fits: dict[str, Callable[[], Any]] = {"ours": fit}
-    if rival is not None:
-        fits["firthmodels"] = partial(fit_firthmodels, X, Y)
+    fits: dict[str, Callable[[], Any]] = {"ours": partial(xlogreg.fit, X, Y, samples="rows", bias_reduction="firth")}
+    rival = installed("firthmodels") is not None
+    if rival:
         inferred(fit_firthmodels(X[:100, :2], Y[:100]))  # compiles
-    seconds, models = shortest(fits)
-    result: dict[str, Any] = {"seconds of fits": seconds}
-    runs: dict[str, Callable[[], Any]] = {}
-    if hasattr(models["ours"], "profile_interval") and hasattr(models["ours"], "drop_one"):
-        runs["ours"] = lambda: (models["ours"].profile_interval(X, Y), models["ours"].drop_one(X, Y))
-    else:
-        result["missing: profiles and tests"] = "not in this version"
-    if rival is None:
-        result["missing: firthmodels"] = "not installed"
-    else:
+        fits["firthmodels"] = partial(fit_firthmodels, X, Y)
+    seconds, models = shortest(fits, "firthmodels")
+    model, result = models["ours"], {"seconds of fits": seconds}
+    if rival:
         result["fit: firthmodels / ours"] = seconds["firthmodels"] / seconds["ours"]
         theirs = np.append(models["firthmodels"].coef_, models["firthmodels"].intercept_)
-        ours = np.append(models["ours"].w, models["ours"].b)
-        result["difference of coefficients"] = apart(ours, theirs)
-        runs["firthmodels"] = lambda: inferred(fit_firthmodels(X, Y))
-    took, found = shortest(runs)
-    result["seconds of profiles and tests"] = took
-    if len(took) == 2:
-        took["firthmodels"] -= seconds["firthmodels"]  # its results are kept by the model, so each run fits anew
-        result["profiles and tests: firthmodels / ours"] = took["firthmodels"] / took["ours"]
-        result["difference of ends"] = apart(ends_of(found["ours"][0])[: size.n_x], found["firthmodels"][: size.n_x])
+        result["difference of coefficients"] = apart(np.append(model.w, model.b), theirs)
+    else:
+        result["missing: firthmodels"] = "not installed"
+    if not (hasattr(model, "profile_interval") and hasattr(model, "drop_one")):
+        return result | {"missing: profiles and tests": "not in this version"}
+    return result | after_firth(model, X, Y, rival)
+
+
+def after_firth(model: Any, X: np.ndarray, Y: np.ndarray, rival: bool) -> dict[str, Any]:
+    """Profiles and penalised likelihood-ratio tests; those of firthmodels keep what they find, so each run copies."""
+    runs: dict[str, Callable[[], Any]] = {"ours": lambda: (model.profile_interval(X, Y), model.drop_one(X, Y))}
+    if rival:
+        fitted = fit_firthmodels(X, Y)
+        runs["firthmodels"] = lambda: inferred(copy.deepcopy(fitted))
+    seconds, found = shortest(runs, "firthmodels")
+    result: dict[str, Any] = {"seconds of profiles and tests": seconds}
+    if rival:
+        result["profiles and tests: firthmodels / ours"] = seconds["firthmodels"] / seconds["ours"]
+        result["difference of ends"] = apart(ends_of(found["ours"][0]), found["firthmodels"])
     return result
 
 
