@@ -352,7 +352,7 @@ def test_models_without_a_covariance_say_why(data):
 def test_more_parameters_than_a_covariance_may_have_are_refused_at_once(monkeypatch, data):
     X, Y, *_ = data
     monkeypatch.setattr(sandwich, "LARGEST", 2)
-    with pytest.raises(ValueError, match="no covariance: it would have 3 x 3 numbers, for 3 features"):
+    with pytest.raises(ValueError, match="no covariance: it needs the inverse of a matrix of 3 x 3 numbers, for 3"):
         xlogreg.fit(X, Y).covariance_of(X, Y)
 
 

@@ -16,10 +16,11 @@ from xlogreg.math.losses import sigmoid
 from xlogreg.math.residuals import influences, sample_losses
 from xlogreg.math.sums import split
 from xlogreg.math.variances import class_logits, scores_and_covariance
+from xlogreg.model.covariances import covariance_of
 from xlogreg.model.effects import covariance_factor, theta_at
 from xlogreg.model.given import are_fitted, expect_likelihood, fitted_samples, labelled
 from xlogreg.model.overflow import score_samples
-from xlogreg.model.significance import covariance_of, known
+from xlogreg.model.significance import known
 from xlogreg.model.to_sklearn import has_bias
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.products import map_samples

@@ -19,6 +19,7 @@ from xlogreg.inference.summary import coefficients_of
 from xlogreg.inference.tabular import structured
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.sums import gradient_terms
+from xlogreg.model.covariances import expect_converged, expect_estimable, is_separated
 from xlogreg.model.given import expect_likelihood, fitted_samples
 from xlogreg.model.significance import coefficients, term_rows
 from xlogreg.model.to_sklearn import bias_at, folded, has_bias
@@ -53,46 +54,26 @@ def _likelihood_of(model: Any, what: str, separated: bool = False) -> Likelihood
     ``separated`` says whether classes may be separated.
     """
     if model.bias_reduction is not None:
-        _expect_converged(model, what)
+        expect_converged(model, what)
         return PENALISED
     expect_plain(model, what, separated)
-    return SEPARATED if _is_separated(model) else PLAIN
-
-
-def _is_separated(model: Any) -> bool:
-    return model.fit_info.separation in ("complete", "quasi-complete")
+    return SEPARATED if is_separated(model) else PLAIN
 
 
 def expect_plain(model: Any, what: str, separated: bool = False) -> None:
     """Raise unless the model is at the maximum of the plain likelihood, or ``separated`` classes leave it none."""
     info, no = model.fit_info, f"no {what}"
-    if model.loss == "squared_error":
-        raise ValueError(f"{no}: the model minimises the squared error, which is no likelihood")
+    expect_estimable(model, what)
     if model.l1 or model.l2 or model.relax is not None:
         raise ValueError(
             f"{no}: the model is penalised, so it does not maximise the likelihood; fit with l1=0 and l2=0"
         )
     if model.bias_reduction is not None:
         raise ValueError(f"{no}: the bias is reduced, so the model does not maximise the likelihood; fit without that")
-    if isinstance(model.covariance, str) and "bounds" in model.covariance:
-        raise ValueError(f"{no}: {model.covariance}")
-    if _is_separated(model) and not separated:
+    if is_separated(model) and not separated:
         raise ValueError(f"{no}: the classes are separated ({info.separation}), so the likelihood has no maximum")
-    if not _is_separated(model):
-        _expect_converged(model, what)
-    n_x, k = model.w.shape
-    if n_x * k > sandwich.LARGEST:
-        raise ValueError(
-            f"{no}: it needs the inverse of a matrix of {n_x * k} x {n_x * k} numbers; beyond {sandwich.LARGEST} that "
-            "takes too much memory and time"
-        )
-
-
-def _expect_converged(model: Any, what: str) -> None:
-    """Raise unless the parameters are at the maximum, within a tenth of their statistical error."""
-    info = model.fit_info
-    if not info.converged and not info.parameter_error < 0.1:
-        raise ValueError(f"no {what}: the fit did not converge ({info.reason}); give it more steps, or another solver")
+    if not is_separated(model):
+        expect_converged(model, what)
 
 
 def parameters_at(model: Any) -> Callable[[np.ndarray], np.ndarray]:
@@ -279,7 +260,7 @@ def profile_interval(
         warn(f"{lost} ends of intervals were not found to the tolerance, and are NaN", ConvergenceWarning)
     table = structured(**columns, coefficient=known.values[rows].T.ravel())
     note = "the classes are separated: no coefficient that an infinite end belongs to has an estimate"
-    note = note if _is_separated(model) and likelihood is not PENALISED else ""
+    note = note if is_separated(model) and likelihood is not PENALISED else ""
     return Intervals(f"{likelihood.name}profile-likelihood intervals", table, float(level), note)
 
 

@@ -14,7 +14,7 @@ from xlogreg.arrays.place import HOST, Array, dtype_name, name_of, place_of, to_
 from xlogreg.inputs.encoding import Encoding, Term
 from xlogreg.math.losses import LOSSES, both_classes
 from xlogreg.math.scores import class_numbers
-from xlogreg.model import candidates, diagnosis, effects, likelihoods, significance, to_sklearn
+from xlogreg.model import candidates, covariances, diagnosis, effects, likelihoods, significance, to_sklearn
 from xlogreg.model.file import read_model, write_model
 from xlogreg.model.given import labelled, source_of
 from xlogreg.model.on_cluster import also_on_dask
@@ -298,7 +298,7 @@ class Model:
         return dataclasses.replace(self, **{name: place.put(getattr(self, name)) for name in names})
 
     to_sklearn = to_sklearn.to_sklearn
-    covariance_of = significance.covariance_of
+    covariance_of = covariances.covariance_of
     summary = significance.summary
     wald_test = significance.wald_test
     wald_test_terms = significance.wald_test_terms

@@ -37,10 +37,11 @@ class FitInfo:
         Norm of dJ/dw and dJ/db together at these parameters; for standardised X if ``standardize`` was given.
     gap : float
         Estimate or bound of J - min J at these parameters; NaN if it is not known.
-    gap_known : {"bound", "decrement", "estimate", "separated", ""}
+    gap_known : {"bound", "decrement", "estimate", "separated", "local", ""}
         How the gap is known. "bound": a proof, by the step of Newton's method or the penalty. "decrement": half the
         squared Newton decrement. "estimate": the decrement by the curvature that the solver has gathered.
-        "separated": the infimum of separated classes is 0. "": the gap is not known.
+        "separated": the infimum of separated classes is 0. "local": half the squared Newton decrement, of a cost with a
+        bias reduction, which may have other minima. "": the gap is not known.
     parameter_error : float
         The gap in units of statistical error, sqrt(2 gap n): about how many standard errors all parameters together
         are off. n is the number of samples; with weights it is (sum s)^2 / sum s^2 (Kish 1965).
