@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.place import HOST
 from xlogreg.inference.significance import Test
-from xlogreg.inference.tabular import as_html, as_text, structured, to_frame
+from xlogreg.inference.tabular import Shown, Tabular, structured
 from xlogreg.math.losses import LOSSES, share_and_curvature
 
 __all__ = ["Calibration", "Line", "calibration_of"]
@@ -49,8 +49,8 @@ class Line(NamedTuple):
     log_likelihood: float
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Tabular):
     """Observed and expected numbers by groups of predicted probability, and what follows; prints as a table.
 
     Attributes
@@ -78,8 +78,7 @@ class Calibration:
     test: Test
     new_data: bool
 
-    @property
-    def _below(self) -> str:
+    def _shown(self) -> Shown:
         line, level = self.line, self.in_the_large
         lines = [
             f"slope      {line.slope:.6g}, standard error {line.slope_error:.4g}",
@@ -92,19 +91,7 @@ class Calibration:
             lines.append(
                 "the samples are those of the fit; on them, slope 1 and intercept 0 follow from a fit without a penalty"
             )
-        return "\n".join([*lines, CAVEAT])
-
-    def __str__(self) -> str:
-        return f"{as_text(self.table, TITLES)}\n\n{self._below}"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self.table, TITLES, self._below)
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """Return the table as a frame of pandas or polars; None takes the first that is installed."""
-        return to_frame(self.table, library)
+        return Shown("", self.table, TITLES, "\n".join([*lines, CAVEAT]))
 
 
 def calibration_of(z: np.ndarray, y: np.ndarray, weight: np.ndarray, groups: int, new_data: bool) -> Calibration:

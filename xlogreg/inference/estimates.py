@@ -8,7 +8,7 @@ import numpy as np
 
 from xlogreg.exceptions import shown
 from xlogreg.inference.distributions import quantile, two_sided
-from xlogreg.inference.tabular import as_html, as_text, structured, to_frame
+from xlogreg.inference.tabular import Shown, Tabular, bounds, structured
 
 __all__ = ["Estimates", "expect_level", "tabulated"]
 
@@ -25,8 +25,8 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Estimates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates(Tabular):
     """Estimates with their intervals, one in each row; prints as a table, and as HTML in notebooks.
 
     Attributes
@@ -51,29 +51,9 @@ class Estimates:
         """Intervals (n, 2), in the order of the table."""
         return np.stack([self.table["lower"], self.table["upper"]], axis=1)
 
-    @property
-    def _titles(self) -> dict[str, str]:
-        tail = 0.5 * (1.0 - self.level)
+    def _shown(self) -> Shown:
         titles = {name: title for name, title in TITLES.items() if name in (self.table.dtype.names or ())}
-        return titles | {"lower": f"[{tail:.4g}", "upper": f"{1.0 - tail:.4g}]"}
-
-    def __str__(self) -> str:
-        return "\n".join(part for part in (self.title, as_text(self.table, self._titles), self.note) if part)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self.table, self._titles, self.note)
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """Return the table as a frame of pandas or polars; None takes the first that is installed.
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
-        return to_frame(self.table, library)
+        return Shown(self.title, self.table, titles | bounds(self.level), self.note)
 
 
 def expect_level(level: Any) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.inference.infinite import FINITE
-from xlogreg.inference.tabular import as_html, as_text, structured, to_frame
+from xlogreg.inference.tabular import Shown, Tabular, structured
 
 __all__ = ["Separation"]
 
@@ -20,8 +20,8 @@ HEADS = {
 OPEN = "; whether another hyperplane has fewer samples on it is undecided"
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Tabular):
     """The coefficients that are infinite at the maximum of the likelihood; prints as a table.
 
     Attributes
@@ -87,36 +87,10 @@ class Separation:
         open_end = OPEN if self.is_separated and not self.settled else ""
         return HEADS[self.kind].format(n=self.n_samples, tied=self.on_hyperplane) + open_end
 
-    def _lines(self) -> tuple[np.ndarray, str]:
-        """Return the lines of the table that are shown, and what is said of the others."""
-        table = self.table
+    def _shown(self) -> Shown:
+        table, titles = self.table, {"class": "class"} if len(self.classes) > 2 else {}
+        titles, head = titles | {"name": "", "estimate": "estimate"}, f"{self._head}\n"
         finite = table["estimate"] == FINITE
         if len(table) <= LINES or not np.any(finite):
-            return table, ""
-        return table[~finite], f"the other {int(np.sum(finite))} coefficients are finite"
-
-    @property
-    def _titles(self) -> dict[str, str]:
-        titles = {"class": "class"} if len(self.classes) > 2 else {}
-        return titles | {"name": "", "estimate": "estimate"}
-
-    def __str__(self) -> str:
-        table, rest = self._lines()
-        shown = as_text(table, self._titles) if len(table) else ""
-        return "\n\n".join(part for part in (self._head, shown, rest) if part)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        table, rest = self._lines()
-        return as_html(table, self._titles, "\n".join(part for part in (self._head, rest) if part))
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """Return the table as a frame of pandas or polars; None takes the first that is installed.
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
-        return to_frame(self.table, library)
+            return Shown(head, table, titles)
+        return Shown(head, table[~finite], titles, f"the other {int(np.sum(finite))} coefficients are finite")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xlogreg.inference.distributions import chi_squared_tail
-from xlogreg.inference.tabular import as_html, as_text, p_text, structured, to_frame
+from xlogreg.inference.tabular import Shown, Tabular, p_text, structured
 
 __all__ = ["Test", "Tests"]
 
@@ -46,8 +46,8 @@ class Test:
         return f"{self.kind} of {self.hypothesis}: {found}, p {p_text(self.p)}"
 
 
-@dataclass(frozen=True, eq=False)
-class Tests:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tests(Tabular):
     """Tests of several hypotheses, one in each row; prints as a table.
 
     Attributes
@@ -74,12 +74,5 @@ class Tests:
         columns = {"name": np.asarray(names, dtype=np.str_), "statistic": statistics, "df": df}
         return cls(kind, structured(**columns, p=np.asarray(p, np.float64)), note)
 
-    def __str__(self) -> str:
-        return "\n".join(part for part in (self.kind, as_text(self.table, TITLES), self.note) if part)
-
-    def _repr_html_(self) -> str:
-        return as_html(self.table, TITLES, self.note)
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """Return the table as a frame of pandas or polars; None takes the first that is installed."""
-        return to_frame(self.table, library)
+    def _shown(self) -> Shown:
+        return Shown(self.kind, self.table, TITLES, self.note)

@@ -8,7 +8,7 @@ import numpy as np
 
 from xlogreg.inference.distributions import chi_squared_tail, log_two_sided, quantile, two_sided
 from xlogreg.inference.sandwich import reduced
-from xlogreg.inference.tabular import as_html, as_text, p_text, structured, to_frame
+from xlogreg.inference.tabular import Shown, Tabular, bounds, p_text, structured
 
 __all__ = ["CENTRED", "Coefficients", "Likelihoods", "Summary", "coefficient_names", "coefficients_of", "summarise"]
 
@@ -108,8 +108,8 @@ class Likelihoods(NamedTuple):
         return facts
 
 
-@dataclass(frozen=True, eq=False)
-class Summary:
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(Tabular):
     """Table of a fit, with a line for each coefficient; prints as text, and as HTML in notebooks.
 
     Attributes
@@ -135,36 +135,13 @@ class Summary:
         """Intervals of the coefficients (n, 2), in the order of the table."""
         return np.stack([self.table["lower"], self.table["upper"]], axis=1)
 
-    @property
-    def _titles(self) -> dict[str, str]:
-        tail = 0.5 * (1.0 - self.level)
+    def _shown(self) -> Shown:
         titles = {"class": "class"} if "class" in (self.table.dtype.names or ()) else {}
         titles |= {"name": "", "coefficient": "coef", "standard_error": "std err", "z": "z", "p": "p"}
-        return titles | {"lower": f"[{tail:.4g}", "upper": f"{1.0 - tail:.4g}]", "odds_ratio": "odds ratio"}
-
-    @property
-    def _below(self) -> str:
         width = max(map(len, self.facts))
         texts = ((name, f"{fact:.7g}" if isinstance(fact, float) else str(fact)) for name, fact in self.facts.items())
-        return "\n".join(f"{name.ljust(width)}  {text}" for name, text in texts)
-
-    def __str__(self) -> str:
-        return f"{as_text(self.table, self._titles)}\n\n{self._below}"
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return as_html(self.table, self._titles, self._below)
-
-    def to_frame(self, library: str | None = None) -> Any:
-        """Return the table as a frame of pandas or polars; None takes the first that is installed.
-
-        Raises
-        ------
-        ImportError
-            If the library is not installed.
-        """
-        return to_frame(self.table, library)
+        below = "\n".join(f"{name.ljust(width)}  {text}" for name, text in texts)
+        return Shown("", self.table, titles | bounds(self.level) | {"odds_ratio": "odds ratio"}, below)
 
 
 def summarise(shown: Coefficients, level: float, facts: dict[str, Any], baseline: str | None) -> Summary:

@@ -4,14 +4,14 @@ import html
 import importlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.files import printable
 
-__all__ = ["as_html", "as_text", "p_text", "structured", "to_frame"]
+__all__ = ["Shown", "Tabular", "as_html", "as_text", "bounds", "p_text", "structured", "to_frame"]
 
 LEAST_P = 1e-4  # a smaller p-value is printed with its power of ten
 
@@ -90,3 +90,48 @@ def to_frame(table: np.ndarray, library: str | None = None) -> Any:
         columns = {column: table[column].tolist() for column in table.dtype.names or ()}
         return frames.DataFrame(columns)
     raise ImportError(f"to_frame needs {library or 'pandas or polars'}, which is not installed")
+
+
+def bounds(level: float) -> dict[str, str]:
+    """Titles of the bounds of intervals, by their tails: "[0.025" and "0.975]" for the level 0.95."""
+    tail = 0.5 * (1.0 - level)
+    return {"lower": f"[{tail:.4g}", "upper": f"{1.0 - tail:.4g}]"}
+
+
+class Shown(NamedTuple):
+    """What is printed of a result: a table with the titles of its columns, between two texts."""
+
+    above: str
+    table: np.ndarray
+    titles: dict[str, str]
+    below: str = ""
+
+
+class Tabular:
+    """A result with a structured ``table``: it prints as text, and as HTML in notebooks, and becomes a frame."""
+
+    table: Any
+
+    def _shown(self) -> Shown:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        above, table, titles, below = self._shown()
+        text = "\n".join(part for part in (above, as_text(table, titles) if len(table) else "") if part)
+        return "\n\n".join(part for part in (text, below) if part)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        above, table, titles, below = self._shown()
+        return as_html(table, titles, "\n".join(part for part in (above.strip(), below) if part))
+
+    def to_frame(self, library: str | None = None) -> Any:
+        """Return the table as a frame of pandas or polars; None takes the first that is installed.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        """
+        return to_frame(self.table, library)
