@@ -16,7 +16,11 @@ nb_execution_timeout = 120  # seconds a cell
 nb_merge_streams = True
 autosummary_filename_map = {"xlogreg.bootstrap": "xlogreg.bootstrap-function"}  # beside xlogreg.Bootstrap, where
 # the names of files know no capitals
-autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}  # scikit-learn's, with its links
+# methods that scikit-learn makes for metadata routing, whose docstrings have its links
+REQUESTS = [
+    f"set_{name}_request" for name in ("fit", "score", *(f"predict{kind}" for kind in ("", "_proba", "_log_proba")))
+]
+autodoc_default_options = {"exclude-members": ", ".join([*REQUESTS, "set_decision_function_request"])}
 autodoc_typehints = "none"  # the docstrings say more than the types do
 numpydoc_show_class_members = False  # the template shows them, with their docstrings
 html_theme = "pydata_sphinx_theme"

@@ -411,3 +411,12 @@ def test_a_file_keeps_what_was_asked_for(tmp_path):
     assert again.score_shift is None
     assert again.fit_info == model.fit_info
     assert "firth" in repr(again)
+
+
+def test_collinear_features_are_refused_by_tests_and_profiles_of_the_penalised_likelihood():
+    X, y = firth_set(3)
+    X = np.column_stack([X, X[:, 0]])
+    model = fitted(X, y)
+    for method in (model.drop_one, model.profile_interval):
+        with pytest.raises(ValueError, match="features are collinear or constant, and determine"):
+            method(X, y)

@@ -222,6 +222,24 @@ def test_covariances_come_from_any_source(data, tmp_path):
             close(found.matrix, matrix)
 
 
+def test_clusters_without_weight_do_not_count(data):
+    X, Y, _, _, groups = data
+    weight = (groups < 6).astype(float)
+    model, there = xlogreg.fit(X, Y, sample_weight=weight), groups < 6
+    sparse = scipy.sparse.csc_array(X)
+    alone = xlogreg.fit(X[:, there], Y[there]).covariance_of(
+        X[:, there], Y[there], kind="cluster", groups=groups[there]
+    )
+    for given in (X, sparse):
+        found = model.covariance_of(given, Y, kind="cluster", groups=groups, sample_weight=weight)
+        assert found.groups == 6
+        close(found.matrix, alone.matrix, 1e-7)
+    one = (groups < 1).astype(float)
+    model = xlogreg.fit(X[:1], Y, sample_weight=one)
+    with pytest.raises(ValueError, match="groups holds 1 cluster whose samples have weight"):
+        model.covariance_of(X[:1], Y, kind="cluster", groups=groups, sample_weight=one)
+
+
 def test_one_pass_gives_a_covariance_and_two_where_means_are_large(data, monkeypatch):
     X, Y, *_ = data
     passes = []

@@ -217,6 +217,8 @@ def test_bad_baselines_and_covariances_are_refused(data):
     two, model = xlogreg.fit(X, Y), xlogreg.fit(X, three)
     with pytest.raises(ValueError, match=r"baseline must be one of the classes \[0, 1, 2\], or 'centred'; got 7"):
         model.summary(baseline=7)
+    with pytest.raises(ValueError, match=r"baseline must be one of the classes \[0, 1, 2\]"):
+        model.summary(baseline=np.asarray([1, 2]))
     with pytest.raises(ValueError, match="baseline is for three classes or more"):
         two.summary(baseline=1)
     with pytest.raises(TypeError, match="covariance must be a result of covariance_of"):
@@ -263,6 +265,93 @@ def test_equations_that_follow_from_others_count_once(data):
     assert softmax.wald_test("x0[1] = x0[2] = 0").statistic == pytest.approx(softmax.wald_test("x0").statistic)
 
 
+def test_a_test_does_not_depend_on_where_features_have_their_zero():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 300))
+    Y = (x[0] + rng.logistic(size=300) > 0).astype(int)
+    expected = xlogreg.fit(x, Y).wald_test("x0 = 0, bias = 7")
+    moved = xlogreg.fit(x + 1e5, Y).wald_test("x0 = 0, bias = 7")
+    assert moved.df == expected.df == 2
+    assert moved.statistic == pytest.approx(expected.statistic, rel=1e-4)
+
+
+def test_nearly_collinear_features_keep_all_their_equations():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal(300)
+    X = np.stack([x, x + 1e-4 * rng.standard_normal(300)])
+    Y = (x + rng.logistic(size=300) > 0).astype(int)
+    model, V = xlogreg.fit(X, Y), xlogreg.fit(X, Y).covariance[:2, :2]
+    found = model.wald_test("x0, x1")
+    assert found.df == 2
+    assert found.statistic == pytest.approx(model.w[:, 0] @ np.linalg.solve(V, model.w[:, 0]), rel=1e-5)
+
+
+def test_a_covariance_of_too_few_clusters_tests_no_more_equations_than_it_can(data):
+    X, Y, _ = data
+    model = xlogreg.fit(X, Y)
+    two = model.covariance_of(X, Y, kind="cluster", groups=np.arange(200) % 2)
+    with pytest.raises(ValueError, match="cannot be tested: the covariance of its coefficients is singular"):
+        model.wald_test("x0 = 0, x1 = 0", covariance=two)
+    assert model.wald_test("x0 = 0", covariance=two).df == 1
+
+
+def test_scales_of_equations_do_not_matter(data):
+    X, Y, _ = data
+    model, L = xlogreg.fit(X, Y), np.asarray([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    expected = model.wald_test(L, [0.1, 0.2]).statistic
+    for scale in (1e-200, 1e200):
+        assert model.wald_test(L * [[scale], [1.0]], [0.1 * scale, 0.2]).statistic == pytest.approx(expected)
+    assert model.wald_test("1e300 * x0 = 1e299").statistic == pytest.approx(model.wald_test("x0 = 0.1").statistic)
+    for text in ("1e400 * x0", "x0 = 1e400"):
+        with pytest.raises(ValueError, match="too large a number"):
+            model.wald_test(text)
+
+
+def test_names_that_stand_for_several_coefficients_are_refused_and_terms_go_by_their_columns():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((300, 2)), np.asarray(list("abc"))[rng.integers(0, 3, 300)]
+    plain = xlogreg.fit(pandas.DataFrame(X, columns=["x", "z"]), Y, samples="rows")
+    odd = xlogreg.fit(pandas.DataFrame(X, columns=["x", "x[b]"]), Y, samples="rows")
+    np.testing.assert_allclose(odd.wald_test_terms().table["statistic"], plain.wald_test_terms().table["statistic"])
+    for hypothesis in ("x[b] = 0", ["x[b]"]):
+        with pytest.raises(ValueError, match=r"'x\[b\]', which stands for several coefficients"):
+            odd.wald_test(hypothesis)
+
+
+def test_names_that_are_numbers_stand_between_backticks(data):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    X, Y, _ = data
+    model = xlogreg.fit(pandas.DataFrame(X.T), Y, samples="rows")
+    assert model.feature_names == ("0", "1", "2")
+    expected = model.wald_test(np.asarray([[0.0, 1.0, 0.0, 0.0]]), [0.5]).statistic
+    assert model.wald_test("`1` = 0.5").statistic == pytest.approx(expected)
+    assert model.wald_test(["1"], 0.5).statistic == pytest.approx(expected)
+    with pytest.raises(ValueError, match="has an equation without a coefficient"):
+        model.wald_test("1 = 0")
+
+
+def test_a_bias_beside_features_of_that_name_has_another(data):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    X, Y, _ = data
+    table = pandas.DataFrame(X.T, columns=["bias", "(bias)", "x"])
+    model = xlogreg.fit(table, Y, samples="rows")
+    assert model.summary().table["name"].tolist() == ["bias", "(bias)", "x", "((bias))"]
+    assert model.wald_test("((bias)) = 1").df == 1
+
+
+def test_where_a_fit_has_no_minimum_its_summary_has_no_measures():
+    X = np.asarray([[-2.0, -1.0, 1.0, 2.0]])
+    with pytest.warns(xlogreg.SeparationWarning):
+        separated = xlogreg.fit(X, [0, 0, 1, 1])
+    with pytest.warns(xlogreg.ConvergenceWarning):
+        early = xlogreg.fit(X, [0, 1, 0, 1], max_iter=1, solver="gd", tol=1e-9, learning_rate=1e-3)
+    for model in (separated, early):
+        facts = model.summary().facts
+        assert not {"AIC", "BIC", "likelihood-ratio test", "McFadden R2"} & facts.keys()
+        assert "which is no maximum" in facts["log-likelihood"]
+
+
 BAD = [
     ("x9 = 0", "names no coefficient: 'x9'; known are 'x0', 'x1', 'x2', 'bias'"),
     ("`x 9` = 0", "names no coefficient: 'x 9'"),
@@ -297,6 +386,11 @@ def test_other_types_of_hypotheses_are_refused(data):
         model.wald_test({"x0": 0})
     with pytest.raises(ValueError, match="value must be 0 beside a hypothesis of text"):
         model.wald_test("x0", value=1)
+    for value in ("a", 1j):
+        with pytest.raises(TypeError, match="value must be a number, or one for each of 1 equations"):
+            model.wald_test(["x0"], value=value)
+    with pytest.raises(TypeError, match="hypothesis must be text, names, or a matrix of numbers"):
+        model.wald_test(np.eye(4) * 1j)
     with pytest.raises(ValueError, match="value must be a finite number, or one for each of 1 equations"):
         model.wald_test(["x0"], value=[1, 2])
 

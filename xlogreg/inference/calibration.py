@@ -89,7 +89,8 @@ class Calibration(Tabular):
         ]
         if not self.new_data:
             lines.append(
-                "the samples are those of the fit; on them, slope 1 and intercept 0 follow from a fit without a penalty"
+                "the samples are those of the fit, which say little: slope 1 and intercept 0 follow from a fit without "
+                "a penalty, a bias reduction or an offset"
             )
         return Shown("", self.table, TITLES, "\n".join([*lines, CAVEAT]))
 

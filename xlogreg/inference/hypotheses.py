@@ -14,7 +14,9 @@ __all__ = ["equations_of", "parse", "wald"]
 
 NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 SIGNS = "+-*/()=,"
-SINGULAR = 1e-10  # share of the largest eigenvalue, up to which an equation follows from the others
+SINGULAR = 1e-10  # share of the largest singular value, up to which an equation follows from the others
+AMBIGUOUS = "has the name {!r}, which stands for several coefficients; use a matrix of factors"
+FLAT = 1e-14  # eigenvalue of a correlation matrix, up to which it is a rounding error
 
 # a row for each equation: factors of the coefficients, and last a constant
 Rows = np.ndarray
@@ -38,18 +40,34 @@ def wald(L: np.ndarray, values: np.ndarray, beta: np.ndarray, V: np.ndarray, hyp
     ValueError
         If the equations contradict each other, or fix nothing.
     """
-    independent = np.linalg.matrix_rank(L)
-    if np.linalg.matrix_rank(np.column_stack([L, values])) > independent:
+    with np.errstate(all="ignore"):
+        size = np.max(np.abs(L), axis=1, keepdims=True)
+        L, values = L / size, values / size[:, 0]
+    if not (np.all(np.isfinite(L)) and np.all(np.isfinite(values))):
+        raise ValueError(f"hypothesis {hypothesis!r} has an equation without a coefficient or too large a number")
+    # which equations follow from others is a matter of L alone; the directions of the others tell the same hypothesis
+    left, sizes, right = np.linalg.svd(L, full_matrices=False)
+    kept = sizes > SINGULAR * sizes[0]
+    turned = left.T @ values
+    if _contradicts(values, left[:, kept]):
         raise ValueError(f"hypothesis {hypothesis!r} contradicts itself: no coefficients satisfy all its equations")
-    residual, S = L @ beta - values, L @ V @ L.T
-    scale = np.sqrt(S.diagonal())
-    if not np.all(scale > 0.0):
-        raise ValueError(f"hypothesis {hypothesis!r} has an equation that holds or fails for any coefficients")
-    scaled, Q = eigen(S / scale / scale[:, None])
-    kept = scaled > SINGULAR * scaled[-1]
-    return Test(
-        "Wald test", hypothesis, float(np.sum((Q[:, kept].T @ (residual / scale)) ** 2 / scaled[kept])), int(kept.sum())
-    )
+    A = right[kept]
+    residual, S = A @ beta - turned[kept] / sizes[kept], A @ V @ A.T
+    scale = np.sqrt(np.maximum(S.diagonal(), 0.0))
+    with np.errstate(all="ignore"):
+        curved, Q = eigen(np.nan_to_num(S / scale / scale[:, None]))
+    if not (np.all(scale > 0.0) and curved[0] > FLAT):
+        raise ValueError(
+            f"hypothesis {hypothesis!r} cannot be tested: the covariance of its coefficients is singular, as with "
+            "fewer clusters than equations, or features that are collinear but for rounding errors"
+        )
+    return Test("Wald test", hypothesis, float(np.sum((Q.T @ (residual / scale)) ** 2 / curved)), len(A))
+
+
+def _contradicts(values: np.ndarray, basis: np.ndarray) -> bool:
+    """Whether the values (q,) are not in the space that the basis (q, r) spans."""
+    rest = values - basis @ (basis.T @ values)
+    return bool(np.max(np.abs(rest), initial=0.0) > SINGULAR * np.max(np.abs(values), initial=1.0))
 
 
 def equations_of(
@@ -64,7 +82,7 @@ def equations_of(
     value : float or array (q,)
         The right side; it must be 0 if the hypothesis is text.
     symbols : dict
-        For each name its rows (r, n): the coefficients that it stands for.
+        For each name its rows (r, n): the coefficients that it stands for; no rows if the name is ambiguous.
     n : int
         Number of coefficients.
 
@@ -85,10 +103,13 @@ def equations_of(
         missing = [name for name in listed if name not in symbols]
         if missing:
             raise ValueError(f"hypothesis names no coefficient: {missing[0]!r}; known are {_known(symbols)}")
+        ambiguous = [name for name in listed if not len(symbols[name])]
+        if ambiguous:
+            raise ValueError(f"hypothesis {AMBIGUOUS.format(ambiguous[0])}")
         L, text = np.concatenate([symbols[name] for name in listed]), ", ".join(listed)
     else:
         try:
-            L = np.atleast_2d(np.asarray(hypothesis, dtype=np.float64))
+            L = np.atleast_2d(_numbers(hypothesis))
         except (TypeError, ValueError):
             raise TypeError(
                 f"hypothesis must be text, names, or a matrix of numbers; got {shown(hypothesis)}"
@@ -98,10 +119,21 @@ def equations_of(
                 f"hypothesis must be a matrix (q, {n}) of finite numbers, one column a coefficient; got {L.shape}"
             )
         text = f"{len(L)} equations" if len(L) > 1 else "one equation"
-    values = np.asarray(value, dtype=np.float64)
+    try:
+        values = _numbers(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"value must be a number, or one for each of {len(L)} equations; got {shown(value)}") from None
     if values.shape not in ((), (len(L),)) or not np.all(np.isfinite(values)):
         raise ValueError(f"value must be a finite number, or one for each of {len(L)} equations; got {shown(value)}")
     return L, np.broadcast_to(values, (len(L),)), text
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """Return the values as float64; complex numbers are a TypeError."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError
+    return array.astype(np.float64)
 
 
 def parse(text: str, symbols: dict[str, np.ndarray], n: int) -> Rows:
@@ -134,13 +166,17 @@ class _Reader:
             if rest[0].isspace():
                 at += 1
                 continue
-            name = next((name for name in longest if self._begins(rest, name)), None)
             number = NUMBER.match(rest)
+            # a text that is a number is one, also where a feature has that name, which then stands between backticks
+            least = 0 if number is None else len(number[0])
+            name = next((name for name in longest if len(name) > least and self._begins(rest, name)), None)
             if rest[0] == "`" and "`" in rest[1:]:  # a name between backticks
                 name = rest[1 : rest.index("`", 1)]
                 if name not in self.symbols:
                     raise self._error(f"names no coefficient: {name!r}; known are {_known(self.symbols)}")
                 at += 2
+            if name is not None and not len(self.symbols[name]):
+                raise self._error(AMBIGUOUS.format(name))
             if name is not None:
                 found.append(("name", name))
             elif number is not None:
@@ -224,6 +260,8 @@ class _Reader:
                 raise self._error("has a parenthesis that is not closed")
             return inner
         if found := self._take("number"):
+            if np.isinf(float(found[1])):
+                raise self._error(f"has too large a number, {found[1]}")
             return np.append(np.zeros(self.n), float(found[1]))[None, :]
         if found := self._take("name"):
             rows = self.symbols[found[1]]

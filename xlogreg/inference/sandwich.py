@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 LARGEST = 5000  # parameters beside the bias; beyond, a covariance takes 200 MB and its inverse minutes
-FAR = 1e6  # squared mean over the variance; above it, six digits of a Hessian are lost when the mean is subtracted
+FAR = 1e3  # squared mean over the variance; above it, three digits of a Hessian are lost when the mean is subtracted
 
 KINDS = {  # kind -> what it is, for a reader of the table
     "fisher": "inverse information; right if the model is",
@@ -99,6 +99,7 @@ class Sums(NamedTuple):
     meat: np.ndarray | None  # (p, p)
     center: np.ndarray  # (n_x, 1)
     precision: float  # relative rounding error of the sums
+    groups: int  # number of clusters that have weight
 
 
 def sum_information(
@@ -150,8 +151,10 @@ def _summed(
     meat = None
     if kind == "cluster":
         losses, _, H, scores = samples.sum(cluster_terms, theta, np.arange(groups, dtype=np.float64), loss)
-        scores = np.asarray(scores, np.float64)
-        meat = scores @ scores.T
+        scores, mass = np.asarray(scores, np.float64)[:-1], np.asarray(scores)[-1]
+        meat, groups = scores @ scores.T, int(np.sum(mass > 0.0))
+        if groups < 2:
+            raise ValueError(f"groups holds {groups} cluster whose samples have weight; there must be two or more")
     elif kind in ("HC0", "HC1"):
         terms = importance_terms if importance else frequency_terms
         losses, _, H, meat = samples.sum(terms, theta, loss)
@@ -161,7 +164,7 @@ def _summed(
     if kind == "augmented":
         _, more = samples.sum(augmented_terms, theta, _root(H, ROUNDING[samples.place.widest], bias)[:, None, :], loss)
         H = H + np.asarray(more[0], np.float64)
-    return Sums(float(losses[0]), H, meat, np.zeros((samples.n_x, 1)), ROUNDING[samples.place.widest])
+    return Sums(float(losses[0]), H, meat, np.zeros((samples.n_x, 1)), ROUNDING[samples.place.widest], groups)
 
 
 def _curved_spread(H: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -204,9 +207,7 @@ def expanded(A: np.ndarray, basis: np.ndarray, rows: int) -> np.ndarray:
     return np.pad(A, (0, missing)) if missing else A
 
 
-def covariance_from(
-    sums: Sums, kind: str, ridge: np.ndarray, bias: bool, n: float, weights: str | None, groups: int | None
-) -> Covariance:
+def covariance_from(sums: Sums, kind: str, ridge: np.ndarray, bias: bool, n: float, weights: str | None) -> Covariance:
     """Compute the covariance of (w, b) from sums over the samples.
 
     Parameters
@@ -219,15 +220,13 @@ def covariance_from(
     n : float
         Number of observations.
     weights : {"frequency", "importance"}, or None
-    groups : int or None
-        Number of clusters.
 
     Raises
     ------
     ValueError
         If the data do not determine the parameters, or n is not larger than their number.
     """
-    n_x = len(ridge)
+    n_x, groups = len(ridge), sums.groups or None
     k = len(sums.hessian) // (n_x + 1)
     basis, rows = class_basis(k), n_x + bias
     F = reduced(sums.hessian, basis, rows)

@@ -46,7 +46,10 @@ class Coefficients(NamedTuple):
 def coefficient_names(features: tuple[str, ...] | None, n_x: int) -> tuple[str, ...]:
     """Names of the features, x0, x1, ... if they have none, and of the bias."""
     names = features or tuple(f"x{j}" for j in range(n_x))
-    return (*names, BIAS if BIAS not in names else f"({BIAS})")
+    bias = BIAS
+    while bias in names:
+        bias = f"({bias})"
+    return (*names, bias)
 
 
 def coefficients_of(
@@ -68,16 +71,21 @@ def coefficients_of(
             )
         return Coefficients(names, (), theta, covariance)
     labels = classes.tolist()
-    if baseline == CENTRED and CENTRED not in labels:
-        return Coefficients(names, tuple(map(str, labels)), theta, covariance)
-    if baseline is not None and baseline not in labels:
+    if isinstance(baseline, str) and baseline == CENTRED and CENTRED not in labels:
+        return Coefficients(names, tuple(map(_label, labels)), theta, covariance)
+    if np.ndim(baseline) or (baseline is not None and baseline not in labels):
         raise ValueError(f"baseline must be one of the classes {labels}, or {CENTRED!r}; got {baseline!r}")
     number = 0 if baseline is None else labels.index(baseline)
     others = [j for j in range(len(labels)) if j != number]
     contrast = np.eye(len(labels))[:, others]
     contrast[number, :] = -1.0
     turned = None if covariance is None else reduced(covariance, contrast, len(theta))
-    return Coefficients(names, tuple(str(labels[j]) for j in others), theta @ contrast, turned)
+    return Coefficients(names, tuple(_label(labels[j]) for j in others), theta @ contrast, turned)
+
+
+def _label(label: Any) -> str:
+    """Format the label of a class; whole numbers have no point, also if they are floats."""
+    return str(int(label)) if isinstance(label, float) and label == int(label) else str(label)
 
 
 class Likelihoods(NamedTuple):

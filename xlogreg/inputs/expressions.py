@@ -98,7 +98,9 @@ class Expression:
     def expect_known(self, context: Mapping[str, Any]) -> None:
         """Raise if the expression holds anything but what `xlogreg.inputs.evaluation` computes."""
         for node in _unknown(self.tree, context):
-            raise ValueError(f"the formula holds {self.source(node)!r}; it can hold {SUPPORTED}")
+            text = self.source(node)
+            instead = "; an offset is an argument, offset=" if text.startswith("offset(") else ""
+            raise ValueError(f"the formula holds {text!r}; it can hold {SUPPORTED}{instead}")
 
     def source(self, node: ast.AST) -> str:
         """Write a part of the expression as it stands in the formula."""

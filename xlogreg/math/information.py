@@ -9,7 +9,7 @@ from typing import Any
 from xlogreg.arrays.place import Array, array_namespace, device_of, is_array
 from xlogreg.arrays.products import combine, gram, squares, tally
 from xlogreg.math.losses import Loss
-from xlogreg.math.sums import Block, hessian_terms, model_scores
+from xlogreg.math.sums import Block, hessian_terms, model_scores, weights
 
 __all__ = ["candidate_sums", "cluster_terms", "frequency_terms", "importance_terms", "null_columns", "null_weights"]
 
@@ -65,19 +65,20 @@ def cluster_terms(block: Block, theta: Array, groups: Array, loss: Loss) -> tupl
     Returns
     -------
     losses, dTheta, H : as from `hessian_terms`
-    sums : array ((n_x + 1) k, G)
+    sums : array ((n_x + 1) k + 1, G)
+        Below the scores stand the weights of the groups.
     """
     xp, X = array_namespace(theta), block.X
-    D = _residuals(block, theta, loss)
+    D, mass = _residuals(block, theta, loss), weights(block)
     assert block.group is not None, "the samples have groups"
     if is_array(X):
         rows = xp.concat([X, xp.ones_like(X[:1, :])], axis=0)
-        each = xp.reshape(rows[:, None, :] * D[None, :, :], (-1, X.shape[1]))
+        each = xp.concat([xp.reshape(rows[:, None, :] * D[None, :, :], (-1, X.shape[1])), mass], axis=0)
         sums = tally(block.group[0, :], xp.astype(each, theta.dtype, copy=False).T, groups.shape[0]).T
     else:
         group = xp.astype(block.group, groups.dtype)
-        chunks = range(0, groups.shape[0], ONE_HOT)
-        sums = xp.concat([_one_hot(X, D, group, groups[first : first + ONE_HOT], theta) for first in chunks], axis=1)
+        chunks = (groups[first : first + ONE_HOT] for first in range(0, groups.shape[0], ONE_HOT))
+        sums = xp.concat([_one_hot(X, D, mass, group, chunk, theta) for chunk in chunks], axis=1)
     return (*hessian_terms(block, theta, loss), sums)
 
 
@@ -92,14 +93,15 @@ def _residuals(block: Block, theta: Array, loss: Loss) -> Array:
     return D if block.weight is None else block.weight * D
 
 
-def _one_hot(X: Any, D: Array, group: Array, groups: Array, theta: Array) -> Array:
-    """Add up the scores of the samples of a few groups (c,), where X is no array: ((n_x + 1) k, c)."""
+def _one_hot(X: Any, D: Array, mass: Array, group: Array, groups: Array, theta: Array) -> Array:
+    """Add up the scores and weights of the samples of a few groups (c,), where X is no array."""
     xp = array_namespace(theta)
     member = xp.astype(group[0, :, None] == groups[None, :], D.dtype)
     k, count = D.shape[0], groups.shape[0]
     V = xp.reshape(xp.matrix_transpose(D)[:, :, None] * member[:, None, :], (-1, k * count))
     sums = xp.concat([combine(X, V), xp.sum(V, axis=0, keepdims=True)], axis=0)
-    return xp.reshape(xp.astype(sums, theta.dtype, copy=False), (-1, count))
+    sums = xp.concat([xp.reshape(sums, (-1, count)), mass @ member], axis=0)
+    return xp.astype(sums, theta.dtype, copy=False)
 
 
 def null_weights(block: Block, theta: Array, loss: Loss, basis: Array) -> tuple[Array, Array]:

@@ -122,8 +122,9 @@ def _called(name: str) -> Iterator[None]:
 def _names(names: Sequence[str] | None, own: tuple[str, ...] | None, candidates: Matrix) -> list[str]:
     if names is None:
         return list(own) if own is not None else [f"candidate {number}" for number in range(candidates.n_x)]
-    if isinstance(names, str) or len(names) != candidates.n_x:
-        count = "one text" if isinstance(names, str) else str(len(names))
+    sized = not isinstance(names, str) and hasattr(names, "__len__")
+    if not sized or len(names) != candidates.n_x:
+        count = str(len(names)) if sized else "one value"
         raise ValueError(f"names must be {candidates.n_x} texts, one for each candidate; got {count} {shown(names)}")
     return [str(name) for name in names]
 

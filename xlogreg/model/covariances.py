@@ -102,7 +102,7 @@ def covariance_of(
     n = float(samples.m) if importance else total
     named = None if sample_weight is None else weights
     ridge = total * _ridge(model, samples)
-    return sandwich.covariance_from(sums, kind, ridge, bias, n, named, count or None)
+    return sandwich.covariance_from(sums, kind, ridge, bias, n, named)
 
 
 def _expect_kind(model: Any, kind: str, groups: Any, sample_weight: Any, weights: str) -> None:

@@ -55,6 +55,11 @@ def _likelihood_of(model: Any, what: str, separated: bool = False) -> Likelihood
     """
     if model.bias_reduction is not None:
         expect_converged(model, what)
+        rank, free = model.fit_info.rank, model.w.shape[0] + has_bias(model)
+        if rank is not None and rank < free:
+            raise ValueError(
+                f"no {what}: features are collinear or constant, and determine {rank} of {free} parameters"
+            )
         return PENALISED
     expect_plain(model, what, separated)
     return SEPARATED if is_separated(model) else PLAIN

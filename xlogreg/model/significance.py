@@ -12,6 +12,7 @@ from xlogreg.inference.hypotheses import equations_of, wald
 from xlogreg.inference.sandwich import Covariance
 from xlogreg.inference.significance import Test, Tests
 from xlogreg.inference.summary import Coefficients, Likelihoods, Summary, coefficient_names, coefficients_of, summarise
+from xlogreg.model.covariances import is_separated
 from xlogreg.model.to_sklearn import folded, has_bias
 
 __all__ = [
@@ -64,9 +65,9 @@ def known(model: Any, covariance: Covariance | None, baseline: Any = None) -> Co
     """
     found = coefficients(model, covariance, baseline)
     if found.covariance is None:
-        raise ValueError(
-            f"no covariance of the parameters: {model.covariance}; model.covariance_of(X, Y, ...) makes one"
-        )
+        apart = f"the classes are separated ({model.fit_info.separation}), so there is no minimum"
+        why = apart if is_separated(model) else model.covariance
+        raise ValueError(f"no covariance of the parameters: {why}. Where it can be had, covariance_of(X, Y) makes one")
     return found
 
 
@@ -132,13 +133,17 @@ def _facts(model: Any, covariance: Covariance | None, found: Coefficients, basel
     if penalised:
         free = math.nan if covariance is None or model.bias_reduction else covariance.effective_parameters
     n = info.total_weight  # that of the likelihood; robust errors may count other observations
-    if n and not math.isnan(info.log_likelihood):
+    at_minimum = not is_separated(model) and (info.converged or info.parameter_error < 0.1)
+    if n and not math.isnan(info.log_likelihood) and not at_minimum:
+        facts["log-likelihood"] = f"{info.log_likelihood:.7g} where the fit stopped, which is no maximum"
+    elif n and not math.isnan(info.log_likelihood):
         of_null = outputs * has_bias(model)
         known = Likelihoods(info.log_likelihood, info.null_log_likelihood, n, free, of_null)
         facts |= known.facts(penalised)
     made = f"none: {model.covariance}" if isinstance(model.covariance, str) else f"fisher: {sandwich.KINDS['fisher']}"
+    made = "none: the classes are separated, so there is no minimum" if is_separated(model) else made
     facts["covariance"] = made if covariance is None else str(covariance)
-    facts |= {} if info.rank is None else {"rank": info.rank}
+    facts |= {} if info.rank is None else {"rank of the information": info.rank}
     facts |= {"separation": info.separation} if info.separation else {}
     facts |= {"bias reduction": model.bias_reduction} if model.bias_reduction is not None else {}
     if model.score_shift is not None:
@@ -147,15 +152,30 @@ def _facts(model: Any, covariance: Covariance | None, found: Coefficients, basel
 
 
 def _symbols(model: Any, found: Coefficients) -> dict[str, np.ndarray]:
-    """Rows (r, n) of the coefficients, in the order of the summary's table, that each name stands for."""
-    count, outputs = found.values.shape
-    units = np.eye(count * outputs).reshape(outputs, count, -1)
+    """Rows (r, n) of the coefficients, in the order of the summary's table, that each name stands for.
+
+    A name of a coefficient of one class that is also the name of a feature has none: it is ambiguous.
+    """
+    units = _units(found)
     symbols = {name: units[:, row, :] for row, name in enumerate(found.names)}
+    single: dict[str, np.ndarray] = {}
     for number, label in enumerate(found.classes):
-        symbols |= {f"{name}[{label}]": units[number : number + 1, row, :] for row, name in enumerate(found.names)}
-    for term, rows in term_rows(model).items():
-        symbols.setdefault(term, np.concatenate([units[:, row, :] for row in rows]))
+        single |= {f"{name}[{label}]": units[number : number + 1, row, :] for row, name in enumerate(found.names)}
+    both = {name: rows[:0] for name, rows in single.items() if name in symbols}
+    symbols |= single | both
+    for term, numbers in term_rows(model).items():
+        symbols.setdefault(term, _of_rows(units, numbers))
     return symbols
+
+
+def _units(found: Coefficients) -> np.ndarray:
+    """Unit vectors (c, n_x + 1, n) of the coefficients of each class."""
+    count, outputs = found.values.shape
+    return np.eye(count * outputs).reshape(outputs, count, -1)
+
+
+def _of_rows(units: np.ndarray, rows: list[int]) -> np.ndarray:
+    return np.concatenate([units[:, row, :] for row in rows]) if rows else units[0, :0, :]
 
 
 def term_rows(model: Any) -> dict[str, list[int]]:
@@ -237,8 +257,7 @@ def wald_test_terms(model: Any, covariance: Covariance | None = None) -> Tests:
     x0  0.34948   1  0.5544
     """
     found = known(model, covariance)
-    symbols = _symbols(model, found)
-    beta, V = _in_table(found)
-    names = [term for term, rows in term_rows(model).items() if rows]
-    tests = [wald(symbols[name], np.zeros(len(symbols[name])), beta, V, name) for name in names]
-    return Tests.of("Wald tests", names, [test.statistic for test in tests], [test.df for test in tests])
+    (beta, V), units = _in_table(found), _units(found)
+    terms = {name: _of_rows(units, rows) for name, rows in term_rows(model).items() if rows}
+    tests = [wald(L, np.zeros(len(L)), beta, V, name) for name, L in terms.items()]
+    return Tests.of("Wald tests", list(terms), [test.statistic for test in tests], [test.df for test in tests])
