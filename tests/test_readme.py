@@ -103,7 +103,9 @@ def test_the_commands_of_the_readme_lead_from_photographs_to_predictions(tmp_pat
     assert (tmp_path / "pictures.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("command", ["xlogreg demo", "pytest -n 2 --dist loadfile", "python examples/cut_photographs.py pictures && .*"])
+@pytest.mark.parametrize(
+    "command", ["xlogreg demo", "pytest -n 2 --dist loadfile", "python examples/cut_photographs.py pictures && .*"]
+)
 def test_the_readme_has_its_three_commands(command):
     assert re.search(rf"^python3 -m venv \.venv && \.venv/bin/pip install -e .* && \.venv/bin/{command}$", README, re.M)
 
