@@ -492,3 +492,20 @@ def test_what_has_no_diagnosis_is_refused(data, model):
     for call in (model.influence, model.roc, model.calibration):
         with pytest.raises(ValueError, match="row 1, column 4"):
             call(bad, Y)
+
+
+def test_shares_with_numbers_of_trials_are_judged_as_their_samples():
+    rng = np.random.default_rng(9)
+    X, n = rng.standard_normal((2, 60)), rng.integers(1, 9, 60)
+    k = rng.binomial(n, 1 / (1 + np.exp(-X[0])))
+    again = np.repeat(np.arange(60), n)
+    Y = np.concatenate([np.arange(count) < wins for count, wins in zip(n, k, strict=True)]).astype(int)
+    given = {"sample_weight": n, "targets": "probabilities"}
+    shares, single = xlogreg.fit(X, k / n, **given), xlogreg.fit(X[:, again], Y)
+    found, expected = shares.roc(X, k / n, **given), single.roc(X[:, again], Y)
+    assert found.auc == pytest.approx(expected.auc, rel=1e-10)
+    assert found.standard_error == pytest.approx(expected.standard_error, rel=1e-8)
+    judged, judge = shares.calibration(X, k / n, **given), single.calibration(X[:, again], Y)
+    assert judged.line.slope == pytest.approx(judge.line.slope, rel=1e-6)
+    assert judged.line.slope_error == pytest.approx(judge.line.slope_error, rel=1e-6)
+    np.testing.assert_allclose(judged.table["observed"].sum(), judge.table["observed"].sum())

@@ -134,14 +134,21 @@ def _expect_two(model: Any, name: str) -> None:
 
 
 def roc(
-    model: Any, X: Any, Y: Any = None, sample_weight: Any = None, *, positive: Any = None, offset: Any = None
+    model: Any,
+    X: Any,
+    Y: Any = None,
+    sample_weight: Any = None,
+    *,
+    positive: Any = None,
+    targets: str = "labels",
+    offset: Any = None,
 ) -> Roc:
     """Compute the ROC curve and the area under it, with its standard error by DeLong.
 
     Parameters
     ----------
-    X, Y, sample_weight, offset
-        Samples with labels, as for `evaluate`, from any source.
+    X, Y, sample_weight, targets, offset
+        Samples with labels, or shares of each class, as for `evaluate`, from any source.
     positive : optional
         The label of the class that the curve is about; the second one if there are two classes. With three classes or
         more it is compared with all others together, by its log-odds.
@@ -169,8 +176,11 @@ def roc(
     if positive is not None and positive not in labels:
         raise ValueError(f"positive must be one of the classes {labels}; got {shown(positive)}")
     number = 1 if positive is None else labels.index(positive)
-    z, y, weight = _judged(model, labelled(model, X, Y, sample_weight, offset=offset), number)
-    return roc_of(z, y > 0.5, weight.astype(np.float64), labels[number])
+    z, y, weight = _judged(model, labelled(model, X, Y, sample_weight, targets, offset), number).astype(np.float64)
+    if targets == "probabilities":  # a share of y stands for samples of both sides
+        z, weight = np.tile(z, 2), np.concatenate([weight * y, weight * (1.0 - y)])
+        y = np.repeat([1.0, 0.0], len(y))
+    return roc_of(z, y > 0.5, weight, labels[number])
 
 
 def _judged(model: Any, samples: Any, number: int) -> np.ndarray:
@@ -198,15 +208,16 @@ def calibration(
     *,
     sample_weight: Any = None,
     new_data: bool | None = None,
+    targets: str = "labels",
     offset: Any = None,
 ) -> Calibration:
     """Judge whether the probabilities of a model of two classes are as large as the shares that come true.
 
     Parameters
     ----------
-    X, Y, sample_weight, offset
-        Samples with labels, as for `evaluate`, from any source; a weight counts as that many samples. Samples that the
-        model was not fitted to say more.
+    X, Y, sample_weight, targets, offset
+        Samples with labels, or shares, as for `evaluate`, from any source; a weight counts as that many samples.
+        Samples that the model was not fitted to say more.
     groups : int
         Number of groups of about the same size, by predicted probability. Equal probabilities stay together, so that
         there may be fewer.
@@ -238,7 +249,7 @@ def calibration(
     _expect_two(model, "calibration")
     if isinstance(groups, bool) or not isinstance(groups, numbers.Integral) or groups < 2:
         raise ValueError(f"groups must be a whole number of two or more; got {shown(groups)}")
-    samples = labelled(model, X, Y, sample_weight, offset=offset).widened()
+    samples = labelled(model, X, Y, sample_weight, targets, offset).widened()
     z, y, weight = _judged(model, samples, 1).astype(np.float64)
     if new_data is None:
         fitted = z if model.score_shift is None else z - model.score_shift[0]
