@@ -10,6 +10,7 @@ from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.inference import firth, sandwich
 from xlogreg.inference.distributions import quantile
 from xlogreg.inference.ends import profile_ends
+from xlogreg.inference.estimates import expect_level
 from xlogreg.inference.intervals import Intervals
 from xlogreg.inference.minimum import Minimum, find_minimum
 from xlogreg.inference.omission import drop_tests
@@ -249,24 +250,25 @@ def profile_interval(
     x0     0.30182  -0.67341  1.5377
     bias  -0.17763   -2.2306  1.5963
     """
-    if not isinstance(level, (int, float)) or not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {shown(level)}")
+    level = expect_level(level)
     likelihood = _likelihood_of(model, "profile of the likelihood", separated=True)
     known = coefficients(model, baseline=baseline)
     rows = _rows_of(model, features, known.names)
     samples = fitted_samples(model, X, Y, sample_weight, targets, offset)
     contrast = coefficients_of((), np.eye(model.w.shape[1]), None, model.classes, baseline).values
-    lower, upper = likelihood.ends(model, samples, rows, contrast, float(level))
+    lower, upper = likelihood.ends(model, samples, rows, contrast, level)
     names = np.asarray([known.names[row] for row in rows], dtype=np.str_)
     columns: dict[str, Any] = {"class": np.repeat(known.classes, len(rows))} if known.classes else {}
     columns |= {"name": np.tile(names, contrast.shape[1]), "lower": lower, "upper": upper}
     lost = int(np.isnan(lower).sum() + np.isnan(upper).sum())
     if lost:
         warn(f"{lost} ends of intervals were not found to the tolerance, and are NaN", ConvergenceWarning)
-    table = structured(**columns, coefficient=known.values[rows].T.ravel())
-    note = "the classes are separated: no coefficient that an infinite end belongs to has an estimate"
-    note = note if is_separated(model) and likelihood is not PENALISED else ""
-    return Intervals(f"{likelihood.name}profile-likelihood intervals", table, float(level), note)
+    values, note = known.values[rows].T.ravel(), ""
+    if likelihood is SEPARATED:
+        values = np.where(np.isinf(lower) | np.isinf(upper), np.nan, values)
+        note = "the classes are separated: no coefficient that an infinite end belongs to has an estimate"
+    table = structured(**columns, coefficient=values)
+    return Intervals(f"{likelihood.name}profile-likelihood intervals", table, level, note)
 
 
 def _factors(full: Minimum, rows: list[int], contrast: np.ndarray) -> np.ndarray:
