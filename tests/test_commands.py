@@ -90,6 +90,7 @@ def test_fit_writes_the_model_and_reports(folder):
     assert xlogreg.load(folder / "tested.model").samples == "rows"
 
 
+@pytest.mark.slow
 def test_l1_is_relaxed_and_chosen_with_as_many_folds_as_asked_for(folder):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200, 5))

@@ -152,6 +152,7 @@ def test_auto_without_a_penalised_feature_is_refused():
             xlogreg.fit_path(X * (factor is not None), Y, penalties="auto", penalty_factor=factor, **ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_models_of_few_features_share_passes(classes):
     rng = np.random.default_rng(3)

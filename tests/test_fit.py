@@ -151,6 +151,7 @@ def test_storage_types_are_computed_in_float(dtype, backend):
     np.testing.assert_allclose(to_host(model.w), expected.w, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_large_uint8_X_never_becomes_a_float_copy():
     import tracemalloc
 
@@ -255,6 +256,7 @@ def test_constant_and_duplicate_features_do_no_harm(problem):
         assert model.w[6, 0] == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["rent-or-buy", "spectral-lbfgs"])
 def test_many_features_are_fitted_without_a_hessian(solver, monkeypatch):
     monkeypatch.setattr("xlogreg.solvers.rent_or_buy.FEATURES", 0 if solver == "spectral-lbfgs" else 5000)

@@ -113,6 +113,7 @@ def test_a_folder_for_checkpoints_that_is_not_there_is_said_before_the_work(fold
     assert refused(*FIT, "--checkpoint", "no/c", "-o", "m", folder=folder) == "no: No such file or directory"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="processes are interrupted in another way here")
 def test_control_c_in_a_fit_says_how_to_go_on(folder):
     program = (

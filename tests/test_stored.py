@@ -142,6 +142,7 @@ def test_every_solver_reads(solver, table, tmp_path, blocks):
     assert_same(xlogreg.fit(mapped(tmp_path, X), Y, **options), xlogreg.fit(X, Y, **options), X)
 
 
+@pytest.mark.slow
 def test_weights_classes_many_models_paths_and_folds_are_those_of_memory(table, tmp_path, blocks, subsets):
     X, Y = table
     there = mapped(tmp_path, X)
@@ -195,6 +196,7 @@ def test_a_fit_reads_the_file_at_most_seven_times(table, monkeypatch):
     assert sum(numbers) <= 1.2 * model.fit_info.passes * X.size
 
 
+@pytest.mark.slow
 def test_no_copy_of_x_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "SMALL_BLOCK_BYTES", 2**20)
     X = np.random.default_rng(0).standard_normal((600_000, 50), dtype=np.float32)
@@ -328,6 +330,7 @@ def test_what_is_no_matrix_of_numbers_is_refused_before_it_is_read():
         xlogreg.fit(Unreadable(np.ones((4, 3))), [0, 1, 0], samples="rows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "device"), [("array-api-strict", "device1"), ("cupy", None), ("torch", "cuda")])
 def test_an_x_too_large_for_the_device_stays_on_the_host(backend, device, table, monkeypatch, blocks):
     place_or_skip(backend, device)
@@ -347,6 +350,7 @@ def test_an_x_too_large_for_the_device_stays_on_the_host(backend, device, table,
     assert_same(xlogreg.fit_path(X, Y, [0.1], **options)[0], whole, X)
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_becomes_streaming(table, monkeypatch, blocks):
     place_or_skip("array-api-strict")
     X, Y = table

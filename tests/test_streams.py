@@ -116,6 +116,7 @@ def test_blocks_may_be_made_in_the_same_memory(table):
     assert_same(xlogreg.fit(factory, samples="rows", l2=0.1), xlogreg.fit(X, Y, samples="rows", l2=0.1), X)
 
 
+@pytest.mark.slow
 def test_x_is_never_whole_in_memory():
     def factory():
         rng = np.random.default_rng(0)

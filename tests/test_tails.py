@@ -113,6 +113,7 @@ def test_weights_over_nineteen_orders_of_magnitude_have_their_minimum(solver, si
     assert model.fit_info.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("K", [2, 3])
 def test_nothing_is_nan_whatever_the_weights(K):
     """Not alone, not in batches, not in folds and replicates; and with no warning but ours."""

@@ -23,6 +23,7 @@ def at_once(vectorization, monkeypatch):
     monkeypatch.setattr(vectorization, "LONG_ENOUGH", 0.0)
 
 
+@pytest.mark.slow
 def test_loops_and_expressions_agree_on_every_library(vectorization, at_once):
     places = {name: place_on(name) for name, status in STATUS.items() if status.usable}
     for name, case in vectorization.CASES.items():
