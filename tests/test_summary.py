@@ -5,12 +5,9 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
-from hypothesis import strategies as st
 
 import xlogreg
 from xlogreg.inference.distributions import chi_squared_tail, log_two_sided, quantile, two_sided
-from xlogreg.inference.hypotheses import parse
 from xlogreg.inference.summary import Summary
 
 
@@ -393,21 +390,3 @@ def test_other_types_of_hypotheses_are_refused(data):
         model.wald_test(np.eye(4) * 1j)
     with pytest.raises(ValueError, match="value must be a finite number, or one for each of 1 equations"):
         model.wald_test(["x0"], value=[1, 2])
-
-
-NAMES = st.sampled_from(["a", "ab", "a b", "city=Paris", "x-y", "1st", "C(w)[T.b]"])
-
-
-@given(st.lists(st.tuples(NAMES, st.integers(-9, 9)), min_size=1, max_size=4), st.integers(-5, 5))
-def test_sums_of_products_are_read_as_written(terms, right):
-    names = ["a", "ab", "a b", "city=Paris", "x-y", "1st", "C(w)[T.b]"]
-    symbols = {name: np.eye(7)[number : number + 1] for number, name in enumerate(names)}
-    factors = np.zeros(7)
-    for name, factor in terms:
-        factors[names.index(name)] += factor
-    text = " + ".join(f"{factor} * {name}" for name, factor in terms) + f" = {right}"
-    if not factors.any():
-        with pytest.raises(ValueError, match="has an equation without a coefficient"):
-            parse(text, symbols, 7)
-    else:
-        np.testing.assert_array_equal(parse(text, symbols, 7), [[*factors, -right]])
