@@ -7,8 +7,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_tables import FRAMES
 
 import xlogreg
@@ -16,7 +14,8 @@ from xlogreg import UnseenLevelWarning
 from xlogreg.inputs.columns import TableOptions, weighted_median
 from xlogreg.inputs.door import learn_features
 
-pandas = pytest.importorskip("pandas")
+pandas, hypothesis = pytest.importorskip("pandas"), pytest.importorskip("hypothesis")
+given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
 pytestmark = pytest.mark.usefixtures("table_kind")
 
 M = 300
