@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import place_or_skip
 from test_files import archive_of, members
 from test_tables import FRAMES
 
@@ -187,8 +188,7 @@ def test_categories_are_codes_and_their_products_with_numbers_are_stored_without
 
 @pytest.mark.parametrize("backend", ["torch", "jax", "array-api-strict"])
 def test_other_libraries_compute_the_same(backend):
-    if not xlogreg.available_backends()[backend].usable:
-        pytest.skip(f"{backend} does not work here")
+    place_or_skip(backend)
     right = "died ~ poly(age, 2) + ward:dose + sex"
     np.testing.assert_allclose(fitted(right, backend=backend).w, fitted(right).w, rtol=1e-6)
 

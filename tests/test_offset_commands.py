@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from test_commands import call, refused
 from test_offset import K, M, draw, some_offset
 
 import xlogreg
 
 pl = pytest.importorskip("polars")
-from test_commands import call, refused  # noqa: E402  imports polars, which may be missing
 
 
 @pytest.fixture(scope="module")

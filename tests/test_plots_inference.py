@@ -149,3 +149,11 @@ def test_a_calibration_without_a_slope_is_drawn_without_its_curve(ax):
     labels = [str(line.get_label()) for line in ax.lines]
     assert "model" in labels
     assert not any(label.startswith("slope") for label in labels)
+
+
+def test_features_that_are_called_bias_are_drawn_and_the_bias_is_not(ax):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    rng = np.random.default_rng(0)
+    table = pandas.DataFrame(rng.standard_normal((80, 3)), columns=["bias", "(bias)", "x"])
+    model = xlogreg.fit(table, rng.integers(0, 2, 80), samples="rows")
+    assert ForestDisplay.from_summary(model.summary(), ax=ax).names.tolist() == ["bias", "(bias)", "x"]

@@ -28,7 +28,10 @@ from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
 from xlogreg.fitting.separation import separation
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
-from xlogreg.inference.intervals import Intervals
+from xlogreg.inference.calibration import Calibration
+from xlogreg.inference.estimates import Estimates
+from xlogreg.inference.influence import Influence
+from xlogreg.inference.roc import Roc
 from xlogreg.inference.sandwich import Covariance
 from xlogreg.inference.separated import Separation
 from xlogreg.inference.significance import Test, Tests
@@ -54,19 +57,22 @@ __all__ = [
     "BackendUnavailableError",
     "BlockError",
     "Bootstrap",
+    "Calibration",
     "CheckpointWarning",
     "ConvergenceWarning",
     "Covariance",
     "DivergenceWarning",
+    "Estimates",
     "FitInfo",
     "GradientCheck",
-    "Intervals",
+    "Influence",
     "MissingClassWarning",
     "Model",
     "ModelFileError",
     "Path",
     "PrecisionWarning",
     "Report",
+    "Roc",
     "Selection",
     "Separation",
     "SeparationWarning",

@@ -1,5 +1,6 @@
 """`separation`: which coefficients are infinite at the maximum of the likelihood, and why."""
 
+import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,7 +154,7 @@ def separation(
 
 def _expect_scipy() -> None:
     try:
-        import scipy.optimize  # noqa: F401, whether it is there
+        importlib.import_module("scipy.optimize")
     except ModuleNotFoundError as error:
         raise ImportError('separation needs SciPy: pip install "xlogreg[inference]"') from error
 

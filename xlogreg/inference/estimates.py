@@ -1,4 +1,4 @@
-"""Tables of estimates with standard errors and intervals, such as effects and odds ratios."""
+"""Tables of estimates with their intervals, such as effects, odds ratios, and coefficients with profile intervals."""
 
 import math
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ TITLES = {
     "class": "class",
     "name": "",
     "kind": "kind",
+    "coefficient": "coef",
     "effect": "effect",
     "odds_ratio": "odds ratio",
     "standard_error": "std err",
@@ -31,8 +32,8 @@ class Estimates(Tabular):
 
     Attributes
     ----------
-    title : str
-        What is estimated.
+    kind : str
+        What is estimated, such as "profile-likelihood intervals".
     table : ndarray (n,)
         Structured. The methods that make it name its fields; "lower" and "upper" are among them.
     level : float
@@ -41,7 +42,7 @@ class Estimates(Tabular):
         What else there is to know; printed below.
     """
 
-    title: str
+    kind: str
     table: np.ndarray
     level: float
     note: str = ""
@@ -53,7 +54,7 @@ class Estimates(Tabular):
 
     def _shown(self) -> Shown:
         titles = {name: title for name, title in TITLES.items() if name in (self.table.dtype.names or ())}
-        return Shown(self.title, self.table, titles | bounds(self.level), self.note)
+        return Shown(self.kind, self.table, titles | bounds(self.level), self.note)
 
 
 def expect_level(level: Any) -> float:

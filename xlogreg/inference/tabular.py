@@ -113,7 +113,7 @@ class Tabular:
     table: Any
 
     def _shown(self) -> Shown:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: each result has its own columns
 
     def __str__(self) -> str:
         above, table, titles, below = self._shown()

@@ -10,8 +10,7 @@ from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.inference import firth, sandwich
 from xlogreg.inference.distributions import quantile
 from xlogreg.inference.ends import profile_ends
-from xlogreg.inference.estimates import expect_level
-from xlogreg.inference.intervals import Intervals
+from xlogreg.inference.estimates import Estimates, expect_level
 from xlogreg.inference.minimum import Minimum, find_minimum
 from xlogreg.inference.omission import drop_tests
 from xlogreg.inference.separated_ends import near_infimum, separated_ends
@@ -204,7 +203,7 @@ def profile_interval(
     targets: str = "labels",
     baseline: Any = None,
     offset: Any = None,
-) -> Intervals:
+) -> Estimates:
     """Compute profile-likelihood intervals: values of a coefficient that a likelihood-ratio test does not reject.
 
     Unlike the intervals of `summary`, they need not be symmetric, and they are the same if the coefficient is expressed
@@ -229,7 +228,7 @@ def profile_interval(
 
     Returns
     -------
-    Intervals
+    Estimates
         For X as handed in, the bias included. Where the classes are separated, an end is infinite if the coefficient
         can go on for ever to that side without a loss, which a direction of recession proves; the other ends are
         finite.
@@ -268,7 +267,7 @@ def profile_interval(
         values = np.where(np.isinf(lower) | np.isinf(upper), np.nan, values)
         note = "the classes are separated: no coefficient that an infinite end belongs to has an estimate"
     table = structured(**columns, coefficient=values)
-    return Intervals(f"{likelihood.name}profile-likelihood intervals", table, level, note)
+    return Estimates(f"{likelihood.name}profile-likelihood intervals", table, level, note)
 
 
 def _factors(full: Minimum, rows: list[int], contrast: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from xlogreg.plots.display import BLUE, Display, class_colours, plain
 
 __all__ = ["ForestDisplay", "ProfileDisplay"]
 
-BIAS = ("(bias)", "bias")  # names of the row of the bias in a summary, the first that is there
 ROW = 0.32  # height of a row in inches
 FEW = 1000.0  # ratio of the ends of an axis; on a longer one, three labels for each power of ten would overlap
 SPREAD = 0.5  # share of a row over which the classes of one feature lie
@@ -72,9 +71,10 @@ class ForestDisplay(Display):
             If a feature is not in the table.
         """
         table = summary.table
-        bias = next((name for name in BIAS if name in table["name"].tolist()), None)
+        last = str(table["name"][-1])  # the bias, in as many parentheses as tell it from features, unless there is none
+        kept = table["name"] != (last if last.strip("()") == "bias" else "")
         bounds = np.exp(table["lower"]), np.exp(table["upper"])
-        return cls._of(table, bounds, summary.level, table["name"] != bias, features).plot(ax)
+        return cls._of(table, bounds, summary.level, kept, features).plot(ax)
 
     @classmethod
     def from_odds_ratios(cls, odds_ratios: Any, *, features: Sequence[str] | None = None, ax: Any = None) -> Self:
