@@ -84,7 +84,7 @@ class Null(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Statistics of candidates (G,), NaN where there is no test, and the number of candidates that are not finite."""
+    """Statistics of candidates (G,), NaN where there is no test, and which candidates are not finite."""
 
     statistics: np.ndarray
     flawed: np.ndarray  # (G,) bool: values are missing or infinite
