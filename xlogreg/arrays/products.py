@@ -1,16 +1,18 @@
-"""The four products of X (n_x, m) with which all sums of a fit are made, and sums by group.
+"""The four products of X (n_x, m) with which all sums of a fit are made, sums of rows and by group, and fused kernels.
 
 Each kind of X has products of its own. An array has those of its library, which are fields of the library's row. A
 block of any other kind is a named tuple of arrays, so that JAX can compile it, with four methods of these names, and
 `shape`, `dtype` and `__abs__`.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import Array, is_array, name_of
 
-__all__ = ["combine", "gram", "scores", "squares", "tally"]
+__all__ = ["combine", "elementwise", "fused", "gram", "row_sums", "scores", "squares", "sum_squares", "tally"]
 
 _products: dict[type, Any] = {}  # keys are types of X
 
@@ -52,3 +54,36 @@ def gram(X: Any, C: Array) -> Array:
 def tally(index: Array, V: Array, size: int) -> Array:
     """Sum the rows of V (m, p) by index (m,), whole numbers from 0 to size - 1: (size, p)."""
     return LIBRARIES[name_of(V)].tally(index, V, size)
+
+
+def row_sums(V: Array, dtype: Any) -> Array:
+    """Sum V (..., m) over the samples, added up in a dtype: (...)."""
+    return _products_of(V).row_sums(V, dtype)
+
+
+def sum_squares(X: Array) -> Array:
+    """Sum the squares of the rows of an array X (n_x, m): (n_x, 1)."""
+    return _products_of(X).sum_squares(X)
+
+
+def fused(array: Array, make: Callable[..., Any], *options: Any) -> Callable[..., Any] | None:
+    """Return make(*options), a function that works element by element, as one kernel of the array's library.
+
+    None if the library makes no kernels of functions. For the same options, ``make`` returns the same function.
+    """
+    fuse = LIBRARIES[name_of(array)].fuse
+    return None if fuse is None else fuse(make(*options))
+
+
+def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function that works on its arrays element by element be one kernel, where the library makes one of it."""
+
+    @functools.wraps(function)
+    def called(*arguments: Any) -> Any:
+        return (fused(arguments[0], _itself, function) or function)(*arguments)
+
+    return called
+
+
+def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function

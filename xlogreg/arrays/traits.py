@@ -126,6 +126,14 @@ def _pair_numbers(k: int) -> np.ndarray:
     return numbers.ravel()
 
 
+def _row_sums(V: Any, dtype: Any) -> Any:
+    return array_namespace(V).sum(V, axis=-1, dtype=dtype)
+
+
+def _sum_squares(X: Any) -> Any:
+    return array_namespace(X).sum(X * X, axis=1, keepdims=True)
+
+
 def _tally(index: Any, V: Any, size: int) -> Any:
     xp = array_namespace(V)
     numbers = xp.arange(size, dtype=index.dtype, device=device_of(V))
@@ -214,6 +222,10 @@ class Library:
         Whether parts of an array can be written into; a copy in pieces needs that.
     scores, combine, squares, gram : callable
         The four products of X (n_x, m), all that the math asks of X; see `xlogreg.arrays.products`.
+    row_sums : callable
+        Takes V (..., m) and a dtype, or None for that of V; returns the sums (...) over the last axis.
+    sum_squares : callable
+        Takes X (n_x, m); returns the sums (n_x, 1) of the squares of its rows.
     tally : callable
         Takes an index (m,) of ints, V (m, p) and a size; returns the sums (size, p) of the rows of V by index.
     log1p : callable
@@ -222,6 +234,9 @@ class Library:
         Number of times to multiply the factors 1 + e in pairs before taking their logarithms.
     compile : callable, or None
         Takes a function of a block, arrays and one constant; returns it compiled.
+    fuse : callable, or None
+        Takes a function that works on its arrays element by element; returns it as one kernel. None if the library
+        would not gain by one.
     free : callable
         Takes the module and a device; returns the free memory in bytes, or None where it is not known.
     send : callable, or None
@@ -251,10 +266,13 @@ class Library:
     combine: Callable[[Any, Any], Any] = _combine
     squares: Callable[..., Any] = squares
     gram: Callable[[Any, Any], Any] = _gram
+    row_sums: Callable[[Any, Any], Any] = _row_sums
+    sum_squares: Callable[[Any], Any] = _sum_squares
     tally: Callable[[Any, Any, int], Any] = _tally
     log1p: Callable[[Any], Any] = _log1p
     log1p_folds: int = 0
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+    fuse: Callable[[Callable[..., Any]], Callable[..., Any] | None] | None = None
     free: Callable[[Any, Any], int | None] = _unknown
     send: Callable[[Any, np.ndarray, Any], Any] | None = None
     sparse: SparseProducts | None = None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xlogreg.arrays.place import Array, array_namespace
-from xlogreg.arrays.products import combine, scores
+from xlogreg.arrays.products import combine, elementwise, row_sums, scores
 from xlogreg.math.losses import LOSSES, sigmoid
 
 __all__ = ["backward", "cost", "curvature", "forward", "gradients", "update"]
@@ -72,7 +72,7 @@ def cost(Z: Array, Y: Array, loss: str = "log_loss") -> Array:
 
 def backward(X: Array, dZ: Array, dtype: Any = None) -> tuple[Array, Array]:
     """Linear part of the backward pass, as sums over the samples: X dZ' (n_x, k), sum dZ (k, 1)."""
-    return combine(X, dZ.T), array_namespace(dZ).sum(dZ, axis=-1, keepdims=True, dtype=dtype)
+    return combine(X, dZ.T), row_sums(dZ, dtype)[:, None]
 
 
 def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Array, Array]:
@@ -112,6 +112,7 @@ def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Arr
     return dW / m, db / m
 
 
+@elementwise
 def update(parameter: Array, derivative: Array, learning_rate: float | Array) -> Array:
     """One step of gradient descent, w - alpha dw (notes 1.4), for w or for b.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from xlogreg.arrays.place import Array, array_namespace, device_of, log1p, log1p_folds
+from xlogreg.arrays.products import elementwise, fused, row_sums
 
 __all__ = [
     "LOSSES",
@@ -28,6 +29,7 @@ BEYOND = 0.5  # share of the largest float; larger scores count as infinite, so 
 WORTH_FOLDING = 2000  # with fewer terms, the extra calls cost more than the logarithms that they save
 
 
+@elementwise
 def sigmoid(Z: Array) -> Array:
     """Logistic function 1 / (1 + exp(-z)), element by element (notes 1.2).
 
@@ -53,9 +55,16 @@ def _decay(Z: Array) -> tuple[Array, Array]:
 def both_classes(Z: Array) -> Array:
     """Probabilities (..., 2, m) of the two classes, 1 - a and a, each exact in its tail, for scores Z (..., 1, m)."""
     xp = array_namespace(Z)
+    if kernel := fused(Z, lambda: _each_class):
+        return xp.concat(kernel(Z), axis=-2)
     E, U = _decay(Z)
     likely = xp.astype(Z >= 0, E.dtype)
     return xp.maximum(E, xp.concat([1.0 - likely, likely], axis=-2)) / U  # as in `_sigmoid`
+
+
+def _each_class(Z: Array) -> tuple[Array, Array]:
+    E, U = _decay(Z)
+    return _over(-Z, E) / U, _over(Z, E) / U
 
 
 def share_and_curvature(Z: Array) -> tuple[Array, Array]:
@@ -105,6 +114,7 @@ def _softmax(Z: Array) -> Array:
     return E / xp.sum(E, axis=-2, keepdims=True)
 
 
+@elementwise
 def log_loss(Z: Array, Y: Array) -> Array:
     """Log loss -(y log a + (1 - y) log(1 - a)) of each sample, a = sigmoid(z) (notes 1.3).
 
@@ -143,14 +153,15 @@ def _excess(Z: Array, Y: Array) -> Array:
 
 def sum_losses(excess: Array, tail: Array, weight: Array | None, dtype: Any) -> Array:
     """Sum over the samples (...) of the losses excess + log1p(tail), both (..., 1, m), added up in dtype."""
-    xp = array_namespace(tail)
-    if weight is not None:
-        return xp.sum(weight * (excess + log1p(tail)), axis=(-2, -1), dtype=dtype)
-    return xp.sum(excess, axis=(-2, -1), dtype=dtype) + _sum_log1p(tail, dtype, log1p_folds(tail))
+    folds = log1p_folds(tail)
+    if weight is None and folds:
+        return row_sums(excess[..., 0, :], dtype) + _sum_log1p(tail[..., 0, :], dtype, folds)
+    losses = excess + log1p(tail)
+    return row_sums((losses if weight is None else weight * losses)[..., 0, :], dtype)
 
 
 def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
-    """Sum log1p(e) over the last two axes; each fold makes one term of two, (1 + a)(1 + b) = 1 + (a + b + ab).
+    """Sum log1p(e) over the samples; each fold makes one term of two, (1 + a)(1 + b) = 1 + (a + b + ab).
 
     No accuracy is lost: e >= 0, so nothing cancels. Folding saves time, since a logarithm costs as much as a dozen
     additions.
@@ -161,7 +172,7 @@ def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:
         A, B, rest = E[..., :half], E[..., half : 2 * half], E[..., 2 * half :]
         E = A + B * (1.0 + A)
         E = xp.concat([E, rest], axis=-1) if rest.shape[-1] else E
-    return xp.sum(log1p(E), axis=(-2, -1), dtype=dtype)
+    return row_sums(log1p(E), dtype)
 
 
 def cross_entropy(Z: Array, Y: Array) -> Array:
@@ -248,10 +259,14 @@ def _exact_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     return _excess(Z, Y), E, _exact(_over(Z, E), Y, E, U)
 
 
-def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
+def _elements_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
     E, U = _decay(Z)
-    C = E / (U * U)  # a (1 - a), exact in both tails
-    return _excess(Z, Y), E, _exact(_over(Z, E), Y, E, U), C[..., None, :, :]
+    return _excess(Z, Y), E, _exact(_over(Z, E), Y, E, U), E / (U * U)  # a (1 - a), exact in both tails
+
+
+def _second_log_loss(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
+    excess, tail, dZ, C = _elements_log_loss(Z, Y)
+    return excess, tail, dZ, C[..., None, :, :]
 
 
 def _exact(M: Array, Y: Array, tail: Array, U: Array) -> Array:
@@ -297,6 +312,8 @@ class Loss(NamedTuple):
     first: Callable[[Array, Array], tuple[Array, Array, Array]]
     second: Callable[[Array, Array], tuple[Array, Array, Array, Array]] | None
     bound: float  # no eigenvalue of the second derivative in Z exceeds it
+    # the same as second, element by element, and with a curvature of the shape of Z; None for several classes
+    elements: Callable[[Array, Array], tuple[Array, Array, Array, Array]] | None = None
 
 
 LOSSES = {
@@ -312,6 +329,7 @@ LOSSES = {
             _first_log_loss,
             _second_log_loss,
             1 / 4,
+            _elements_log_loss,
         ),
         Loss(
             "cross_entropy",

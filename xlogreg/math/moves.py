@@ -6,7 +6,7 @@ As in `xlogreg.math.sums`, theta and steps are (n_x + 1, g, k), and sums have th
 from collections.abc import Callable
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
-from xlogreg.arrays.products import gram
+from xlogreg.arrays.products import elementwise, gram, row_sums
 from xlogreg.math import sums
 from xlogreg.math.effects import slope_terms, value_terms
 from xlogreg.math.information import cluster_terms, frequency_terms, importance_terms
@@ -46,17 +46,21 @@ def proof_terms(block: Block, points: Array, loss: Loss) -> tuple[Array, Array]:
     Z, V = both[:g, :, :], both[g:, :, :]
     Z = Z if block.offset is None else Z + block.offset
     if points.shape[2] == 1:
-        divergence, lost = _divergence_of_two(Z, V)
+        divergence, outside = _divergence_of_two(Z, V, weight)
     else:
         A = loss.link(Z)
         E = V - xp.sum(A * V, axis=-2, keepdims=True)
-        lost = xp.max(-E, axis=-2, keepdims=True)
         divergence = 0.5 * xp.sum(A * E * E * _growth(xp.maximum(-E, 0.0)), axis=-2, keepdims=True)
-    outside = lost > 1.0 - INSIDE
+        divergence, outside = _weighed(divergence, xp.max(-E, axis=-2, keepdims=True), weight)
+    return tuple(row_sums(part[:, 0, :], points.dtype) for part in (divergence, outside))
+
+
+def _weighed(divergence: Array, lost: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Weigh the divergence, and return 1 for each sample with an alpha that is not safely above zero."""
+    xp, outside = array_namespace(lost), lost > 1.0 - INSIDE
     if weight is not None:
         outside, divergence = xp.logical_and(outside, weight > 0), weight * divergence
-    dtype = points.dtype
-    return tuple(xp.sum(xp.astype(part, dtype, copy=False), axis=(-2, -1)) for part in (divergence, outside))
+    return divergence, xp.astype(outside, lost.dtype)
 
 
 def _growth(N: Array) -> Array:
@@ -68,12 +72,13 @@ def _growth(N: Array) -> Array:
     return 1.0 + N * (1.0 / 3.0 + 0.45 * N)
 
 
-def _divergence_of_two(Z: Array, V: Array) -> tuple[Array, Array]:
-    """Divergence of alpha from a for two classes, and the share of its probability that the losing class loses."""
+@elementwise
+def _divergence_of_two(Z: Array, V: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Divergence of alpha from a for two classes, and whether alpha is outside, as from `_weighed`."""
     xp = array_namespace(Z)
     rising, curvature = share_and_curvature(xp.where(V < 0.0, -Z, Z))  # both of the class that gains
     lost = xp.abs(V) * rising  # -e of the class that loses
-    return 0.5 * curvature * V * V * (1.0 + rising * (_growth(lost) - 1.0)), lost
+    return _weighed(0.5 * curvature * V * V * (1.0 + rising * (_growth(lost) - 1.0)), lost, weight)
 
 
 def _of_targets(Y: Array) -> Array:
@@ -132,7 +137,7 @@ def restless_terms(block: Block, step: Array) -> tuple[Array]:
     D = score_moves(block.X, step)
     moved = xp.max(xp.abs(D), axis=-2, keepdims=True) >= STILL
     moved = moved if weight is None else xp.logical_and(moved, weight > 0)
-    return (xp.sum(xp.astype(moved, step.dtype), axis=(-2, -1)),)
+    return (row_sums(xp.astype(moved, step.dtype)[:, 0, :], None),)
 
 
 def tied_terms(block: Block, points: Array) -> tuple[Array, Array]:

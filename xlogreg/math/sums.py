@@ -8,10 +8,11 @@ dtype of theta, which may be wider than that of X: float32 samples, float64 sums
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from xlogreg.arrays.place import Array, array_namespace, device_of
-from xlogreg.arrays.products import combine, gram, scores, squares
+from xlogreg.arrays.place import Array, array_namespace, device_of, is_array
+from xlogreg.arrays.products import combine, fused, gram, row_sums, scores, squares, sum_squares
 from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, sum_losses
+from xlogreg.math.samples import sample_terms
 
 __all__ = [
     "TEMPORARIES",
@@ -69,7 +70,8 @@ def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array
     dTheta : array (n_x + 1, g, k)
         Sum of the weighted gradients.
     """
-    return _first_sums(block, theta, *loss.first(model_scores(block, theta), block.Y))
+    found = _fused_sums(block, theta, loss)
+    return found or _first_sums(block, theta, *loss.first(model_scores(block, theta), block.Y))  # type: ignore[return-value]
 
 
 def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
@@ -79,12 +81,42 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     -------
     losses, dTheta : as from `gradient_terms`
     unsettled : array (g,)
-        1 if the loss of any sample, without its offset, is not below log 2, else 0. With hard labels 0 proves that
-        theta separates the classes: every sample is strictly on its own side.
+        0 if the loss of every sample, without its offset, is below log 2. With hard labels 0 proves that theta
+        separates the classes: every sample is strictly on its own side.
     """
+    found = _fused_sums(block, theta, loss, proves=True)
+    if found:
+        return found  # type: ignore[return-value]
     moves = score_moves(block.X, theta)
     excess, tail, dZ = loss.first(_with_offset(block, moves), block.Y)
     return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, loss, moves, excess, tail))
+
+
+def _fused_sums(
+    block: Block, theta: Array, loss: Loss, proves: bool = False, curves: bool = False
+) -> tuple[Array, ...]:
+    """Compute the sums of `pass_terms` or `expansion_terms` with one kernel for all work on samples, else ().
+
+    The library makes such a kernel, or the functions of each element in turn take about thirty.
+    """
+    X, Y, dtype = block.X, block.Y, theta.dtype
+    kernel = loss.elements and fused(Y, sample_terms, loss.elements, dtype, proves, curves)
+    if not kernel:
+        return ()
+    xp, (rows, g, _), m = array_namespace(theta), theta.shape, X.shape[1]
+    W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g)))
+    Z, b = (W.T @ X, xp.reshape(b, (g, 1, 1))) if is_array(X) else (scores(X, W, b), 0.0)
+    losses, dZ, wide, *more = kernel(xp.reshape(Z, (g, 1, m)), b, block.offset, Y, block.weight)
+    g = dZ.shape[0]  # theta may stand for several models
+    dW, db = combine(X, xp.reshape(dZ, (g, m)).T), row_sums(wide[:, 0, :], dtype)
+    dTheta = xp.reshape(xp.concat([dW, db[None, :]], axis=0), (rows, g, 1))
+    sums = row_sums(losses[:, 0, :], dtype), dTheta
+    if proves:
+        sums = (*sums, row_sums(more[0][:, 0, :], more[0].dtype))
+    if curves:
+        H = [gram(X, more[-1][model : model + 1, :, :]) for model in range(g)]
+        sums = (*sums, H[0][None, ...] if g == 1 else xp.stack(H))
+    return sums
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
@@ -110,7 +142,8 @@ def _unsettled(block: Block, theta: Array, loss: Loss, moves: Array, excess: Arr
     if block.weight is not None:
         present = xp.astype(block.weight > 0, excess.dtype)
         worst = present * excess, present * tail
-    wrong, near = (xp.max(part, axis=(-2, -1)) for part in worst)
+    one = excess.shape[0] == 1  # then no axis is left, so that all threads of a GPU work
+    wrong, near = (xp.reshape(xp.max(part), (1,)) if one else xp.max(part, axis=(-2, -1)) for part in worst)
     return xp.astype((wrong > 0.0) | (near >= 1.0), theta.dtype)
 
 
@@ -123,13 +156,15 @@ def expansion_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]
     H : array (g, (n_x + 1) k, (n_x + 1) k)
         The rows have the order of ``theta[:, j, :]`` flattened.
     """
+    if sums := _fused_sums(block, theta, loss, proves=True, curves=True):
+        return sums
     losses, dTheta, H, *found = _second_sums(block, theta, loss)
     return losses, dTheta, _unsettled(block, theta, loss, *found), H
 
 
 def hessian_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
     """Compute losses, dTheta and H, like `expansion_terms`, but without the proof of separation."""
-    return _second_sums(block, theta, loss)[:3]
+    return _fused_sums(block, theta, loss, curves=True) or _second_sums(block, theta, loss)[:3]
 
 
 def _second_sums(block: Block, theta: Array, loss: Loss) -> tuple[Array, ...]:
@@ -218,7 +253,8 @@ def weights(block: Block) -> Array:
 def spread_terms(block: Block, origin: Array) -> tuple[Array, Array, Array]:
     """Weighted sums of X and of its square (n_x, 1), and of Y (k, 1), in origin's dtype."""
     X, Y, xp, weight = block.X, block.Y, array_namespace(origin), weights(block).T
-    sums = combine(X, weight), squares(X, weight), Y @ weight
+    even = block.weight is None and is_array(X)
+    sums = combine(X, weight), sum_squares(X) if even else squares(X, weight), Y @ weight
     return tuple(xp.astype(part, origin.dtype, copy=False) for part in sums)
 
 
@@ -258,8 +294,13 @@ def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:
 
 def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
     """Second moment [X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
-    xp = array_namespace(origin)
-    return (xp.astype(gram(block.X, weights(block)[None, :, :]), origin.dtype, copy=False),)
+    xp, X = array_namespace(origin), block.X
+    if block.weight is None and is_array(X):
+        total, count = row_sums(X, None)[:, None], xp.full((1, 1), float(X.shape[1]), dtype=X.dtype, device=device_of(X))
+        S = xp.concat([xp.concat([X @ X.T, total], axis=1), xp.concat([total.T, count], axis=1)], axis=0)
+    else:
+        S = gram(X, weights(block)[None, :, :])
+    return (xp.astype(S, origin.dtype, copy=False),)
 
 
 def class_terms(block: Block, origin: Array) -> tuple[Array]:

@@ -16,7 +16,7 @@ from xlogreg.arrays import traits
 from xlogreg.arrays.libraries.compressed import compressed
 from xlogreg.arrays.traits import NAMESPACES, Library, counted
 
-__all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares", "tally"]
+__all__ = ["NUMPY", "NumPy", "convert", "gram", "lies_ready", "log1p", "pages_kept", "squares", "sum_squares", "tally"]
 
 # samples, in all and for each number of the sums, from which on SciPy's products count faster; other threads then run
 TALLIED, WIDE = 2**13, 8
@@ -158,6 +158,11 @@ def squares(X: np.ndarray, V: np.ndarray, scale: np.ndarray | None = None, twice
     return (np.vecdot(X, weighted) if across else np.einsum("ij,ij->i", X, weighted))[:, None]
 
 
+def sum_squares(X: np.ndarray) -> np.ndarray:
+    """Sum the squares of the rows in the order of memory, without a temporary of the size of X."""
+    return (np.vecdot(X, X) if X.strides[1] == X.itemsize else np.einsum("ij,ij->i", X, X))[:, None]
+
+
 def gram(X: np.ndarray, C: np.ndarray) -> np.ndarray:
     """Compute the Gram matrix in reused memory, like `convert`; for few features, do not use its symmetry."""
     if C.shape[0] > 1:
@@ -215,6 +220,7 @@ NUMPY = Library(
     convert=convert,
     squares=squares,
     gram=gram,
+    sum_squares=sum_squares,
     tally=tally,
     log1p=log1p,
     sparse=compressed("scipy.sparse", "scipy."),
