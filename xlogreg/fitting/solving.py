@@ -70,8 +70,9 @@ def _gd(problem: Problem, options: Options, watch: Watch) -> Result:
         passes += proof.passes
         return proof.gap is not None and float(proof.gap[0]) <= problem.tolerance(options) * float(proof.here.value[0])
 
+    # theta stays on the device, where nothing has to wait for it; whether classes are separated is found out at the end
     result = gradient_descent.minimize(
-        objective.on(place),  # theta stays on the device, where nothing has to wait for it
+        dataclasses.replace(objective, separable=False).on(place),
         place.put(problem.start, place.widest),
         learning_rate=float(rate),
         max_iter=options.steps,

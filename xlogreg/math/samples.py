@@ -15,10 +15,10 @@ Elements = Callable[[Array, Array], tuple[Array, ...]]
 def sample_terms(elements: Elements, dtype: Any, proves: bool, curves: bool) -> Callable[..., tuple[Array, ...]]:
     """Return a function of scores W'x, bias, offset, targets and weights that works element by element.
 
-    Its results are the weighted losses, the weighted derivatives in the dtype of the scores, and the same in ``dtype``,
-    as are the losses. If it ``proves``, a 1 follows for each sample that may be on the wrong side without its offset,
-    and a 0 for the others. If it ``curves``, the weighted curvatures follow in ``dtype``. Offset and weights may be
-    None. ``elements`` are those of a `Loss`.
+    Its results are the weighted losses, the weighted derivatives in the dtype of the scores, and the derivatives once
+    more in ``dtype``, like all other results. If it ``proves``, a 1 follows for each sample that may be on the wrong
+    side without its offset, and a 0 for the others. If it ``curves``, the weighted curvatures follow. Offset and
+    weights may be None. ``elements`` are those of a `Loss`.
     """
 
     def terms(Z: Array, b: Array, offset: Array | None, Y: Array, weight: Array | None) -> tuple[Array, ...]:
@@ -28,7 +28,7 @@ def sample_terms(elements: Elements, dtype: Any, proves: bool, curves: bool) -> 
         if proves:
             wrong, near = (excess, tail) if offset is None else elements(moves, Y)[:2]
             open = (wrong > 0.0) | (near >= 1.0)
-            found.append(xp.astype(open if weight is None else open & (weight > 0.0), Z.dtype))
+            found.append(xp.astype(open if weight is None else open & (weight > 0.0), dtype))
         if weight is not None:
             losses, dZ, C = weight * losses, weight * dZ, weight * C
         if curves:

@@ -71,7 +71,7 @@ def gradient_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array
         Sum of the weighted gradients.
     """
     found = _fused_sums(block, theta, loss)
-    return found or _first_sums(block, theta, *loss.first(model_scores(block, theta), block.Y))  # type: ignore[return-value]
+    return found or _first_sums(block, theta, *loss.first(model_scores(block, theta), block.Y))
 
 
 def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
@@ -86,7 +86,7 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     """
     found = _fused_sums(block, theta, loss, proves=True)
     if found:
-        return found  # type: ignore[return-value]
+        return found
     moves = score_moves(block.X, theta)
     excess, tail, dZ = loss.first(_with_offset(block, moves), block.Y)
     return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, loss, moves, excess, tail))
@@ -94,7 +94,7 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
 
 def _fused_sums(
     block: Block, theta: Array, loss: Loss, proves: bool = False, curves: bool = False
-) -> tuple[Array, ...]:
+) -> Any:
     """Compute the sums of `pass_terms` or `expansion_terms` with one kernel for all work on samples, else ().
 
     The library makes such a kernel, or the functions of each element in turn take about thirty.
@@ -110,13 +110,13 @@ def _fused_sums(
     g = dZ.shape[0]  # theta may stand for several models
     dW, db = combine(X, xp.reshape(dZ, (g, m)).T), row_sums(wide[:, 0, :], dtype)
     dTheta = xp.reshape(xp.concat([dW, db[None, :]], axis=0), (rows, g, 1))
-    sums = row_sums(losses[:, 0, :], dtype), dTheta
+    sums = [row_sums(losses[:, 0, :], dtype), dTheta]
     if proves:
-        sums = (*sums, row_sums(more[0][:, 0, :], more[0].dtype))
+        sums.append(row_sums(more[0][:, 0, :], dtype))
     if curves:
         H = [gram(X, more[-1][model : model + 1, :, :]) for model in range(g)]
-        sums = (*sums, H[0][None, ...] if g == 1 else xp.stack(H))
-    return sums
+        sums.append(H[0][None, ...] if g == 1 else xp.stack(H))
+    return tuple(sums)
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
@@ -296,7 +296,7 @@ def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
     """Second moment [X; 1] diag(weight) [X; 1]' (n_x + 1, n_x + 1), in origin's dtype."""
     xp, X = array_namespace(origin), block.X
     if block.weight is None and is_array(X):
-        total, count = row_sums(X, None)[:, None], xp.full((1, 1), float(X.shape[1]), dtype=X.dtype, device=device_of(X))
+        total, count = row_sums(X, None)[:, None], xp.full((1, 1), X.shape[1], dtype=X.dtype, device=device_of(X))
         S = xp.concat([xp.concat([X @ X.T, total], axis=1), xp.concat([total.T, count], axis=1)], axis=0)
     else:
         S = gram(X, weights(block)[None, :, :])

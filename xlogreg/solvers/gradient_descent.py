@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from xlogreg.arrays.place import Array, array_namespace, to_host
 from xlogreg.math.logistic import update
 from xlogreg.solvers.objective import Objective
@@ -39,11 +41,12 @@ def minimize(
     -------
     Result
         It has no gap. The reason is "max_iter", "converged", "diverged", or the one that the monitor gives;
-        ``costs[i]`` is J before update i.
+        ``costs[i]`` is J before update i, on the host.
     """
     xp = array_namespace(start)
     theta, at, reason, said = start, start, "max_iter", ""
     costs: list[Array] = []
+    seen = np.empty((0, start.shape[1]))  # the costs that have come to the host
     for iteration in range(max_iter):
         here, at = objective.evaluate(theta), theta
         if monitor is not None and (said := monitor(iteration, theta, here, None)):
@@ -52,8 +55,8 @@ def minimize(
         costs.append(here.value)
         theta = update(theta, here.gradient, learning_rate)
         if len(costs) in (1, max_iter) or len(costs) % LOOK == 0:  # the first look finds X that is not finite
-            window = to_host(xp.stack(costs[-LOOK:]))
-            if _runs_away(window, to_host(costs[0]), last=len(costs) == max_iter):
+            seen = np.concatenate([seen, to_host(xp.stack(costs[len(seen) :]))])
+            if _runs_away(seen[-LOOK:], seen[0], last=len(costs) == max_iter):
                 reason = "diverged"
                 break
             if enough is not None and enough(theta):
@@ -65,7 +68,7 @@ def minimize(
         reason=reason,
         iterations=len(costs),
         passes=passes,
-        costs=xp.stack([*costs, here.value])[:-1, :],
+        costs=seen if len(seen) == len(costs) else np.concatenate([seen, to_host(xp.stack(costs[len(seen) :]))]),
         last=here,
         at=at,
         gap=None,

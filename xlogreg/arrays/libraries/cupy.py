@@ -107,7 +107,8 @@ def _squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
 def _gram(X: Any, C: Any) -> Any:
     if C.shape[0] > 1:
         return bordered_grams(X, C)
-    xp, (n_x, m), root, half = array_namespace(X), X.shape, array_namespace(X).sqrt(C[0, :, :]), None
+    xp, n_x, half = array_namespace(X), X.shape[0], None
+    root = xp.sqrt(C[0, :, :])
     pieces = list(_pieces(X, C.itemsize))
     parts = xp.empty((len(pieces), n_x + 1, n_x + 1), dtype=C.dtype)
     for number, piece in enumerate(pieces):
