@@ -8,7 +8,7 @@ import pytest
 import xlogreg
 from xlogreg.solvers import rent_or_buy
 from xlogreg.solvers.preconditioners import Diagonal, Inverse
-from xlogreg.solvers.prices import gradient_price, hessian_price, moment_price, subset_price
+from xlogreg.solvers.prices import HOST
 from xlogreg.solvers.quasi_newton import QuasiNewton
 from xlogreg.solvers.rent_or_buy import Good
 from xlogreg.solvers.result import Clock
@@ -111,12 +111,12 @@ def test_a_metric_is_adapted_only_where_the_cost_has_changed():
 
 
 def test_prices_grow_with_the_work():
-    for price in (gradient_price, moment_price, hessian_price):
+    for price in (HOST.gradient, HOST.moment, HOST.hessian):
         assert price(1000, 10) < price(2000, 10) < price(2000, 40)
-    assert hessian_price(5000, 500) > 30 * gradient_price(5000, 500)
-    assert hessian_price(500, 10) < 2 * gradient_price(500, 10)
-    assert gradient_price(1000, 50) < gradient_price(1000, 50, 5) < hessian_price(1000, 50, 5)
-    assert hessian_price(1000, 50) < subset_price(1000, 50)
+    assert HOST.hessian(5000, 500) > 30 * HOST.gradient(5000, 500)
+    assert HOST.hessian(500, 10) < 2 * HOST.gradient(500, 10)
+    assert HOST.gradient(1000, 50) < HOST.gradient(1000, 50, 5) < HOST.hessian(1000, 50, 5)
+    assert HOST.hessian(1000, 50) < HOST.subset(1000, 50)
 
 
 def test_a_proof_that_takes_as_long_as_the_fit_is_left_out():

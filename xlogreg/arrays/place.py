@@ -94,6 +94,11 @@ class Place:
         return LIBRARIES[self.name].namespace(module_of(self.name))
 
     @functools.cached_property
+    def is_device(self) -> bool:
+        """Whether this is a device with memory of its own, such as a GPU: each call takes as long as a lot of work."""
+        return self != HOST and self.free_bytes is not None
+
+    @functools.cached_property
     def small_blocks(self) -> bool:
         """Whether blocks of the size of a CPU's cache save time here."""
         return LIBRARIES[self.name].small_blocks(self.device)

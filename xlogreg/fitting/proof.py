@@ -17,7 +17,7 @@ from xlogreg.solvers.existence import FARTHEST, RANK, SLOPE, Existence, blur, de
 from xlogreg.solvers.kinked import prove
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse, grounded
-from xlogreg.solvers.prices import gradient_price, hessian_price
+from xlogreg.solvers.prices import prices_on
 from xlogreg.solvers.proximal import Proximal
 from xlogreg.solvers.result import Result
 from xlogreg.solvers.sampled_newton import HESSIAN_SHARE
@@ -320,7 +320,8 @@ def _is_dear(problem: Problem, result: Result) -> bool:
     """Whether a Hessian of all samples would take longer than a share of what the fit took."""
     k = result.theta.shape[2]
     size, share = (problem.source.m, problem.source.n_x, k), PROOF_SHARE if k == 1 else PROOF_SHARE_OF_CLASSES
-    return hessian_price(*size) > share * result.passes * gradient_price(*size)
+    prices = prices_on(problem.source.place)
+    return prices.hessian(*size) > share * result.passes * prices.gradient(*size)
 
 
 def _is_doubtful(problem: Problem, result: Result, here: Evaluation, inverse: Inverse, tol: float) -> bool:

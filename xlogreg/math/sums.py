@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from xlogreg.arrays.place import Array, array_namespace, device_of, is_array
-from xlogreg.arrays.products import combine, fused, gram, row_sums, scores, squares, sum_squares
+from xlogreg.arrays.products import combine, elementwise, fused, gram, row_sums, scores, squares, sum_squares
 from xlogreg.math.logistic import backward
 from xlogreg.math.losses import Loss, sum_losses
 from xlogreg.math.samples import sample_terms
@@ -92,9 +92,7 @@ def pass_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Ar
     return (*_first_sums(block, theta, excess, tail, dZ), _unsettled(block, theta, loss, moves, excess, tail))
 
 
-def _fused_sums(
-    block: Block, theta: Array, loss: Loss, proves: bool = False, curves: bool = False
-) -> Any:
+def _fused_sums(block: Block, theta: Array, loss: Loss, proves: bool = False, curves: bool = False) -> Any:
     """Compute the sums of `pass_terms` or `expansion_terms` with one kernel for all work on samples, else ().
 
     The library makes such a kernel, or the functions of each element in turn take about thirty.
@@ -114,6 +112,7 @@ def _fused_sums(
     if proves:
         sums.append(row_sums(more[0][:, 0, :], dtype))
     if curves:
+        del Z, dZ, losses, wide, more[:-1]  # which may take as much memory as the next products
         H = [gram(X, more[-1][model : model + 1, :, :]) for model in range(g)]
         sums.append(H[0][None, ...] if g == 1 else xp.stack(H))
     return tuple(sums)
@@ -328,11 +327,10 @@ def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
 def curvature_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:
     """Sums of c x^2 and of c x (n_x, g, k), and of c (1, g, k), for the curvature c = a (1 - a) of each output."""
     X, xp = block.X, array_namespace(theta)
-    A = loss.link(model_scores(block, theta))
-    C = A * (1.0 - A) if block.weight is None else block.weight * A * (1.0 - A)
+    C = _own_curvature(loss.link(model_scores(block, theta)), block.weight)
     g, k, m = C.shape
-    C = xp.reshape(C, (g * k, m)).T
-    sums = squares(X, C), combine(X, C), xp.sum(C, axis=0, keepdims=True)
+    C = xp.reshape(C, (g * k, m))
+    sums = squares(X, C.T), combine(X, C.T), row_sums(C, None)
     return tuple(xp.reshape(xp.astype(part, theta.dtype, copy=False), (-1, g, k)) for part in sums)
 
 
@@ -341,6 +339,11 @@ def correlation_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     xp, weight = array_namespace(origin), weights(block)
     sums = (backward(block.X, part, origin.dtype) for part in (weight, weight * block.Y))
     return tuple(xp.concat([xp.astype(dW, origin.dtype, copy=False), db.T], axis=0) for dW, db in sums)
+
+
+@elementwise
+def _own_curvature(A: Array, weight: Array | None) -> Array:
+    return A * (1.0 - A) if weight is None else weight * A * (1.0 - A)
 
 
 def combine_terms(block: Block, alpha: Array) -> tuple[Array]:

@@ -20,7 +20,7 @@ from xlogreg.solvers.certificate import EXPANSION_LIMIT
 from xlogreg.solvers.coordinates import Coordinates, Spread
 from xlogreg.solvers.matrices import TINY, Model, Mostly, Product, Whole, numbers_of
 from xlogreg.solvers.objective import Objective
-from xlogreg.solvers.prices import gradient_price, moment_price, subset_price
+from xlogreg.solvers.prices import HOST
 from xlogreg.solvers.spectral_lbfgs import class_axes
 
 __all__ = ["RENT", "START", "Curvature", "Pairs"]
@@ -70,15 +70,15 @@ class Curvature:
 
     def price(self, rows: np.ndarray, m: float) -> float:
         """Price of a Hessian, in passes."""
-        pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
+        pass_of_all = HOST.gradient(self.source.m, self.source.n_x, self.k)
         if self.is_large(rows):
-            return moment_price(int(m), len(rows)) / pass_of_all
-        return subset_price(int(m), len(rows), self.k) / pass_of_all
+            return HOST.moment(int(m), len(rows)) / pass_of_all
+        return HOST.subset(int(m), len(rows), self.k) / pass_of_all
 
     def relative_price(self, rows: np.ndarray, m: float) -> float:
         """Price of a Hessian, in steps with a pass: the quadratic model of many weights takes longer than that."""
-        pass_of_all = gradient_price(self.source.m, self.source.n_x, self.k)
-        solved = 0.0 if self.is_large(rows) else SOLVES * moment_price(0, self.working * self.k)
+        pass_of_all = HOST.gradient(self.source.m, self.source.n_x, self.k)
+        solved = 0.0 if self.is_large(rows) else SOLVES * HOST.moment(0, self.working * self.k)
         return self.price(rows, m) / (1.0 + solved / pass_of_all)
 
     @functools.cached_property
@@ -93,8 +93,8 @@ class Curvature:
         width = int(getattr(self.source, "widths", (self.source.n_x,))[0]) + 1
         if count * self.k > MOST:
             return math.inf
-        hessian = subset_price(m, min(count, width), self.k) + moment_price(0, count * self.k)
-        return HESSIANS * hessian / gradient_price(m, width, self.k)
+        hessian = HOST.subset(m, min(count, width), self.k) + HOST.moment(0, count * self.k)
+        return HESSIANS * hessian / HOST.gradient(m, width, self.k)
 
     def narrow(self) -> None:
         """Take Hessians of the features that work from now on."""

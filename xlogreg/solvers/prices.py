@@ -1,41 +1,55 @@
-"""Prices of a pass and of a Hessian: what the rule behind "auto" compares. Only their ratios matter.
+"""Prices of a pass and of a Hessian: what the rule behind "auto" compares. Only their ratios matter."""
 
-They are fitted to times of one core of a server, in seconds, for samples in float64 that one block or a few hold.
-"""
+from typing import NamedTuple
 
-__all__ = ["gradient_price", "hessian_price", "moment_price", "subset_price"]
+from xlogreg.arrays.place import Place
 
-CALLS = 90e-6  # of the interpreter, in a step with a gradient
-HESSIAN_CALLS = 40e-6  # more of them, in a step with a Hessian
-SAMPLE = 4e-9  # the loss of a sample and its slope
-NUMBER = 0.19e-9  # a number of X that lies in the cache, in both products of a pass
-FAR_NUMBER = 0.45e-9  # the same of an X that does not fit there
-CACHED = 2e6  # numbers of X that fit
-COPY = 2e-9  # a number of X in a subset, which is drawn and measured
-PRODUCT = 0.023e-9  # one of m n (n + 30) operations of a Gram matrix
-ALGEBRA = 0.09e-9  # one of n^3 operations of an inverse
+__all__ = ["DEVICE", "HOST", "Prices", "prices_on"]
+
+ALGEBRA = 0.09e-9  # seconds of one of n^3 operations of an inverse, which is made on the host
 EIGEN = 3.0  # the same of eigenvectors, in inverses
 OUTPUT = 0.6  # products with k outputs take as long as this times k products with one
 
 
-def gradient_price(m: int, n_x: int, k: int = 1) -> float:
-    """Seconds of a pass for a gradient of a model of k outputs."""
-    number = NUMBER if m * n_x <= CACHED else FAR_NUMBER
-    return CALLS + m * k * SAMPLE + m * n_x * number * max(1.0, OUTPUT * k)
+class Prices(NamedTuple):
+    """Seconds that parts of a pass take on one kind of machine, for samples that lie in its memory."""
+
+    calls: float  # of the interpreter, in a step with a gradient
+    hessian_calls: float  # more of them, in a step with a Hessian
+    sample: float  # the loss of a sample and its slope
+    number: float  # a number of X that lies in the cache, in both products of a pass
+    far_number: float  # the same of an X that does not fit there
+    cached: float  # numbers of X that fit
+    copy: float  # a number of X in a subset, which is drawn and measured
+    product: float  # one of m n (n + 30) operations of a Gram matrix
+
+    def gradient(self, m: int, n_x: int, k: int = 1) -> float:
+        """Seconds of a pass for a gradient of a model of k outputs."""
+        number = self.number if m * n_x <= self.cached else self.far_number
+        return self.calls + m * k * self.sample + m * n_x * number * max(1.0, OUTPUT * k)
+
+    def moment(self, m: int, n_x: int, k: int = 1) -> float:
+        """Seconds of a second moment of the features, and its inverse, or its eigenvectors if k > 1."""
+        algebra = n_x**3 * ALGEBRA * (1.0 if k == 1 else EIGEN)
+        return self.hessian_calls + m * n_x * (n_x + 30) * self.product + algebra
+
+    def hessian(self, m: int, n_x: int, k: int = 1) -> float:
+        """Seconds of a pass for a Hessian, and its inverse."""
+        pairs = 1 if k == 1 else k * (k + 1)  # a product of two matrices takes twice as long as one with its transpose
+        grams = m * n_x * (n_x + 30) * self.product * pairs
+        return self.gradient(m, n_x, k) + self.hessian_calls + grams + (n_x * k) ** 3 * ALGEBRA
+
+    def subset(self, m: int, n_x: int, k: int = 1) -> float:
+        """Seconds of a Hessian of a subset of m samples, which has to be drawn first, for a model of k outputs."""
+        return self.hessian(m, n_x, k) + 2.0 * self.hessian_calls + m * n_x * self.copy
 
 
-def moment_price(m: int, n_x: int, k: int = 1) -> float:
-    """Seconds of a second moment of the features, and its inverse, or its eigenvectors if k > 1."""
-    return HESSIAN_CALLS + m * n_x * (n_x + 30) * PRODUCT + n_x**3 * ALGEBRA * (1.0 if k == 1 else EIGEN)
+# fitted to times of one core of a server, for float64
+HOST = Prices(90e-6, 40e-6, 4e-9, 0.19e-9, 0.45e-9, 2e6, 2e-9, 0.023e-9)
+# estimates, not measured: 8 us for each of the kernels of a pass, and what a GPU of a server reads and multiplies
+DEVICE = Prices(100e-6, 200e-6, 2e-11, 3e-12, 3e-12, 0.0, 1e-11, 1e-13)
 
 
-def hessian_price(m: int, n_x: int, k: int = 1) -> float:
-    """Seconds of a pass for a Hessian, and its inverse."""
-    pairs = 1 if k == 1 else k * (k + 1)  # a product of two matrices takes twice as long as one with its own transpose
-    grams = m * n_x * (n_x + 30) * PRODUCT * pairs
-    return gradient_price(m, n_x, k) + HESSIAN_CALLS + grams + (n_x * k) ** 3 * ALGEBRA
-
-
-def subset_price(m: int, n_x: int, k: int = 1) -> float:
-    """Seconds of a Hessian of a subset of m samples, which has to be drawn first, for a model of k outputs."""
-    return hessian_price(m, n_x, k) + 2.0 * HESSIAN_CALLS + m * n_x * COPY
+def prices_on(place: Place) -> Prices:
+    """Prices of passes over samples that lie at a place."""
+    return DEVICE if place.is_device else HOST

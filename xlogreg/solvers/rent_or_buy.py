@@ -24,7 +24,7 @@ from xlogreg.solvers.coordinates import Coordinates, Spread, measure_moments
 from xlogreg.solvers.kronecker import Basis, Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Diagonal, Inverse, Preconditioner, eigen, grounded
-from xlogreg.solvers.prices import CACHED, gradient_price, hessian_price, moment_price, subset_price
+from xlogreg.solvers.prices import DEVICE, HOST, prices_on
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Clock, Monitor, Result
 from xlogreg.solvers.spectral_lbfgs import Axes, pairs_that_fit, projected, renew, units
@@ -54,19 +54,24 @@ RESCALING = 0.5  # of a metric of a softmax, which is right in most directions
 def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     """Whether a Hessian costs so many gradients that gradients are tried first.
 
-    ``subset`` says whether subsets could stand for the samples from the start. The prices are those of a host that has
-    X in memory: elsewhere a pass costs more, and a Hessian less.
+    ``subset`` says whether subsets could stand for the samples from the start. On a device, drawing them takes more
+    calls than a few gradients, so they have to stand aside for the second moment of all features, if it costs little.
+    Elsewhere the prices are those of a host that has X in memory.
     """
-    size, numbers = (source.m, source.n_x, k), source.m * source.n_x
-    if not source.is_here or not source.place.small_blocks or source.is_read:
+    size, numbers, prices = (source.m, source.n_x, k), source.m * source.n_x, prices_on(source.place)
+    if not source.is_here or source.is_read:
+        return False
+    if source.place.is_device:
+        return k == 1 and subset and source.dense and prices.moment(*size) <= FEW_GRADIENTS * prices.gradient(*size)
+    if not source.place.small_blocks:
         return False
     if source.n_x > FEATURES or numbers > MOST_NUMBERS:
         return False
-    if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and numbers > CACHED:
+    if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and numbers > HOST.cached:
         return False
-    if k > 1 and moment_price(*size) > FEW_OF_CLASSES * gradient_price(*size):
+    if k > 1 and prices.moment(*size) > FEW_OF_CLASSES * prices.gradient(*size):
         return False
-    return hessian_price(*size) > (DEARER_HESSIAN if subset else DEAR_HESSIAN) * gradient_price(*size)
+    return prices.hessian(*size) > (DEARER_HESSIAN if subset else DEAR_HESSIAN) * prices.gradient(*size)
 
 
 class Bought(NamedTuple):
@@ -160,7 +165,8 @@ def minimize(
 
     Parameters are those of `sampled_newton.minimize`, for a start (n_x + 1, 1, k).
     """
-    k, step = start.shape[2], gradient_price(source.m, source.n_x, start.shape[2])
+    k = start.shape[2]
+    step = prices_on(source.place).gradient(source.m, source.n_x, k)
     if k == 1:
         bought, goods = _of_two_classes(objective, source, start, spread, coordinates, rng)
         kind: dict[str, Any] = {"memory": MEMORY}
@@ -200,13 +206,15 @@ def _of_two_classes(
     rng: np.random.Generator,
 ) -> tuple[Bought, list[Good]]:
     """Make the first metric of a model of one output, the Hessian at theta or its diagonal; return it and the goods."""
-    m, n_x, shares = source.m, source.n_x, spread.shares
+    m, n_x, shares, prices = source.m, source.n_x, spread.shares, prices_on(source.place)
     subset = partial(_of_subset, objective, source, spread, coordinates, rng)
     least = n_x / float(np.min(shares))  # so that the rarest class has a sample for each feature
     counts = [factor * n_x for factor in SUBSETS if least <= factor * n_x < m / 2]
-    goods = [Good(subset_price(count, n_x), n_x / count, partial(subset, count)) for count in counts]
-    goods.append(Good(hessian_price(m, n_x), 0.0, partial(_of_all, objective)))
-    if moment_price(m, n_x) <= FEW_GRADIENTS * gradient_price(m, n_x):
+    goods = [Good(prices.subset(count, n_x), n_x / count, partial(subset, count)) for count in counts]
+    goods.append(Good(prices.hessian(m, n_x), 0.0, partial(_of_all, objective)))
+    if prices.moment(m, n_x) <= FEW_GRADIENTS * prices.gradient(m, n_x):
+        if prices is DEVICE and spread.constant is None:
+            return _of_moment(objective, spread, theta), goods
         return _of_all(objective, theta), goods
     diagonal = np.asarray(objective.penalty.curvature(theta)) + max(float(spread.curvature[0, 0]), 1e-3)
     return Bought(Diagonal(np.where(objective.free > 0, diagonal, 1.0)), None, 0.0), goods
@@ -214,7 +222,7 @@ def _of_two_classes(
 
 def _of_classes(objective: Objective, source: Samples, spread: Spread) -> tuple[Bought, list[Good]]:
     """Make the first metric of a softmax, A (x) S plus the penalty; return it and the goods."""
-    size = source.m, source.n_x, len(spread.shares)
+    size, prices = (source.m, source.n_x, len(spread.shares)), prices_on(source.place)
     l2 = float(objective.penalty.strength[0])
     T = units(objective, l2)
     values, U = eigen(objective.second_moment() / T / T.T)
@@ -231,10 +239,16 @@ def _of_classes(objective: Objective, source: Samples, spread: Spread) -> tuple[
     def adapted(theta: np.ndarray) -> Bought:
         return Bought(renew(objective, axes(), theta), None, 1.0, adapted=True)
 
-    goods = [Good(3.0 * gradient_price(*size), 0.0, adapted, adapts=True)]
+    goods = [Good(3.0 * prices.gradient(*size), 0.0, adapted, adapts=True)]
     if U.shape[0] * size[2] <= EXPANSION_LIMIT:
-        goods.append(Good(hessian_price(*size), 0.0, partial(_of_all, objective)))
+        goods.append(Good(prices.hessian(*size), 0.0, partial(_of_all, objective)))
     return Bought(first, None, 1.0), goods
+
+
+def _of_moment(objective: Objective, spread: Spread, theta: np.ndarray) -> Bought:
+    """Invert the Hessian of the model without features: few calls, and no temporary of the size of X."""
+    H = float(spread.curvature[0, 0]) * objective.second_moment()[None, :, :] + objective.shift(theta)
+    return Bought(Inverse.from_hessians(H, objective.noise, objective.shift(theta)), None, 1.0)
 
 
 def _of_all(objective: Objective, theta: np.ndarray) -> Bought:

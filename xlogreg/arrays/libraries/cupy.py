@@ -93,15 +93,15 @@ def _pieces(X: Any, itemsize: int) -> Iterator[slice]:
 
 
 def _squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
-    xp = array_namespace(X)
-    parts = []
-    for piece in _pieces(X, X.itemsize):
+    xp, pieces = array_namespace(X), list(_pieces(X, X.itemsize))
+    parts = xp.empty((len(pieces), 1 + twice, X.shape[0], V.shape[1]), dtype=X.dtype)
+    for number, piece in enumerate(pieces):
         S = X[:, piece] if scale is None else X[:, piece] * scale
-        S = S * S
-        parts.append(S @ V[piece])
-        if twice:
-            parts[-1] = xp.concat([parts[-1], (S * S) @ V[piece]], axis=1)
-    return parts[0] if len(parts) == 1 else xp.sum(xp.stack(parts), axis=0)
+        for power in range(1 + twice):
+            S = S * S
+            xp.matmul(S, V[piece, :], out=parts[number, power, :, :])
+    sums = parts[0, :, :, :] if len(pieces) == 1 else xp.sum(parts, axis=0)
+    return xp.concat([sums[0, :, :], sums[1, :, :]], axis=1) if twice else sums[0, :, :]
 
 
 def _gram(X: Any, C: Any) -> Any:
