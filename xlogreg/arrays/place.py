@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ __all__ = [
     "Place",
     "array_namespace",
     "available_backends",
+    "computes_there",
     "device_of",
     "dtype_name",
     "is_array",
@@ -47,6 +48,8 @@ ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}  # relative error of one o
 SHORT_RUN = 16  # neighbours in a run; if runs are shorter on average, elements are gathered one by one
 ACROSS_FEATURES = 32  # up to so many, products with X take a tenth to a half less time where samples lie side by side
 PIECE_BYTES = 64 * 2**20  # largest piece of a copy to a device
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
 _names: dict[type, str] = {}
 _dtype_names: dict[tuple[type, Any], str] = {}
 
@@ -116,18 +119,19 @@ class Place:
         wanted = None if dtype is None else self.dtype(dtype)
         if is_array(array) and name_of(array) == self.name:
             if wanted is not None and array.dtype != wanted:  # before the move: not every device has every dtype
-                array = self.xp.astype(array, wanted)
+                with place_of(array).computing():
+                    array = self.xp.astype(array, wanted)
             if device_of(array) != self.device:
                 array = move(array, self.device)
-        else:
-            host = to_host(array) if is_array(array) else np.asarray(array)
-            if dtype is not None and host.dtype != dtype:
-                host = host.astype(dtype)
-            if self.name == HOST.name:
-                return host
-            with self.computing():
-                array = self._copied(host)
-        return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
+            return array
+        host = to_host(array) if is_array(array) else np.asarray(array)
+        if dtype is not None and host.dtype != dtype:
+            host = host.astype(dtype)
+        if self.name == HOST.name:
+            return host
+        with self.computing():
+            array = self._copied(host)
+            return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
 
     def _copied(self, host: np.ndarray) -> Array:
         """Copy the array to this place; to a device in pieces, so that no second full copy is made on the way."""
@@ -235,6 +239,20 @@ HOST = Place("numpy", "cpu")
 def place_of(array: Array) -> Place:
     """Return the place where an array lives."""
     return HOST if type(array) is np.ndarray else Place(name_of(array), device_of(array))
+
+
+def computes_there(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
+    """Let a function compute where its first argument lives, if that is an array of a library other than NumPy."""
+
+    @functools.wraps(function)
+    def there(*arguments: Parameters.args, **options: Parameters.kwargs) -> Answer:
+        first = arguments[0]
+        if isinstance(first, np.ndarray) or not any(library.owns(first) for library in LIBRARIES.values()):
+            return function(*arguments, **options)
+        with place_of(first).computing():
+            return function(*arguments, **options)
+
+    return there
 
 
 def place_on(name: str, device: Any = None) -> Place:
