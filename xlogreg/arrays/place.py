@@ -8,7 +8,7 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -20,7 +20,6 @@ from xlogreg.arrays.traits import (
     center_integers,
     device_of,
     is_array,
-    move,
 )
 
 __all__ = [
@@ -122,7 +121,7 @@ class Place:
                 with place_of(array).computing():
                     array = self.xp.astype(array, wanted)
             if device_of(array) != self.device:
-                array = move(array, self.device)
+                array = LIBRARIES[self.name].move(array, self.device)
             return array
         host = to_host(array) if is_array(array) else np.asarray(array)
         if dtype is not None and host.dtype != dtype:
@@ -213,8 +212,8 @@ class Place:
         """Return the context to enter for computing with arrays of this place.
 
         Silences NumPy's floating-point warnings: xlogreg itself looks for values that are not finite, and names
-        them. Makes the device current, and switches off the recording of gradients and matrix products in less
-        than float32, where a library has them.
+        them. Makes the device current, and switches off the recording of gradients, autocast, and matrix products in
+        less than float32, where a library has them.
         """
         library, quiet = LIBRARIES[self.name], np.errstate(all="ignore")
         if library.context is None:
@@ -223,6 +222,24 @@ class Place:
         stack.enter_context(quiet)
         stack.enter_context(library.context(module_of(self.name), self.device))
         return stack
+
+    def computing_elsewhere(self) -> Callable[[], contextlib.AbstractContextManager]:
+        """Return a function that makes contexts for computing here in other threads, on this thread's current stream.
+
+        Each thread has a current stream of its own. A library gives freed memory back to the stream that it was
+        allocated on, where the next use of it waits for the last.
+        """
+        library = LIBRARIES[self.name]
+        if library.stream is None:
+            return self.computing
+        current = library.stream(module_of(self.name), self.device)
+
+        @contextlib.contextmanager
+        def computing() -> Iterator[None]:
+            with self.computing(), current():
+                yield
+
+        return computing
 
     def __str__(self) -> str:
         return f"{self.name} on {self.device_name}"
