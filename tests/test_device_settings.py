@@ -93,6 +93,23 @@ def test_pinned_memory_holds_the_block(order):
     assert (found.flags.c_contiguous, found.flags.f_contiguous) == (block.flags.c_contiguous, block.flags.f_contiguous)
 
 
+@pytest.mark.parametrize("number", [0, 2, 4711])
+def test_a_copy_waits_for_what_the_computing_stream_has_queued(monkeypatch, number):
+    calls = []
+    side = _space(wait_event=lambda event: calls.append(event), synchronize=lambda: calls.append("copied"))
+    cuda = _space(
+        alloc_pinned_memory=bytearray,
+        get_current_stream=lambda: _space(ptr=number, record=lambda: "all that is queued"),
+        runtime=_space(deviceSynchronize=lambda: calls.append("all threads")),
+    )
+    array = _space(set=lambda host, stream: calls.append(("set", stream is side, host.tobytes())))
+    monkeypatch.setattr(traits, "_streams", {"device": side})
+    device = type("Device", (contextlib.nullcontext,), {"__str__": lambda self: "device"})()
+    assert cupy_row._send(_space(cuda=cuda, empty=lambda *_: array), X, device) is array
+    everything = ["all threads"] if number == cupy_row.PER_THREAD else []  # whose stream this thread cannot name
+    assert calls == [*everything, "all that is queued", ("set", True, X.tobytes()), "copied"]
+
+
 def test_each_device_has_one_side_stream_for_all_threads(monkeypatch):
     monkeypatch.setattr(traits, "_streams", {})
     barrier, found = threading.Barrier(4), []

@@ -13,6 +13,8 @@ from xlogreg.arrays.traits import HeldSetting, Library, counted, is_out_of_memor
 
 __all__ = ["CUPY"]
 
+PER_THREAD = 2  # CUDA's number for the stream that each thread has, with CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1
+
 
 def _device(module: Any, name: Any) -> Any:
     if name is None or isinstance(name, module.cuda.Device):
@@ -58,7 +60,10 @@ def _send(module: Any, host: np.ndarray, device: Any) -> Any:
         pinned = _pinned(module, host, order)
         stream = side_stream(device, lambda: module.cuda.Stream(non_blocking=True))
         array = module.empty(host.shape, host.dtype, order)
-        stream.wait_event(module.cuda.get_current_stream().record())
+        computing = module.cuda.get_current_stream()
+        if computing.ptr == PER_THREAD:  # the thread that computes has another one, which cannot be named here
+            module.cuda.runtime.deviceSynchronize()
+        stream.wait_event(computing.record())
         array.set(pinned, stream=stream)
         stream.synchronize()
     return array
