@@ -8,9 +8,9 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from xlogreg.arrays.traits import (
     center_integers,
     device_of,
     is_array,
-    move,
 )
 
 __all__ = [
@@ -31,6 +30,7 @@ __all__ = [
     "Place",
     "array_namespace",
     "available_backends",
+    "computes_there",
     "device_of",
     "dtype_name",
     "is_array",
@@ -47,6 +47,8 @@ ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52}  # relative error of one o
 SHORT_RUN = 16  # neighbours in a run; if runs are shorter on average, elements are gathered one by one
 ACROSS_FEATURES = 32  # up to so many, products with X take a tenth to a half less time where samples lie side by side
 PIECE_BYTES = 64 * 2**20  # largest piece of a copy to a device
+Parameters = ParamSpec("Parameters")
+Answer = TypeVar("Answer")
 _names: dict[type, str] = {}
 _dtype_names: dict[tuple[type, Any], str] = {}
 
@@ -121,18 +123,19 @@ class Place:
         wanted = None if dtype is None else self.dtype(dtype)
         if is_array(array) and name_of(array) == self.name:
             if wanted is not None and array.dtype != wanted:  # before the move: not every device has every dtype
-                array = self.xp.astype(array, wanted)
+                with place_of(array).computing():
+                    array = self.xp.astype(array, wanted)
             if device_of(array) != self.device:
-                array = move(array, self.device)
-        else:
-            host = to_host(array) if is_array(array) else np.asarray(array)
-            if dtype is not None and host.dtype != dtype:
-                host = host.astype(dtype)
-            if self.name == HOST.name:
-                return host
-            with self.computing():
-                array = self._copied(host)
-        return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
+                array = LIBRARIES[self.name].move(array, self.device)
+            return array
+        host = to_host(array) if is_array(array) else np.asarray(array)
+        if dtype is not None and host.dtype != dtype:
+            host = host.astype(dtype)
+        if self.name == HOST.name:
+            return host
+        with self.computing():
+            array = self._copied(host)
+            return array if wanted is None or array.dtype == wanted else self.xp.astype(array, wanted)
 
     def _copied(self, host: np.ndarray) -> Array:
         """Copy the array to this place; to a device in pieces, so that no second full copy is made on the way."""
@@ -214,8 +217,8 @@ class Place:
         """Return the context to enter for computing with arrays of this place.
 
         Silences NumPy's floating-point warnings: xlogreg itself looks for values that are not finite, and names
-        them. Makes the device current, and switches off the recording of gradients and matrix products in less
-        than float32, where a library has them.
+        them. Makes the device current, and switches off the recording of gradients, autocast, and matrix products in
+        less than float32, where a library has them.
         """
         library, quiet = LIBRARIES[self.name], np.errstate(all="ignore")
         if library.context is None:
@@ -224,6 +227,24 @@ class Place:
         stack.enter_context(quiet)
         stack.enter_context(library.context(module_of(self.name), self.device))
         return stack
+
+    def computing_elsewhere(self) -> Callable[[], contextlib.AbstractContextManager]:
+        """Return a function that makes contexts for computing here in other threads, on this thread's current stream.
+
+        Each thread has a current stream of its own. A library gives freed memory back to the stream that it was
+        allocated on, where the next use of it waits for the last.
+        """
+        library = LIBRARIES[self.name]
+        if library.stream is None:
+            return self.computing
+        current = library.stream(module_of(self.name), self.device)
+
+        @contextlib.contextmanager
+        def computing() -> Iterator[None]:
+            with self.computing(), current():
+                yield
+
+        return computing
 
     def __str__(self) -> str:
         return f"{self.name} on {self.device_name}"
@@ -240,6 +261,20 @@ HOST = Place("numpy", "cpu")
 def place_of(array: Array) -> Place:
     """Return the place where an array lives."""
     return HOST if type(array) is np.ndarray else Place(name_of(array), device_of(array))
+
+
+def computes_there(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
+    """Let a function compute where its first argument lives, if that is an array of a library other than NumPy."""
+
+    @functools.wraps(function)
+    def there(*arguments: Parameters.args, **options: Parameters.kwargs) -> Answer:
+        first = arguments[0]
+        if isinstance(first, np.ndarray) or not any(library.owns(first) for library in LIBRARIES.values()):
+            return function(*arguments, **options)
+        with place_of(first).computing():
+            return function(*arguments, **options)
+
+    return there
 
 
 def place_on(name: str, device: Any = None) -> Place:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 __all__ = [
     "FILLED",
     "NAMESPACES",
+    "HeldSetting",
     "Library",
     "SparseProducts",
     "array_namespace",
@@ -211,8 +213,13 @@ class Library:
         Takes an array; returns it as a NumPy array.
     detached : callable
         Takes an array; returns it outside of any record of gradients.
+    move : callable
+        Takes an array and a device; returns the array there.
     context : callable, or None
         Takes the module and a device; returns a context to enter for computing there.
+    stream : callable, or None
+        Takes the module and a device; returns a function that makes contexts for other threads. In these, the stream of
+        the device is current that is current in this thread.
     small_blocks : callable
         Takes a device; returns whether blocks of the size of a CPU's cache save time there. They do if slices are
         views and calls are cheap.
@@ -258,7 +265,9 @@ class Library:
     namespace: Callable[[Any], Any] = lambda module: array_namespace(module.empty(0))
     fetch: Callable[[Any], np.ndarray] = np.asarray
     detached: Callable[[Any], Any] = lambda array: array
+    move: Callable[[Any, Any], Any] = move
     context: Callable[[Any, Any], contextlib.AbstractContextManager] | None = None
+    stream: Callable[[Any, Any], Callable[[], contextlib.AbstractContextManager]] | None = None
     small_blocks: Callable[[Any], bool] = lambda device: False
     convert: Callable[[Any, Any, Any, Any], Any] = _convert
     fills: bool = True
@@ -297,17 +306,54 @@ def is_traced(value: Any) -> bool:
     return "Tracer" in type(value).__name__
 
 
+# words of CUDA (of its two interfaces and its libraries), of PyTorch and of JAX for a device whose memory is used up
+OUT_OF_MEMORY = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "OUT_OF_MEMORY", "out of memory", "RESOURCE_EXHAUSTED")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error says that an allocation failed, in the words of any library."""
-    named = "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in str(error)
-    return named or isinstance(error, MemoryError)
+    """Whether the error says that the memory of a device is used up, in the words of any library.
+
+    The memory of the host is another matter: a plain MemoryError tells of it.
+    """
+    worded = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+    return worded or "OutOfMemory" in type(error).__name__
 
 
 _streams: dict[str, Any] = {}
 
 
 def side_stream(device: Any, make: Callable[[], Any]) -> Any:
-    """Return the stream for copies to a device, which runs beside the computing stream."""
-    if str(device) not in _streams:
-        _streams[str(device)] = make()
-    return _streams[str(device)]
+    """Return the stream for copies to a device, which runs beside the computing stream; all threads share it."""
+    key = str(device)
+    if key not in _streams:
+        _streams.setdefault(key, make())  # of two threads at once, the first wins
+    return _streams[key]
+
+
+class HeldSetting:
+    """A context that changes a setting of the whole process, also if several threads are in it.
+
+    The first to enter changes the setting, and the last to leave undoes the change.
+
+    Parameters
+    ----------
+    change : callable
+        Changes the setting, and returns a function that undoes the change.
+    """
+
+    def __init__(self, change: Callable[[], Callable[[], object]]) -> None:
+        self._change = change
+        self._undo: Callable[[], object] = change
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._undo = self._change()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._undo()

@@ -201,7 +201,8 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
         weights = [counts.astype(np.uint8) for counts in drawn]  # about Poisson variables of mean 1, which 8 bits hold
     else:
         place = place_of(weight)
-        weights = [weight * place.put(counts, place.widest) for counts in drawn]
+        with place.computing():
+            weights = [weight * place.put(counts, place.widest) for counts in drawn]
     numbers = list(range(count))
     option = dataclasses.replace(option, tol=None if option.tol is None else min(option.tol, LOOSEST))
     return solve_plan(Plan(arrival, [targets], weights, [0] * count, numbers, [option] * count))

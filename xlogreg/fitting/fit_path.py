@@ -58,12 +58,12 @@ class Path(Sequence[Model]):
     @property
     def w(self) -> Array:
         """Weights (P, n_x, k), where X lives."""
-        return place_of(self.models[0].w).xp.stack([model.w for model in self.models])
+        return _stacked([model.w for model in self.models])
 
     @property
     def b(self) -> Array:
         """Biases (P, k, 1), where X lives."""
-        return place_of(self.models[0].b).xp.stack([model.b for model in self.models])
+        return _stacked([model.b for model in self.models])
 
     @property
     def costs(self) -> np.ndarray:
@@ -104,6 +104,12 @@ class Path(Sequence[Model]):
             f"Path({len(self)} models, {', '.join(asked)}, {converged} converged, "
             f"cost from {self.costs.max():.6g} to {self.costs.min():.6g})"
         )
+
+
+def _stacked(parts: list[Array]) -> Array:
+    place = place_of(parts[0])
+    with place.computing():
+        return place.xp.stack(parts)
 
 
 def fit_path(

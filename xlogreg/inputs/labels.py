@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import Array, array_namespace, device_of, dtype_name, place_of, to_host
+from xlogreg.arrays.place import Array, array_namespace, computes_there, device_of, dtype_name, place_of, to_host
 from xlogreg.exceptions import one_of
 from xlogreg.inputs.matrices import as_array, other_way
 from xlogreg.inputs.options import TARGETS
@@ -44,6 +44,7 @@ def as_targets(Y: Any, m: int, samples: str) -> Array:
     return _shaped(as_array(Y, "Y", text=True), m, samples)
 
 
+@computes_there
 def encode_targets(Y: Any, shape: tuple[int, ...], samples: str, kind: str, complete: bool = True) -> Targets:
     """Encode labels or probabilities, for an X of that shape, as `Targets` on the place of Y.
 
@@ -70,6 +71,7 @@ def encode_targets(Y: Any, shape: tuple[int, ...], samples: str, kind: str, comp
     return (_from_probabilities if kind == "probabilities" else _from_labels)(Y, complete)
 
 
+@computes_there
 def encode_known(Y: Any, m: int, samples: str, classes: np.ndarray) -> Array:
     """Return the class numbers (1, m) of labels, on the place of Y; refuse labels that the model does not have."""
     Y = as_targets(Y, m, samples)
@@ -115,6 +117,7 @@ def encode_truth(Y: Any, shape: tuple[int, ...], samples: str, classes: np.ndarr
     return found._replace(classes=classes)
 
 
+@computes_there
 def as_weight(weight: Any, m: int, complete: bool = True) -> Array | None:
     """Return sample_weight as an array (1, m), or None; if ``complete``, for all samples: some must be above 0."""
     if weight is None:

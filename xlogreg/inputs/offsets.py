@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from xlogreg.arrays.place import Array, array_namespace, dtype_name
+from xlogreg.arrays.place import Array, array_namespace, computes_there, dtype_name
 from xlogreg.inputs.labels import expect_finite
 from xlogreg.inputs.matrices import as_array
 
 __all__ = ["as_offset", "expect_outputs"]
 
 
+@computes_there
 def as_offset(offset: Any, m: int, samples: str, n_classes: int | None = None) -> Array | None:
     """Return the offset of m samples as an array (k, m), or None; k = 1 for two classes, K for more.
 

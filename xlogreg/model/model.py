@@ -215,12 +215,13 @@ class Model:
         """
         Z = self._scores(X, offset, relative=True)
         place = place_of(Z)
-        numbers = class_numbers(Z)[0, :]
-        known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
-        if known is None or not np.array_equal(to_host(known), self.classes):
-            labels = self.classes[to_host(numbers)]
-        else:
-            labels = place.xp.take(known, numbers, axis=0)
+        with place.computing():
+            numbers = class_numbers(Z)[0, :]
+            known = None if self.classes.dtype.kind in "US" else place.put(self.classes)
+            if known is None or not np.array_equal(to_host(known), self.classes):
+                labels = self.classes[to_host(numbers)]
+            else:
+                labels = place.xp.take(known, numbers, axis=0)
         return labels if self.samples == "rows" else labels[None, :]
 
     def evaluate(
@@ -346,7 +347,10 @@ class Model:
     def _b(self, samples: Samples) -> Array:
         """Return the bias for samples, which are centred or not, with the shift of the scores."""
         b = self.b if samples.center is None or self.centered_b is None else self.centered_b
-        return b if self.score_shift is None else b + place_of(b).put(self.score_shift[:, None], dtype_name(b))
+        if self.score_shift is None:
+            return b
+        with place_of(b).computing():
+            return b + place_of(b).put(self.score_shift[:, None], dtype_name(b))
 
     def _theta(self, samples: Samples) -> np.ndarray:
         return np.concatenate([to_host(self.w), to_host(self._b(samples)).T]).astype(np.float64)

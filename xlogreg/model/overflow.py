@@ -41,9 +41,10 @@ def score_samples(source: InMemory, w: Array, b: Array, relative: bool = False) 
     if not finite:
         refuse_nonfinite(source)
         if source.dense:  # otherwise its blocks are no arrays, which alone can be scaled here
-            center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
-            far = map_samples(source.uncentered(), lambda X: _far_scores(X, w, b, center, relative and w.shape[1] > 1))
             with source.place.computing():
+                center = xp.zeros_like(w[:, :1]) if source.center is None else source.center
+                several = relative and w.shape[1] > 1
+                far = map_samples(source.uncentered(), lambda X: _far_scores(X, w, b, center, several))
                 Z = _mended(Z, far)
     offset = source.columns.offset
     with source.place.computing():

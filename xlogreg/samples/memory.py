@@ -377,14 +377,16 @@ class InMemory:
     def each(self, function: Callable[..., Answer], spans: list[Range], shared: bool = True) -> Iterable[Answer]:
         """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""
         in_threads = self.place == HOST and (self.is_read or (shared and len(spans) > 1))
-        fetched, free = self.X.fetched(spans, self._arrived, in_threads, self.index is None)
+        computing = self.place.computing_elsewhere()
+
+        def arrived(span: Range) -> Any:
+            with computing():
+                return self.raw(*span)
+
+        fetched, free = self.X.fetched(spans, arrived, in_threads, self.index is None)
 
         def answer(item: tuple[Range, Any]) -> Answer:
             with self.place.computing():  # a thread does not inherit this context
                 return function(*item[0], item[1])
 
         return map_blocks(answer, fetched, free) if in_threads else map(answer, fetched)
-
-    def _arrived(self, span: Range) -> Any:
-        with self.place.computing():
-            return self.raw(*span)

@@ -152,20 +152,22 @@ def take_weight(sample_weight: Any, class_weight: Any, y: Array, place: Place) -
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(m, sample_weight)
     weight = as_weight(sample_weight, m)
+    if class_weight is None and weight is None:
+        return None
     with place.computing():
-        weight = None if weight is None else place.put(weight, place.widest)
-    if class_weight is None:
-        return weight
-    encoded = encode_targets(y, (m, 0), "rows", "labels")
-    labels, K = place.put(encoded.Y, "int32"), len(encoded.classes)
-    if weight is None:
-        weight = xp.ones((1, m), dtype=place.dtype(place.widest), device=place.device)
+        if weight is None:
+            weight = xp.ones((1, m), dtype=place.dtype(place.widest), device=place.device)
+        weight = place.put(weight, place.widest)
+        if class_weight is None:
+            return weight
+        encoded = encode_targets(y, (m, 0), "rows", "labels")
+        labels, K = place.put(encoded.Y, "int32"), len(encoded.classes)
 
-    def masses() -> np.ndarray:
-        return np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
+        def masses() -> np.ndarray:
+            return np.asarray([float(xp.sum(weight * xp.astype(labels == k, weight.dtype))) for k in range(K)])
 
-    factors = class_factors(class_weight, encoded.classes, masses)
-    return weight * xp.take(place.put(factors, place.widest), xp.reshape(labels, (-1,)), axis=0)
+        factors = class_factors(class_weight, encoded.classes, masses)
+        return weight * xp.take(place.put(factors, place.widest), xp.reshape(labels, (-1,)), axis=0)
 
 
 def class_factors(class_weight: Any, classes: np.ndarray, weights: Callable[[], np.ndarray]) -> np.ndarray:

@@ -337,8 +337,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         logs = model.predict_log_proba(X, offset)
         if is_collection(logs):
             return logs
-        xp = place_of(logs).xp
-        return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
+        place, xp = place_of(logs), place_of(logs).xp
+        with place.computing():
+            return xp.where(1.0 - logs == 1.0, xp.zeros_like(logs), logs)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Share of the samples, by weight, whose label is predicted correctly."""

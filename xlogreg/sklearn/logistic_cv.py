@@ -324,7 +324,8 @@ def _rows(values: Any, indices: np.ndarray) -> Array:
         ascending, back = np.unique(indices, return_inverse=True)
         return values.host_rows(ascending)[back]
     place = place_of(values)
-    return values[indices] if place == HOST else place.xp.take(values, place.put(indices), axis=0)
+    with place.computing():
+        return values[indices] if place == HOST else place.xp.take(values, place.put(indices), axis=0)
 
 
 def _on_host(params: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """CuPy: arrays on NVIDIA GPUs."""
 
-import functools
+import contextlib
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -9,14 +9,12 @@ import array_api_compat
 import numpy as np
 
 from xlogreg.arrays.libraries.compressed import compressed
-from xlogreg.arrays.traits import NAMESPACES, Library, array_namespace, bordered_grams, counted, side_stream
+from xlogreg.arrays.libraries.cupy_kernels import STAND_INS, fuse, gram, row_sums, squares, sum_squares
+from xlogreg.arrays.traits import HeldSetting, Library, counted, is_out_of_memory, side_stream
 
 __all__ = ["CUPY"]
 
-# temporaries of a product take a quarter of X, but not more than keeps a GPU busy, nor less than is worth a launch
-PIECE_SHARE, PIECE_BYTES, LEAST_PIECE_BYTES = 4, 64 * 2**20, 2**20
-MANY_ROWS = 64  # sums of so many rows keep a GPU busy, where each row is summed by one block of threads
-STAND_INS = "cupy._core.fusion"  # module of the objects that stand for arrays while CuPy traces a function
+PER_THREAD = 2  # CUDA's number for the stream that each thread has, with CUPY_CUDA_PER_THREAD_DEFAULT_STREAM=1
 
 
 def _device(module: Any, name: Any) -> Any:
@@ -30,113 +28,107 @@ def _free(module: Any, device: Any) -> int:
         return module.cuda.runtime.memGetInfo()[0] + module.get_default_memory_pool().free_bytes()
 
 
+def _fetch(array: Any) -> np.ndarray:
+    with array.device:  # CuPy copies on the current stream of the current device, whatever the device of the array
+        return array.get()
+
+
+def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
+    with X.data.device:
+        return COMPRESSED.taken(X, by_rows)
+
+
+def _move(array: Any, device: Any) -> Any:
+    """Copy to another device, after the work that is queued on the first."""
+    cuda = importlib.import_module("cupy").cuda
+    with array.device:
+        ready = cuda.get_current_stream().record()
+    with device:
+        stream = cuda.get_current_stream()
+        stream.wait_event(ready)
+        moved = array_api_compat.to_device(array, device)
+        stream.synchronize()  # the memory of the array may be used anew after this
+        return moved
+
+
 def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     """Copy to the device on a side stream, through pinned memory.
 
     The target is memory of the computing stream. That stream may still be reading it, so the copy waits for it.
     """
     order: Literal["C", "F"] = "C" if host.flags.c_contiguous else "F"
-    pinned = np.frombuffer(module.cuda.alloc_pinned_memory(host.nbytes), host.dtype, host.size)
-    pinned = pinned.reshape(host.shape, order=order)
-    pinned[...] = host
-    stream = side_stream(device, lambda: module.cuda.Stream(non_blocking=True))
-    array = module.empty(host.shape, host.dtype, order)
-    stream.wait_event(module.cuda.get_current_stream().record())
-    array.set(pinned, stream=stream)
-    stream.synchronize()
+    with device:
+        pinned = _pinned(module, host, order)
+        stream = side_stream(device, lambda: module.cuda.Stream(non_blocking=True))
+        array = module.empty(host.shape, host.dtype, order)
+        computing = module.cuda.get_current_stream()
+        if computing.ptr == PER_THREAD:  # the thread that computes has another one, which cannot be named here
+            module.cuda.runtime.deviceSynchronize()
+        stream.wait_event(computing.record())
+        array.set(pinned, stream=stream)
+        stream.synchronize()
     return array
 
 
-class Fused:
-    """Namespace of the objects that stand for arrays while CuPy traces a function that it makes one kernel of."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module("cupy"), name)
-
-    @staticmethod
-    def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
-        return x.astype(dtype, copy=copy)
-
-
-@functools.cache
-def _fuse(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    def traced(*arguments: Any) -> Any:
-        for argument in arguments:
-            if type(argument).__module__ == STAND_INS:
-                NAMESPACES.setdefault(type(argument), Fused())
-        return function(*arguments)
-
-    fuse = getattr(importlib.import_module("cupy"), "fuse", None)
-    return None if fuse is None else fuse(kernel_name=f"xlogreg_{function.__name__}")(traced)
+def _pinned(module: Any, host: np.ndarray, order: Literal["C", "F"]) -> np.ndarray:
+    """Copy to pinned memory; return the array itself if the host has no more memory to pin."""
+    try:
+        memory = module.cuda.alloc_pinned_memory(host.nbytes)
+    except Exception as error:  # of CUDA's own class
+        if not is_out_of_memory(error):
+            raise
+        return host
+    pinned = np.frombuffer(memory, host.dtype, host.size).reshape(host.shape, order=order)
+    pinned[...] = host
+    return pinned
 
 
-def _row_sums(V: Any, dtype: Any) -> Any:
-    """Sum in the dtype of the terms: CuPy sums with all threads then, but only if no axis is left."""
-    V = V if dtype is None else V.astype(dtype, copy=False)
-    if V.size == V.shape[-1]:
-        return V.sum().reshape(V.shape[:-1])
-    if V.size >= MANY_ROWS * V.shape[-1]:
-        return V.sum(axis=-1)
-    return V @ array_namespace(V).ones(V.shape[-1], dtype=V.dtype)
+def _change_precision() -> Callable[[], object]:
+    """Let CuPy multiply matrices of float32 in float32, also if CUPY_TF32=1 or the user asks for fewer digits."""
+    try:
+        linalg = importlib.import_module("cupy._core._routines_linalg")
+    except ImportError:  # it is not public, and may go
+        return lambda: None
+    before = linalg.get_compute_type(np.float32)
+    if before not in (linalg.COMPUTE_TYPE_TF32, linalg.COMPUTE_TYPE_BF16, linalg.COMPUTE_TYPE_FP16):
+        return lambda: None
+    linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_DEFAULT)
+    return lambda: linalg.set_compute_type(np.float32, before)
 
 
-def _sum_squares(X: Any) -> Any:
-    return array_namespace(X).linalg.vector_norm(X, axis=1, keepdims=True) ** 2  # without a temporary of the size of X
+_float32 = HeldSetting(_change_precision)
 
 
-def _pieces(X: Any, itemsize: int) -> Iterator[slice]:
-    """Cut the samples into pieces, whose temporaries take little memory and lie in the cache of a GPU."""
-    rows, m = X.shape
-    held = min(max(X.nbytes // PIECE_SHARE, LEAST_PIECE_BYTES), PIECE_BYTES)
-    size = -(-m // -(-rows * m * itemsize // held))
-    return (slice(start, min(start + size, m)) for start in range(0, m, size))
+@contextlib.contextmanager
+def _computing(module: Any, device: Any) -> Iterator[None]:
+    with device, _float32:
+        yield
 
 
-def _squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
-    xp, pieces = array_namespace(X), list(_pieces(X, X.itemsize))
-    parts = xp.empty((len(pieces), 1 + twice, X.shape[0], V.shape[1]), dtype=X.dtype)
-    for number, piece in enumerate(pieces):
-        S = X[:, piece] if scale is None else X[:, piece] * scale
-        for power in range(1 + twice):
-            S = S * S
-            xp.matmul(S, V[piece, :], out=parts[number, power, :, :])
-    sums = parts[0, :, :, :] if len(pieces) == 1 else xp.sum(parts, axis=0)
-    return xp.concat([sums[0, :, :], sums[1, :, :]], axis=1) if twice else sums[0, :, :]
+def _stream(module: Any, device: Any) -> Callable[[], Any]:
+    stream = module.cuda.get_current_stream(device.id)
+    return lambda: stream
 
 
-def _gram(X: Any, C: Any) -> Any:
-    if C.shape[0] > 1:
-        return bordered_grams(X, C)
-    xp, n_x, half = array_namespace(X), X.shape[0], None
-    root = xp.sqrt(C[0, :, :])
-    pieces = list(_pieces(X, C.itemsize))
-    parts = xp.empty((len(pieces), n_x + 1, n_x + 1), dtype=C.dtype)
-    for number, piece in enumerate(pieces):
-        width = piece.stop - piece.start
-        if half is None or half.shape[1] != width:
-            half = xp.empty((n_x + 1, width), dtype=C.dtype)
-        xp.multiply(X[:, piece], root[:, piece], out=half[:-1, :])
-        half[-1:, :] = root[:, piece]
-        xp.matmul(half, half.T, out=parts[number, :, :])
-    return parts[0, :, :] if len(pieces) == 1 else xp.sum(parts, axis=0)
-
-
+COMPRESSED = compressed("cupyx.scipy.sparse", "cupyx.")
 CUPY = Library(
     module="cupy",
     owns=lambda array: array_api_compat.is_cupy_array(array) or type(array).__module__ == STAND_INS,
     device=_device,
     device_name=lambda device: f"cuda:{device.id}",
-    fetch=lambda array: array.get(),
-    context=lambda module, device: device,
+    fetch=_fetch,
+    move=_move,
+    context=_computing,
+    stream=_stream,
     free=_free,
     send=_send,
-    squares=_squares,
-    gram=_gram,
-    row_sums=_row_sums,
-    sum_squares=_sum_squares,
+    squares=squares,
+    gram=gram,
+    row_sums=row_sums,
+    sum_squares=sum_squares,
     tally=counted,
-    fuse=_fuse,
-    sparse=compressed("cupyx.scipy.sparse", "cupyx."),
+    fuse=fuse,
+    sparse=COMPRESSED._replace(taken=_taken),
     is_gpu_default=True,
     remedy="pip install 'xlogreg[cuda12]' or 'xlogreg[cuda13]', on a machine with an NVIDIA GPU and its driver",
 )

@@ -22,6 +22,12 @@ def _device(module: Any, name: Any) -> Any:
     return module.devices(platform)[int(index or 0)]
 
 
+def _device_name(device: Any) -> str:
+    """Name a device as the other libraries do: "cuda:0" for what JAX calls a GPU of NVIDIA."""
+    maker = str(device).partition(":")[0]
+    return f"{maker if device.platform == 'gpu' and maker in ('cuda', 'rocm') else device.platform}:{device.id}"
+
+
 @functools.cache
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function, anew for each shape: one launch instead of about forty, and no temporaries in memory."""
@@ -74,7 +80,7 @@ JAX = Library(
     module="jax",
     owns=array_api_compat.is_jax_array,
     device=_device,
-    device_name=lambda device: f"{device.platform}:{device.id}",
+    device_name=_device_name,
     namespace=lambda module: array_namespace(module.numpy.empty(0)),
     # by default, JAX multiplies float32 matrices on a GPU in TF32, which has three digits
     context=lambda module, device: module.default_matmul_precision("highest"),

@@ -1,14 +1,23 @@
 """PyTorch: tensors on the host and on devices."""
 
+import contextlib
 import functools
 import importlib
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from xlogreg.arrays.traits import Library, SparseProducts, bordered_grams, side_stream
+from xlogreg.arrays.traits import (
+    HeldSetting,
+    Library,
+    SparseProducts,
+    bordered_grams,
+    is_out_of_memory,
+    side_stream,
+)
 
 __all__ = ["TORCH"]
 
@@ -44,7 +53,7 @@ def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     """Copy to the device on a side stream, through pinned memory."""
     across = not host.flags.c_contiguous
     given = module.from_numpy(host.T if across else host)
-    pinned = module.empty(given.shape, dtype=given.dtype, pin_memory=True).copy_(given)
+    pinned = _pinned(module, given)
     stream = side_stream(device, lambda: module.cuda.Stream(device))
     array = module.empty(given.shape, dtype=given.dtype, device=device)
     stream.wait_event(module.cuda.current_stream(device).record_event())
@@ -52,6 +61,70 @@ def _send(module: Any, host: np.ndarray, device: Any) -> Any:
         array.copy_(pinned, non_blocking=True)
     stream.synchronize()
     return array.T if across else array
+
+
+def _pinned(module: Any, given: Any) -> Any:
+    """Copy to pinned memory; return the tensor itself if the host has no more memory to pin."""
+    try:
+        pinned = module.empty(given.shape, dtype=given.dtype, device="cpu", pin_memory=True)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return given
+    return pinned.copy_(given)
+
+
+@functools.cache
+def _settings() -> tuple[Any, ...]:
+    """Return the settings of products on GPUs and on the host; none before PyTorch 2.9."""
+    backends = importlib.import_module("torch").backends
+    found = backends.cuda.matmul, getattr(backends.mkldnn, "matmul", None)
+    return found if all(hasattr(products, "fp32_precision") for products in found) else ()
+
+
+def _change_precision() -> Callable[[], object]:
+    """Let PyTorch multiply matrices of float32 in float32, and not in TF32 or bfloat16."""
+    if not _settings():
+        torch = importlib.import_module("torch")
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        return lambda: torch.set_float32_matmul_precision(precision)
+    # older settings are not asked: they raise where the user has made both kinds
+    undo = []
+    for products in _settings():
+        before = products.fp32_precision
+        if before in ("ieee", "none"):
+            continue
+        products.fp32_precision = "none"  # it then has the value of the setting above it
+        undo.append((products, "none" if products.fp32_precision == before else before))
+        products.fp32_precision = "ieee"
+
+    def undone() -> None:
+        for products, before in undo:
+            products.fp32_precision = before
+
+    return undone
+
+
+_float32 = HeldSetting(_change_precision)
+
+
+@contextlib.contextmanager
+def _computing(module: Any, device: Any) -> Iterator[None]:
+    """Compute without records of gradients, autocast and TF32."""
+    with module.no_grad(), _float32:
+        if module.is_autocast_enabled(device.type):
+            with module.autocast(device.type, enabled=False):
+                yield
+        else:
+            yield
+
+
+def _stream(module: Any, device: Any) -> Callable[[], Any]:
+    if device.type != "cuda":
+        return contextlib.nullcontext
+    stream = module.cuda.current_stream(device)
+    return lambda: module.cuda.stream(stream)
 
 
 def _taken(X: Any, by_rows: bool) -> tuple[Any, Any, np.ndarray]:
@@ -104,7 +177,8 @@ TORCH = Library(
     device=_device,
     fetch=_fetch,
     detached=lambda tensor: tensor.detach(),
-    context=lambda module, device: module.no_grad(),
+    context=_computing,
+    stream=_stream,
     small_blocks=lambda device: device.type == "cpu",
     free=_free,
     send=_send,
