@@ -10,7 +10,7 @@ from xlogreg.fitting.penalty import penalty_of
 from xlogreg.fitting.start import constant_biases, given_parameters, nearer, null_of, with_constant
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
-from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
+from xlogreg.math.losses import LOSSES, ONE_HOT, PRECISE, RARE, Loss
 from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
@@ -261,7 +261,9 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     if spread is not None and options.bias and not source.shifts:
         refuse_drowned(source, spread)
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
-    if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
+    if targets.numbers:
+        loss = ONE_HOT
+    elif spread is not None and np.min(spread.shares) < RARE[source.dtype]:
         loss = PRECISE.get(loss.name, loss)
     user = user_coordinates(source.n_x, options.standardize, spread)
     given, inner = source, user  # gradient descent: exactly the notes' iterates
