@@ -312,7 +312,7 @@ def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Prob
     unit = Coordinates(inner.center, problem.user.scale * options.roots)
     if not is_even((problem.spread or measure_spread(problem.given)).variance, unit):
         return problem
-    reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias)
+    reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias, alone=True)
     passes = problem.passes + 2  # one to leave it
     if not len(spectrum):  # none of features that are all constant
         return problem._replace(passes=passes)

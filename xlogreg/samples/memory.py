@@ -32,7 +32,7 @@ ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another orde
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
 
-OF_ONE_MODEL = ("columns", "total_weight", "n_classes")
+OF_ONE_MODEL = ("total_weight", "n_classes")
 Answer = TypeVar("Answer")
 
 
@@ -176,12 +176,14 @@ class InMemory:
 
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
         """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
-        columns = self.columns._replace(**{name: part for name, part in columns._asdict().items() if part is not None})
+        own = {name: part for name, part in columns.put(self.place)._asdict().items() if part is not None}
+        columns = self.columns._replace(**own)
         return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
-        return dataclasses.replace(self, **{name: getattr(model, name) for name in OF_ONE_MODEL})
+        columns = model.columns.put(self.place)
+        return dataclasses.replace(self, columns=columns, **{name: getattr(model, name) for name in OF_ONE_MODEL})
 
     def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
         """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
