@@ -96,7 +96,7 @@ def _bounded(Z: Array) -> tuple[Array, float]:
     """Replace infinite scores by finite ones; also return the finite size that stands for infinity."""
     xp = array_namespace(Z)
     infinity = BEYOND * xp.finfo(Z.dtype).max
-    return xp.minimum(xp.maximum(Z, -infinity), infinity), infinity  # a clip would wait for some devices
+    return xp.minimum(xp.maximum(Z, -infinity), infinity), infinity  # `clip` waits for the device on CuPy
 
 
 def _softmax(Z: Array) -> Array:
@@ -280,25 +280,17 @@ def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array, Arra
 
 
 def _first_one_hot(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    return _one_hot(Z, Y)[:3]
+    return _one_hot(Y, *_below_top(Z, _top(Z), Y)[1:])
 
 
 def _second_one_hot(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
-    excess, tail, dZ, E = _one_hot(Z, Y)
+    E, D, below = _below_top(Z, _top(Z), Y)
+    excess, tail, dZ = _one_hot(Y, D, below)
     return excess, tail, dZ, _curvature_softmax(E / (1.0 + tail))
 
 
-def _one_hot(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
-    """Excess, tail and exact a - y for one-hot columns Y, and softmax(Z) times 1 + tail.
-
-    These columns need fewer operations than `_cross_entropy`. If the label has the top score, e - y is exactly 0 there,
-    and the sum of the other terms keeps its digits. Else the excess is above 0, and a rounding error of the tail is
-    small beside the loss.
-    """
-    xp = array_namespace(Z)
-    E, D, below = _below_top(Z, xp.max(Z, axis=-2, keepdims=True), Y)
-    tail = xp.sum(D, axis=-2, keepdims=True)
-    return -xp.sum(below, axis=-2, keepdims=True), tail, _one_hot_residual(D, Y, tail), E
+def _top(Z: Array) -> Array:
+    return array_namespace(Z).max(Z, axis=-2, keepdims=True)
 
 
 def _below_top(Z: Array, top: Array, Y: Array) -> tuple[Array, Array, Array]:
@@ -306,6 +298,18 @@ def _below_top(Z: Array, top: Array, Y: Array) -> tuple[Array, Array, Array]:
     S = Z - top
     E = array_namespace(Z).exp(S)
     return E, E - Y, Y * S
+
+
+def _one_hot(Y: Array, D: Array, below: Array) -> tuple[Array, Array, Array]:
+    """Excess, tail and exact a - y for one-hot columns Y, which need fewer operations than `_cross_entropy`.
+
+    D and ``below`` are e - y and y (z - top). If the label has the top score, e - y is exactly 0 there, and the sum of
+    the other terms keeps its digits. Else the excess is above 0, and a rounding error of the tail is small beside the
+    loss.
+    """
+    xp = array_namespace(D)
+    tail = xp.sum(D, axis=-2, keepdims=True)
+    return -xp.sum(below, axis=-2, keepdims=True), tail, _one_hot_residual(D, Y, tail)
 
 
 def _one_hot_residual(D: Array, Y: Array, tail: Array) -> Array:

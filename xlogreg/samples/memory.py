@@ -334,7 +334,14 @@ class InMemory:
         _, weight, offset, group = self.columns
         weight, offset = self._number(weight, self.weight_of, start, stop), self._number(offset, None, start, stop)
         group = None if group is None else self._cut(group, None, start, stop)
-        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start, offset, group)
+        # a device that has all samples in one block keeps their one-hot columns, since each operation takes a while
+        kept = self.n_classes is not None and stop - start == self.m and not self.place.small_blocks
+        Y = self._whole_targets if kept else self.targets(start, stop)
+        return Block(self.computed(start, stop, raw), Y, weight, start, offset, group)
+
+    @functools.cached_property
+    def _whole_targets(self) -> Array:
+        return self.targets(0, self.m)
 
     def _number(self, values: Array | None, of: np.ndarray | None, start: int, stop: int) -> Array | None:
         """Weights or offsets of the samples from start to stop, in the computing dtype."""
