@@ -8,7 +8,7 @@ import numpy as np
 
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array, to_host
-from xlogreg.math.sums import score_moves
+from xlogreg.arrays.products import scores
 from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
 from xlogreg.samples.source import Source
 from xlogreg.samples.threads import tree_sum
@@ -37,11 +37,16 @@ def map_samples(source: InMemory, function: Callable[[Any], Array], raw: bool = 
 
 def link_samples(source: InMemory, link: Callable[[Array], Array], theta: np.ndarray) -> Array:
     """Compute link(Z) (g, k, m) of the scores Z of all samples, with the offset, for theta (n_x + 1, g, k)."""
-    offset, place = source.columns.offset, source.place
-    sent = place.put(theta, source.dtype)
+    offset, place, (rows, g, k) = source.columns.offset, source.place, theta.shape
+    sent = place.put(np.reshape(theta, (rows, g * k)), source.dtype)
+    W, b = sent[:-1, :], sent[-1:, :].T
+
+    def moves(X: Any) -> Array:
+        return place.xp.reshape(scores(X, W, b), (g, k, -1))
+
     if offset is None:
-        return map_samples(source, lambda X: link(score_moves(X, sent)))
-    Z = map_samples(source, lambda X: score_moves(X, sent))
+        return map_samples(source, lambda X: link(moves(X)))
+    Z = map_samples(source, moves)
     with place.computing():
         return link(Z + place.xp.astype(offset, Z.dtype, copy=False))
 
