@@ -8,7 +8,8 @@ from reference import loop_descent, loop_gradients
 
 import xlogreg
 from xlogreg.arrays.place import to_host
-from xlogreg.math.losses import LOSSES, ONE_HOT, sum_losses
+from xlogreg.math.losses import LOSSES, sum_losses
+from xlogreg.math.one_hot import ONE_HOT
 
 
 def test_sigmoid_is_the_logistic_function(where):

@@ -13,7 +13,8 @@ import xlogreg
 from tests.conftest import cut
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
-from xlogreg.math.losses import LOSSES, ONE_HOT, PRECISE
+from xlogreg.math.losses import LOSSES, PRECISE
+from xlogreg.math.one_hot import ONE_HOT
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns
 

@@ -10,7 +10,8 @@ from xlogreg.fitting.penalty import penalty_of
 from xlogreg.fitting.start import constant_biases, given_parameters, nearer, null_of, with_constant
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
-from xlogreg.math.losses import LOSSES, ONE_HOT, PRECISE, RARE, Loss
+from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
+from xlogreg.math.one_hot import ONE_HOT
 from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center

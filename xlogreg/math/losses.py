@@ -11,7 +11,6 @@ from xlogreg.arrays.place import Array, array_namespace, device_of, log1p, log1p
 
 __all__ = [
     "LOSSES",
-    "ONE_HOT",
     "PRECISE",
     "RARE",
     "Loss",
@@ -279,43 +278,6 @@ def _second_cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array, Arra
     return excess, tail, _exact(E, Y, tail, U), _curvature_softmax(E / U)
 
 
-def _first_one_hot(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
-    return _one_hot(Y, *_below_top(Z, _top(Z), Y)[1:])
-
-
-def _second_one_hot(Z: Array, Y: Array) -> tuple[Array, Array, Array, Array]:
-    E, D, below = _below_top(Z, _top(Z), Y)
-    excess, tail, dZ = _one_hot(Y, D, below)
-    return excess, tail, dZ, _curvature_softmax(E / (1.0 + tail))
-
-
-def _top(Z: Array) -> Array:
-    return array_namespace(Z).max(Z, axis=-2, keepdims=True)
-
-
-def _below_top(Z: Array, top: Array, Y: Array) -> tuple[Array, Array, Array]:
-    """Compute e = exp(z - top), e - y, and y (z - top)."""
-    S = Z - top
-    E = array_namespace(Z).exp(S)
-    return E, E - Y, Y * S
-
-
-def _one_hot(Y: Array, D: Array, below: Array) -> tuple[Array, Array, Array]:
-    """Excess, tail and exact a - y for one-hot columns Y, which need fewer operations than `_cross_entropy`.
-
-    D and ``below`` are e - y and y (z - top). If the label has the top score, e - y is exactly 0 there, and the sum of
-    the other terms keeps its digits. Else the excess is above 0, and a rounding error of the tail is small beside the
-    loss.
-    """
-    xp = array_namespace(D)
-    tail = xp.sum(D, axis=-2, keepdims=True)
-    return -xp.sum(below, axis=-2, keepdims=True), tail, _one_hot_residual(D, Y, tail)
-
-
-def _one_hot_residual(D: Array, Y: Array, tail: Array) -> Array:
-    return (D - Y * tail) / (1.0 + tail)
-
-
 def _first_squared_error(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     A = sigmoid(Z)
     loss = 0.5 * (A - Y) ** 2
@@ -386,5 +348,3 @@ PRECISE = {
     "log_loss": LOSSES["log_loss"]._replace(first=_exact_log_loss),
     "cross_entropy": LOSSES["cross_entropy"]._replace(first=_exact_cross_entropy),
 }
-# The cross-entropy where every column of Y is one-hot. Its gradients are exact, too.
-ONE_HOT = LOSSES["cross_entropy"]._replace(first=_first_one_hot, second=_second_one_hot)
