@@ -9,6 +9,7 @@ from reference import loop_descent, loop_gradients
 import xlogreg
 from xlogreg.arrays.place import to_host
 from xlogreg.math.losses import LOSSES, sum_losses
+from xlogreg.math.one_hot import ONE_HOT
 
 
 def test_sigmoid_is_the_logistic_function(where):
@@ -68,7 +69,7 @@ def test_cross_entropy_of_two_classes_is_the_log_loss_tails_included(where):
 
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("own_side", [True, False])
-@pytest.mark.parametrize("loss", ["log_loss", "cross_entropy", "squared_error"])
+@pytest.mark.parametrize("loss", ["log_loss", "cross_entropy", "one-hot", "squared_error"])
 def test_the_sum_of_many_losses_is_as_accurate_as_each_of_them(where, loss, own_side, weighted):
     rng = np.random.default_rng(2)
     Y = rng.integers(0, 2, (1, 9001)).astype(where.dtype)
@@ -78,9 +79,9 @@ def test_the_sum_of_many_losses_is_as_accurate_as_each_of_them(where, loss, own_
     exact = exact.get(loss, np.maximum(Z, 0.0) - Y * Z + np.log1p(np.exp(-np.abs(Z.astype(np.float64)))))
     weight = rng.random((1, 9001)).astype(where.dtype) if weighted else None
     expected = np.sum(exact if weight is None else weight * exact, axis=(1, 2))
-    if loss == "cross_entropy":
+    if loss in ("cross_entropy", "one-hot"):
         Z, Y = np.concatenate([0 * Z, Z], axis=1), np.concatenate([1 - Y, Y])
-    excess, tail, _ = LOSSES[loss].first(where.asarray(Z), where.asarray(Y))
+    excess, tail, _ = (LOSSES | {"one-hot": ONE_HOT})[loss].first(where.asarray(Z), where.asarray(Y))
     weight = None if weight is None else where.asarray(weight)
     where.check(sum_losses(excess, tail, weight, where.place.dtype(where.dtype)), expected, atol=0)
 

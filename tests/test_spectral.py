@@ -5,6 +5,9 @@ import pytest
 from conftest import QUICK
 
 import xlogreg
+from xlogreg.arrays.matrix import Dense
+from xlogreg.samples.memory import InMemory
+from xlogreg.samples.source import Columns
 from xlogreg.solvers import spectral_lbfgs as spectral
 from xlogreg.solvers.spectral_lbfgs import _half_noise
 
@@ -110,3 +113,18 @@ def test_subsets_are_gathered_or_fetched_block_by_block(request, monkeypatch, k,
     fetched = xlogreg.fit(X, Y, **options)
     assert gathered.fit_info.solver == fetched.fit_info.solver
     np.testing.assert_allclose(fetched.predict_proba(X), gathered.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+@pytest.mark.parametrize("k", [1, 4])
+def test_sums_of_pairs_of_classes_hold_both_the_axes_and_the_diagonal(where, k, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, P = rng.standard_normal((20, 2000)), rng.dirichlet(np.arange(1.0, max(k, 2) + 1), (2, 2000))
+    P = where.asarray(np.moveaxis(P[..., :k], 2, 1))
+    soft = InMemory(Dense(where.asarray(X)), Columns(P), where.place, where.dtype, 2000.0)
+    a, Q, D = spectral._diagonals(soft, (21, 2, k))
+    monkeypatch.setattr(spectral, "PAIRED_NUMBERS", 0)
+    expected = spectral._diagonals(soft, (21, 2, k))
+    tolerance = 1e-12 if where.dtype == "float64" else 1e-5
+    for found, other in zip((a, np.abs(Q), D), (expected[0], np.abs(expected[1]), expected[2]), strict=True):
+        np.testing.assert_allclose(found, other, rtol=100 * tolerance, atol=tolerance)

@@ -14,6 +14,7 @@ from tests.conftest import cut
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import HOST, to_host
 from xlogreg.math.losses import LOSSES, PRECISE
+from xlogreg.math.one_hot import ONE_HOT
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns
 
@@ -154,3 +155,26 @@ def test_precise_residuals_are_the_others_to_rounding(where, name):
         pairs = zip(getattr(PRECISE[name], kind)(Z, Y), getattr(LOSSES[name], kind)(Z, Y), strict=True)
         for precise, plain in pairs:
             where.check(precise, to_host(plain))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0, 20.0])
+def test_losses_and_residuals_of_labels_are_exact_in_both_tails(where, spread):
+    K, m = 4, 40
+    rng = np.random.default_rng(5)
+    Z, labels = np.round(spread * rng.standard_normal((2, K, m)), 1), rng.integers(0, K, m)
+    Z[:, :, :5] = np.round(Z[:, :, :5])  # some scores are equal
+    Y = (np.arange(K)[:, None] == labels).astype(float)
+    Z = Z.astype(where.dtype).astype(float)
+    margins = Z - Z[:, labels, np.arange(m)][:, None, :]
+    top = margins.max(axis=1, keepdims=True)
+    others = np.sum((1.0 - Y) * np.exp(margins - top), axis=1, keepdims=True)
+    total = others + np.exp(-top)
+    residuals = np.where(Y > 0, -others, np.exp(margins - top)) / total
+    losses = np.where(top > 0, top + np.log(total), np.log1p(others))
+    excess, tail, dZ, C = (to_host(part) for part in ONE_HOT.second(where.asarray(Z), where.asarray(Y)))
+    where.check(where.asarray(excess + np.log1p(tail)), losses, atol=0)
+    where.check(where.asarray(dZ), residuals, atol=0)
+    A = np.exp(margins - top) / total
+    where.check(where.asarray(C), A[:, :, None] * (np.eye(K)[:, :, None] - A[:, None]))
+    for found, first in zip(ONE_HOT.first(where.asarray(Z), where.asarray(Y)), (excess, tail, dZ), strict=True):
+        where.check(found, first, atol=0)

@@ -17,6 +17,7 @@ from xlogreg.math.sums import (
     diagonal_terms,
     expansion_terms,
     moment_terms,
+    pair_terms,
     pass_terms,
     second_moment_terms,
     spread_terms,
@@ -151,14 +152,21 @@ def test_the_curvature_along_a_basis_is_the_diagonal_of_the_rotated_hessian(wher
     Y, weight, theta, _ = pose(k)
     rng = np.random.default_rng(0)
     L, Q = rng.standard_normal((N_X + 1, N_X + 1)), np.linalg.qr(rng.standard_normal((k, k)))[0]
-    P = probabilities(theta[:, 0])
+    P = np.stack([probabilities(theta[:, model]) for model in range(G)])
     rotated = L.T @ np.concatenate([X, np.ones((1, M))])
     block = Block(where.asarray(rotated), where.asarray(P), where.asarray(weight), 0)
     R = np.kron(L, Q)
-    expected = np.diag(R.T @ sums(Y, weight, theta[:, 0])[2] @ R).reshape(N_X + 1, k)
-    where.check(diagonal_terms(block, where.asarray(Q))[0], expected, rtol=20 * where.tolerance)
-    curvatures = np.einsum("ks,ls,s->kl", P, -P, weight[0]) + np.diag(P @ weight[0])
-    where.check(class_terms(block, where.asarray(Q))[0], curvatures)
+    hessians = [sums(Y, weight, theta[:, model])[2] for model in range(G)]
+    expected = np.stack([np.diag(R.T @ H @ R).reshape(N_X + 1, k) for H in hessians], axis=1)
+    right = where.asarray(np.stack([Q] * G))
+    where.check(diagonal_terms(block, right)[0], expected, rtol=20 * where.tolerance)
+    curvatures = [np.diag(p @ weight[0]) - (p * weight) @ p.T for p in P]
+    where.check(class_terms(block, right)[0], np.stack(curvatures))
+    others = 1.0 - P if k == 1 else P
+    products = np.einsum("gks,gls,s->gkls", P, others, weight[0])
+    pairs, total = pair_terms(block, right)
+    where.check(pairs, np.einsum("rs,gkls->rgkl", rotated**2, products), rtol=20 * where.tolerance)
+    where.check(total, np.sum(products, axis=-1)[None])
 
 
 @pytest.mark.parametrize("where", QUICK, indirect=True)

@@ -121,6 +121,21 @@ def test_every_namespace_does_the_same_with_wide_data(where):
         where.check(model.predict_proba(features), expected.predict_proba(X), rtol=tolerance)
 
 
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_every_namespace_does_the_same_with_many_models_of_wide_data(where):
+    X, Y = draw()
+    features, weights = where.asarray(X), [None, np.linspace(0.1, 2.0, 40)]
+    tolerance = 1e-8 if where.dtype == "float64" else 1e-3
+    for own in ({}, {"standardize": True}, {"sample_weights": weights}, {"standardize": True, "initials": [None, 0]}):
+        options = {"l2s": 0.05, "tol": 1e-12 if where.dtype == "float64" else None} | own
+        if "initials" in own:
+            start = xlogreg.fit(X, Y, l2=0.1)
+            options["initials"] = [None, (start.w, start.b)]
+        expected, models = (xlogreg.fit_many(x, [Y, 1 - Y], **options) for x in (X, features))
+        for model, other in zip(models, expected, strict=True):
+            where.check(model.predict_proba(features), other.predict_proba(X), rtol=tolerance)
+
+
 @pytest.mark.parametrize("case", [case for case in OPTIONS if case not in ("plain", "weights")])
 def test_models_of_one_wide_x_are_reduced_once(case, monkeypatch):
     X, Y = draw()
@@ -129,7 +144,7 @@ def test_models_of_one_wide_x_are_reduced_once(case, monkeypatch):
     calls = []
     for module in (posing, plans):
         reduce_wide = module.reduce_wide
-        monkeypatch.setattr(module, "reduce_wide", lambda *a, f=reduce_wide: calls.append(1) or f(*a))
+        monkeypatch.setattr(module, "reduce_wide", lambda *a, f=reduce_wide, **b: calls.append(1) or f(*a, **b))
     l2s = [0.01, 0.1, 1.0]
     models = xlogreg.fit_many(X, [Y, np.arange(40) % 3, 1 - Y], l2s=l2s, **options)
     assert (len(calls) == 1) == (case != "standardised")  # whose scale is that of each model

@@ -11,6 +11,7 @@ from xlogreg.fitting.start import constant_biases, given_parameters, nearer, nul
 from xlogreg.inputs.labels import Targets
 from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES, PRECISE, RARE, Loss
+from xlogreg.math.one_hot import ONE_HOT
 from xlogreg.math.penalties import Penalty, make_penalty
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Samples, host_center
@@ -261,7 +262,9 @@ def _of_all_features(source: Samples, targets: Targets, k: int, options: Options
     if spread is not None and options.bias and not source.shifts:
         refuse_drowned(source, spread)
     loss = LOSSES["cross_entropy" if k > 1 else options.loss]
-    if spread is not None and np.min(spread.shares) < RARE[source.dtype]:
+    if targets.numbers:
+        loss = ONE_HOT
+    elif spread is not None and np.min(spread.shares) < RARE[source.dtype]:
         loss = PRECISE.get(loss.name, loss)
     user = user_coordinates(source.n_x, options.standardize, spread)
     given, inner = source, user  # gradient descent: exactly the notes' iterates
@@ -310,7 +313,7 @@ def _of_their_span(problem: Problem, source: InMemory, options: Options) -> Prob
     unit = Coordinates(inner.center, problem.user.scale * options.roots)
     if not is_even((problem.spread or measure_spread(problem.given)).variance, unit):
         return problem
-    reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias)
+    reduced, basis, spectrum, means = reduce_wide(source, unit, not descends and options.bias, alone=True)
     passes = problem.passes + 2  # one to leave it
     if not len(spectrum):  # none of features that are all constant
         return problem._replace(passes=passes)

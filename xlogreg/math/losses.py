@@ -104,7 +104,7 @@ def _bounded(Z: Array) -> tuple[Array, float]:
     """Replace infinite scores by finite ones; also return the finite size that stands for infinity."""
     xp = array_namespace(Z)
     infinity = BEYOND * xp.finfo(Z.dtype).max
-    return xp.clip(Z, -infinity, infinity), infinity
+    return xp.minimum(xp.maximum(Z, -infinity), infinity), infinity  # `clip` waits for the device on CuPy
 
 
 def _softmax(Z: Array) -> Array:
@@ -208,7 +208,7 @@ def _cross_entropy(Z: Array, Y: Array) -> tuple[Array, Array, Array]:
     xp = array_namespace(Z)
     S = Z - xp.max(Z, axis=-2, keepdims=True)
     E = xp.exp(S)
-    top = xp.astype(S == 0, S.dtype)  # the largest score, whose exp is exactly 1
+    top = xp.floor(E)  # 1 for the largest score, whose exp is exactly 1, else 0
     # log sum exp(s) is taken as log(1 + the other terms), which keeps the tail of a sample on its own side
     rest = xp.sum(E - top, axis=-2, keepdims=True) + (xp.sum(top, axis=-2, keepdims=True) - 1.0)
     return -xp.sum(Y * S, axis=-2, keepdims=True), rest, E

@@ -29,6 +29,7 @@ __all__ = [
     "hessian_times_terms",
     "model_scores",
     "moment_terms",
+    "pair_terms",
     "pass_terms",
     "score_moves",
     "second_moment_terms",
@@ -303,25 +304,41 @@ def second_moment_terms(block: Block, origin: Array) -> tuple[Array]:
 
 
 def class_terms(block: Block, origin: Array) -> tuple[Array]:
-    """Sum the curvatures diag(p) - p p' (k, k), for a block whose Y holds the probabilities p of a model."""
+    """Sum the curvatures diag(p) - p p' (g, k, k), for a block whose Y (g, k, m) holds the probabilities p."""
     P, weight = block.Y, block.weight
     xp = array_namespace(P)
     weighted = P if weight is None else P * weight
-    diagonal = xp.eye(P.shape[0], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=1, keepdims=True)
-    return (xp.astype(diagonal - weighted @ P.T, origin.dtype, copy=False),)
+    diagonal = xp.eye(P.shape[-2], dtype=P.dtype, device=device_of(P)) * xp.sum(weighted, axis=-1, keepdims=True)
+    return (xp.astype(diagonal - weighted @ xp.matrix_transpose(P), origin.dtype, copy=False),)
 
 
 def diagonal_terms(block: Block, right: Array) -> tuple[Array]:
-    """Diagonal (r, k) of the Hessian, in the coordinates of a block's features X (r, m) and of the classes, Q = right.
+    """Diagonals (r, g, k) of Hessians, in the coordinates of the features X (r, m) and of the classes, Q = right.
 
-    Sample x adds x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2); Y holds the probabilities p of a model.
+    Sample x adds x_i^2 (sum_l q_lj^2 p_l - (sum_l q_lj p_l)^2) to that of each model, which has its own Q (g, k, k); Y
+    (g, k, m) holds the probabilities p.
     """
     X, P, weight = block.X, block.Y, block.weight
     xp = array_namespace(right)
-    Q = xp.astype(right, X.dtype, copy=False)
-    F = xp.maximum((Q * Q).T @ P - (Q.T @ P) ** 2, 0.0)  # F is a variance, but rounding may make it negative
-    F = F if weight is None else F * weight
-    return (xp.astype(squares(X, F.T), right.dtype, copy=False),)
+    Q = xp.matrix_transpose(xp.astype(right, X.dtype, copy=False))
+    F = xp.maximum((Q * Q) @ P - (Q @ P) ** 2, 0.0)  # F is a variance, but rounding may make it negative
+    F = xp.reshape(F if weight is None else F * weight, (-1, X.shape[1]))
+    return (xp.reshape(xp.astype(squares(X, F.T), right.dtype, copy=False), (-1, *P.shape[:-1])),)
+
+
+def pair_terms(block: Block, origin: Array) -> tuple[Array, Array]:
+    """Sums of x_i^2 p_l p_j (r, g, k, k), and of p_l p_j (1, g, k, k), for each two classes; p as for `class_terms`.
+
+    They hold both of the sums above, whatever the coordinates of the classes. For k = 1, p (1 - p) takes the place of
+    the products.
+    """
+    X, P, weight = block.X, block.Y, block.weight
+    xp, (g, k, m) = array_namespace(P), P.shape
+    weighted = P if weight is None else P * weight
+    F = weighted * (1.0 - P) if k == 1 else weighted[:, :, None, :] * P[:, None, :, :]
+    F = xp.reshape(F, (-1, m))
+    sums = squares(X, F.T), xp.sum(F, axis=-1)
+    return tuple(xp.reshape(xp.astype(part, origin.dtype, copy=False), (-1, g, k, k)) for part in sums)
 
 
 def curvature_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array, Array]:

@@ -18,6 +18,8 @@ from xlogreg.samples.source import Samples
 
 __all__ = ["Folds", "fold_weights", "weights_without"]
 
+SCORES_SHARE = 2  # the scores of a few models take half of the memory of X at most
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -80,11 +82,16 @@ class Folds:
 
     def bare(self) -> "Folds":
         """Return these folds without their features."""
-        return dataclasses.replace(self, parts=tuple(part.bare() for part in self.parts))
+        return dataclasses.replace(self, whole=self.whole.bare(), parts=tuple(part.bare() for part in self.parts))
 
     def uncentered(self) -> "Folds":
         """Return these folds without a centre, as X itself."""
-        return dataclasses.replace(self, parts=tuple(part.uncentered() for part in self.parts))
+        return self._uncentered
+
+    @functools.cached_property
+    def _uncentered(self) -> "Folds":
+        parts = tuple(part.uncentered() for part in self.parts)
+        return dataclasses.replace(self, whole=self.whole.uncentered(), parts=parts)
 
     def widened(self) -> "Folds":
         """Return these folds, computed in the widest float of the place."""
@@ -122,6 +129,8 @@ class Folds:
         of a model is the sum of all parts, less the part that the model leaves out.
         """
         theta, *others = arguments
+        if self._wants_weights and SCORES_SHARE * theta[0].size <= self.n_x and theta.shape[1] == self.fold_of.size:
+            return self._weighted.sum(function, *arguments)
         if theta.shape[1] == 1 < self.fold_of.size:
             each = [part.sum(function, theta, *others) for part in self.parts]
             terms = [np.concatenate(term, axis=_axis(term[0])) for term in zip(*each, strict=True)]
@@ -138,6 +147,18 @@ class Folds:
                 at: tuple[Any, ...] = (slice(None),) * _axis(term) + (models,)
                 total[at] += term
         return tuple(sums)
+
+    @property
+    def _wants_weights(self) -> bool:
+        """Whether calls cost more here than sums over the samples that models leave out."""
+        return not (self.place.small_blocks or self.held_out) and self.whole.dtype == self.dtype
+
+    @functools.cached_property
+    def _weighted(self) -> Samples:
+        """All samples, with a weight of zero for those that each model leaves out."""
+        whole: Any = self.whole
+        weighted: Samples = dataclasses.replace(whole, **fold_weights(whole, self.numbers, self.fold_of, False))
+        return weighted
 
     def _spread(self, term: np.ndarray) -> np.ndarray:
         """Turn the sums of each part into the sums of each model."""

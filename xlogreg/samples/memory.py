@@ -32,7 +32,7 @@ ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another orde
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
 
-OF_ONE_MODEL = ("columns", "total_weight", "n_classes")
+OF_ONE_MODEL = ("total_weight", "n_classes")
 Answer = TypeVar("Answer")
 
 
@@ -176,12 +176,14 @@ class InMemory:
 
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
         """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
-        columns = self.columns._replace(**{name: part for name, part in columns._asdict().items() if part is not None})
+        own = {name: part for name, part in columns.put(self.place)._asdict().items() if part is not None}
+        columns = self.columns._replace(**own)
         return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
-        return dataclasses.replace(self, **{name: getattr(model, name) for name in OF_ONE_MODEL})
+        columns = model.columns.put(self.place)
+        return dataclasses.replace(self, columns=columns, **{name: getattr(model, name) for name in OF_ONE_MODEL})
 
     def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
         """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
@@ -332,7 +334,14 @@ class InMemory:
         _, weight, offset, group = self.columns
         weight, offset = self._number(weight, self.weight_of, start, stop), self._number(offset, None, start, stop)
         group = None if group is None else self._cut(group, None, start, stop)
-        return Block(self.computed(start, stop, raw), self.targets(start, stop), weight, start, offset, group)
+        # a device that has all samples in one block keeps their one-hot columns, since each operation takes a while
+        kept = self.n_classes is not None and stop - start == self.m and not self.place.small_blocks
+        Y = self._whole_targets if kept else self.targets(start, stop)
+        return Block(self.computed(start, stop, raw), Y, weight, start, offset, group)
+
+    @functools.cached_property
+    def _whole_targets(self) -> Array:
+        return self.targets(0, self.m)
 
     def _number(self, values: Array | None, of: np.ndarray | None, start: int, stop: int) -> Array | None:
         """Weights or offsets of the samples from start to stop, in the computing dtype."""

@@ -19,7 +19,7 @@ PICKED_BYTES = 2**30  # largest copy of some features
 
 
 def map_samples(source: InMemory, function: Callable[[Any], Array], raw: bool = False) -> Array:
-    """Apply a function from X (n_x, samples) to (k, samples) to every block, and join the results to (k, m).
+    """Apply a function from X (n_x, samples) to (..., samples) to every block, and join the results to (..., m).
 
     ``raw``: blocks in X's own dtype, and without the centre subtracted.
     """
@@ -35,12 +35,18 @@ def map_samples(source: InMemory, function: Callable[[Any], Array], raw: bool = 
         return parts[0] if len(parts) == 1 else source.place.xp.concat(parts, axis=-1)
 
 
-def link_samples(source: InMemory, link: Callable[[Array], Array], W: Array, b: Array) -> Array:
-    """Compute link(Z) (k, m) of the scores Z = W'X + b of all samples, for W (n_x, k) and b (k, 1), with the offset."""
-    offset, place = source.columns.offset, source.place
+def link_samples(source: InMemory, link: Callable[[Array], Array], theta: np.ndarray) -> Array:
+    """Compute link(Z) (g, k, m) of the scores Z of all samples, with the offset, for theta (n_x + 1, g, k)."""
+    offset, place, (rows, g, k) = source.columns.offset, source.place, theta.shape
+    sent = place.put(np.reshape(theta, (rows, g * k)), source.dtype)
+    W, b = sent[:-1, :], sent[-1:, :].T
+
+    def moves(X: Any) -> Array:
+        return place.xp.reshape(scores(X, W, b), (g, k, -1))
+
     if offset is None:
-        return map_samples(source, lambda X: link(scores(X, W, b)))
-    Z = map_samples(source, lambda X: scores(X, W, b))
+        return map_samples(source, lambda X: link(moves(X)))
+    Z = map_samples(source, moves)
     with place.computing():
         return link(Z + place.xp.astype(offset, Z.dtype, copy=False))
 

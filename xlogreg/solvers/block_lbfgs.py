@@ -62,13 +62,13 @@ class Frequent(NamedTuple):
         fixed = np.asarray(1.0 - objective.free)
         held = np.asarray(objective.penalty.curvature(theta)) * (1.0 - fixed) + fixed
         held = np.broadcast_to(held[:, :, :1], (*theta.shape[:2], 1))
-        found = [class_axes(objective, self.subset, theta[:, [model], :]) for model in range(theta.shape[1])]
+        a, right = class_axes(objective, self.subset, theta)
         # no gradient has a part along a constant over the classes, which has no curvature
-        a = np.stack([np.where(values > FLAT * values.max(), values, values.max()) for values, _ in found])
+        largest = a.max(axis=1, keepdims=True)
+        a = np.where(a > FLAT * largest, a, largest)
         added = held[self.rows].transpose(1, 2, 0)[:, :, None, :] * np.eye(len(self.rows))
         blocks = a[:, :, None, None] * self.S + added
         diagonal = np.maximum(self.moment[:, None, :] * (1.0 - fixed), FLAT) * a + held
-        right = np.stack([Q for _, Q in found])
         metric = Bordered.from_blocks(right, self.rows, blocks, diagonal, objective.precision)
         return metric if self.ties is None else metric.tied(self.ties)
 

@@ -173,7 +173,7 @@ class Curvature:
         inside, S, moment, self.subset, *_ = self.frequent
         rest = moment[:, 0].copy()
         rest[inside] = 0.0
-        values, Q = class_axes(self.objective, self.subset, theta)
+        (values,), (Q,) = class_axes(self.objective, self.subset, theta)
         self.H = Product(Mostly(inside, S, rest), (Q * values) @ Q.T, np.zeros(theta.size))
         self.rows, self.samples, self.bought = np.arange(len(theta)), self.subset.m, self.bought + 1
         self.__dict__.pop("usual", None)
@@ -197,7 +197,7 @@ class Curvature:
             subset = objective.source
         else:
             S, at = objective.second_moment()[np.ix_(rows, rows)], theta
-        values, Q = class_axes(objective, subset, at)
+        (values,), (Q,) = class_axes(objective, subset, at)
         A = (Q * values) @ Q.T
         root = np.sqrt(np.maximum(S.diagonal(), UNSEEN * np.append(self.moment[rows[:-1], 0], 0.0)) - S.diagonal())
         return Product(S + np.diag(root * root), A, np.zeros(len(rows) * self.k))

@@ -66,10 +66,8 @@ class Few:
 
     def probabilities(self, theta: np.ndarray) -> np.ndarray:
         """Compute A (k, m) at theta (n_x + 1, 1, k)."""
-        place, loss = self.source.place, self.objective.loss
         _, parameters = self.objective.in_blocks(theta * self.objective.factors)
-        W, b = (place.put(part[:, 0, :], self.source.dtype) for part in (parameters[:-1], parameters[-1:]))
-        return as_host(link_samples(self.source, loss.link, W, b.T))
+        return as_host(link_samples(self.source, self.objective.loss.link, parameters))[0]
 
     def at(self, theta: np.ndarray) -> Between:
         """Invert the Hessian at theta (n_x + 1, 1, k)."""

@@ -7,13 +7,14 @@ same penalty, and a second-order method has r parameters instead of n_x.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from xlogreg.arrays.matrix import Dense
-from xlogreg.arrays.place import Array
+from xlogreg.arrays.place import HOST, Array
 from xlogreg.math.penalties import Penalty
 from xlogreg.math.sums import combine_terms
 from xlogreg.samples.memory import InMemory
@@ -26,6 +27,7 @@ __all__ = ["Span", "is_even", "reduce_wide", "reduction_pays", "turns_alike"]
 
 UNEVEN = 1e8  # largest variance over the median one; above it, products of samples lose the other features
 MOST_SAMPLES = 5000  # the products (m, m) of so many samples take 200 MB
+FEW_NUMBERS = 2**20  # of R, up to which the host fits one model in less time than a device takes to be asked
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def is_even(variance: np.ndarray, user: Coordinates) -> bool:
     return bool(np.max(sizes) <= UNEVEN * np.median(sizes[sizes > 0.0])) if np.any(sizes > 0.0) else False
 
 
-def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
+def reduce_wide(source: InMemory, user: Coordinates, centered: bool, alone: bool = False) -> Reduced:
     """Reduce samples to r <= m features in one pass.
 
     Parameters
@@ -125,6 +127,8 @@ def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
     centered : bool
         Whether the bias takes over the means of the features. They are then subtracted, for their rounding errors
         would look like a feature.
+    alone : bool
+        Whether a single model is fitted to them. A few such samples are brought to the host.
     """
     place = source.place
     with place.computing():
@@ -141,7 +145,9 @@ def reduce_wide(source: InMemory, user: Coordinates, centered: bool) -> Reduced:
         root = place.put(np.sqrt(spectrum[first:]), place.widest)
         V = V[:, first:]
         R = xp.matrix_transpose(V * root)
-        reduced = dataclasses.replace(source, X=Dense(R), dtype=place.widest, center=None, index=None)
+        home = HOST if alone and math.prod(R.shape) <= FEW_NUMBERS else place
+        held: dict[str, Any] = {"X": Dense(home.put(R)), "columns": source.columns.put(home), "place": home}
+        reduced = dataclasses.replace(source, dtype=place.widest, center=None, index=None, **held)
         return Reduced(reduced, V / root, spectrum[first:], as_host(means @ (V / root))[0])
 
 

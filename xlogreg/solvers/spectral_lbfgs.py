@@ -8,15 +8,15 @@ gets the curvature at which the subset's own is half noise.
 """
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.matrix import Dense
-from xlogreg.arrays.place import Array, to_host
 from xlogreg.arrays.products import scores
-from xlogreg.math.sums import class_terms, diagonal_terms
+from xlogreg.math.sums import class_terms, diagonal_terms, pair_terms
 from xlogreg.samples.memory import InMemory
 from xlogreg.samples.products import combine_features, link_samples, map_samples, multiply_samples
 from xlogreg.samples.source import Samples, Source
@@ -51,6 +51,7 @@ SPAN_DIRECTIONS = 8  # samples in it for each direction that the data determine,
 BIAS_PENALTY = 1e-3  # on bias and features that have none: next to nothing, so that T has an inverse
 MEMORY = 100  # pairs at most
 LEAST_MEMORY = 20  # pairs that are held even where they take more memory than X
+PAIRED_NUMBERS = 2**16  # of all pairs of classes; so many are brought to the host at once, rather than to ask twice
 PROOFS = 5  # times that a fit is sent on because its gap may be larger than it looks
 SLOW = 1.5  # each of three steps has to divide the gap by this, or all axes are taken
 ALL_AT_ONCE = 4  # n_x^2 / (m k), up to which all axes are taken at once
@@ -228,40 +229,51 @@ def _half_noise(values: np.ndarray) -> float:
 
 def renew(objective: Objective, axes: Axes, theta: np.ndarray) -> Kronecker:
     """Make the preconditioner from the curvature of the classes of each model at theta (n_x + 1, g, k)."""
-    _, parameters = objective.over(axes.subset).in_blocks(theta * objective.factors)
-    l2s = objective.penalty.strength.tolist()
-    return Kronecker.join([_renew_one(objective, axes, parameters[:, model, :], l2) for model, l2 in enumerate(l2s)])
-
-
-def _renew_one(objective: Objective, axes: Axes, parameters: np.ndarray, l2: float) -> Kronecker:
-    basis, subset, rotated, _ = axes
-    a, Q, P = _class_axes(objective, subset, parameters)
+    basis, rotated, l2s = axes.basis, axes.rotated, objective.penalty.strength.tolist()
     if rotated is None:
-        diagonal = basis.values[:, None] * np.maximum(a, 0.0)
+        a, Q = class_axes(objective, axes.subset, theta)
+        D = basis.values[:, None, None] * np.maximum(a, 0.0)
     else:
-        (D,) = _soft(rotated, P).sum(diagonal_terms, Q)
-        diagonal = to_host(D) / subset.total_weight
+        # the axes are orthonormal: these are the parameters of the rotated features, one of which is the bias
+        inside = np.tensordot(basis.U.T, theta * basis.T[:, :, None], axes=1)
+        inside = np.concatenate([inside, np.zeros_like(inside[:1])])
+        a, Q, D = _diagonals(_soft(rotated, objective, inside), inside.shape)
     precision = max(objective.precision, objective.noise / basis.values.shape[0])
-    return Kronecker.from_factors(basis, a, Q, diagonal, l2, precision)
+    one = functools.partial(Kronecker.from_factors, basis, precision=precision)
+    return Kronecker.join([one(a[model], Q[model], D[:, model], l2=l2) for model, l2 in enumerate(l2s)])
 
 
 def class_axes(objective: Objective, subset: InMemory, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Curvatures (k,) of the classes in a subset, at theta (n_x + 1, 1, k), and their axes Q (k, k)."""
-    return _class_axes(objective, subset, objective.over(subset).in_blocks(theta * objective.factors)[1][:, 0, :])[:2]
+    """Curvatures (g, k) of the classes in a subset, and their axes (g, k, k), for each model of theta."""
+    soft = _soft(subset, objective, objective.over(subset).in_blocks(theta * objective.factors)[1])
+    (A,) = soft.sum(class_terms, np.zeros((1, *theta.shape[1:])))
+    return _axes_of(A / subset.total_weight)
 
 
-def _class_axes(objective: Objective, subset: InMemory, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, Array]:
-    """Curvatures and axes of the classes, and the probabilities (k, m) of the samples."""
-    place = subset.place
-    W, b = place.put(parameters[:-1], subset.dtype), place.put(parameters[-1:], subset.dtype)
-    P = link_samples(subset, objective.loss.link, W, b.T)
-    (A,) = _soft(subset, P).sum(class_terms, parameters)
-    k = A.shape[0]
+def _axes_of(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    k = A.shape[-1]
     center = np.eye(k) - 1.0 / k if k > 1 else np.eye(1)
     # rounding must not turn the null vector into a direction
-    return *eigen(center @ (A / subset.total_weight) @ center), P
+    a, Q = zip(*(eigen(center @ own @ center) for own in A), strict=True)
+    return np.stack(a), np.stack(Q)
 
 
-def _soft(samples: InMemory, P: Array) -> InMemory:
-    """Return the samples with probabilities P (k, m) as their targets."""
+def _soft(samples: InMemory, objective: Objective, parameters: np.ndarray) -> InMemory:
+    """Return the samples with the probabilities (g, k, m) at the parameters (n_x + 1, g, k) as their targets."""
+    P = link_samples(samples, objective.loss.link, parameters)
     return dataclasses.replace(samples, columns=samples.columns._replace(Y=P), n_classes=None)
+
+
+def _diagonals(soft: InMemory, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Curvatures (g, k) and axes (g, k, k) of the classes, and the diagonals (r, g, k) of the Hessians along them."""
+    (_, g, k), origin = shape, np.zeros((1, *shape[1:]))
+    if soft.place.small_blocks or math.prod(shape) * k > PAIRED_NUMBERS:
+        (A,) = soft.sum(class_terms, origin)
+        a, Q = _axes_of(A / soft.total_weight)
+        return a, Q, soft.sum(diagonal_terms, Q)[0] / soft.total_weight
+    G, A = (part / soft.total_weight for part in soft.sum(pair_terms, origin))
+    a, Q = _axes_of(A[0] if k == 1 else np.eye(k) * np.sum(A[0], axis=-1, keepdims=True) - A[0])
+    # the curvature of a pair of classes along q is p_l p_j (q_l - q_j)^2
+    apart = Q * Q if k == 1 else 0.5 * np.reshape(Q[:, :, None, :] - Q[:, None, :, :], (g, k * k, k)) ** 2
+    pairs = np.reshape(G, (-1, g, k * k))
+    return a, Q, np.stack([pairs[:, model] @ apart[model] for model in range(g)], axis=1)
