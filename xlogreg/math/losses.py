@@ -156,8 +156,13 @@ def sum_losses(excess: Array, tail: Array, weight: Array | None, dtype: Any) -> 
     folds = log1p_folds(tail)
     if weight is None and folds:
         return row_sums(excess[..., 0, :], dtype) + _sum_log1p(tail[..., 0, :], dtype, folds)
+    return row_sums(_weighted_losses(excess, tail, weight)[..., 0, :], dtype)
+
+
+@elementwise
+def _weighted_losses(excess: Array, tail: Array, weight: Array | None) -> Array:
     losses = excess + log1p(tail)
-    return row_sums((losses if weight is None else weight * losses)[..., 0, :], dtype)
+    return losses if weight is None else weight * losses
 
 
 def _sum_log1p(E: Array, dtype: Any, folds: int) -> Array:

@@ -4,6 +4,7 @@ Z and Y are (..., K, m), as in `xlogreg.math.losses`.
 """
 
 from xlogreg.arrays.place import Array, array_namespace
+from xlogreg.arrays.products import elementwise
 from xlogreg.math.losses import LOSSES
 
 __all__ = ["ONE_HOT"]
@@ -25,6 +26,7 @@ def _top(Z: Array) -> Array:
     return array_namespace(Z).max(Z, axis=-2, keepdims=True)
 
 
+@elementwise
 def _below_top(Z: Array, top: Array, Y: Array) -> tuple[Array, Array, Array]:
     """Compute e = exp(z - top), e - y, and y (z - top)."""
     S = Z - top
@@ -43,6 +45,7 @@ def _sums(Y: Array, D: Array, below: Array) -> tuple[Array, Array, Array]:
     return -xp.sum(below, axis=-2, keepdims=True), tail, _residual(D, Y, tail)
 
 
+@elementwise
 def _residual(D: Array, Y: Array, tail: Array) -> Array:
     return (D - Y * tail) / (1.0 + tail)
 

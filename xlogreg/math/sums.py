@@ -126,7 +126,7 @@ def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Arra
     dZ = dZ if weight is None else weight * dZ
     g, k, m = dZ.shape
     dW, db = backward(X, xp.reshape(dZ, (g * k, m)), theta.dtype)
-    dTheta = xp.concat([xp.astype(dW, theta.dtype, copy=False), db.T], axis=0)
+    dTheta = xp.concat([dW, db.T], axis=0)  # in the wider of both dtypes
     return sum_losses(excess, tail, weight, theta.dtype), xp.reshape(dTheta, (theta.shape[0], g, k))
 
 

@@ -11,7 +11,8 @@ __all__ = ["STAND_INS", "fuse", "gram", "row_sums", "squares", "sum_squares"]
 
 # temporaries of a product take a quarter of X, but not more than keeps a GPU busy, nor less than is worth a launch
 PIECE_SHARE, PIECE_BYTES, LEAST_PIECE_BYTES = 4, 64 * 2**20, 2**20
-MANY_ROWS = 64  # sums of so many rows keep a GPU busy, where each row is summed by one block of threads
+# each row may be summed by one block of threads, if it is short, or if there are rows enough to keep a GPU busy
+SHORT_ROW, MANY_ROWS = 2**14, 64
 STAND_INS = "cupy._core.fusion"  # module of the objects that stand for arrays while CuPy traces a function
 
 
@@ -39,13 +40,12 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 def row_sums(V: Any, dtype: Any) -> Any:
-    """Sum in the dtype of the terms: CuPy sums with all threads then, but only if no axis is left."""
+    """Sum long rows in the dtype of the terms: CuPy sums with all threads then, but only if no axis is left."""
+    m = V.shape[-1]
+    if m <= SHORT_ROW or V.size >= MANY_ROWS * m:
+        return V.sum(axis=-1, dtype=dtype)
     V = V if dtype is None else V.astype(dtype, copy=False)
-    if V.size == V.shape[-1]:
-        return V.sum().reshape(V.shape[:-1])
-    if V.size >= MANY_ROWS * V.shape[-1]:
-        return V.sum(axis=-1)
-    return V @ array_namespace(V).ones(V.shape[-1], dtype=V.dtype)
+    return V.sum().reshape(V.shape[:-1]) if V.size == m else V @ array_namespace(V).ones(m, dtype=V.dtype)
 
 
 def sum_squares(X: Any) -> Any:
