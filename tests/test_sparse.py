@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from conftest import QUICK
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from draws import given, settings, st
 
 import xlogreg
 from xlogreg.arrays.place import dtype_name, place_of, to_host
