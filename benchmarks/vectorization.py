@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import xlogreg
-from benchmarks.gpu import WAIT
+from benchmarks.gpu_bench import WAIT
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import Place, is_array, place_on, to_host, why_unusable
 

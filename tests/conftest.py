@@ -176,8 +176,7 @@ def client():
 
 def cut(values, size=700, axis=-1):
     """In blocks of so many samples."""
-    from dask import array as da
-
+    da = pytest.importorskip("dask.array", reason="dask.array is not installed")
     chunks = [-1] * values.ndim
     chunks[axis] = size
     return da.from_array(values, chunks=tuple(chunks))

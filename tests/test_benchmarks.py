@@ -331,6 +331,7 @@ def test_a_path_is_the_same_on_both_sides_of_the_load_test(small):
 
 
 def test_copies_fit_a_folder_of_pictures_that_the_command_can_tell_apart(tmp_path):
+    pytest.importorskip("PIL", reason="Pillow is not installed")
     folder = tmp_path / "pictures"
     load.write_pictures(folder)
     assert [len(list((folder / str(which)).iterdir())) for which in range(3)] == [40, 40, 40]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from conftest import cut
+from draws import given, settings, st
 from kinks import beyond, largest
 from test_sparse import alike
 
@@ -12,8 +13,6 @@ from xlogreg.arrays.place import to_host
 from xlogreg.solvers import proximal
 from xlogreg.solvers.curvature import Curvature
 
-hypothesis = pytest.importorskip("hypothesis")
-given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
 quick = settings(max_examples=15, deadline=None, derandomize=True)
 ROWS = {"samples": "rows"}
 
@@ -207,8 +206,8 @@ def test_every_kind_of_samples_gives_the_same(classes, tmp_path):
     np.save(tmp_path / "X.npy", X)
     stored = np.load(tmp_path / "X.npy", mmap_mode="r")
     blocks = lambda: iter([(X[:150], Y[:150]), (X[150:], Y[150:])])  # noqa: E731  # a factory, as a user writes it
-    for given, targets in ((scipy.sparse.csr_array(X), Y), (stored, Y), (np.asfortranarray(X), Y), (blocks, None)):
-        model = xlogreg.fit(given, targets, **options)
+    for data, targets in ((scipy.sparse.csr_array(X), Y), (stored, Y), (np.asfortranarray(X), Y), (blocks, None)):
+        model = xlogreg.fit(data, targets, **options)
         alike(model, whole)
         np.testing.assert_array_equal(model.w == 0, whole.w == 0)
     columns = xlogreg.fit(X.T, Y, **(options | {"samples": "columns"}))

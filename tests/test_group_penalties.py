@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from conftest import cut
+from draws import given, settings, st
 from kinks import beyond, largest
 from test_elastic_net import ROWS, drawn
 from test_sparse import alike
@@ -14,8 +15,6 @@ import xlogreg
 from xlogreg.arrays.place import to_host
 from xlogreg.math.groups import Grouped
 
-hypothesis = pytest.importorskip("hypothesis")
-given, settings, st = hypothesis.given, hypothesis.settings, hypothesis.strategies
 quick = settings(max_examples=12, deadline=None, derandomize=True)
 
 M, N = 300, 12
@@ -201,8 +200,8 @@ def test_every_kind_of_samples_gives_the_same(tmp_path, client):
     assert 0 < np.count_nonzero(whole.w) < whole.w.size
     blocks = lambda: iter([(X[:150], Y[:150]), (X[150:], Y[150:])])  # noqa: E731  # a factory, as a user writes it
     kinds = [(scipy.sparse.csr_array(X), Y), (np.asfortranarray(X), Y), (blocks, None), (cut(X, 100, axis=0), Y)]
-    for given, targets in kinds:
-        model = xlogreg.fit(given, targets, **options)
+    for data, targets in kinds:
+        model = xlogreg.fit(data, targets, **options)
         alike(model, whole)
         np.testing.assert_array_equal(model.w == 0, whole.w == 0)
 

@@ -208,6 +208,7 @@ def test_section_2_8_the_minimum_of_the_cost_is_the_maximum_of_the_likelihood(pr
 
 
 def test_section_2_9_pictures_are_flattened_divided_by_255_and_classified():
+    pytest.importorskip("PIL", reason="Pillow is not installed, with which scikit-learn reads its photographs")
     problem = load_pictures()
     pictures = images.unflatten(problem.X_train, (64, 64, 3))
     assert pictures.shape == (209, 64, 64, 3)

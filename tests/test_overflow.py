@@ -132,6 +132,7 @@ def test_values_that_are_not_finite_are_still_refused(where):
 
 
 def test_the_command_line_and_estimators_have_the_limits(tmp_path, capsys):
+    pytest.importorskip("polars", reason="polars is not installed")
     n = -3.4e38
     X = np.asarray([[n, n], [n, -n], [0.1, 0.2], [-n, 1.0]], dtype="float32")
     Y, seen = np.arange(60) % 3, np.random.default_rng(2).standard_normal((60, 2)).astype("float32")

@@ -1,6 +1,5 @@
 """One model at many penalties: each is the model that `fit` alone would give, for fewer passes."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import QUICK
@@ -124,7 +123,7 @@ def test_a_path_is_a_sequence_in_the_order_of_its_penalties():
 
 
 def test_a_path_is_drawn_over_its_penalties():
-    mpl.use("agg")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed").use("agg")
     X, Y = drawn(2)
     for l2s, scale in (([1.0, 1e-2], "log"), ([1.0, 0.0], "symlog")):
         axes = xlogreg.fit_path(X, Y, l2s).plot().ax_

@@ -3,13 +3,9 @@
 import dataclasses
 import sys
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import QUICK
-from matplotlib import pyplot
-from matplotlib.contour import ContourSet
-from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 
 import xlogreg
@@ -22,6 +18,10 @@ from xlogreg.plots import (
     ScoresDisplay,
     WeightsDisplay,
 )
+
+mpl = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+pyplot, Figure = pytest.importorskip("matplotlib.pyplot"), pytest.importorskip("matplotlib.figure").Figure
+ContourSet = pytest.importorskip("matplotlib.contour").ContourSet
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 import xlogreg
 from xlogreg.plots import CalibrationDisplay, ForestDisplay, ProfileDisplay, ResidualsDisplay, RocDisplay
+
+Figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed").Figure
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Cross-validation: the scores are those of fits to the other folds, the folds what was asked for."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import QUICK
@@ -156,7 +155,7 @@ def test_folds_that_cannot_be_made_are_refused(options, message):
 
 
 def test_a_selection_prints_and_is_drawn():
-    mpl.use("agg")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed").use("agg")
     X, Y = drawn(2)
     found = xlogreg.fit_cv(X, Y, L2S)
     assert repr(found).startswith("Selection(l2=")
