@@ -29,6 +29,7 @@ SYNCS = {"nonzero": 1, "bincount": 2, "unique": 1, "unique_all": 1, "unique_coun
 SYNCS |= {"unique_values": 1} | dict.fromkeys(TABLE["linalg"], 1)  # they look at the solver's status
 MORE_KERNELS = {"nonzero": 2, "bincount": 4, "unique": 4, "unique_all": 4, "unique_counts": 4, "unique_inverse": 4}
 MORE_KERNELS |= {"unique_values": 4, "eye": 1, "var": 2, "std": 3}
+EXTRA = {"take": {"mode": "wrap"}}  # indices out of range wrap around, without an error
 FEW = 3  # so many arrays are joined by a kernel each; of more, the addresses are copied to the device
 
 
@@ -45,7 +46,7 @@ def made(name, signature, module=np):
 def _run(name, function, parameters, values):
     if tracing.history is not None:
         raise TypeError(f"cupy.{name} cannot be fused")
-    args, options, arrays, out = [], {}, [], None
+    args, options, arrays, out = [], dict(EXTRA.get(name, {})), [], None
     for parameter in parameters:
         value = values[parameter.name]
         if parameter.name in ARRAYS and name not in ON_HOST and not isinstance(value, ndarray):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from cupy._counts import counts, lock
-from cupy.cuda import runtime, stream
+from cupy.cuda import memory, runtime, stream
 
 __all__ = ["LONELY_ELEMENTS", "LONELY_OUTPUTS", "check_devices", "kernel", "touched", "use"]
 
@@ -30,6 +30,8 @@ def touched(array):
 def use(reads, writes):
     """Start work on the current stream that reads and writes these arrays."""
     check_devices(*reads, *writes)
+    if memory.lost:
+        raise stream.RaceError(memory.lost.pop())
     timeline = stream.current_timeline()
     number = timeline.begin()
     for arrays, writing in ((reads, False), (writes, True)):

@@ -13,7 +13,7 @@ __all__ = ["Memory", "MemoryPool", "OutOfMemoryError", "default_pool"]
 LIMIT = float(os.environ.get("STRICT_CUPY_LIMIT", "inf"))
 UNIT = 512  # bytes: what an allocation is rounded up to
 _used = collections.Counter()  # of each device
-_lost = []  # races that were found when memory was given back
+lost = []  # races that were found when memory was given back; the next kernel raises them
 
 
 class OutOfMemoryError(MemoryError):
@@ -48,8 +48,6 @@ class Memory:
         if writes:
             self.uses = {key: when for key, when in self.uses.items() if not (first <= key[1] and key[2] <= last)}
         self.uses[timeline, first, last, writes] = number
-        if _lost:
-            raise stream.RaceError(_lost.pop())
 
     def __del__(self):
         if self.nbytes:
@@ -58,7 +56,7 @@ class Memory:
                 counts.allocate(-self.nbytes)
                 for (other, *_), when in self.uses.items():
                     if not self.owner.comes_after(other, when):
-                        _lost.append(f"Memory of {self.owner.name} was given back while {other.name} still used it")
+                        lost.append(f"Memory of {self.owner.name} was given back while {other.name} still used it")
 
 
 def _check(timeline, other, when, does, did):

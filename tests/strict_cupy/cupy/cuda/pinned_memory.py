@@ -30,8 +30,8 @@ class PinnedMemoryPointer(np.ndarray):
 def alloc_pinned_memory(size):
     if _used[0] + size > LIMIT:
         raise runtime.CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
-    storage = np.empty(max(size, 1), np.uint8)
-    pointer = storage[:size].view(PinnedMemoryPointer)
+    storage = bytearray(max(size, 1))  # no array: an array made of the pointer must keep the pointer
+    pointer = PinnedMemoryPointer(size, np.uint8, storage)
     _used[0] += size
     weakref.finalize(pointer, _reuse, storage, size)
     return pointer
@@ -39,19 +39,18 @@ def alloc_pinned_memory(size):
 
 def _reuse(storage, size):
     _used[0] -= size
-    storage.fill(255)  # NaN, as a float
+    np.frombuffer(storage, np.uint8)[...] = 255  # NaN, as a float
 
 
 def pinned(host):
     """Return a host array that lies in pinned memory, without the pointer that keeps it; None for other memory."""
     base = host
     while base is not None and not isinstance(base, PinnedMemoryPointer):
-        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+        base = getattr(base, "base", None)
     if base is None:
         return None
-    storage = base.base
-    offset = host.__array_interface__["data"][0] - storage.__array_interface__["data"][0]
-    return np.ndarray(host.shape, host.dtype, storage, offset, host.strides)
+    offset = host.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+    return np.ndarray(host.shape, host.dtype, base.base, offset, host.strides)
 
 
 class PinnedMemoryPool:

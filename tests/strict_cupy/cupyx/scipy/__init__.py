@@ -1,1 +1,1 @@
-"""What CuPy has beside arrays."""
+"""The part of SciPy that CuPy has."""
