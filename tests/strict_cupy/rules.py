@@ -147,6 +147,24 @@ def test_a_product_copies_what_is_not_contiguous_or_of_another_dtype():
     assert counted(lambda: a[:1] @ b[:, :1])[0]["kernels"] == 2  # a product of elements, and a sum
 
 
+def test_results_are_written_where_they_should_be():
+    a, found = there(), cupy.empty((2, 2))
+    for work, expected, kernels in (
+        (lambda out: cupy.matmul(a, a.T, out=out), HOST @ HOST.T, 1),
+        (lambda out: cupy.matmul(a, a.T, out=out.T).T, HOST @ HOST.T, 2),  # not in rows: through an array of its own
+        (lambda out: cupy.add(a[:, :2], 1.0, out=out), HOST[:, :2] + 1.0, 1),
+        (lambda out: cupy.sum(a, axis=1, out=out[:, 0]), HOST.sum(axis=1), 1),
+        (lambda out: cupy.matmul(a[:1], a[:1].T, out=out[:1, :1]), HOST[:1] @ HOST[:1].T, 2),
+    ):
+        figures, result = counted(lambda work=work: work(found))
+        np.testing.assert_array_equal(result.get(), expected)
+        assert figures["kernels"] == kernels
+        assert result._memory is found._memory
+    whole = cupy.zeros(3, "i8")
+    with pytest.raises(TypeError):  # a float does not fit into an integer
+        whole += 0.5
+
+
 @pytest.mark.parametrize(("module", "error"), [(memory, OutOfMemoryError), (pinned_memory, runtime.CUDARuntimeError)])
 def test_memory_ends(module, error, monkeypatch):
     used = {memory: memory.MemoryPool().used_bytes(), pinned_memory: 0}[module]

@@ -26,7 +26,8 @@ ON_HOST = {"can_cast", "isscalar", "ndim", "shape"}
 HOST_INDICES = {"indices", "repeats"}  # parameters that are copied to the device if they lie on the host
 ARRAYS = {"a", "a1", "a2", "b", "x", "x1", "x2", "ar", "m", "A", "v", "element", "test_elements", "condition"}
 SYNCS = {"nonzero": 1, "bincount": 2, "unique": 1, "unique_all": 1, "unique_counts": 1, "unique_inverse": 1}
-SYNCS |= {"unique_values": 1} | dict.fromkeys(TABLE["linalg"], 1)  # they look at the solver's status
+SYNCS |= {"unique_values": 1}
+SYNCS |= {name: 1 for name in TABLE["linalg"] if name not in ("cross", "matrix_power", "matrix_transpose", "norm")}
 MORE_KERNELS = {"nonzero": 2, "bincount": 4, "unique": 4, "unique_all": 4, "unique_counts": 4, "unique_inverse": 4}
 MORE_KERNELS |= {"unique_values": 4, "eye": 1, "var": 2, "std": 3}
 EXTRA = {"take": {"mode": "wrap"}}  # indices out of range wrap around, without an error
@@ -66,7 +67,7 @@ def _run(name, function, parameters, values):
     if name in REDUCTIONS:
         kernels.count_reduction(name, arrays[0].shape, values.get("axis"))
     if out is not None:
-        kernels.kernel(name, lambda: function(*args, out=out._a, **options) is None, arrays, [out])
+        kernels.kernel(name, lambda: function(*args, out=out._a, **options), arrays, [out])
         return out
     return _computed(name, lambda: function(*args, **options), arrays)
 
@@ -203,14 +204,18 @@ def matmul(
     else:
         rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
         if rows == columns == 1 and a.size:  # a sum of products
-            result = (a.ravel() * b.ravel()).sum()
-            return result.reshape(a.shape[:-1] + b.shape[1:])
+            result = (a.ravel() * b.ravel()).sum(out=None if out is None else out.reshape(()))
+            return result.reshape(a.shape[:-1] + b.shape[1:]) if out is None else out
         a, b = (part.astype(wide, copy=False) for part in (a, b))
         a, b = (part if part.flags.forc else part.copy() for part in (a, b))
-    if out is not None:
-        kernels.kernel("matmul", lambda: np.matmul(a._a, b._a, out=out._a) is None, [a, b], [out])
+    if out is not None and out.flags.c_contiguous and out.dtype == wide:
+        kernels.kernel("matmul", lambda: np.matmul(a._a, b._a, out=out._a), [a, b], [out])
         return out
-    return wrap(kernels.kernel("matmul", lambda: np.asarray(np.matmul(a._a, b._a)), [a, b]))
+    found = wrap(kernels.kernel("matmul", lambda: np.asarray(np.matmul(a._a, b._a)), [a, b]))
+    if out is None:
+        return found
+    out[...] = found
+    return out
 
 
 def dot(a, b, out=None):

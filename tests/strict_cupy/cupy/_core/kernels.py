@@ -40,7 +40,7 @@ def use(reads, writes):
 
 
 def kernel(kind, function, reads=(), writes=(), gathers=False):
-    """Run one kernel: call the function of the host, and return what it made, as arrays of the device.
+    """Run one kernel: call the function of the host, and return what it made, or None if it writes into arrays.
 
     A kernel that gathers or scatters touches as much of the first array as it makes, or is given.
     """
@@ -48,11 +48,11 @@ def kernel(kind, function, reads=(), writes=(), gathers=False):
         use(reads, writes)
         with np.errstate(all="ignore"):
             result = function()
-        made = result if isinstance(result, tuple | list) else () if result is None else (result,)
+        made = () if writes else result if isinstance(result, tuple | list) else (result,)
         read, wrote = (sum(touched(array._a) for array in arrays) for arrays in (reads[gathers:], writes))
         wrote += sum(touched(part) for part in made)
         counts.add("kernels", kind, read + (2 if gathers and made else 1) * wrote)
-    return result
+    return None if writes else result
 
 
 def count_reduction(kind, shape, axis):

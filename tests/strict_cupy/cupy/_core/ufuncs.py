@@ -60,7 +60,7 @@ def _elementwise(name, function, args, out, dtype, casting):
         return wrap(kernel(name, lambda: function(*raw, order="C", **options), reads))
     if not isinstance(out, ndarray):
         raise TypeError("return arrays must be of ArrayType")
-    kernel(name, lambda: function(*raw, out=out._a, **options) is None, reads, [out])
+    kernel(name, lambda: function(*raw, out=out._a, **options), reads, [out])
     return out
 
 
