@@ -11,6 +11,8 @@ from xlogreg.arrays.place import available_backends, device_of, dtype_name, name
 from xlogreg.inputs import encoding
 from xlogreg.solvers import sampled_newton as engine
 
+collect_ignore = ["strict_cupy"]  # it must not be imported where nobody asks for it
+
 try:
     import jax
 except ImportError:

@@ -1,0 +1,1 @@
+"""Arrays, functions and fused functions."""

@@ -1,0 +1,1 @@
+"""array-api-compat imports this module; nothing here uses it."""
