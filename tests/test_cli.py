@@ -61,6 +61,16 @@ def test_a_missing_extra_is_named(capsys, monkeypatch, demo):
     assert "pip install 'xlogreg[demo]'" in capsys.readouterr().err
 
 
+def test_a_library_that_names_no_missing_package_is_quoted(capsys, monkeypatch, demo):
+    def lacks(*arguments):
+        raise ImportError("Pillow is needed to read pictures")
+
+    monkeypatch.setattr("sklearn.datasets.load_sample_images", lacks)
+    monkeypatch.delitem(sys.modules, "xlogreg.cli.demo", raising=False)
+    assert main(["demo"]) == 1
+    assert "demo: Pillow is needed to read pictures: pip install 'xlogreg[demo]'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--no-such-option"]])
 def test_wrong_usage_is_exit_code_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"xlogreg {arguments.command}: out of memory: {_line(error)}", file=sys.stderr)
                 return 1
             extra = EXTRAS.get(str(error.name).partition(".")[0], EXTRAS.get(arguments.command, "cli"))
-            print(f"xlogreg {arguments.command} needs {error.name}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
+            lacking = f" needs {error.name}" if error.name else f": {_line(error)}"  # some libraries give no name
+            print(f"xlogreg {arguments.command}{lacking}: pip install 'xlogreg[{extra}]'", file=sys.stderr)
             return 1
         except BrokenPipeError:
             # the reader closed the pipe; point stdout at /dev/null so that the interpreter does not fail again on exit
