@@ -73,9 +73,10 @@ def squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
 
 
 def gram(X: Any, C: Any) -> Any:
-    if C.shape[0] > 1:
-        return bordered_grams(X, C)
-    xp, n_x, half = array_namespace(X), X.shape[0], None
+    xp, (n_x, _), k, half = array_namespace(X), X.shape, C.shape[0], None
+    if k > 1:
+        parts = [bordered_grams(X[:, piece], C[:, :, piece]) for piece in _pieces(X, C.itemsize * (k + 2))]
+        return parts[0] if len(parts) == 1 else xp.sum(xp.stack(parts), axis=0)
     root = xp.sqrt(C[0, :, :])
     pieces = list(_pieces(X, C.itemsize))
     parts = xp.empty((len(pieces), n_x + 1, n_x + 1), dtype=C.dtype)
