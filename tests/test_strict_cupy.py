@@ -39,13 +39,17 @@ BUDGETS = {
 }
 
 # the machine of each scenario of `tests/strict_cupy/scenarios.py`
-SMALL = dict.fromkeys(("STRICT_CUPY_LIMIT", "STRICT_CUPY_DEVICE_BYTES"), str(int(1.4 * 40_000 * 32 * 4)))  # 1.4 X
+SMALL, LARGE = (
+    dict.fromkeys(("STRICT_CUPY_LIMIT", "STRICT_CUPY_DEVICE_BYTES"), str(int(size * 40_000 * 32 * 4)))  # times X
+    for size in (1.2, 1.4)
+)
 SCENARIOS = {
     "fit_on_another_device": {},
     "predict_on_another_device": {},
     "weights_on_another_device": {},
     "class_weights_on_another_device": {},
     "stream_of_the_user": {},
+    "memory_runs_out": LARGE,
     "too_little_memory": SMALL,
     "no_pinned_memory": SMALL | {"STRICT_CUPY_PINNED": "0"},
     "stream_of_the_user_and_too_little_memory": SMALL,
@@ -54,6 +58,7 @@ TODAY = {
     "predict_on_another_device": "predictions compute on the current device, not on that of X",
     "weights_on_another_device": "labels and weights are checked on the current device, not on their own",
     "class_weights_on_another_device": "the estimator looks at labels on the current device, not on their own",
+    "memory_runs_out": "what the first try left on the device is still there when X stays on the host",
     "too_little_memory": "the blocks of an X that stays on the host are larger than the memory that is left",
     "no_pinned_memory": "a block is sent through pinned memory or not at all",
     "stream_of_the_user_and_too_little_memory": "the thread that reads ahead copies to the default stream",

@@ -63,6 +63,7 @@ REFUSED = {
     "set of what is not contiguous": (RuntimeError, lambda a: a[:, ::2].set(HOST[:, ::2])),
     "arrays of two devices": (ValueError, lambda a: a + on_second_device()),
     "a kernel on another device": (ValueError, lambda a: cupy.exp(on_second_device())),
+    "a copy on a stream of another device": (RuntimeError, lambda a: on_second_device().get(Stream())),
     "a device that is not there": (runtime.CUDARuntimeError, lambda a: Device(2).use()),
     "a sparse matrix of integers": (ValueError, lambda a: sparse.csr_matrix(a.astype("i8"))),
     "a slice of pinned memory": (TypeError, lambda a: alloc_pinned_memory(8)[:4]),
@@ -117,6 +118,8 @@ def test_kernels_bytes_and_transfers_are_counted():
     assert found["kernels"] == 0
     found, _ = counted(lambda: a[a > 2])
     assert (found["kernels"], found["syncs"]) == (2, 1)
+    found, _ = counted(lambda: a.T.get())  # in rows, which are made on the device
+    assert (found["kernels"], found["downloads"]) == (1, 1)
     before = counts.live
     found, flat = counted(lambda: a.T.reshape(6))
     assert (found["kernels"], counts.live - before) == (1, 512)
