@@ -150,6 +150,13 @@ def test_a_product_copies_what_is_not_contiguous_or_of_another_dtype():
     assert counted(lambda: a[:1] @ b[:, :1])[0]["kernels"] == 2  # a product of elements, and a sum
 
 
+def test_many_arrays_are_joined_at_once():
+    few, many = [there()] * 3, [there()] * 4
+    for parts, kernels, uploads in ((few, 3, 0), (many, 1, 1), ([*many, few[0][:1]], 1, 3)):
+        found, _ = counted(lambda parts=parts: cupy.concatenate(parts))
+        assert (found["kernels"], found["uploads"]) == (kernels, uploads)
+
+
 def test_results_are_written_where_they_should_be():
     a, found = there(), cupy.empty((2, 2))
     for work, expected, kernels in (
