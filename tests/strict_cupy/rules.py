@@ -63,6 +63,7 @@ REFUSED = {
     "set of what is not contiguous": (RuntimeError, lambda a: a[:, ::2].set(HOST[:, ::2])),
     "arrays of two devices": (ValueError, lambda a: a + on_second_device()),
     "a kernel on another device": (ValueError, lambda a: cupy.exp(on_second_device())),
+    "a copy on a stream of another device": (RuntimeError, lambda a: on_second_device().get(Stream())),
     "a device that is not there": (runtime.CUDARuntimeError, lambda a: Device(2).use()),
     "a sparse matrix of integers": (ValueError, lambda a: sparse.csr_matrix(a.astype("i8"))),
     "a slice of pinned memory": (TypeError, lambda a: alloc_pinned_memory(8)[:4]),
@@ -117,6 +118,8 @@ def test_kernels_bytes_and_transfers_are_counted():
     assert found["kernels"] == 0
     found, _ = counted(lambda: a[a > 2])
     assert (found["kernels"], found["syncs"]) == (2, 1)
+    found, _ = counted(lambda: a.T.get())  # in rows, which are made on the device
+    assert (found["kernels"], found["downloads"]) == (1, 1)
     before = counts.live
     found, flat = counted(lambda: a.T.reshape(6))
     assert (found["kernels"], counts.live - before) == (1, 512)
@@ -145,6 +148,13 @@ def test_a_product_copies_what_is_not_contiguous_or_of_another_dtype():
     assert counted(lambda: a.astype("f4") @ b)[0]["kernels"] == 3
     assert counted(lambda: a[None, :, :].mT @ a)[0]["kernels"] == 2
     assert counted(lambda: a[:1] @ b[:, :1])[0]["kernels"] == 2  # a product of elements, and a sum
+
+
+def test_many_arrays_are_joined_at_once():
+    few, many = [there()] * 3, [there()] * 4
+    for parts, kernels, uploads in ((few, 3, 0), (many, 1, 1), ([*many, few[0][:1]], 1, 3)):
+        found, _ = counted(lambda parts=parts: cupy.concatenate(parts))
+        assert (found["kernels"], found["uploads"]) == (kernels, uploads)
 
 
 def test_results_are_written_where_they_should_be():

@@ -8,10 +8,11 @@ import numpy as np
 from cupy._core.kernels import kernel, use
 from cupy._core.ufuncs import SCALARS, UFUNCS, refuse
 from cupy._counts import counts, lock
-from cupy.cuda import runtime, stream
+from cupy.cuda import runtime
 from cupy.cuda.device import Device
 from cupy.cuda.memory import Memory
 from cupy.cuda.pinned_memory import pinned
+from cupy.cuda.stream import current_timeline, get_current_stream
 
 __all__ = ["array", "ndarray", "wrap"]
 
@@ -52,14 +53,17 @@ class ndarray:  # noqa: N801 - the name in CuPy
         raise TypeError(f"{text} explicitly.")
 
     def get(self, stream=None, order="C", out=None, blocking=True):
+        stream = stream or get_current_stream()  # of the current device, whatever the device of the array
         with self.device:
-            source = self if self._a.flags.forc else self.copy()
             if out is None:
-                out = np.empty(self.shape, self.dtype, "F" if order in ("A", "F") and self.flags.fnc else "C")
-            elif (out.shape, out.dtype) != (self.shape, self.dtype):
-                raise ValueError(f"Shape or dtype mismatch. Expected: {self.shape}, {self.dtype}")
+                order = ("F" if self.flags.fnc else "C") if order == "A" else order
+                out = np.empty(self.shape, self.dtype, order)
+            elif out.dtype != self.dtype:
+                raise TypeError(f"{out.dtype} array cannot be obtained from {self.dtype} array")
+            elif out.shape != self.shape:
+                raise ValueError(f"Shape mismatch. Expected shape: {self.shape}, actual shape: {out.shape}")
             if self.size:
-                _download(source, out, stream, blocking)
+                _download(self, out, stream, blocking)
         return out
 
     def item(self):
@@ -110,6 +114,7 @@ class ndarray:  # noqa: N801 - the name in CuPy
         if not self._a.flags.forc:
             raise RuntimeError("Cannot set to non-contiguous array")
         source = np.asarray(arr, order="C" if self._a.flags.c_contiguous else "F")
+        stream = stream or get_current_stream()  # of the current device, whatever the device of the array
         with self.device:
             _upload(source, self, stream)
 
@@ -325,7 +330,7 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0, *, blocki
             counts.add("uploads", "array", host.nbytes)
             made._a[...] = host
     if blocking:
-        stream.current_timeline().synchronize("array(blocking=True)")
+        current_timeline().synchronize("array(blocking=True)")
     return made
 
 
@@ -341,26 +346,26 @@ def _from_device(source):
 def _upload(source, target, side):
     """Copy to memory of the device: from pinned memory as late as the stream allows, from other memory at once."""
     fixed = pinned(source)
-    with lock, side or stream.get_current_stream():
-        timeline = stream.current_timeline()
+    with lock, side:
         use([], [target])
         counts.add("uploads", "set", source.nbytes)
         if fixed is None:
             target._a[...] = source
         else:
-            timeline.waiting.append((timeline.number, lambda: target._a.__setitem__(..., fixed)))
-        if side is None and stream.get_current_stream() == stream.Stream.null:
-            timeline.synchronize("set")
+            waiting = side.timeline.waiting
+            waiting.append((side.timeline.number, lambda: target._a.__setitem__(..., fixed)))
 
 
 def _download(source, out, side, blocking):
-    with lock, side or stream.get_current_stream():
-        timeline = stream.current_timeline()
+    with lock, side:
+        order = "C" if out.flags.c_contiguous else "F"
+        if not source.flags[f"{order}_CONTIGUOUS"]:
+            source = source.copy(order)  # on the device
         use([source], [])
         counts.add("downloads", "get", source.nbytes)
         if blocking:
             out[...] = source._a
-            timeline.synchronize("get")
+            side.timeline.synchronize("get")
         else:
             out.fill(_rubbish(out.dtype))
-            timeline.waiting.append((timeline.number, lambda: out.__setitem__(..., source._a)))
+            side.timeline.waiting.append((side.timeline.number, lambda: out.__setitem__(..., source._a)))

@@ -31,7 +31,7 @@ SYNCS |= {name: 1 for name in TABLE["linalg"] if name not in ("cross", "matrix_p
 MORE_KERNELS = {"nonzero": 2, "bincount": 4, "unique": 4, "unique_all": 4, "unique_counts": 4, "unique_inverse": 4}
 MORE_KERNELS |= {"unique_values": 4, "eye": 1, "var": 2, "std": 3}
 EXTRA = {"take": {"mode": "wrap"}}  # indices out of range wrap around, without an error
-FEW = 3  # so many arrays are joined by a kernel each; of more, the addresses are copied to the device
+FEW = 3  # so many arrays are joined by a kernel each; of more, where they lie is copied to the device
 
 
 def made(name, signature, module=np):
@@ -177,7 +177,10 @@ def _joined(function, tup, axis, dtype, casting):
             raise TypeError("Only cupy arrays can be concatenated")
     parts = list(tup)
     if len(parts) > FEW and len({part.dtype for part in parts}) == 1:
-        counts.add("uploads", "addresses", 8 * len(parts))
+        regular = len({part.shape for part in parts}) == 1 and all(part.flags.c_contiguous for part in parts)
+        for name, numbers in {"addresses": 1, "sizes": 1, "strides": parts[0].ndim}.items():
+            if name == "addresses" or not regular:
+                counts.add("uploads", name, 8 * numbers * len(parts))
     else:
         for _ in parts[1:]:
             counts.add("kernels", "concatenate")
