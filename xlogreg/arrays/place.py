@@ -98,6 +98,11 @@ class Place:
         """Whether blocks of the size of a CPU's cache save time here."""
         return LIBRARIES[self.name].small_blocks(self.device)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether functions are compiled here, anew for each size of a block."""
+        return LIBRARIES[self.name].compile is not None
+
     def dtype(self, name: str) -> Any:
         """The library's dtype of that name."""
         return getattr(self.xp, name)
@@ -161,6 +166,10 @@ class Place:
     def free_bytes(self) -> int | None:
         """Free memory of the device in bytes; None where it is not known."""
         return LIBRARIES[self.name].free(module_of(self.name), self.device)
+
+    def trim(self) -> None:
+        """Give memory that the library keeps for later back to the device."""
+        LIBRARIES[self.name].trim(module_of(self.name), self.device)
 
     def take(self, X: Array, index: Array, axis: int) -> Array:
         """Take the elements of X (two axes) at the indices along the axis."""

@@ -1,6 +1,7 @@
 """Models of folds, fitted together and scored on the samples that they left out."""
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -113,9 +114,16 @@ def _of_own_fills(
     assert encoding is not None
     for fold in np.unique(fold_of).tolist():
         own = np.flatnonzero(fold_of == fold)
-        given = received.refilled(refill(numbers != fold))
-        left = fit_left_out(given, [options[model] for model in own], numbers, fold_of[own], lacking, began)
-        found |= zip(own.tolist(), [refilled(model, encoding) for model in left.models], strict=True)
+        fit = functools.partial(
+            fit_left_out,
+            options=[options[model] for model in own],
+            numbers=numbers,
+            fold_of=fold_of[own],
+            lacking=lacking,
+            began=began,
+        )
+        models = received.refilled(refill(numbers != fold)).within_memory(fit).models
+        found |= zip(own.tolist(), [refilled(model, encoding) for model in models], strict=True)
     return [found[model] for model in range(len(options))]
 
 

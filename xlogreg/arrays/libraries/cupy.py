@@ -22,6 +22,11 @@ def _free(module: Any, device: Any) -> int:
         return module.cuda.runtime.memGetInfo()[0] + module.get_default_memory_pool().free_bytes()
 
 
+def _trim(module: Any, device: Any) -> None:
+    with device:
+        module.get_default_memory_pool().free_all_blocks()
+
+
 def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     """Copy to the device on a side stream, through pinned memory.
 
@@ -47,6 +52,7 @@ CUPY = Library(
     fetch=lambda array: array.get(),
     context=lambda module, device: device,
     free=_free,
+    trim=_trim,
     send=_send,
     tally=counted,
     sparse=compressed("cupyx.scipy.sparse", "cupyx."),

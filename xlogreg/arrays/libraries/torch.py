@@ -107,6 +107,7 @@ TORCH = Library(
     context=lambda module, device: module.no_grad(),
     small_blocks=lambda device: device.type == "cpu",
     free=_free,
+    trim=lambda module, device: module.cuda.empty_cache() if device.type == "cuda" else None,
     send=_send,
     tally=_tally,
     sparse=SPARSE,
