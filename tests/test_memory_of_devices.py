@@ -1,5 +1,6 @@
 """The memory of a device: what runs out is read block by block, blocks have the size that is free, little leaves it."""
 
+import dataclasses
 import math
 import types
 import weakref
@@ -9,6 +10,7 @@ import pytest
 from conftest import place_or_skip
 
 import xlogreg
+from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import to_host
 from xlogreg.math.losses import LOSSES
@@ -87,6 +89,7 @@ def test_nothing_is_left_of_a_fit_that_ran_out_of_memory(there, verb, failing, t
         np.testing.assert_allclose(model.b, same.b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_scores_of_folds_are_those_of_a_fit_with_room(there, table, monkeypatch):
     X, y = table
     where = {"backend": there.name, "device": there.device_name}
@@ -101,6 +104,7 @@ def test_the_scores_of_folds_are_those_of_a_fit_with_room(there, table, monkeypa
     np.testing.assert_array_equal(estimator.fit(X.T, y).C_, expected)
 
 
+@pytest.mark.slow
 def test_numbers_filled_in_fold_by_fold_are_read_too(there, table, monkeypatch):
     X, y = table
     X = np.where(np.random.default_rng(0).uniform(size=X.shape) < 0.05, np.nan, X)
@@ -207,3 +211,69 @@ def test_the_size_of_blocks_changes_no_sum(there, block_bytes, table):
     assert len(cut.spans(outputs=3)) > 1
     for part, whole in zip(cut.sum(pass_terms, theta, LOSSES["cross_entropy"]), expected, strict=True):
         np.testing.assert_allclose(to_host(part), to_host(whole), rtol=1e-12)
+
+
+@pytest.fixture
+def fetched(there, monkeypatch):
+    """Numbers in each array that leaves the device, which has no blocks of the size of a cache."""
+    library, sizes = LIBRARIES[there.name], []
+
+    def fetch(array):
+        sizes.append(math.prod(array.shape))
+        return library.fetch(array)
+
+    row = dataclasses.replace(library, fetch=fetch, small_blocks=lambda device: False)
+    monkeypatch.setitem(LIBRARIES, there.name, row)
+    return sizes
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+@pytest.mark.parametrize("verb", ["fit", "fit_many", "fit_path", "fit_cv", "bootstrap"])
+def test_nothing_with_as_many_numbers_as_samples_leaves_the_device(there, verb, samples, table, fetched):
+    X, y = table
+    X = X + 100.0  # so that a centre is subtracted
+    VERBS[verb](there.put(X.T if samples == "rows" else X), y, samples=samples)
+    assert fetched
+    assert max(fetched) < len(y)
+
+
+@pytest.mark.parametrize("samples", ["columns", "rows"])
+@pytest.mark.parametrize("room", [None, 3000])
+def test_values_that_are_not_finite_are_found_on_the_device(there, samples, room, table, fetched, monkeypatch):
+    X, y = table
+    X = X.copy()
+    X[2, [7, 200]], X[1, 250], X[3, 0] = np.nan, -np.inf, np.inf
+    X = X.T if samples == "rows" else X
+    with pytest.raises(ValueError, match=r"^X holds 4 values .*: the first is -inf at row") as expected:
+        xlogreg.fit(X, y, l2=0.1, samples=samples)
+    there_x, free = there.put(X), lambda module, device: room
+    monkeypatch.setitem(LIBRARIES, there.name, dataclasses.replace(LIBRARIES[there.name], free=free))
+    fetched.clear()
+    with pytest.raises(ValueError, match=r"^X holds") as found:
+        xlogreg.fit(there_x, y, l2=0.1, samples=samples)
+    assert str(found.value) == str(expected.value)
+    assert max(fetched) < len(y)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_rows_for_the_host_are_taken_on_the_device(there, rows, table, fetched):
+    X, _ = table
+    index = np.asarray([3, 4, 250])
+    found = Dense(there.put(X.T if rows else X), rows).host_rows(index)
+    np.testing.assert_array_equal(found, X.T[index])
+    assert fetched == [found.size]
+
+
+def test_a_conversion_is_not_copied_once_more(there, table, fetched, monkeypatch):
+    X, _ = table
+    place = type(there)(there.name, there.device)
+    source = InMemory(Dense(place.put(X)), Columns(), place, "float32", 300.0)
+    computed, made = InMemory.computed, []
+    monkeypatch.setattr(InMemory, "computed", lambda *given: made.append(computed(*given)) or made[-1])
+    assert source.settled().X.array is made[0]
+    assert source.uncentered().narrowed().X.array is made[1]
+    centered = InMemory(Dense(place.put(X)), Columns(), place, "float64", 300.0).centered(np.ones((4, 1)))
+    settled = centered.settled()
+    assert settled.X.array is made[2]
+    np.testing.assert_array_equal(to_host(settled.X.array), X - 1.0)
+    np.testing.assert_array_equal(to_host(centered.X.array), X)

@@ -189,9 +189,14 @@ class Place:
         convert = center_integers if exact else LIBRARIES[self.name].convert
         return convert(self.xp, X, self.dtype(dtype), center)
 
-    def copied(self, X: Array) -> Array:
-        """Copy X (n_x, m) for many passes; of few features, the samples of one feature come to lie side by side."""
-        if X.shape[0] > ACROSS_FEATURES or not self.small_blocks:
+    def kept(self, X: Array) -> Array:
+        """Keep what `convert` made, X (n_x, m), for many passes; the host copies it, since its memory is used again.
+
+        Of few features, the samples of one feature come to lie side by side there.
+        """
+        if not self.small_blocks:
+            return X
+        if X.shape[0] > ACROSS_FEATURES:
             return self.xp.asarray(X, copy=True)
         return self.xp.reshape(self.xp.reshape(X, (-1,), copy=True), X.shape)
 

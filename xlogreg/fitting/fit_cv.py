@@ -309,11 +309,14 @@ def _scored(
     else:
         y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
     scores, scorer = np.full(len(models), np.nan), with_labels(scorer, targets.classes)
+    held, rows = None, None
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
         test = numbers == fold
+        if fold != held:  # the models of a fold follow each other
+            held, rows = fold, arrival.samples.host_rows(np.flatnonzero(test))
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
         exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-        scores[number] = scorer(exported, arrival.samples.host_rows(np.flatnonzero(test)), y[test], **weighted)
+        scores[number] = scorer(exported, rows, y[test], **weighted)
     return scores
 
 

@@ -83,20 +83,24 @@ def fit_left_out(
         arranged, order = received, np.arange(len(numbers))
     numbers = numbers[order]
     try:
-        once = 1.0 if arranged.weight is None else to_host(arranged.weight)[0].astype(np.float64)
         models = fit_parts(
             arranged,
             options,
             fold_of,
             lacking,
             lambda some, fold_of: Plan.of_one(arranged, some, numbers, fold_of.tolist()),
-            lambda fold: once * (numbers != fold),
+            lambda fold: _once(arranged.weight) * (numbers != fold),
             began,
         )
     except ValueError:
         refuse_nonfinite(received.samples)  # its message counts the samples in the user's order
         raise
     return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
+
+
+def _once(weight: Array | None) -> Any:
+    """Weights (m,) of the samples on the host; 1.0 if there are none."""
+    return 1.0 if weight is None else to_host(weight)[0].astype(np.float64)
 
 
 def _of_own_fills(

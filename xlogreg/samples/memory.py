@@ -279,7 +279,7 @@ class InMemory:
         with self.place.computing():
             asked = self.place, self.dtype, self.center, self.exact
             X: Matrix = (
-                Dense(self.place.copied(self.computed(0, self.m))) if self.dense else self.compact().astype(*asked)
+                Dense(self.place.kept(self.computed(0, self.m))) if self.dense else self.compact().astype(*asked)
             )
         return dataclasses.replace(self, X=X, center=None, index=None)
 

@@ -70,7 +70,9 @@ def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
     def picked(X: Array) -> Array:
         taken = place.take(X, index, axis=0)
         part = place.convert(taken, source.dtype, center, source.exact)
-        return part if part is taken else place.xp.asarray(part, copy=True)  # the next block may overwrite it
+        if part is taken or not place.small_blocks:
+            return part
+        return place.xp.asarray(part, copy=True)  # the next block may overwrite it
 
     X = map_samples(source, picked, raw=True)
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)
