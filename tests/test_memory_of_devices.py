@@ -145,8 +145,8 @@ def on_device(m, n_x, room=math.inf, compiles=False, **changed):
     return types.SimpleNamespace(**fields | changed)
 
 
-def longest(source, temporaries=1, outputs=0):
-    spans = blocks.even_spans(source, temporaries, outputs, 1, False)
+def longest(source, temporaries=1, outputs=0, squares=False):
+    spans = blocks.even_spans(source, temporaries, outputs, 1, False, squares)
     assert [start for start, _ in spans] == [0, *(stop for _, stop in spans[:-1])]
     assert spans[-1][1] == source.m
     return max(stop - start for start, stop in spans)
@@ -155,6 +155,7 @@ def longest(source, temporaries=1, outputs=0):
 def test_blocks_on_a_device_have_temporaries_of_a_part_of_x():
     large = on_device(10**8, 30)
     assert longest(large) == large.m  # a gradient makes no temporaries of the size of X
+    assert longest(large, squares=True) * 30 * 4 <= large.X.nbytes / 4
     assert longest(large, temporaries=4) * 30 * 4 * 4 <= large.X.nbytes / 4
     assert longest(large, outputs=50) * 50 * 4 <= large.X.nbytes / 4
     assert longest(on_device(10**8, 30, center=0.0, converts=True)) * 30 * 4 <= large.X.nbytes / 4

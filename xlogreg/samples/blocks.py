@@ -4,8 +4,9 @@ import math
 from typing import Any
 
 from xlogreg.arrays.matrix import Range
+from xlogreg.math.sums import crossed_terms, diagonal_terms, spread_terms
 
-__all__ = ["ARRIVING_BYTES", "LARGE_BLOCK_BYTES", "ROOM_SHARE", "SMALL_BLOCK_BYTES", "even_spans"]
+__all__ = ["ARRIVING_BYTES", "LARGE_BLOCK_BYTES", "ROOM_SHARE", "SMALL_BLOCK_BYTES", "SQUARING", "even_spans"]
 
 # a block of this size stays in the last-level cache between its two readings, and needs few calls of the interpreter
 SMALL_BLOCK_BYTES = 8 * 2**20
@@ -17,9 +18,12 @@ SCORE_NUMBERS = 8  # numbers that a pass holds for each score of many models
 X_SHARE = 4  # the temporaries of a block take one quarter of a large X,
 EQUAL_BYTES = 64 * 2**20  # and as much as X up to this size: then memory is plenty, and each block costs time
 LEAST_BYTES = 4 * 2**20  # with smaller temporaries, a GPU waits for the host, which calls each operation
+SQUARING = frozenset({crossed_terms, diagonal_terms, spread_terms})  # they square X, of which NumPy makes no copy
 
 
-def even_spans(source: Any, temporaries: int, outputs: int, workers: int, gram: bool) -> list[Range]:
+def even_spans(
+    source: Any, temporaries: int, outputs: int, workers: int, gram: bool, squares: bool = False
+) -> list[Range]:
     """Start and stop of each block of samples in memory, see `InMemory.spans`; blocks are as equal as possible."""
     m, width, place = source.m, source.widths[gram], source.place
     if source.is_read or place.small_blocks:
@@ -29,7 +33,7 @@ def even_spans(source: Any, temporaries: int, outputs: int, workers: int, gram: 
         copies = temporaries + (source.index is not None)  # the fetched samples are one more
     else:
         itemsize, limit = 8 if source.dtype == "float64" else 4, _device_bytes(source)
-        copies = _device_copies(source, temporaries)
+        copies = _device_copies(source, temporaries) + (squares and source.dense)
     count = math.ceil(m * width * itemsize * copies / limit)
     if not source.dense:  # blocks are not smaller than their sums
         count = min(count, math.ceil(m * (width / source.n_x) ** (2 if gram else 1)))

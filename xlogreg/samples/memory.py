@@ -297,13 +297,15 @@ class InMemory:
     def shares(self) -> np.ndarray:
         return class_shares(self)
 
-    def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False) -> list[Range]:
+    def spans(
+        self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False, squares: bool = False
+    ) -> list[Range]:
         """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.
 
         ``outputs``: scores of a sample, if many models may make more than a block should hold. ``workers`` share all.
-        ``gram`` says whether the function makes products of features.
+        ``gram`` says whether the function makes products of features, ``squares`` whether a device copies X for it.
         """
-        return blocks.even_spans(self, temporaries, outputs, workers, gram)
+        return blocks.even_spans(self, temporaries, outputs, workers, gram, squares)
 
     def raw(self, start: int, stop: int) -> Any:
         """X (n_x, stop - start) of the samples from start to stop, in X's own dtype."""
@@ -356,7 +358,8 @@ class InMemory:
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram)
+        squares = function in blocks.SQUARING
+        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram, squares)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)
