@@ -20,7 +20,7 @@ from benchmarks.bars import at_least
 from benchmarks.cases import report
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import Place, place_on, to_host, why_unusable
-from xlogreg.samples.memory import ARRIVING_BYTES
+from xlogreg.samples.blocks import ARRIVING_BYTES
 
 ROUNDS = 3
 SHAPE = (4_000_000, 100)  # 1.6 GB of float32

@@ -24,7 +24,7 @@ import numpy as np
 import xlogreg
 from benchmarks.bars import at_most, show
 from benchmarks.clock import peak_memory
-from xlogreg.samples.memory import SMALL_BLOCK_BYTES
+from xlogreg.samples.blocks import SMALL_BLOCK_BYTES
 from xlogreg.samples.threads import thread_count
 
 MB = 2**20

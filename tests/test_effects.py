@@ -202,7 +202,7 @@ def test_blocks_and_a_far_origin_do_not_matter(mixed, monkeypatch):
     far = (X + np.asarray([[2048.0], [0.0], [2048.0], [0.0]])).astype(np.float32)
     model = xlogreg.fit(far, Y, tol=1e-14)
     assert model.center is not None
-    monkeypatch.setattr("xlogreg.samples.memory.SMALL_BLOCK_BYTES", 4000)
+    monkeypatch.setattr("xlogreg.samples.blocks.SMALL_BLOCK_BYTES", 4000)
     for rows in ("xlogreg.math.effects.ROWS", "xlogreg.math.variances.ROWS"):
         monkeypatch.setattr(rows, 1)
     found, expected = model.marginal_effects(far), near.marginal_effects(X)

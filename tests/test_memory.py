@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xlogreg.samples.memory import SMALL_BLOCK_BYTES
+from xlogreg.samples.blocks import SMALL_BLOCK_BYTES
 from xlogreg.samples.threads import thread_count
 
 PROGRAM = """

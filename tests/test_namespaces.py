@@ -213,7 +213,7 @@ def test_torch_targets_and_weights_that_require_gradients_are_detached(problem):
 def test_fit_and_predictions_do_not_depend_on_the_size_of_the_blocks(problem, monkeypatch, block_bytes):
     X, Y = problem
     whole = xlogreg.fit(X, Y)
-    monkeypatch.setattr("xlogreg.samples.memory.SMALL_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("xlogreg.samples.blocks.SMALL_BLOCK_BYTES", block_bytes)
     cut = xlogreg.fit(X, Y)
     np.testing.assert_allclose(cut.w, whole.w, rtol=1e-9)
     np.testing.assert_allclose(cut.predict_proba(X.T.copy().T), whole.predict_proba(X), rtol=1e-9)

@@ -9,7 +9,7 @@ import pytest
 import xlogreg
 from xlogreg.arrays import stored
 from xlogreg.arrays.stored import FileRange, announce
-from xlogreg.samples import memory as data
+from xlogreg.samples import blocks as data
 from xlogreg.samples import threads
 
 

@@ -109,7 +109,7 @@ def test_subsets_are_gathered_or_fetched_block_by_block(request, monkeypatch, k,
     X = X.T if samples == "rows" else X
     gathered = xlogreg.fit(X, Y, **options)
     monkeypatch.setattr("xlogreg.samples.memory.GATHERED_BYTES", 0)
-    monkeypatch.setattr("xlogreg.samples.memory.SMALL_BLOCK_BYTES", 2**18)
+    monkeypatch.setattr("xlogreg.samples.blocks.SMALL_BLOCK_BYTES", 2**18)
     fetched = xlogreg.fit(X, Y, **options)
     assert gathered.fit_info.solver == fetched.fit_info.solver
     np.testing.assert_allclose(fetched.predict_proba(X), gathered.predict_proba(X), atol=1e-6)

@@ -12,8 +12,8 @@ import xlogreg
 from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import HOST
 from xlogreg.arrays.stored import FileRange, Slices, stored
+from xlogreg.samples import blocks as data
 from xlogreg.samples import intake as assembly
-from xlogreg.samples import memory as data
 from xlogreg.samples.files.folder import Chain
 from xlogreg.samples.memory import InMemory
 

@@ -225,7 +225,10 @@ class Dense:
         return to_host(self.array)
 
     def host_rows(self, index: np.ndarray) -> np.ndarray:
-        return (self.host() if self.rows else self.host().T)[index]
+        home = self.home
+        with home.computing():
+            rows = to_host(home.take(self.array, home.put(index), axis=0 if self.rows else 1))
+        return rows if self.rows else rows.T
 
     def flaw(self, block: Array, place: Place, dtype: str) -> Flaw | None:
         return flaw_in(block, place, dtype)
@@ -235,10 +238,17 @@ class Dense:
 
 
 def flaw_in(block: Array, place: Place, dtype: str) -> Flaw | None:
-    """Find the values of an array (n_x, samples) that are not finite in a dtype; None if there are none."""
-    X = to_host(place.xp.astype(block, place.dtype(dtype), copy=False))
-    bad = ~np.isfinite(X)
-    if not np.any(bad):
+    """Find the values of an array (n_x, samples) that are not finite in a dtype; None if there are none.
+
+    They are found where they are: only the number of them in each row leaves the place.
+    """
+    xp, (_, m) = place.xp, block.shape
+    bad = ~xp.isfinite(xp.astype(block, place.dtype(dtype), copy=False))
+    counts = to_host(xp.sum(xp.astype(bad, xp.int8), axis=1, dtype=xp.int32))
+    if not np.any(counts):
         return None
-    feature, sample = np.unravel_index(np.argmax(bad), bad.shape)
-    return Flaw(int(np.sum(bad)), int(feature), int(sample), float(X[feature, sample]))
+    feature = int(np.argmax(counts > 0))
+    later = xp.arange(-m, 0, dtype=xp.int32, device=place.device)  # 0 stands for the values that are finite
+    sample = m + int(xp.min(xp.astype(bad[feature, :], xp.int32) * later))
+    value = to_host(xp.astype(block[feature : feature + 1, sample : sample + 1], place.dtype(dtype), copy=False))
+    return Flaw(int(np.sum(counts, dtype=np.int64)), feature, sample, float(value[0, 0]))

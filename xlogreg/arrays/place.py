@@ -105,6 +105,11 @@ class Place:
         """Whether blocks of the size of a CPU's cache save time here."""
         return LIBRARIES[self.name].small_blocks(self.device)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether functions are compiled here, anew for each size of a block."""
+        return LIBRARIES[self.name].compile is not None
+
     def dtype(self, name: str) -> Any:
         """The library's dtype of that name."""
         return getattr(self.xp, name)
@@ -170,6 +175,10 @@ class Place:
         """Free memory of the device in bytes; None where it is not known."""
         return LIBRARIES[self.name].free(module_of(self.name), self.device)
 
+    def trim(self) -> None:
+        """Give memory that the library keeps for later back to the device."""
+        LIBRARIES[self.name].trim(module_of(self.name), self.device)
+
     def take(self, X: Array, index: Array, axis: int) -> Array:
         """Take the elements of X (two axes) at the indices along the axis."""
         if not self.small_blocks:
@@ -188,9 +197,14 @@ class Place:
         convert = center_integers if exact else LIBRARIES[self.name].convert
         return convert(self.xp, X, self.dtype(dtype), center)
 
-    def copied(self, X: Array) -> Array:
-        """Copy X (n_x, m) for many passes; of few features, the samples of one feature come to lie side by side."""
-        if X.shape[0] > ACROSS_FEATURES or not self.small_blocks:
+    def kept(self, X: Array) -> Array:
+        """Keep what `convert` made, X (n_x, m), for many passes; the host copies it, since its memory is used again.
+
+        Of few features, the samples of one feature come to lie side by side there.
+        """
+        if not self.small_blocks:
+            return X
+        if X.shape[0] > ACROSS_FEATURES:
             return self.xp.asarray(X, copy=True)
         return self.xp.reshape(self.xp.reshape(X, (-1,), copy=True), X.shape)
 

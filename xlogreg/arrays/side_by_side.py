@@ -213,7 +213,9 @@ class SideBySide:
     def astype(self, place: Place, dtype: str, center: Array | None, exact: bool) -> "SideBySide":
         """Convert the numbers once, and subtract a centre (n_x, 1)."""
         block = self.converted(self.cut(0, self.m, place), place, dtype, center, exact)
-        numbers = place.xp.asarray(block.dense.T, copy=True)  # the thread's next block may overwrite it
+        numbers = block.dense.T
+        if place.small_blocks:
+            numbers = place.xp.asarray(numbers, copy=True)  # the thread's next block may overwrite it
         return SideBySide(numbers, Categories(*block.codes), self.turns, self.ties)
 
     def cut(self, start: int, stop: int, place: Place) -> Mixed:

@@ -13,7 +13,7 @@ import numpy as np
 
 from xlogreg.arrays.libraries.numpy import lies_ready
 from xlogreg.arrays.libraries.table import LIBRARIES
-from xlogreg.arrays.matrix import Flaw, Range
+from xlogreg.arrays.matrix import Flaw, Range, flaw_in
 from xlogreg.arrays.place import HOST, Array, Place, array_namespace, dtype_name, name_of, place_of, to_host
 from xlogreg.arrays.traits import FILLED, SparseProducts, is_sparse
 
@@ -217,12 +217,12 @@ class Sparse:
 
     def flaw(self, block: Rows, place: Place, dtype: str) -> Flaw | None:
         values, features = block.row.parts(block.matrix)
-        values = to_host(place.xp.astype(values, place.dtype(dtype), copy=False))
-        bad = np.flatnonzero(~np.isfinite(values))
-        if not len(bad):
+        found = flaw_in(values[None, :], place, dtype)
+        if found is None:
             return None
-        sample = int(np.searchsorted(block.row.starts(block.matrix), bad[0], side="right")) - 1
-        return Flaw(len(bad), int(to_host(features)[bad[0]]), sample, float(values[bad[0]]))
+        first = found.sample
+        sample = int(np.searchsorted(block.row.starts(block.matrix), first, side="right")) - 1
+        return found._replace(feature=int(to_host(features[first : first + 1])[0]), sample=sample)
 
     def name(self, sample: int) -> str:
         return ""

@@ -246,6 +246,8 @@ class Library:
         would not gain by one.
     free : callable
         Takes the module and a device; returns the free memory in bytes, or None where it is not known.
+    trim : callable
+        Takes the module and a device; gives memory that the library keeps for later back to the device.
     send : callable, or None
         Takes the module, a NumPy array and a device; returns the array on the device, copied while others compute.
     sparse : SparseProducts, or None
@@ -283,6 +285,7 @@ class Library:
     compile: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
     fuse: Callable[[Callable[..., Any]], Callable[..., Any] | None] | None = None
     free: Callable[[Any, Any], int | None] = _unknown
+    trim: Callable[[Any, Any], None] = lambda module, device: None
     send: Callable[[Any, np.ndarray, Any], Any] | None = None
     sparse: SparseProducts | None = None
     is_gpu_default: bool = False

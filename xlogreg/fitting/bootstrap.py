@@ -173,15 +173,19 @@ def bootstrap(
         missing=missing,
     )
     received = receive(X, Y, sample_weight, samples, targets, where, option, table, offset=offset)
-    (model,) = build_models(Plan.of_one(received, [option]), began)
-    draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
-    portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
-    parameters, lost = [], 0
-    for first in range(0, int(replicates), portion):
-        count = min(portion, int(replicates) - first)
-        parameters += [_parameters(solved, option) for solved in _solve_replicates(received, option, count, draws)]
-    w, b = (np.stack(part) for part in zip(*parameters, strict=True))
-    found = Bootstrap(w, b, model)
+
+    def fitted(here: Received) -> Bootstrap:
+        (model,) = build_models(Plan.of_one(here, [option]), began)
+        draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
+        portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
+        parameters = []
+        for first in range(0, int(replicates), portion):
+            count = min(portion, int(replicates) - first)
+            parameters += [_parameters(solved, option) for solved in _solve_replicates(here, option, count, draws)]
+        w, b = (np.stack(part) for part in zip(*parameters, strict=True))
+        return Bootstrap(w, b, model)
+
+    found = received.within_memory(fitted)
     lost = int(np.sum(~found.valid))
     if lost:
         warn(

@@ -239,30 +239,34 @@ def fit_cv(
             f"missing={missing!r} in fit_cv needs X in memory or in files: each fold fills in its own; fit can do it"
         )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, offset=offset)
-    options, whole = _of_paths(strengths, received, received.arrival.origin.settled(options), began)
+    options = received.arrival.origin.settled(options)
     scorer = None if isinstance(scoring, str) and scoring in KNOWN else _scorer(scoring, received.targets.hard)
     if scorer is not None and offset is not None:
         raise ValueError(f"scoring={scoring!r} knows no offset; with one, use {' or '.join(map(repr, KNOWN))}")
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
     lacking = lacking_classes(received.targets, received.weight, numbers)
     warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)
-    fold_of = np.repeat(held, len(options))
 
     def refill(part: np.ndarray) -> Arrival:
         weight = None if received.weight is None else to_host(received.weight)[0]
         return settle(learn_features(X, samples, table, part if weight is None else part * weight), where)
 
-    plain = [dataclasses.replace(option, prior=None) for option in options]
-    left = fit_left_out(received, plain * len(held), numbers, fold_of, lacking, began, refill)
-    scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
-    if scorer is not None:
-        scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
-    by_fold = {key: values.reshape(len(held), -1) for key, values in scores.items()}
-    l1, l2 = (np.asarray([getattr(option, key) for option in options]) for key in ("l1", "l2"))
-    chosen = _choose(l1, l2, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
-    model = whole[chosen] if whole else build_models(Plan.of_one(received, [options[chosen]]), began)[0]
-    return Selection(l1, l2, by_fold, numbers, name, rule, chosen, model)
+
+    def selected(here: Received) -> Selection:
+        each, whole = _of_paths(strengths, here, options, began)
+        plain, fold_of = [dataclasses.replace(option, prior=None) for option in each], np.repeat(held, len(each))
+        left = fit_left_out(here, plain * len(held), numbers, fold_of, lacking, began, refill)
+        scores = left.scores(received.weight)
+        if scorer is not None:
+            scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
+        by_fold = {key: values.reshape(len(held), -1) for key, values in scores.items()}
+        l1, l2 = (np.asarray([getattr(option, key) for option in each]) for key in ("l1", "l2"))
+        chosen = _choose(l1, l2, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
+        model = whole[chosen] if whole else build_models(Plan.of_one(here, [each[chosen]]), began)[0]
+        return Selection(l1, l2, by_fold, numbers, name, rule, chosen, model)
+
+    return received.within_memory(selected)
 
 
 def _of_paths(
@@ -305,11 +309,14 @@ def _scored(
     else:
         y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
     scores, scorer = np.full(len(models), np.nan), with_labels(scorer, targets.classes)
+    held, rows = None, None
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
         test = numbers == fold
+        if fold != held:  # the models of a fold follow each other
+            held, rows = fold, arrival.samples.host_rows(np.flatnonzero(test))
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
         exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-        scores[number] = scorer(exported, arrival.samples.host_rows(np.flatnonzero(test)), y[test], **weighted)
+        scores[number] = scorer(exported, rows, y[test], **weighted)
     return scores
 
 

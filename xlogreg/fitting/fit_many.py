@@ -21,7 +21,6 @@ from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
 from xlogreg.samples.cluster.from_dask import bring, share_out
 from xlogreg.samples.intake import (
-    Arrival,
     expect_shared_features,
     open_features,
     settle,
@@ -174,22 +173,13 @@ def fit_many(
     arrival = settle_parts(X) if shared else settle(features, where).offsetting(offset)
     options = arrival.origin.settled(options)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
-    return build_models(
-        Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g)), began
-    )
+    plan = Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g))
+    return within_memory(arrival, lambda arrival: build_models(plan._replace(arrival=arrival), began))
 
 
 @holds_threads
 def build_models(plan: Plan, began: float) -> list[Model]:
-    """Fit the models of a plan, and judge them."""
-
-    def built(arrival: Arrival) -> list[Model]:
-        return _built(plan._replace(arrival=arrival), began)
-
-    return within_memory(plan.arrival, built)
-
-
-def _built(plan: Plan, began: float) -> list[Model]:
+    """Fit the models of a plan, whose X lies where it is computed with, and judge them."""
     models, given = [], plan.options
     plan, in_full = reduce_plan(plan)
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):

@@ -14,7 +14,7 @@ from xlogreg.fitting.plans import Plan
 from xlogreg.fitting.strengths import Strengths
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import receive
+from xlogreg.samples.intake import Received, receive
 
 __all__ = ["Path", "fit_path"]
 
@@ -215,6 +215,10 @@ def fit_path(
         missing=missing,
     )
     received = receive(X, Y, sample_weight, samples, targets, where, options[0], table, apart=True, offset=offset)
-    options = strengths.settled(received, received.arrival.origin.settled(options))
-    models = build_models(Plan.of_one(received, options)._replace(ends=strengths.auto), began)
-    return Path(tuple(models))
+    options = received.arrival.origin.settled(options)
+
+    def fitted(here: Received) -> list[Model]:
+        plan = Plan.of_one(here, strengths.settled(here, options))
+        return build_models(plan._replace(ends=strengths.auto), began)
+
+    return Path(tuple(received.within_memory(fitted)))

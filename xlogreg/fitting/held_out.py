@@ -1,6 +1,7 @@
 """Models of folds, fitted together and scored on the samples that they left out."""
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -82,20 +83,24 @@ def fit_left_out(
         arranged, order = received, np.arange(len(numbers))
     numbers = numbers[order]
     try:
-        once = 1.0 if arranged.weight is None else to_host(arranged.weight)[0].astype(np.float64)
         models = fit_parts(
             arranged,
             options,
             fold_of,
             lacking,
             lambda some, fold_of: Plan.of_one(arranged, some, numbers, fold_of.tolist()),
-            lambda fold: once * (numbers != fold),
+            lambda fold: _once(arranged.weight) * (numbers != fold),
             began,
         )
     except ValueError:
         refuse_nonfinite(received.samples)  # its message counts the samples in the user's order
         raise
     return LeftOut(models, arranged, order, numbers, fold_of, np.any(lacking[fold_of], axis=1))
+
+
+def _once(weight: Array | None) -> Any:
+    """Weights (m,) of the samples on the host; 1.0 if there are none."""
+    return 1.0 if weight is None else to_host(weight)[0].astype(np.float64)
 
 
 def _of_own_fills(
@@ -113,9 +118,16 @@ def _of_own_fills(
     assert encoding is not None
     for fold in np.unique(fold_of).tolist():
         own = np.flatnonzero(fold_of == fold)
-        given = received.refilled(refill(numbers != fold))
-        left = fit_left_out(given, [options[model] for model in own], numbers, fold_of[own], lacking, began)
-        found |= zip(own.tolist(), [refilled(model, encoding) for model in left.models], strict=True)
+        fit = functools.partial(
+            fit_left_out,
+            options=[options[model] for model in own],
+            numbers=numbers,
+            fold_of=fold_of[own],
+            lacking=lacking,
+            began=began,
+        )
+        models = received.refilled(refill(numbers != fold)).within_memory(fit).models
+        found |= zip(own.tolist(), [refilled(model, encoding) for model in models], strict=True)
     return [found[model] for model in range(len(options))]
 
 

@@ -243,7 +243,7 @@ def _put_targets(plan: Plan, numbers: list[int]) -> Array:
 
 def _put_weights(plan: Plan, numbers: list[int]) -> Array:
     """Stack the weights with these numbers into an array (t, 1, m)."""
-    weights, (origin, samples, _) = [plan.weights[number] for number in numbers], plan.arrival
+    weights, (origin, samples) = [plan.weights[number] for number in numbers], plan.arrival
     place, m = samples.place, samples.m
     small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
     dtype = "uint8" if small else origin.dtype  # small counts stay as they are, and are converted block by block

@@ -12,7 +12,7 @@ from xlogreg.fitting.problem import pose
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs.options import Options, options_of_models, penalties_of
 from xlogreg.math.penalties import Elastic
-from xlogreg.samples.intake import Arrival, Received, within_memory
+from xlogreg.samples.intake import Received
 from xlogreg.samples.threads import holds_threads
 from xlogreg.solvers.coordinates import as_host
 
@@ -102,17 +102,14 @@ def _largest(received: Received, options: Options) -> float:
     arrival, targets, weight = received
     endless = dataclasses.replace(options, l1=ENDLESS, l2=0.0, tol=None)
 
-    def found(arrival: Arrival) -> float:
-        problem = pose(arrival.samples.holding(targets, weight), targets, None, endless)
-        with problem.source.place.computing():
-            theta = solve(problem, endless).theta
-            slopes = as_host(problem.objective.evaluate(theta).gradient)
-        penalty = problem.objective.penalty
-        if not isinstance(penalty, Elastic):
-            raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
-        largest = float(penalty.strongest(slopes * problem.objective.free)[0]) * (endless.l1 / endless.l1_strength)
-        if not (largest > 0.0 and math.isfinite(largest)):
-            raise ValueError("penalties='auto' found no feature that tells the classes apart; give numbers instead")
-        return largest * (1.0 + SLACK)
-
-    return within_memory(arrival, found)
+    problem = pose(arrival.samples.holding(targets, weight), targets, None, endless)
+    with problem.source.place.computing():
+        theta = solve(problem, endless).theta
+        slopes = as_host(problem.objective.evaluate(theta).gradient)
+    penalty = problem.objective.penalty
+    if not isinstance(penalty, Elastic):
+        raise ValueError("penalties='auto' needs a feature with a penalty_factor above zero")
+    largest = float(penalty.strongest(slopes * problem.objective.free)[0]) * (endless.l1 / endless.l1_strength)
+    if not (largest > 0.0 and math.isfinite(largest)):
+        raise ValueError("penalties='auto' found no feature that tells the classes apart; give numbers instead")
+    return largest * (1.0 + SLACK)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import gc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,6 +45,7 @@ __all__ = [
 
 
 ROOM = 0.8  # largest share of a device's free memory that X may take
+LEFT_SHARE = 4  # a device on which X has no room is taken to have memory for this part of X, or what it says if less
 Answer = TypeVar("Answer")
 
 
@@ -67,11 +70,10 @@ class Origin(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """Samples that lie where they are computed, still without targets and weights."""
+    """Samples without targets and weights; `within_memory` brings X to the place that computes."""
 
     origin: Origin
     samples: Samples
-    given: np.ndarray | None = None  # X on the host, if it was copied to a device
 
     @property
     def offset(self) -> Array | None:
@@ -99,6 +101,10 @@ class Received(NamedTuple):
     def samples(self) -> Samples:
         """The samples with their targets and weights."""
         return self.arrival.samples.holding(self.targets, self.weight)
+
+    def within_memory(self, work: Callable[["Received"], Answer]) -> Answer:
+        """Do the work, see `within_memory`."""
+        return within_memory(self.arrival, lambda arrival: work(self._replace(arrival=arrival)))
 
     def refilled(self, arrival: Arrival) -> "Received":
         """Return these targets and weights with an X whose missing values were filled in anew."""
@@ -183,11 +189,10 @@ def reordered(part: Array, order: np.ndarray) -> Array:
 
 
 def settle(features: Features, where: Where) -> Arrival:
-    """Choose the place and the dtype to compute in, and bring X there."""
+    """Choose the place and the dtype to compute in; X stays where it is, see `within_memory`."""
     X, names, encoding = features
     home = X.home
     place, reason = choose_place(home, X.nbytes, where)
-    on_host = X.array if isinstance(X, Dense) and isinstance(X.array, np.ndarray) else None
     computed = _computing_dtype(X, where.dtype, place)
     origin = Origin(
         samples="rows" if X.rows else "columns",
@@ -201,20 +206,7 @@ def settle(features: Features, where: Where) -> Arrival:
         fallback=reason,
         encoding=encoding,
     )
-    arrival = Arrival(origin, InMemory(X, Columns(), place, computed, 0.0))
-    free = place.free_bytes if on_host is not None else None
-    if on_host is not None and free is not None and X.nbytes > ROOM * free:
-        return _stay(arrival._replace(given=on_host), f"{place} has {free / 2**30:.3g} GiB of memory left")
-    if home == place:
-        return arrival
-    return within_memory(arrival._replace(given=on_host), _moved)
-
-
-def _moved(arrival: Arrival) -> Arrival:
-    """Bring X to the place that computes."""
-    samples = arrival.samples
-    assert isinstance(samples, InMemory)
-    return arrival._replace(samples=dataclasses.replace(samples, X=samples.X.put(samples.place)))
+    return Arrival(origin, InMemory(X, Columns(), place, computed, 0.0))
 
 
 def settle_parts(parts: Shards) -> Arrival:
@@ -235,23 +227,55 @@ def settle_parts(parts: Shards) -> Arrival:
 
 
 def within_memory(arrival: Arrival, work: Callable[[Arrival], Answer]) -> Answer:
-    """Do the work; if the device runs out of memory, do it once more with X left on the host."""
-    try:
+    """Do the work with X on the place that computes; where X has no room there, with X read block by block.
+
+    Only the work holds the copy of X. So if the device runs out of memory, nothing is left of the first attempt when
+    the second begins.
+    """
+    samples = arrival.samples
+    if not isinstance(samples, InMemory) or samples.place == HOST:
         return work(arrival)
+    place, X = samples.place, samples.X
+    on_host = X.array if isinstance(X, Dense) and isinstance(X.array, np.ndarray) else None
+    free = None if on_host is None else place.free_bytes
+    if on_host is not None and free is not None and X.nbytes > ROOM * free:
+        return work(_stay(arrival, on_host, f"{place} has {free / 2**30:.3g} GiB of memory left"))
+    try:
+        return work(_moved(arrival, samples))
     except Exception as error:
-        if arrival.given is None or not is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
-    return work(_stay(arrival, f"{arrival.samples.place} ran out of memory"))
+        if X.home == place:
+            remedy = "hand X in as a NumPy array; if it has no room on the device, it is read block by block"
+            raise MemoryError(f"{place} ran out of memory: {remedy} ({error})") from error
+        if on_host is None:
+            raise
+    gc.collect()  # an error and the frames that raised it may refer to each other, and the frames to the copy of X
+    place.trim()
+    return work(_stay(arrival, on_host, f"{place} ran out of memory"))
 
 
-def _stay(arrival: Arrival, why: str) -> Arrival:
+def _moved(arrival: Arrival, samples: InMemory) -> Arrival:
+    """Bring X to the place that computes, and ask for the memory that is left beside it."""
+    X = samples.X if samples.X.home == samples.place else samples.X.put(samples.place)
+    return arrival._replace(samples=dataclasses.replace(samples, X=X, room=_room(samples.place)))
+
+
+def _room(place: Place) -> float:
+    """Free memory of a device in bytes, at least one; infinite where it is not known."""
+    free = place.free_bytes
+    return math.inf if free is None else max(float(free), 1.0)
+
+
+def _stay(arrival: Arrival, X: np.ndarray, why: str) -> Arrival:
     """Leave X on the host, so that it is read block by block, and say why."""
-    X, (origin, samples, _) = arrival.given, arrival
-    assert X is not None
+    origin, samples = arrival
     assert isinstance(samples, InMemory)
     size = f"X of {X.nbytes / 2**30:.3g} GiB stays on the host, and is copied block by block in each pass"
     read = Slices(X, 0 if origin.samples == "rows" else 1)
-    return Arrival(origin._replace(fallback=f"{why}: {size}"), dataclasses.replace(samples, X=read))
+    # X has no room there, so less than its size is free, whatever the device says
+    room = min(_room(samples.place), X.nbytes / LEFT_SHARE)
+    return Arrival(origin._replace(fallback=f"{why}: {size}"), dataclasses.replace(samples, X=read, room=room))
 
 
 def _dtype_home(dtype: str, computed: str) -> str:

@@ -14,23 +14,19 @@ from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place
 from xlogreg.inputs.labels import Targets, erased_class, total_of
 from xlogreg.math.leverages import GRAMS, TEMPORARIES
 from xlogreg.math.sums import Block
+from xlogreg.samples import blocks
 from xlogreg.samples.folds import Folds, fold_weights, weights_without
 from xlogreg.samples.nonfinite import find_flaws
 from xlogreg.samples.shares import class_shares
 from xlogreg.samples.source import Columns, Flaws, draw_subsets
 from xlogreg.samples.threads import map_blocks, tree_sum, workers_for
 
-__all__ = ["LARGE_BLOCK_BYTES", "SMALL_BLOCK_BYTES", "InMemory"]
+__all__ = ["InMemory"]
 
-# a block of this size stays in the last-level cache between its two readings, and needs few calls of the interpreter
-SMALL_BLOCK_BYTES = 8 * 2**20
-LARGE_BLOCK_BYTES = 256 * 2**20  # a block of this size keeps a GPU busy; it bounds the temporaries of a conversion
-ARRIVING_BYTES = 64 * 2**20  # size of a block that is copied to a device while others are computed
 GATHERED_BYTES = 16 * 2**20  # largest subset that is copied out of X once, not in every pass over it
 READ_BYTES = 256 * 2**20  # the same for an X that is read, unless the host reads array files, which the system caches
 ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another order
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
-SCORES_SHARE = 8  # the scores of many models may take one eighth of a block
 
 OF_ONE_MODEL = ("total_weight", "n_classes")
 Answer = TypeVar("Answer")
@@ -58,6 +54,8 @@ class InMemory:
         Numbers of the targets and of the weights that belong to each of g models, if there are several.
     index : array (m,), or None
         Numbers of the samples in X; they are fetched block by block. The columns hold these samples only.
+    room : float
+        Bytes that are free on a device, beside X; infinite on the host, and where it is not known.
     """
 
     X: Matrix
@@ -71,6 +69,7 @@ class InMemory:
     index: Array | None = None
     target_of: np.ndarray | None = None
     weight_of: np.ndarray | None = None
+    room: float = math.inf
     is_here = True
 
     @property
@@ -234,11 +233,11 @@ class InMemory:
             index = index if self.index is None else xp.take(self.index, index, axis=0)
             part = dataclasses.replace(self, columns=columns, total_weight=total, index=index)
             once = X.is_read and gathered and not (X.concurrent and place == HOST)
-            held = part.m * self.widths[0] * 8 <= (READ_BYTES if once else gathered)
+            held = part.m * self.widths[0] * 8 <= min(READ_BYTES if once else gathered, self.room / blocks.ROOM_SHARE)
             return dataclasses.replace(part, X=X.take(index, place), index=None) if held else part
 
     def ordered(self, order: np.ndarray) -> "InMemory | None":
-        small = not self.X.is_read and self.m * self.widths[0] * 8 <= ORDERED_BYTES
+        small = not self.X.is_read and self._has_room(8, ORDERED_BYTES)
         return self.take(self.place.put(order), gathered=math.inf) if small else None
 
     def lost_class(self, targets: Targets) -> int | None:
@@ -259,24 +258,30 @@ class InMemory:
         if self.columns.weight is None:
             return float(self.m)
         with self.place.computing():
-            scaled = self.columns.weight * (self.m / self.total_weight)  # its squares neither overflow nor vanish
+            weight = self.place.xp.astype(self.columns.weight, self.place.dtype(self.dtype), copy=False)
+            scaled = weight * (self.m / self.total_weight)  # its squares neither overflow nor vanish
             return self.m**2 / float(self.place.xp.sum(scaled * scaled))
 
     def settled(self) -> "InMemory":
         """Convert these samples once, not in each pass, if one block holds them; return them unchanged otherwise."""
-        few = len(self.spans()) == 1 if self.shifts else self.m * self.widths[0] * 8 <= NARROWED_BYTES
+        by_block = self.shifts and (self.place.small_blocks or self.is_read)
+        few = len(self.spans()) == 1 if by_block else self._has_room(4 if self.shifts else 8, NARROWED_BYTES)
         return self._converted() if self.converts and few else self
 
     def narrowed(self) -> "InMemory":
         """Return these samples, computed in float32; up to `NARROWED_BYTES` they are converted only once."""
         narrow = dataclasses.replace(self, dtype="float32")
-        return narrow._converted() if self.m * self.widths[0] * 4 <= NARROWED_BYTES else narrow
+        return narrow._converted() if self._has_room(4, NARROWED_BYTES) else narrow
+
+    def _has_room(self, itemsize: int, most: float) -> bool:
+        """Whether a copy of X, with numbers of that size, takes at most so many bytes, and has room on a device."""
+        return self.m * self.widths[0] * itemsize <= min(most, self.room / blocks.ROOM_SHARE)
 
     def _converted(self) -> "InMemory":
         with self.place.computing():
             asked = self.place, self.dtype, self.center, self.exact
             X: Matrix = (
-                Dense(self.place.copied(self.computed(0, self.m))) if self.dense else self.compact().astype(*asked)
+                Dense(self.place.kept(self.computed(0, self.m))) if self.dense else self.compact().astype(*asked)
             )
         return dataclasses.replace(self, X=X, center=None, index=None)
 
@@ -294,26 +299,15 @@ class InMemory:
     def shares(self) -> np.ndarray:
         return class_shares(self)
 
-    def spans(self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False) -> list[Range]:
+    def spans(
+        self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False, squares: bool = False
+    ) -> list[Range]:
         """Start and stop of each block, for a function that makes ``temporaries`` arrays of the size of the block.
 
         ``outputs``: scores of a sample, if many models may make more than a block should hold. ``workers`` share all.
-        ``gram`` says whether the function makes products of features.
+        ``gram`` says whether the function makes products of features, ``squares`` whether a device copies X for it.
         """
-        itemsize = 8 if self.dtype == "float64" or temporaries > 1 else 4  # temporaries are in the widest dtype
-        temporaries += self.index is not None  # the fetched samples are one more
-        large = ARRIVING_BYTES if self.is_read else LARGE_BLOCK_BYTES
-        limit = self.block_bytes or (SMALL_BLOCK_BYTES if self.place.small_blocks else large)
-        numbers = self.m * self.widths[gram]
-        count = math.ceil(numbers * itemsize * temporaries / limit)  # blocks are as equal as possible
-        if not self.dense:  # and not smaller than their sums
-            count = min(count, math.ceil(self.m * (self.widths[gram] / self.n_x) ** (2 if gram else 1)))
-        if not self.place.small_blocks and not self.converts:
-            count = 1  # slices are copies on this device, and nothing has to be converted
-        count = max(count, math.ceil(self.m * outputs * itemsize * SCORES_SHARE / limit))
-        count = workers * math.ceil(count / workers) if self.place == HOST else count
-        size = math.ceil(self.m / max(1, min(count, self.m)))
-        return [(start, min(start + size, self.m)) for start in range(0, self.m, size)]
+        return blocks.even_spans(self, temporaries, outputs, workers, gram, squares)
 
     def raw(self, start: int, stop: int) -> Any:
         """X (n_x, stop - start) of the samples from start to stop, in X's own dtype."""
@@ -325,7 +319,7 @@ class InMemory:
     @functools.cached_property
     def _only_block(self) -> Block | None:
         """All samples as one block, made once, if they are few, of one model, on the host, and need no conversion."""
-        small = self.m * self.widths[1] * 8 * max(TEMPORARIES.values()) <= SMALL_BLOCK_BYTES
+        small = self.m * self.widths[1] * 8 * max(TEMPORARIES.values()) <= blocks.SMALL_BLOCK_BYTES
         alone = all(part is None for part in (self.index, self.block_bytes, self.target_of, self.weight_of))
         return self.block(0, self.m) if small and alone and not self.converts and self.place == HOST else None
 
@@ -373,7 +367,8 @@ class InMemory:
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
         home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram)
+        squares = function in blocks.SQUARING
+        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram, squares)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)

@@ -11,15 +11,17 @@ __all__ = ["find_flaws", "refuse_nonfinite"]
 def find_flaws(source: Any) -> Flaws:
     """Find the values of X that are not finite, in samples of one process."""
     found, X = Flaws(0), source.X
+    # what is free on a device decides about the blocks there, but not about which value is told of
+    by_feature = not (source.is_read or source.place.small_blocks)
     with source.place.computing():
-        for start, stop in source.spans():
+        for start, stop in source.spans(temporaries=2):
             flaw = X.flaw(source.raw(start, stop), source.place, source.dtype)
             if flaw is None:
                 continue
-            if not found.values:
+            if not found.values or (by_feature and flaw.feature < found.feature):
                 sample, given = start + flaw.sample, (X.rows, dtype_name(X))
                 part = X.name(sample) if source.index is None else ""
-                found = Flaws(0, flaw.value, flaw.feature, sample, f" ({part})" if part else "", *given)
+                found = Flaws(found.values, flaw.value, flaw.feature, sample, f" ({part})" if part else "", *given)
             found = found._replace(values=found.values + flaw.values)
     return found
 

@@ -9,7 +9,8 @@ import numpy as np
 from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import Array, to_host
 from xlogreg.arrays.products import scores
-from xlogreg.samples.memory import LARGE_BLOCK_BYTES, SMALL_BLOCK_BYTES, InMemory
+from xlogreg.samples.blocks import LARGE_BLOCK_BYTES, ROOM_SHARE, SMALL_BLOCK_BYTES
+from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Source
 from xlogreg.samples.threads import tree_sum
 
@@ -55,7 +56,8 @@ def may_pick(source: Source, count: int) -> TypeGuard[InMemory]:
     """Whether `pick_features` may copy so many features of these samples."""
     if not isinstance(source, InMemory) or (source.dense and not source.has_features):
         return False
-    return 8 * source.m * (count if source.dense else min(count, source.widths[0])) <= PICKED_BYTES
+    stored = count if source.dense else min(count, source.widths[0])
+    return 8 * source.m * stored <= min(PICKED_BYTES, source.room / ROOM_SHARE)
 
 
 def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
@@ -74,7 +76,9 @@ def pick_features(source: InMemory, numbers: np.ndarray) -> InMemory:
     def picked(X: Array) -> Array:
         taken = place.take(X, index, axis=0)
         part = place.convert(taken, source.dtype, center, source.exact)
-        return part if part is taken else place.xp.asarray(part, copy=True)  # the next block may overwrite it
+        if part is taken or not place.small_blocks:
+            return part
+        return place.xp.asarray(part, copy=True)  # the next block may overwrite it
 
     X = map_samples(source, picked, raw=True)
     return dataclasses.replace(source, X=Dense(X), center=None, index=None)
@@ -99,7 +103,8 @@ def _scaled_features(source: InMemory, inverse_scale: np.ndarray, dtype: str) ->
     """Yield (X - center) * inverse_scale, some features at a time, (n, m) each."""
     place, xp = source.place, source.place.xp
     scale, scaled = place.put(inverse_scale, dtype), bool(np.any(inverse_scale != 1.0))
-    step = max(1, (SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES) // (8 * source.m))
+    most = min(SMALL_BLOCK_BYTES if place.small_blocks else LARGE_BLOCK_BYTES, source.room / ROOM_SHARE)
+    step = max(1, int(most / (8 * source.m)))
     for start in range(0, source.n_x, step):
         part = slice(start, min(start + step, source.n_x))
         center = None if source.center is None else xp.astype(source.center[part, :], place.dtype(dtype), copy=False)

@@ -1,5 +1,6 @@
 """Fits that keep scikit-learn's promises: its rule for when to stop, and its warning if that is not met."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -130,11 +131,16 @@ def fit_folds(
 
     def fitted(tol: float | None) -> list[Model]:
         nonlocal left
+        left = None  # which may hold a copy of X
         factor, bias, max_iter, rng = (search[name] for name in ("penalty_factor", "bias", "max_iter", "rng"))
         options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng, l1s)
         where = Where(search["backend"], search["device"])
         given = X if encoding is None else Features(as_matrix(X, "rows"), encoding.names, encoding)
         received = receive(given, y, weight, "rows", "labels", where, options[0], offset=offset)
+        return received.within_memory(functools.partial(fitted_here, options=options, where=where))
+
+    def fitted_here(received: Received, options: list[Options], where: Where) -> list[Model]:
+        nonlocal left
         fold_of = np.repeat(np.arange(len(folds)), len(penalties))
 
         def arrival_of(part: np.ndarray) -> Arrival:
@@ -161,7 +167,8 @@ def fit_folds(
             return parts(received, np.arange(len(options)))
         found = []
         for fold, counts in enumerate(drawn):
-            models = parts(received.refilled(arrival_of(counts)), np.flatnonzero(fold_of == fold))
+            own = np.flatnonzero(fold_of == fold)
+            models = received.refilled(arrival_of(counts)).within_memory(functools.partial(parts, own=own))
             found += [refilled(model, encoding) for model in models]
         return found
 

@@ -51,6 +51,11 @@ def _move(array: Any, device: Any) -> Any:
         return moved
 
 
+def _trim(module: Any, device: Any) -> None:
+    with device:
+        module.get_default_memory_pool().free_all_blocks()
+
+
 def _send(module: Any, host: np.ndarray, device: Any) -> Any:
     """Copy to the device on a side stream, through pinned memory.
 
@@ -121,6 +126,7 @@ CUPY = Library(
     context=_computing,
     stream=_stream,
     free=_free,
+    trim=_trim,
     send=_send,
     squares=squares,
     gram=gram,

@@ -181,6 +181,7 @@ TORCH = Library(
     stream=_stream,
     small_blocks=lambda device: device.type == "cpu",
     free=_free,
+    trim=lambda module, device: module.cuda.empty_cache() if device.type == "cuda" else None,
     send=_send,
     tally=_tally,
     sparse=SPARSE,
