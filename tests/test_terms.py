@@ -9,6 +9,7 @@ from xlogreg.arrays.matrix import Dense
 from xlogreg.arrays.place import to_host
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.moves import proof_terms, recession_terms, restless_terms, tied_terms
+from xlogreg.math.one_hot import ONE_HOT
 from xlogreg.math.scores import class_numbers, report_terms
 from xlogreg.math.sums import (
     Block,
@@ -16,6 +17,8 @@ from xlogreg.math.sums import (
     correlation_terms,
     diagonal_terms,
     expansion_terms,
+    gradient_terms,
+    hessian_terms,
     moment_terms,
     pair_terms,
     pass_terms,
@@ -127,6 +130,18 @@ def test_the_sums_run_under_jit_with_weights_and_several_models():
     expected = expansion_terms(Block(X, Y, weight, 0), theta, loss)
     for ours, theirs in zip(compiled(X, Y, weight, theta), expected, strict=True):
         np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("where", QUICK, indirect=True)
+def test_sums_of_labels_are_those_of_any_targets(where, weighted):
+    Y, weight, theta, loss = pose(3, weighted)
+    for terms in (gradient_terms, pass_terms, hessian_terms, expansion_terms):
+        for own in (theta, theta[:, :1, :], 100.0 * theta):
+            found = terms(block_of(where, Y, weight), where.asarray(own), ONE_HOT)
+            expected = terms(Block(X, Y, weight, 0), own, loss)
+            for part, other in zip(found, expected, strict=True):
+                where.check(part, other, rtol=20 * where.tolerance, atol=20 * where.tolerance)
 
 
 @pytest.mark.parametrize("weighted", [True, False])

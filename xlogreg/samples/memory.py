@@ -175,8 +175,7 @@ class InMemory:
 
     def sharing(self, columns: Columns, target_of: np.ndarray | None, weight_of: np.ndarray | None) -> "InMemory":
         """Return these samples with targets (t, k, m) and weights (t, 1, m) of models, see `Samples.sharing`."""
-        own = {name: part for name, part in columns.put(self.place)._asdict().items() if part is not None}
-        columns = self.columns._replace(**own)
+        columns = Columns(*(a if b is None else b for a, b in zip(self.columns, columns.put(self.place), strict=True)))
         return dataclasses.replace(self, columns=columns, target_of=target_of, weight_of=weight_of)
 
     def like(self, model: "InMemory") -> "InMemory":
