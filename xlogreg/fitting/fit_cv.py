@@ -253,7 +253,7 @@ def fit_cv(
         return settle(learn_features(X, samples, table, part if weight is None else part * weight), where)
 
     plain = [dataclasses.replace(option, prior=None) for option in options]
-    left = fit_left_out(received, plain * len(held), numbers, fold_of, lacking, began, refill)
+    left = fit_left_out(received.on_host(), plain * len(held), numbers, fold_of, lacking, began, refill)
     scores = left.scores(received.weight)
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
     if scorer is not None:

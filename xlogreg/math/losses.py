@@ -95,7 +95,7 @@ def _bounded(Z: Array) -> tuple[Array, float]:
     """Replace infinite scores by finite ones; also return the finite size that stands for infinity."""
     xp = array_namespace(Z)
     infinity = BEYOND * xp.finfo(Z.dtype).max
-    return xp.clip(Z, -infinity, infinity), infinity
+    return xp.minimum(xp.maximum(Z, -infinity), infinity), infinity  # `clip` waits for the device on CuPy
 
 
 def _softmax(Z: Array) -> Array:

@@ -100,6 +100,11 @@ class Received(NamedTuple):
         """The samples with their targets and weights."""
         return self.arrival.samples.holding(self.targets, self.weight)
 
+    def on_host(self) -> "Received":
+        """Return this input of models whose parameters are to live on the host, wherever X came from."""
+        arrival = self.arrival
+        return self._replace(arrival=arrival._replace(origin=arrival.origin._replace(home=HOST)))
+
     def refilled(self, arrival: Arrival) -> "Received":
         """Return these targets and weights with an X whose missing values were filled in anew."""
         return self._replace(arrival=arrival.offsetting(self.arrival.offset))
