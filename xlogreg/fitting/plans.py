@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     initials: list[Any] | None = None  # (g,) where each model starts, or None
     folds: np.ndarray | None = None  # (m,) the fold of each sample
     fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
+    reference: Model | None = None  # that all are near to, and start from if they are fitted together
     ends: bool = False  # whether models of a path are left out once they explain no more than the ones before
 
     @classmethod
@@ -198,6 +199,8 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         np.asarray([plan.target(model).hard and options.bias_reduction is None for model in models]),
         scaled,
     )
+    if plan.reference is not None and not problem.is_reduced:
+        batch = batch._replace(reference=start_of(problem, plan.reference))
     starts = {
         position: start_of(problem, plan.initial(model))
         for position, model in enumerate(models)
