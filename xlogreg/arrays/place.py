@@ -100,6 +100,11 @@ class Place:
         """Whether this is a device with memory of its own, such as a GPU: each call takes as long as a lot of work."""
         return self != HOST and self.free_bytes is not None
 
+    @property
+    def makes_pieces(self) -> bool:
+        """Whether products of features, and squares, are made in pieces that take little memory beside X."""
+        return LIBRARIES[self.name].in_pieces
+
     @functools.cached_property
     def small_blocks(self) -> bool:
         """Whether blocks of the size of a CPU's cache save time here."""
@@ -217,12 +222,14 @@ class Place:
         compile = LIBRARIES[self.name].compile
         return function if compile is None or is_array(arguments[-1]) else compile(function)
 
-    def bring(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Bring small arrays of one place and dtype here, in one transfer and in the dtype `widest`."""
+    def bring(self, arrays: tuple[Array, ...], dtype: str | None = None) -> tuple[Array, ...]:
+        """Bring small arrays of one place and dtype here, in one transfer and in ``dtype``, by default the widest."""
         origin = place_of(arrays[0])
         if origin == self:
             return arrays
-        flat = self.put(origin.xp.concat([origin.xp.reshape(array, (-1,)) for array in arrays]), self.widest)
+        with origin.computing():
+            flat = origin.xp.concat([origin.xp.reshape(array, (-1,)) for array in arrays])
+        flat = self.put(flat, dtype or self.widest)
         stops = np.cumsum([math.prod(array.shape) for array in arrays]).tolist()
         parts = [flat[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
         return tuple(self.xp.reshape(part, array.shape) for part, array in zip(parts, arrays, strict=True))

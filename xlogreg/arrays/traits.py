@@ -233,6 +233,8 @@ class Library:
         Takes V (..., m) and a dtype, or None for that of V; returns the sums (...) over the last axis.
     sum_squares : callable
         Takes X (n_x, m); returns the sums (n_x, 1) of the squares of its rows.
+    in_pieces : bool
+        Whether squares, gram and sum_squares make no temporary of the size of X.
     tally : callable
         Takes an index (m,) of ints, V (m, p) and a size; returns the sums (size, p) of the rows of V by index.
     log1p : callable
@@ -279,6 +281,7 @@ class Library:
     gram: Callable[[Any, Any], Any] = _gram
     row_sums: Callable[[Any, Any], Any] = _row_sums
     sum_squares: Callable[[Any], Any] = _sum_squares
+    in_pieces: bool = False
     tally: Callable[[Any, Any, int], Any] = _tally
     log1p: Callable[[Any], Any] = _log1p
     log1p_folds: int = 0

@@ -207,9 +207,10 @@ def _evaluated(
     else; ``plain``: parameters w, v for X - center before they were rounded; ``allowed``: changes of the cost that
     count as none, and the relative gap that is asked for.
     """
-    exact, (unseen, tol), value = problem.exact, allowed, float(found.here.value[0])
-    rounded = parameters.theta_in(problem.inner) * exact.free
+    (unseen, tol), value = allowed, float(found.here.value[0])
+    rounded = parameters.theta_in(problem.inner) * problem.full.free
     if problem.is_reduced:
+        exact = problem.exact
         there, passes = exact.evaluate(rounded), 1
         promised, before = there, rounded
         if parameters.w.dtype != np.float64:
@@ -227,7 +228,7 @@ def _evaluated(
         later = _change(problem, found, rounded - theta)
     if change + noise <= unseen and later <= 0.5 * tol * value:
         return found.here, later, True, 0
-    there = exact.evaluate(rounded)
+    there = problem.exact.evaluate(rounded)
     risen = float(there.value[0]) - value
     return there, risen if change > unseen or not noise else min(risen, later), True, 1
 

@@ -62,6 +62,7 @@ class Batch(NamedTuple):
     separable: np.ndarray  # (g,) whether there is no minimum if the classes are separated
     users: Coordinates | None = None  # coordinates of each model's penalty (n_x, g), if these differ
     constant: Constant | None = None  # the models without features, if the samples have an offset
+    reference: np.ndarray | None = None  # theta near the minimum of all, if known
 
     @property
     def models(self) -> int:
@@ -330,14 +331,16 @@ class Prepared(NamedTuple):
 
 
 def _at_reference(batch: Batch, options: Options) -> Prepared | None:
-    """Prepare from the minimum of the model with the middle penalty; None if it is not found."""
-    problem = batch.problem
-    result = solve(problem, dataclasses.replace(options, tol=max(problem.tolerance(options), NEAR)))
-    if result.reason not in ("converged", "precision"):
-        return None
-    hessian = problem.objective.expand(result.theta).hessian
-    H = np.asarray(hessian)[0] - problem.objective.shift(result.theta)[0]
-    return Prepared(result.theta, H, np.ones(batch.models), 1, result.passes + 1.0)
+    """Prepare from the minimum of the model with the middle penalty, unless one is known; None if it is not found."""
+    problem, theta, passes = batch.problem, batch.reference, 0.0
+    if theta is None:
+        result = solve(problem, dataclasses.replace(options, tol=max(problem.tolerance(options), NEAR)))
+        if result.reason not in ("converged", "precision"):
+            return None
+        theta, passes = result.theta, result.passes
+    hessian = problem.objective.expand(theta).hessian
+    H = np.asarray(hessian)[0] - problem.objective.shift(theta)[0]
+    return Prepared(theta, H, np.ones(batch.models), 1, passes + 1.0)
 
 
 def _at_log_odds(batch: Batch) -> Prepared:

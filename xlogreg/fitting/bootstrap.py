@@ -13,6 +13,7 @@ from xlogreg.arrays.place import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
 from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import Options
@@ -175,15 +176,17 @@ def bootstrap(
     received = receive(X, Y, sample_weight, samples, targets, where, option, table, offset=offset)
 
     def fitted(here: Received) -> Bootstrap:
-        (model,) = build_models(Plan.of_one(here, [option]), began)
+        (model,) = build_models(Plan.of_one(here.on_host(), [option]), began)
         draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
         portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
         parameters = []
         for first in range(0, int(replicates), portion):
             count = min(portion, int(replicates) - first)
-            parameters += [_parameters(solved, option) for solved in _solve_replicates(here, option, count, draws)]
+            solved = _solve_replicates(here, model, option, count, draws)
+            parameters += [_parameters(one, option) for one in solved]
         w, b = (np.stack(part) for part in zip(*parameters, strict=True))
-        return Bootstrap(w, b, model)
+        origin = here.arrival.origin
+        return Bootstrap(w, b, *move_models([model], origin.home, origin.dtype_home))
 
     found = received.within_memory(fitted)
     lost = int(np.sum(~found.valid))
@@ -196,7 +199,10 @@ def bootstrap(
     return found
 
 
-def _solve_replicates(received: Received, option: Options, count: int, rng: np.random.Generator) -> list[Solved]:
+def _solve_replicates(
+    received: Received, model: Model, option: Options, count: int, rng: np.random.Generator
+) -> list[Solved]:
+    """Draw replicates, and minimise them; ``model`` is that of the samples themselves."""
     arrival, targets, weight = received
     m = targets.Y.shape[1]
     drawn = (np.bincount(rng.integers(m, size=m), minlength=m)[None, :] for _ in range(count))
@@ -209,7 +215,8 @@ def _solve_replicates(received: Received, option: Options, count: int, rng: np.r
             weights = [weight * place.put(counts, place.widest) for counts in drawn]
     numbers = list(range(count))
     option = dataclasses.replace(option, tol=None if option.tol is None else min(option.tol, LOOSEST))
-    return solve_plan(Plan(arrival, [targets], weights, [0] * count, numbers, [option] * count))
+    near = model if model.fit_info.converged else None
+    return solve_plan(Plan(arrival, [targets], weights, [0] * count, numbers, [option] * count, reference=near))
 
 
 def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray]:

@@ -256,7 +256,7 @@ def fit_cv(
     def selected(here: Received) -> Selection:
         each, whole = _of_paths(strengths, here, options, began)
         plain, fold_of = [dataclasses.replace(option, prior=None) for option in each], np.repeat(held, len(each))
-        left = fit_left_out(here, plain * len(held), numbers, fold_of, lacking, began, refill)
+        left = fit_left_out(here.on_host(), plain * len(held), numbers, fold_of, lacking, began, refill)
         scores = left.scores(received.weight)
         if scorer is not None:
             scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)

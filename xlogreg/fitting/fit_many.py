@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.choice import Where
+from xlogreg.arrays.place import HOST
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.bias_reduction import conclusion_of
+from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.outcome import Verdict, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
@@ -180,8 +182,9 @@ def fit_many(
 @holds_threads
 def build_models(plan: Plan, began: float) -> list[Model]:
     """Fit the models of a plan, whose X lies where it is computed with, and judge them."""
-    models, given = [], plan.options
+    models, given, asked = [], plan.options, plan.arrival.origin
     plan, in_full = reduce_plan(plan)
+    origin = plan.arrival.origin._replace(home=HOST)  # the parameters of all models leave it together
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):
         target = plan.target(number)
         if result is None:
@@ -190,12 +193,12 @@ def build_models(plan: Plan, began: float) -> list[Model]:
             costs, verdict = np.zeros(0), _unknown(problem)
         else:
             own = plan.options[number]
-            conclude, origin = conclusion_of(own), plan.arrival.origin
+            conclude = conclusion_of(own)
             problem, result, verdict = conclude(origin, problem, own, result=result, hard=target.hard)
             costs = result.costs
         seconds = time.perf_counter() - began
-        models.append(model_of(plan.arrival.origin, target, given[number], problem, costs, verdict, seconds))
-    return in_full(models)
+        models.append(model_of(origin, target, given[number], problem, costs, verdict, seconds))
+    return move_models(in_full(models), asked.home, asked.dtype_home)
 
 
 def _for_each(entries: Sequence[Any], g: int) -> list[Any]:

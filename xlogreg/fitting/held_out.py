@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import Array, dtype_name, place_of, to_host
+from xlogreg.arrays.place import HOST, Array, dtype_name, place_of, to_host
 from xlogreg.exceptions import shown
 from xlogreg.fitting.absent import fit_parts
+from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.encoding import Encoding
 from xlogreg.inputs.labels import Targets
@@ -43,7 +44,8 @@ class LeftOut(NamedTuple):
         center = next((model.center for model in self.models if model.center is not None), None)
         center = center if source.shifts else None
         source = source if center is None else source.centered(center)
-        theta = np.stack([_theta(model, center) for model in self.models], axis=1)
+        host = None if center is None else to_host(center)
+        theta = np.stack([_theta(model, host) for model in move_models(self.models, HOST, "float64")], axis=1)
         sums = np.empty((3, len(self.models)))
         for models, terms in ((~self.lacking, score_terms), (self.lacking, clipped_terms)):
             if np.any(models):
@@ -149,12 +151,12 @@ def refilled(model: Model, encoding: Encoding) -> Model:
     return dataclasses.replace(model, **changed, covariance="missing values were filled in anew")
 
 
-def _theta(model: Model, center: Array | None) -> np.ndarray:
-    """Return the parameters (n_x + 1, k) of a model for X - center, in float64."""
-    own = (model.w, model.b) if model.center is None or center is None else (model.w, model.centered_b)
-    w, b = (to_host(part).astype(np.float64) for part in own)
+def _theta(model: Model, center: np.ndarray | None) -> np.ndarray:
+    """Return the parameters (n_x + 1, k) of a model on the host for X - center, in float64."""
+    b = model.b if model.center is None or center is None else model.centered_b
+    w, b = (np.asarray(part, dtype=np.float64) for part in (model.w, b))
     if center is not None:
-        b = b + w.T @ (to_host(center) - (0.0 if model.center is None else to_host(model.center)))
+        b = b + w.T @ (center - (0.0 if model.center is None else model.center))
     return np.concatenate([w, b.T])
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xlogreg.arrays.place import Array, dtype_name, to_host
+from xlogreg.arrays.place import HOST, Array, Place, dtype_name
 from xlogreg.fitting.batch import minimize_together, pose_batch, reduce_together, sharing_pays
 from xlogreg.fitting.outcome import parameters_at
 from xlogreg.fitting.penalty import penalty_of
@@ -49,6 +49,7 @@ class Plan(NamedTuple):
     initials: list[Any] | None = None  # (g,) where each model starts, or None
     folds: np.ndarray | None = None  # (m,) the fold of each sample
     fold_of: list[int] | None = None  # (g,) which fold each model leaves out, -1 for none
+    reference: Model | None = None  # that all are near to, and start from if they are fitted together
     ends: bool = False  # whether models of a path are left out once they explain no more than the ones before
 
     @classmethod
@@ -198,6 +199,8 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         np.asarray([plan.target(model).hard and options.bias_reduction is None for model in models]),
         scaled,
     )
+    if plan.reference is not None and not problem.is_reduced:
+        batch = batch._replace(reference=start_of(problem, plan.reference))
     starts = {
         position: start_of(problem, plan.initial(model))
         for position, model in enumerate(models)
@@ -234,25 +237,32 @@ def _columns(plan: Plan, problem: Problem, models: list[int]) -> tuple[Samples |
 
 def _put_targets(plan: Plan, numbers: list[int]) -> Array:
     """Stack the targets with these numbers into an array (t, k, m)."""
-    targets, place = [plan.targets[number] for number in numbers], plan.arrival.samples.place
+    targets = [plan.targets[number] for number in numbers]
     small = len(targets[0].classes) == 2 and all(target.hard for target in targets)
     dtype = "int32" if targets[0].numbers else "int8" if small else plan.arrival.origin.dtype
-    with place.computing():
-        return place.xp.stack([place.put(target.Y, dtype) for target in targets])
+    return _put_stack([target.Y for target in targets], plan.arrival.samples.place, dtype)
 
 
 def _put_weights(plan: Plan, numbers: list[int]) -> Array:
     """Stack the weights with these numbers into an array (t, 1, m)."""
-    weights, (origin, samples) = [plan.weights[number] for number in numbers], plan.arrival
-    place, m = samples.place, samples.m
+    weights, samples = [plan.weights[number] for number in numbers], plan.arrival.samples
     small = all(weight is not None and dtype_name(weight) == "uint8" for weight in weights)
-    dtype = "uint8" if small else origin.dtype  # small counts stay as they are, and are converted block by block
+    # small counts stay as they are, and are converted block by block
+    dtype = "uint8" if small else plan.arrival.origin.dtype
+    even = np.ones((1, samples.m), dtype=dtype)
+    put = _put_stack([even if weight is None else weight for weight in weights], samples.place, dtype)
+    for number, total in zip(numbers, labels.totals_of(put), strict=True):
+        naming_errors(f"sample_weights[{number}]", labels.expect_total, total, dtype)
+    return put
+
+
+def _put_stack(parts: list[Array], place: Place, dtype: str) -> Array:
+    """Stack arrays (k, m) on a place, in ``dtype``; what is on the host goes there in one transfer."""
     with place.computing():
-        even = place.xp.ones((1, m), dtype=place.dtype(dtype), device=place.device)
-        put = [even if weight is None else place.put(weight, dtype) for weight in weights]
-        for number, weight in zip(numbers, put, strict=True):
-            naming_errors(f"sample_weights[{number}]", labels.total_of, weight, m)
-        return place.xp.stack(put)
+        if all(isinstance(part, np.ndarray) for part in parts):
+            rows = np.stack([np.ravel(part) for part in parts], dtype=dtype, casting="unsafe")
+            return place.xp.reshape(place.put(rows), (len(parts), *parts[0].shape))
+        return place.xp.stack([place.put(part, dtype) for part in parts])
 
 
 def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]:
@@ -261,10 +271,11 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     The reduction takes two passes, the way back takes one.
     """
     origin, options = plan.arrival.origin, plan.options[0]
-    source = plan.arrival.samples.holding(plan.targets[0], None)
+    source = plan.arrival.samples
     penalty = penalty_of(plan.options, *np.ones((2, source.n_x, 1, 1)))
     if not _shared(plan, penalty) or not reduction_pays(source, sum(option.steps for option in plan.options)):
         return plan, lambda models: models
+    source = source.holding(plan.targets[0], None)
     spread = measure_spread(source)
     if not np.all(np.isfinite(spread.variance)):
         return plan, lambda models: models  # the fit raises the error that tells the user
@@ -286,7 +297,7 @@ def reduce_plan(plan: Plan) -> tuple[Plan, Callable[[list[Model]], list[Model]]]
     same: dict[str, Any] = {"standardize": False, "penalty_factor": None}
     plain = [dataclasses.replace(option, l2=option.strength, **same) for option in plan.options]
     span = Span(source.widened(), basis, np.ones((len(spectrum), 1)), user, means)
-    return plan._replace(arrival=inner, options=plain), functools.partial(_in_full, origin, span)
+    return plan._replace(arrival=inner, options=plain), functools.partial(_in_full, origin._replace(home=HOST), span)
 
 
 def _shared(plan: Plan, penalty: Penalty) -> bool:
@@ -301,8 +312,8 @@ def _shared(plan: Plan, penalty: Penalty) -> bool:
 
 
 def _in_full(origin: Origin, span: Span, models: list[Model]) -> list[Model]:
-    """Turn models of the span into models of X, in one pass for all of them."""
-    thetas = [np.concatenate([to_host(part) for part in (model.w, model.b.T)]) for model in models]
+    """Turn models of the span into models of X, in one pass for all of them; all are on the host."""
+    thetas = [np.concatenate([model.w, model.b.T]) for model in models]
     theta = np.concatenate(thetas, axis=1)
     w, v = span.centered_parameters_of(theta[:, None, :])
     found, start = [], 0

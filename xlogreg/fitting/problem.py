@@ -349,12 +349,11 @@ def _centered(source: Samples, inner: Coordinates, bias: bool) -> tuple[Samples,
     """
     if not source.shifts:  # where the parameters hold the centre, to its last bit
         return source, inner
-    source = source.centered(inner.center)
-    center = host_center(source)
+    center = inner.center.astype(source.dtype)
     if not bias and np.max(np.abs(center - inner.center) / inner.scale) > SHIFT * ROUNDING[source.dtype]:
-        source = source.widened().centered(inner.center)
-        center = host_center(source)
-    return source, inner._replace(center=center)
+        source = source.widened()
+        center = inner.center.astype(source.dtype)
+    return source.centered(center), inner._replace(center=center.astype(np.float64))
 
 
 def _objective(

@@ -23,7 +23,9 @@ __all__ = [
     "encode_truth",
     "erased_class",
     "expect_finite",
+    "expect_total",
     "total_of",
+    "totals_of",
 ]
 
 
@@ -147,10 +149,21 @@ def total_of(weight: Array | None, m: int) -> float:
         return float(m)
     place = place_of(weight)
     with place.computing():  # without a warning for a sum that overflows
-        total = float(place.xp.sum(weight, dtype=place.dtype(place.widest)))
+        return expect_total(float(place.xp.sum(weight, dtype=place.dtype(place.widest))), dtype_name(weight))
+
+
+def totals_of(weights: Array) -> list[float]:
+    """Sum each of the weights (t, 1, m) in the widest float of their place: one transfer for all."""
+    place = place_of(weights)
+    with place.computing():
+        return to_host(place.xp.sum(weights, axis=(1, 2), dtype=place.dtype(place.widest))).tolist()
+
+
+def expect_total(total: float, dtype: str) -> float:
+    """Return the sum of weights of that dtype; raise if nothing can be computed with it."""
     if not 1e-300 < total < 1e300:
         raise ValueError(
-            f"the sum of sample_weight is {total:g} in {dtype_name(weight)}, too small or too large to compute with; "
+            f"the sum of sample_weight is {total:g} in {dtype}, too small or too large to compute with; "
             "multiply sample_weight by a number"
         )
     return total

@@ -33,7 +33,7 @@ def even_spans(
         copies = temporaries + (source.index is not None)  # the fetched samples are one more
     else:
         itemsize, limit = 8 if source.dtype == "float64" else 4, _device_bytes(source)
-        copies = _device_copies(source, temporaries) + (squares and source.dense)
+        copies = _device_copies(source, temporaries, squares)
     count = math.ceil(m * width * itemsize * copies / limit)
     if not source.dense:  # blocks are not smaller than their sums
         count = min(count, math.ceil(m * (width / source.n_x) ** (2 if gram else 1)))
@@ -51,9 +51,11 @@ def _device_bytes(source: Any) -> float:
     return min(source.block_bytes or max(size / X_SHARE, least), source.room / ROOM_SHARE)
 
 
-def _device_copies(source: Any, temporaries: int) -> int:
+def _device_copies(source: Any, temporaries: int, squares: bool) -> int:
     """Arrays of the size of a block, in the computing dtype, that a pass makes on a device beside X."""
     made = (source.index is not None) + (source.center is not None)
     if source.converts and not source.X.is_ready(source.place, source.dtype):
         made += 1
-    return made + (temporaries + 1 if temporaries > 1 and source.dense else 0)
+    if not source.dense or source.place.makes_pieces:
+        return made
+    return made + squares + (temporaries + 1 if temporaries > 1 else 0)

@@ -7,18 +7,27 @@ fetched block by block in each pass.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from xlogreg.arrays.place import Place
+from xlogreg.arrays.place import HOST, Array, Place
 from xlogreg.samples.source import Samples
 
 __all__ = ["Folds", "fold_weights", "weights_without"]
 
 SCORES_SHARE = 2  # the scores of a few models take half of the memory of X at most
+
+
+class Part(Samples, Protocol):
+    """Samples of one fold, in memory."""
+
+    def sums(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
+        """Compute the sums of `sum`, and leave them on the place that computes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Folds:
         All samples, not split into folds.
     numbers : ndarray (m,)
         The fold of each sample.
-    parts : tuple of Samples
+    parts : tuple of Part
         The samples of each fold.
     fold_of : ndarray (g,)
         The fold that each model leaves out; -1 for none.
@@ -45,7 +54,7 @@ class Folds:
 
     whole: Samples
     numbers: np.ndarray
-    parts: tuple[Samples, ...]
+    parts: tuple[Part, ...]
     fold_of: np.ndarray
     total_weight: float | np.ndarray
     held_out: bool
@@ -132,21 +141,28 @@ class Folds:
         if self._wants_weights and SCORES_SHARE * theta[0].size <= self.n_x and theta.shape[1] == self.fold_of.size:
             return self._weighted.sum(function, *arguments)
         if theta.shape[1] == 1 < self.fold_of.size:
-            each = [part.sum(function, theta, *others) for part in self.parts]
+            each = self._sums(function, self.parts, [theta] * len(self.parts), *others)
             terms = [np.concatenate(term, axis=_axis(term[0])) for term in zip(*each, strict=True)]
             return tuple(self._spread(term) for term in terms)
-        sums: list[np.ndarray] = []
-        for fold, part in enumerate(self.parts):
-            models = np.flatnonzero((self.fold_of == fold) == self.held_out)
-            if models.size == 0:
-                continue
-            found = part.sum(function, theta[:, models, :], *others)
-            if not sums:
-                sums = [np.zeros(_shape(term, self.fold_of.size), term.dtype) for term in found]
+        users = [np.flatnonzero((self.fold_of == fold) == self.held_out) for fold in range(len(self.parts))]
+        parts = [part for part, models in zip(self.parts, users, strict=True) if models.size]
+        users = [models for models in users if models.size]
+        each = self._sums(function, parts, [theta[:, models, :] for models in users], *others)
+        sums = tuple(np.zeros(_shape(term, self.fold_of.size), term.dtype) for term in each[0])
+        for models, found in zip(users, each, strict=True):
             for total, term in zip(sums, found, strict=True):
                 at: tuple[Any, ...] = (slice(None),) * _axis(term) + (models,)
                 total[at] += term
-        return tuple(sums)
+        return sums
+
+    def _sums(
+        self, function: Callable[..., Any], parts: Sequence[Part], thetas: list[np.ndarray], *others: Any
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Sum over each part at its own theta. On a device, all parts take one transfer there and one back."""
+        sent = self.place.bring(tuple(thetas))
+        found = [part.sums(function, theta, *others) for part, theta in zip(parts, sent, strict=True)]
+        home = iter(HOST.bring(tuple(itertools.chain(*found))))
+        return [tuple(itertools.islice(home, len(sums))) for sums in found]
 
     @property
     def _wants_weights(self) -> bool:
@@ -182,12 +198,19 @@ def fold_weights(source: Any, numbers: np.ndarray, fold_of: np.ndarray, held_out
     return {"columns": source.columns._replace(weight=weight), "weight_of": weight_of}
 
 
+def lie_in_order(of: np.ndarray, values: Array) -> bool:
+    """Whether each model has the row of its own number in the values (t, ...), and no row is left."""
+    return np.array_equal(of, np.arange(values.shape[0]))
+
+
 def weights_without(source: Any, kept: np.ndarray) -> dict[str, Any]:
     """Fields of `InMemory` with a weight of zero for the samples that are not ``kept`` (m,)."""
     place, known = source.place, source.columns.weight
     weight = place.put(kept[None, :], source.dtype)
+    if known is None:
+        return {"columns": source.columns._replace(weight=weight), "total_weight": float(np.count_nonzero(kept))}
     with place.computing():
-        weight = weight if known is None else known * weight
+        weight = known * weight
         total = float(place.xp.sum(weight, dtype=place.dtype(place.widest)))
     return {"columns": source.columns._replace(weight=weight), "total_weight": total}
 

@@ -106,6 +106,11 @@ class Received(NamedTuple):
         """Do the work, see `within_memory`."""
         return within_memory(self.arrival, lambda arrival: work(self._replace(arrival=arrival)))
 
+    def on_host(self) -> "Received":
+        """Return this input of models whose parameters are to live on the host, wherever X came from."""
+        arrival = self.arrival
+        return self._replace(arrival=arrival._replace(origin=arrival.origin._replace(home=HOST)))
+
     def refilled(self, arrival: Arrival) -> "Received":
         """Return these targets and weights with an X whose missing values were filled in anew."""
         return self._replace(arrival=arrival.offsetting(self.arrival.offset))

@@ -15,10 +15,10 @@ from xlogreg.inputs.labels import Targets, erased_class, total_of
 from xlogreg.math.leverages import GRAMS, TEMPORARIES
 from xlogreg.math.sums import Block
 from xlogreg.samples import blocks
-from xlogreg.samples.folds import Folds, fold_weights, weights_without
+from xlogreg.samples.folds import Folds, fold_weights, lie_in_order, weights_without
 from xlogreg.samples.nonfinite import find_flaws
 from xlogreg.samples.shares import class_shares
-from xlogreg.samples.source import Columns, Flaws, draw_subsets
+from xlogreg.samples.source import Columns, draw_subsets
 from xlogreg.samples.threads import map_blocks, tree_sum, workers_for
 
 __all__ = ["InMemory"]
@@ -111,8 +111,10 @@ class InMemory:
 
     def __sizeof__(self) -> int:
         """Bytes of the arrays. By this size dask decides what to move between workers, and what to write to disk."""
-        columns = (part for part in self.columns if part is not None)
-        return self.X.nbytes + sum(math.prod(part.shape) * getattr(part.dtype, "itemsize", 8) for part in columns)
+        sizes = (
+            math.prod(part.shape) * getattr(part.dtype, "itemsize", 8) for part in self.columns if part is not None
+        )
+        return self.X.nbytes + sum(sizes)
 
     @property
     def converts(self) -> bool:
@@ -236,8 +238,8 @@ class InMemory:
             return dataclasses.replace(part, X=X.take(index, place), index=None) if held else part
 
     def ordered(self, order: np.ndarray) -> "InMemory | None":
-        small = not self.X.is_read and self._has_room(8, ORDERED_BYTES)
-        return self.take(self.place.put(order), gathered=math.inf) if small else None
+        has_room = not self.X.is_read and self._has_room(8, ORDERED_BYTES)
+        return self.take(self.place.put(order), gathered=math.inf) if has_room else None
 
     def lost_class(self, targets: Targets) -> int | None:
         if self.columns.weight is None:
@@ -248,8 +250,7 @@ class InMemory:
     def host_rows(self, index: np.ndarray) -> np.ndarray:
         return self.X.host_rows(index if self.index is None else to_host(self.index)[index])
 
-    def flaws(self) -> Flaws:
-        return find_flaws(self)
+    shares, flaws = class_shares, find_flaws
 
     @functools.cached_property
     def effective_samples(self) -> float:
@@ -290,13 +291,10 @@ class InMemory:
 
     def targets(self, start: int, stop: int) -> Array:
         """Y (k, stop - start) of the samples from start to stop, in the computing dtype."""
-        xp, Y = self.place.xp, self._cut(self.columns.Y, self.target_of, start, stop)
+        xp, Y = self.place.xp, self._cut(self.columns.Y, self._taken[0], start, stop)
         if self.n_classes is not None:
             Y = xp.reshape(xp.arange(self.n_classes, dtype=Y.dtype, device=self.place.device), (-1, 1)) == Y
         return xp.astype(Y, self.place.dtype(self.dtype), copy=False)
-
-    def shares(self) -> np.ndarray:
-        return class_shares(self)
 
     def spans(
         self, temporaries: int = 1, outputs: int = 0, workers: int = 1, gram: bool = False, squares: bool = False
@@ -325,7 +323,7 @@ class InMemory:
     def block(self, start: int, stop: int, raw: Any = None) -> Block:
         """Block of the samples from start to stop, of ``raw`` if given. The thread's next block may overwrite X."""
         _, weight, offset, group = self.columns
-        weight, offset = self._number(weight, self.weight_of, start, stop), self._number(offset, None, start, stop)
+        weight, offset = self._number(weight, self._taken[1], start, stop), self._number(offset, None, start, stop)
         group = None if group is None else self._cut(group, None, start, stop)
         # a device that has all samples in one block keeps their one-hot columns, since each operation takes a while
         kept = self.n_classes is not None and stop - start == self.m and not self.place.small_blocks
@@ -336,7 +334,13 @@ class InMemory:
     def _whole_targets(self) -> Array:
         return self.targets(0, self.m)
 
-    def _number(self, values: Array | None, of: np.ndarray | None, start: int, stop: int) -> Array | None:
+    @functools.cached_property
+    def _taken(self) -> list[Array | None]:
+        """Numbers (g,) of the targets and of the weights on the place; None where models take them as they lie."""
+        own = (self.target_of, self.columns.Y), (self.weight_of, self.columns.weight)
+        return [None if of is None or lie_in_order(of, values) else self.place.put(of) for of, values in own]
+
+    def _number(self, values: Array | None, of: Array | None, start: int, stop: int) -> Array | None:
         """Weights or offsets of the samples from start to stop, in the computing dtype."""
         if values is None:
             return None
@@ -350,13 +354,17 @@ class InMemory:
         raw = self.raw(start, stop) if raw is None else raw
         return self.X.converted(raw, self.place, self.dtype, self.center, self.exact)
 
-    def _cut(self, values: Array, of: np.ndarray | None, start: int, stop: int) -> Array:
+    def _cut(self, values: Array, of: Array | None, start: int, stop: int) -> Array:
         """Targets or weights of the samples from start to stop, with an axis in front if models have their own."""
         part = values if stop - start == self.m else values[..., start:stop]
-        return part if of is None else self.place.xp.take(part, self.place.put(of), axis=0)
+        return part if of is None else self.place.xp.take(part, of, axis=0)
 
     def sum(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
         """Sum function(block, *arguments) over all blocks in one pass, see `Source.sum`."""
+        return place_of(arguments[0]).bring(self.sums(function, *arguments))
+
+    def sums(self, function: Callable[..., tuple[Array, ...]], *arguments: Any) -> tuple[Array, ...]:
+        """Compute the sums of `sum`, and leave them on the place that computes."""
         theta, temporaries, gram = arguments[0], TEMPORARIES.get(function, 1), function in GRAMS
         workers = workers_for(self.m, self.widths[gram], theta.shape, temporaries > 1, self.dense)
         if workers == 1 and self._only_block and type(theta) is np.ndarray and math.prod(theta.shape[1:-1]) == 1:
@@ -365,17 +373,13 @@ class InMemory:
         owned = self.target_of if self.weight_of is None else self.weight_of
         g = max(theta.shape[1], 1 if owned is None else len(owned)) if theta.ndim == 3 else 1
         outputs = g * theta.shape[2] if g > 1 else 0  # scores of a sample, if there are many models
-        home = next((place_of(argument) for argument in arguments if is_array(argument)), HOST)
-        squares = function in blocks.SQUARING
-        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram, squares)
+        spans = self.spans(temporaries, outputs, 1 if self.is_read else workers, gram, function in blocks.SQUARING)
         with self.place.computing():
             sent = tuple(self.place.put(a, self.place.widest) if is_array(a) else a for a in arguments)
             function = self.place.compiled(function, arguments)
             if len(spans) == 1:
-                return home.bring(function(self.block(*spans[0]), *sent))
-            return home.bring(
-                tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, workers > 1))
-            )
+                return function(self.block(*spans[0]), *sent)
+            return tree_sum(self.each(lambda *found: function(self.block(*found), *sent), spans, workers > 1))
 
     def each(self, function: Callable[..., Answer], spans: list[Range], shared: bool = True) -> Iterable[Answer]:
         """Apply function(start, stop, raw) to every span, in order; raw is None unless one thread reads all spans."""

@@ -270,7 +270,7 @@ def _drawn(source: Any, index: np.ndarray, shares: np.ndarray) -> Any:
         hot = xp.concat([1.0 - hot, hot], axis=0) if hot.shape[0] == 1 else hot
         weight = xp.ones_like(hot[:1, :]) if drawn.columns.weight is None else drawn.columns.weight
         mass = to_host(xp.sum(weight * hot, axis=1, keepdims=True))
-        factor = place.put(np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0), drawn.dtype)
-        weight = weight * xp.sum(factor * hot, axis=0, keepdims=True)
-        total = float(xp.sum(weight, dtype=place.dtype(place.widest)))
+        factor = np.reshape(shares, (-1, 1)) / np.where(mass > 0, mass, 1.0)
+        weight = weight * xp.sum(place.put(factor, drawn.dtype) * hot, axis=0, keepdims=True)
+        total = float(np.sum(factor * mass))  # that of the new weights, but for rounding
         return dataclasses.replace(drawn, columns=drawn.columns._replace(weight=weight), total_weight=total)

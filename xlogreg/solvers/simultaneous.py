@@ -20,6 +20,7 @@ __all__ = ["NARROW_GAP", "minimize", "minimize_in_stages"]
 
 NARROW_GAP = 1e-5  # relative gap for which float32 is enough: some hundred times the gap that its rounding errors hide
 HOPEFUL = 8  # a model leaves if so many steps do not halve its gap
+DROWNED = 1 / 16  # gap, in rounding errors of the value, below which changes of the gradient may be rounding errors
 
 
 def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int) -> list[Result]:
@@ -80,16 +81,17 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
                 break
             objective, method = objective.keep(kept), method.keep(kept)
             theta, step = xp.take(theta, kept, axis=1), xp.take(step, kept, axis=1)
-            small, idle, halved, blind = (xp.take(part, kept, axis=0) for part in (small, idle, halved, blind))
+            small, idle, halved, gap = (xp.take(part, kept, axis=0) for part in (small, idle, halved, gap))
             here = here.keep(kept)
             path = collections.deque((xp.take(part, kept, axis=1) for part in path), maxlen=TREND_STEPS)
+        # rounding errors of so small a change would look like zero curvature, and the next step would go too far
+        tells = gap > DROWNED * objective.noise * here.value
         trial = theta + step
         there = objective.evaluate(trial)
         taken = there.value <= here.value + 8.0 * objective.noise * xp.abs(here.value)
         here, previous = there.where(taken, here), here.gradient
         theta = theta + xp.where(xp.reshape(taken, (1, -1, 1)), step, 0.0)
-        # rounding errors of so small a change would look like zero curvature, and the next step would go too far
-        method = method.learn(xp.where(xp.reshape(taken & ~blind, (1, -1, 1)), step, 0.0), here.gradient - previous)
+        method = method.learn(xp.where(xp.reshape(taken & tells, (1, -1, 1)), step, 0.0), here.gradient - previous)
     return [results[model] for model in range(len(results))]
 
 

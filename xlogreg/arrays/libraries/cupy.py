@@ -132,6 +132,7 @@ CUPY = Library(
     gram=gram,
     row_sums=row_sums,
     sum_squares=sum_squares,
+    in_pieces=True,
     tally=counted,
     fuse=fuse,
     sparse=COMPRESSED._replace(taken=_taken),
