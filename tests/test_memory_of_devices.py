@@ -278,3 +278,20 @@ def test_a_conversion_is_not_copied_once_more(there, table, fetched, monkeypatch
     assert settled.X.array is made[2]
     np.testing.assert_array_equal(to_host(settled.X.array), X - 1.0)
     np.testing.assert_array_equal(to_host(centered.X.array), X)
+
+
+def test_samples_in_the_order_of_folds_keep_their_targets(there, table, monkeypatch):
+    X, y = table
+    where = {"backend": there.name, "device": there.device_name}
+    whole = xlogreg.fit_cv(X, y, L2S, folds=3, **where)
+    block, fails = InMemory.block, [MemoryError("no more")]
+
+    def short(self, *arguments):
+        if fails and self.place == there:
+            raise fails.pop()
+        return block(self, *arguments)
+
+    monkeypatch.setattr(InMemory, "block", short)
+    found = xlogreg.fit_cv(X, y, L2S, folds=3, **where)
+    assert not fails
+    np.testing.assert_allclose(found.scores["log_loss"], whole.scores["log_loss"], rtol=1e-6)
