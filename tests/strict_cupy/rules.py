@@ -52,7 +52,7 @@ REFUSED = {
     "a hash of a device": (TypeError, lambda a: hash(a.device)),
     "big-endian numbers": (ValueError, lambda a: cupy.asarray(HOST.astype(">f8"))),
     "text": (ValueError, lambda a: cupy.asarray(np.asarray(["a"]))),
-    "long doubles": (ValueError, lambda a: cupy.asarray(HOST.astype(object))),
+    "long doubles": (ValueError, lambda a: cupy.asarray(HOST.astype("g"))),
     "a float as an index": (IndexError, lambda a: a[1.0]),
     "an array as the end of a slice": (TypeError, lambda a: a[: cupy.asarray(1)]),
     "writing an array of the host": (ValueError, lambda a: a.__setitem__(0, HOST[0])),
@@ -108,6 +108,7 @@ def test_new_arrays_lie_in_rows_whatever_their_sources():
 
 
 def test_kernels_bytes_and_transfers_are_counted():
+    index = cupy.asarray([2])
     found, a = counted(there)
     assert (found["uploads"], found["bytes_up"], found["kernels"], found["syncs"]) == (1, 48, 0, 0)
     found, _ = counted(lambda: (a + a[:1, :]) * 2.0)
@@ -118,6 +119,10 @@ def test_kernels_bytes_and_transfers_are_counted():
     assert found["kernels"] == 0
     found, _ = counted(lambda: a[a > 2])
     assert (found["kernels"], found["syncs"]) == (2, 1)
+    found, _ = counted(lambda: a[:, index])
+    assert (found["kernels"], found["traffic"]) == (1, 8 + 2 * 16)
+    found, _ = counted(lambda: a.__setitem__((slice(None), index), 1.0))
+    assert (found["kernels"], found["traffic"]) == (1, 8 + 16)
     found, _ = counted(lambda: a.T.get())  # in rows, which are made on the device
     assert (found["kernels"], found["downloads"]) == (1, 1)
     before = counts.live

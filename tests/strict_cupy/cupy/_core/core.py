@@ -14,9 +14,9 @@ from cupy.cuda.memory import Memory
 from cupy.cuda.pinned_memory import pinned
 from cupy.cuda.stream import current_timeline, get_current_stream
 
-__all__ = ["array", "ndarray", "wrap"]
+__all__ = ["array", "is_view", "ndarray", "wrap"]
 
-KINDS = "biufc"  # of dtypes; a bool is "b"
+DTYPES = "?bhilqBHILQefdFD"
 
 
 class ndarray:  # noqa: N801 - the name in CuPy
@@ -143,7 +143,8 @@ class ndarray:  # noqa: N801 - the name in CuPy
         reads = [*indices, *([value] if isinstance(value, ndarray) else [])]
         raw = value._a if isinstance(value, ndarray) else value
         target = self if indices else wrap(self._a[key], self)
-        kernel("setitem", lambda: self._a.__setitem__(key, raw), reads, [target])
+        scattered = self._a[key].size * self.itemsize if indices else None
+        kernel("setitem", lambda: self._a.__setitem__(key, raw), reads, [target], wrote=scattered)
 
     # copies
 
@@ -232,7 +233,7 @@ for _name, _function in ALONE.items():
 
 
 def _checked(dtype):
-    if dtype.kind not in KINDS or dtype.itemsize > 16:
+    if dtype.char not in DTYPES:
         raise ValueError(f"Unsupported dtype {dtype}")
     if not dtype.isnative:
         raise ValueError(f"Unsupported byte order of {dtype}")
@@ -246,6 +247,12 @@ def _rubbish(dtype):
 
 def _root(a):
     return a if a.base is None else a.base
+
+
+def is_view(result, sources):
+    """Whether what NumPy made lies in the memory of the sources."""
+    parts = result if isinstance(result, tuple | list) else (result,)
+    return all(any(_root(part) is _root(source._a) for source in sources) for part in parts)
 
 
 def wrap(result, *sources, kept=False):

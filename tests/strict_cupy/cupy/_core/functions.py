@@ -91,10 +91,9 @@ def _computed(name, function, arrays):
     if name in ON_HOST:
         return function()
     if name in VIEWS:
-        found = wrap(function(), *arrays)
-        parts = found if isinstance(found, tuple) else (found,)
-        if all(any(part._memory is array._memory for array in arrays) for part in parts):
-            return found
+        found = function()
+        if core.is_view(found, arrays):
+            return wrap(found, *arrays)
     for _ in range(SYNCS.get(name, 0)):
         counts.add("syncs", name)
     for _ in range(MORE_KERNELS.get(name, 0)):

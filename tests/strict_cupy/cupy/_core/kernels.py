@@ -39,19 +39,21 @@ def use(reads, writes):
             array._memory.use(timeline, number, array._a, writing)
 
 
-def kernel(kind, function, reads=(), writes=(), gathers=False):
+def kernel(kind, function, reads=(), writes=(), gathers=False, wrote=None):
     """Run one kernel: call the function of the host, and return what it made, or None if it writes into arrays.
 
-    A kernel that gathers or scatters touches as much of the first array as it makes, or is given.
+    A kernel that gathers reads as much of the first array as it makes. ``wrote`` are the bytes that it writes, if these
+    are not all of the arrays.
     """
     with lock:
         use(reads, writes)
         with np.errstate(all="ignore"):
             result = function()
         made = () if writes else result if isinstance(result, tuple | list) else (result,)
-        read, wrote = (sum(touched(array._a) for array in arrays) for arrays in (reads[gathers:], writes))
-        wrote += sum(touched(part) for part in made)
-        counts.add("kernels", kind, read + (2 if gathers and made else 1) * wrote)
+        read = sum(touched(array._a) for array in reads[gathers:])
+        if wrote is None:
+            wrote = sum(touched(part) for part in (*made, *(array._a for array in writes)))
+        counts.add("kernels", kind, read + (1 + gathers) * wrote)
     return None if writes else result
 
 
