@@ -157,7 +157,7 @@ def test_precise_residuals_are_the_others_to_rounding(where, name):
             where.check(precise, to_host(plain))
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0, 20.0])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0, 8.0])
 def test_losses_and_residuals_of_labels_are_exact_in_both_tails(where, spread):
     K, m = 4, 40
     rng = np.random.default_rng(5)
