@@ -122,6 +122,10 @@ class Matrix(Protocol):
         """Give the samples from start to stop as a matrix."""
         ...
 
+    def apart(self, place: Place) -> "Matrix":
+        """Copy what `between` gave, if that is a slice whose rows do not lie one after the other."""
+        ...
+
     def take(self, index: Array, place: Place) -> "Matrix":
         """Copy some of the samples, by number in ascending order, to a place."""
         ...
@@ -211,6 +215,10 @@ class Dense:
 
     def between(self, start: int, stop: int) -> "Dense":
         return Dense(self.array[start:stop, :] if self.rows else self.array[:, start:stop], self.rows)
+
+    def apart(self, place: Place) -> "Dense":
+        with place.computing():
+            return self if self.rows else Dense(place.xp.asarray(self.array, copy=True))
 
     def take(self, index: Array, place: Place) -> "Dense":
         return Dense(place.take(self.array, index, axis=0 if self.rows else 1), self.rows)

@@ -1,6 +1,7 @@
 """Sums over one block of samples by which models are judged; terms as in `xlogreg.math.sums`."""
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
+from xlogreg.arrays.products import row_sums
 from xlogreg.math.losses import Loss
 from xlogreg.math.sums import Block, model_scores
 
@@ -65,7 +66,6 @@ def _score_sums(block: Block, theta: Array, Z: Array, losses: Array) -> tuple[Ar
     right = xp.astype(same, Z.dtype)
     if weight is not None:
         losses, right = _weighted(losses, weight), weight * right
-    lost, hit = (xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in (losses, right))
-    if weight is None:
-        return lost, hit, xp.full_like(hit, float(Z.shape[-1]))
-    return lost, hit, xp.sum(weight, axis=(-2, -1), dtype=theta.dtype) + xp.zeros_like(hit)
+    lost, hit = (row_sums(part[:, 0, :], theta.dtype) for part in (losses, right))
+    total = xp.full_like(hit, Z.shape[-1]) if weight is None else row_sums(weight[..., 0, :], theta.dtype)
+    return lost, hit, xp.broadcast_to(total, hit.shape)

@@ -98,25 +98,24 @@ def _fused_sums(block: Block, theta: Array, loss: Loss, proves: bool = False, cu
 
     The library makes such a kernel, or the functions of each element in turn take about thirty.
     """
-    X, Y, dtype = block.X, block.Y, theta.dtype
-    kernel = loss.elements and fused(Y, sample_terms, loss.elements, dtype, proves, curves)
+    X, Y, weight, dtype = block.X, block.Y, block.weight, theta.dtype
+    single = theta.shape[1] == 1 and Y.ndim == 2 and (weight is None or weight.ndim == 2)
+    kernel = loss.elements and fused(Y, sample_terms, loss.elements, dtype, proves, curves, single)
     if not kernel:
         return ()
     xp, (rows, g, _), m = array_namespace(theta), theta.shape, X.shape[1]
     W, b = split(xp.reshape(xp.astype(theta, X.dtype, copy=False), (rows, g)))
     Z, b = (W.T @ X, xp.reshape(b, (g, 1, 1))) if is_array(X) else (scores(X, W, b), 0.0)
-    losses, dZ, wide, *more = kernel(xp.reshape(Z, (g, 1, m)), b, block.offset, Y, block.weight)
-    g = dZ.shape[0]  # theta may stand for several models
-    dW, db = combine(X, xp.reshape(dZ, (g, m)).T), row_sums(wide[:, 0, :], dtype)
-    dTheta = xp.reshape(xp.concat([dW, db[None, :]], axis=0), (rows, g, 1))
-    sums = [row_sums(losses[:, 0, :], dtype), dTheta]
-    if proves:
-        sums.append(row_sums(more[0][:, 0, :], dtype))
-    if curves:
-        del Z, dZ, losses, wide, more[:-1]  # which may take as much memory as the next products
-        H = [gram(X, more[-1][model : model + 1, :, :]) for model in range(g)]
-        sums.append(H[0][None, ...] if g == 1 else xp.stack(H))
-    return tuple(sums)
+    dZ, *found = kernel(xp.reshape(Z, (g, 1, m)), b, block.offset, Y, weight)
+    dZ = xp.reshape(dZ, (-1, m))  # theta may stand for several models
+    C = found.pop() if curves else None
+    # one model's derivatives are summed in one go, if they lie there in the dtype of the sums
+    sums = [row_sums(part[:, 0, :], dtype) for part in found]
+    db = sums.pop(1) if single else row_sums(dZ, dtype)
+    dTheta = xp.reshape(xp.concat([combine(X, dZ.T), db[None, :]], axis=0), (rows, -1, 1))
+    del Z, dZ, found  # which may take as much memory as the next products
+    H = () if C is None else [gram(X, C[model : model + 1, :, :]) for model in range(C.shape[0])]
+    return (sums[0], dTheta, *sums[1:], *([H[0][None, ...] if len(H) == 1 else xp.stack(H)] if H else []))
 
 
 def _first_sums(block: Block, theta: Array, excess: Array, tail: Array, dZ: Array) -> tuple[Array, Array]:
@@ -275,13 +274,13 @@ def spreads_terms(block: Block, origin: Array) -> tuple[Array, Array]:
 
 def target_terms(block: Block, origin: Array) -> tuple[Array, Array]:
     """Sums of the weights (g, 1) and of the weighted targets (g, k) for each of g models; origin is (..., g, k)."""
-    Y, weight = block.Y, block.weight
-    xp = array_namespace(Y)
-    weight = xp.ones_like(Y[..., :1, :]) if weight is None else weight
-    sums = weight + xp.zeros_like(Y[..., :1, :]), weight * Y
-    return tuple(
-        xp.broadcast_to(xp.sum(part, axis=-1, dtype=origin.dtype), (origin.shape[-2], part.shape[-2])) for part in sums
-    )
+    Y, weight, dtype = block.Y, block.weight, origin.dtype
+    xp, g = array_namespace(Y), origin.shape[-2]
+    if weight is None:
+        total = xp.full((1,), Y.shape[-1], dtype=dtype, device=device_of(origin))
+    else:
+        total, Y = row_sums(weight, dtype), weight * Y
+    return tuple(xp.broadcast_to(part, (g, part.shape[-1])) for part in (total, row_sums(Y, dtype)))
 
 
 def size_terms(block: Block, inverse_scale: Array) -> tuple[Array, Array]:

@@ -14,9 +14,11 @@ LARGE_BLOCK_BYTES = 256 * 2**20  # a block of this size keeps a GPU busy
 ARRIVING_BYTES = 64 * 2**20  # size of a block that is copied to a device while others are computed
 ARRIVING_SHARE = 8  # it takes one eighth of the free memory at most: the next blocks arrive before they are needed
 ROOM_SHARE = 4  # the temporaries of a block take one quarter of the free memory at most, and so does a copy of X
-SCORE_NUMBERS = 8  # numbers that a pass holds for each score of many models
+# numbers that a pass holds for each score of many models, and where one kernel makes all that follows from a score,
+# and more of these if models have weights or targets of their own
+SCORE_NUMBERS, FUSED_NUMBERS, OWN_NUMBERS = 8, 4, 3
 X_SHARE = 4  # the temporaries of a block take one quarter of a large X,
-EQUAL_BYTES = 64 * 2**20  # and as much as X up to this size: then memory is plenty, and each block costs time
+HALF_BYTES = 64 * 2**20  # and half of X up to this size: then memory is plenty, and each block costs time
 LEAST_BYTES = 4 * 2**20  # with smaller temporaries, a GPU waits for the host, which calls each operation
 SQUARING = frozenset({crossed_terms, diagonal_terms, spread_terms})  # they square X, of which NumPy makes no copy
 
@@ -37,7 +39,9 @@ def even_spans(
     count = math.ceil(m * width * itemsize * copies / limit)
     if not source.dense:  # blocks are not smaller than their sums
         count = min(count, math.ceil(m * (width / source.n_x) ** (2 if gram else 1)))
-    count = max(count, math.ceil(m * outputs * itemsize * SCORE_NUMBERS / limit))
+    own = source.target_of is not None or source.weight_of is not None
+    numbers = FUSED_NUMBERS + own * OWN_NUMBERS if place.makes_pieces else SCORE_NUMBERS
+    count = max(count, math.ceil(m * outputs * itemsize * numbers / limit))
     count = workers * math.ceil(count / workers) if place.name == "numpy" else count
     size = math.ceil(m / max(1, min(count, m)))
     return [(start, min(start + size, m)) for start in range(0, m, size)]
@@ -47,7 +51,7 @@ def _device_bytes(source: Any) -> float:
     """Bytes that the temporaries of a block may take beside an X that lies on a device."""
     size = source.X.nbytes
     # a function that is compiled is compiled anew for blocks of another size
-    least = LARGE_BLOCK_BYTES if source.place.compiles else max(LEAST_BYTES, min(size, EQUAL_BYTES))
+    least = LARGE_BLOCK_BYTES if source.place.compiles else max(LEAST_BYTES, min(size / 2, HALF_BYTES))
     return min(source.block_bytes or max(size / X_SHARE, least), source.room / ROOM_SHARE)
 
 

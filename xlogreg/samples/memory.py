@@ -28,7 +28,6 @@ READ_BYTES = 256 * 2**20  # the same for an X that is read, unless the host read
 ORDERED_BYTES = 2**31  # largest X, in float64, that is copied into another order
 NARROWED_BYTES = 256 * 2**20  # largest X in float32 that is converted once, not in every pass
 
-OF_ONE_MODEL = ("total_weight", "n_classes")
 Answer = TypeVar("Answer")
 
 
@@ -182,8 +181,8 @@ class InMemory:
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
-        columns = model.columns.put(self.place)
-        return dataclasses.replace(self, columns=columns, **{name: getattr(model, name) for name in OF_ONE_MODEL})
+        columns, own = model.columns.put(self.place), {"total_weight": model.total_weight, "n_classes": model.n_classes}
+        return dataclasses.replace(self, columns=columns, **own)
 
     def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
         """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""
@@ -192,7 +191,9 @@ class InMemory:
             return dataclasses.replace(self, **own, total_weight=math.nan)
         stops = np.cumsum(np.bincount(numbers)).tolist()
         if np.all(numbers[1:] >= numbers[:-1]) and self.index is None:
+            copies = self.place.is_device and self._has_room(8, math.inf)  # of slices, or each product copies them
             cuts = [(self.X.between(*span), self.columns.cut(*span)) for span in zip([0, *stops], stops, strict=False)]
+            cuts = [(X.apart(self.place) if copies else X, columns) for X, columns in cuts]
             parts = [dataclasses.replace(self, X=X, columns=columns, total_weight=math.nan) for X, columns in cuts]
         else:
             each = (np.flatnonzero(numbers == fold) for fold in range(len(stops)))

@@ -9,8 +9,8 @@ from xlogreg.arrays.traits import NAMESPACES, array_namespace, bordered_grams
 
 __all__ = ["STAND_INS", "fuse", "gram", "row_sums", "squares", "sum_squares"]
 
-# temporaries of a product take a quarter of X, but not more than keeps a GPU busy, nor less than is worth a launch
-PIECE_SHARE, PIECE_BYTES, LEAST_PIECE_BYTES = 4, 64 * 2**20, 2**20
+# temporaries of a product take a fifth of X, but not more than keeps a GPU busy, nor less than is worth a launch
+PIECE_SHARE, PIECE_BYTES, LEAST_PIECE_BYTES = 5, 64 * 2**20, 2**20
 # each row may be summed by one block of threads, if it is short, or if there are rows enough to keep a GPU busy
 SHORT_ROW, MANY_ROWS = 2**14, 64
 STAND_INS = "cupy._core.fusion"  # module of the objects that stand for arrays while CuPy traces a function
@@ -60,14 +60,23 @@ def _pieces(X: Any, itemsize: int) -> Iterator[slice]:
     return (slice(start, min(start + size, m)) for start in range(0, m, size))
 
 
+def _square(X: Any, scale: Any) -> Any:
+    S = X if scale is None else X * scale
+    return S * S
+
+
 def squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
-    xp, pieces = array_namespace(X), list(_pieces(X, X.itemsize))
+    xp, pieces, square = array_namespace(X), list(_pieces(X, X.itemsize)), fuse(_square) or _square
     parts = xp.empty((len(pieces), 1 + twice, X.shape[0], V.shape[1]), dtype=X.dtype)
+
+    def add(number: int, piece: slice) -> None:  # a function, so that a square is gone before the next is made
+        S = square(X[:, piece], scale)
+        xp.matmul(S, V[piece, :], out=parts[number, 0, :, :])
+        if twice:
+            xp.matmul(S * S, V[piece, :], out=parts[number, 1, :, :])
+
     for number, piece in enumerate(pieces):
-        S = X[:, piece] if scale is None else X[:, piece] * scale
-        for power in range(1 + twice):
-            S = S * S
-            xp.matmul(S, V[piece, :], out=parts[number, power, :, :])
+        add(number, piece)
     sums = parts[0, :, :, :] if len(pieces) == 1 else xp.sum(parts, axis=0)
     return xp.concat([sums[0, :, :], sums[1, :, :]], axis=1) if twice else sums[0, :, :]
 
