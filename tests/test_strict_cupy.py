@@ -54,15 +54,6 @@ SCENARIOS = {
     "no_pinned_memory": SMALL | {"STRICT_CUPY_PINNED": "0"},
     "stream_of_the_user_and_too_little_memory": SMALL,
 }
-TODAY = {
-    "predict_on_another_device": "predictions compute on the current device, not on that of X",
-    "weights_on_another_device": "labels and weights are checked on the current device, not on their own",
-    "class_weights_on_another_device": "the estimator looks at labels on the current device, not on their own",
-    "memory_runs_out": "what the first try left on the device is still there when X stays on the host",
-    "too_little_memory": "the blocks of an X that stays on the host are larger than the memory that is left",
-    "no_pinned_memory": "a block is sent through pinned memory or not at all",
-    "stream_of_the_user_and_too_little_memory": "the thread that reads ahead copies to the default stream",
-}
 
 
 def run(*command, **environment):
@@ -93,16 +84,7 @@ def test_a_fit_costs_no_more_than_its_budget(figures, name):
     assert not {figure: pair for figure, pair in over.items() if pair[0] > pair[1]}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(raises=AssertionError, strict=True, reason=TODAY[name]) if name in TODAY else (),
-        )
-        for name in SCENARIOS
-    ],
-)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_it_works_on_another_machine(name):
     run(str(HERE / "scenarios.py"), name, **SCENARIOS[name])
 

@@ -17,10 +17,10 @@ def sample_terms(
 ) -> Callable[..., tuple[Array, ...]]:
     """Return a function of scores W'x, bias, offset, targets and weights that works element by element.
 
-    Its results are the weighted derivatives in the dtype of the scores, and the weighted losses in ``dtype``, like all
-    other results. If it ``widens``, the derivatives follow once more. If it ``proves``, a 1 follows for each sample
-    that may be on the wrong side without its offset, and a 0 for the others. If it ``curves``, the weighted curvatures
-    follow. Offset and weights may be None. ``elements`` are those of a `Loss`.
+    Its results are the weighted derivatives in the dtype of the scores, and the weighted losses in ``dtype``. If it
+    ``widens``, the derivatives follow once more in ``dtype``, which takes memory. If it ``proves``, a 1 follows for
+    each sample that may be on the wrong side without its offset, and a 0 for the others. If it ``curves``, the weighted
+    curvatures follow in ``dtype``. Offset and weights may be None. ``elements`` are those of a `Loss`.
     """
 
     def terms(Z: Array, b: Array, offset: Array | None, Y: Array, weight: Array | None) -> tuple[Array, ...]:
@@ -33,7 +33,7 @@ def sample_terms(
         if proves:
             wrong, near = (excess, tail) if offset is None else elements(moves, Y)[:2]
             open = (wrong > 0.0) | (near >= 1.0)
-            found.append(xp.astype(open if weight is None else open & (weight > 0.0), dtype))
+            found.append(xp.astype(open if weight is None else open & (weight > 0.0), dtype if widens else xp.uint8))
         if curves:
             found.append(xp.astype(C if weight is None else weight * C, dtype))
         return (dZ, xp.astype(losses if weight is None else weight * losses, dtype), *found)

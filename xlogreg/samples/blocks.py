@@ -16,7 +16,7 @@ ARRIVING_SHARE = 8  # it takes one eighth of the free memory at most: the next b
 ROOM_SHARE = 4  # the temporaries of a block take one quarter of the free memory at most, and so does a copy of X
 # numbers that a pass holds for each score of many models, and where one kernel makes all that follows from a score,
 # and more of these if models have weights or targets of their own
-SCORE_NUMBERS, FUSED_NUMBERS, OWN_NUMBERS = 8, 4, 3
+SCORE_NUMBERS, FUSED_NUMBERS, OWN_NUMBERS = 8, 4, 2
 X_SHARE = 4  # the temporaries of a block take one quarter of a large X,
 HALF_BYTES = 64 * 2**20  # and half of X up to this size: then memory is plenty, and each block costs time
 LEAST_BYTES = 4 * 2**20  # with smaller temporaries, a GPU waits for the host, which calls each operation

@@ -238,8 +238,10 @@ def within_memory(arrival: Arrival, work: Callable[[Arrival], Answer]) -> Answer
     the second begins.
     """
     samples = arrival.samples
-    if not isinstance(samples, InMemory) or samples.place == HOST:
+    if not isinstance(samples, InMemory):
         return work(arrival)
+    if samples.place == HOST:
+        return work(_moved(arrival, samples))
     place, X = samples.place, samples.X
     on_host = X.array if isinstance(X, Dense) and isinstance(X.array, np.ndarray) else None
     free = None if on_host is None else place.free_bytes

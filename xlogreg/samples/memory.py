@@ -181,8 +181,8 @@ class InMemory:
 
     def like(self, model: "InMemory") -> "InMemory":
         """Return these samples with the targets and weights of ``model``, samples of one model of the same X."""
-        columns, own = model.columns.put(self.place), {"total_weight": model.total_weight, "n_classes": model.n_classes}
-        return dataclasses.replace(self, columns=columns, **own)
+        columns, total = model.columns.put(self.place), model.total_weight
+        return dataclasses.replace(self, columns=columns, total_weight=total, n_classes=model.n_classes)
 
     def leaving_out(self, numbers: np.ndarray, fold_of: np.ndarray, held_out: bool = False) -> "Folds | InMemory":
         """Return these samples for g models, each of which leaves out a fold; see `Samples.leaving_out`."""

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
-from xlogreg.arrays.place import Array, array_namespace, to_host
+from xlogreg.arrays.place import HOST, Array, array_namespace, to_host
 from xlogreg.math.logistic import update
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.result import Monitor, Result
@@ -46,7 +44,7 @@ def minimize(
     xp = array_namespace(start)
     theta, at, reason, said = start, start, "max_iter", ""
     costs: list[Array] = []
-    seen = np.empty((0, start.shape[1]))  # the costs that have come to the host
+    seen = HOST.xp.empty((0, start.shape[1]))  # the costs that have come to the host
     for iteration in range(max_iter):
         here, at = objective.evaluate(theta), theta
         if monitor is not None and (said := monitor(iteration, theta, here, None)):
@@ -55,7 +53,7 @@ def minimize(
         costs.append(here.value)
         theta = update(theta, here.gradient, learning_rate)
         if len(costs) in (1, max_iter) or len(costs) % LOOK == 0:  # the first look finds X that is not finite
-            seen = np.concatenate([seen, to_host(xp.stack(costs[len(seen) :]))])
+            seen = HOST.xp.concat([seen, to_host(xp.stack(costs[len(seen) :]))])
             if _runs_away(seen[-LOOK:], seen[0], last=len(costs) == max_iter):
                 reason = "diverged"
                 break
@@ -68,7 +66,7 @@ def minimize(
         reason=reason,
         iterations=len(costs),
         passes=passes,
-        costs=seen if len(seen) == len(costs) else np.concatenate([seen, to_host(xp.stack(costs[len(seen) :]))]),
+        costs=seen if len(seen) == len(costs) else HOST.xp.concat([seen, to_host(xp.stack(costs[len(seen) :]))]),
         last=here,
         at=at,
         gap=None,

@@ -78,8 +78,7 @@ class Objective:
     folded : bool
         Whether rounding allows this for Hessians and second moments, too, which become T H T'.
     unscaled, unpenalized : bool
-        Whether all of inverse_scale are known to be one, and all strengths of the penalty zero. It saves some small
-        steps, each of which takes as long as a large one where theta lives on a GPU.
+        Whether all of inverse_scale are known to be one, and all strengths of the penalty zero; it saves calls.
     separable : bool
         Whether the cost may have no minimum: if the features without a penalty separate the classes. Hard labels are
         needed.
@@ -178,8 +177,7 @@ class Objective:
         source, parameters = self.in_blocks(theta if self.unscaled else theta * self.factors)
         terms = pass_terms if self.separable else gradient_terms
         losses, dTheta, *unsettled = source.sum(terms, parameters, self.loss)
-        dTheta = dTheta if self.center is None else self._shifted(dTheta)
-        return self._finish(theta, losses, dTheta, None, *unsettled)
+        return self._finish(theta, losses, dTheta if self.center is None else self._shifted(dTheta), None, *unsettled)
 
     def over(self, source: Source) -> "Objective":
         """Return this objective over other samples of X, whose blocks are centred if they can be."""
@@ -207,8 +205,7 @@ class Objective:
     def expand(self, theta: Array) -> Evaluation:
         """Compute value, gradient and Hessian in one pass."""
         folded = self.folded and self.center is not None
-        parameters = theta * self.factors
-        source, parameters = self.in_blocks(parameters) if folded else (self.source, parameters)
+        source, parameters = self.in_blocks(theta * self.factors) if folded else (self.source, theta * self.factors)
         terms = expansion_terms if self.separable else hessian_terms
         losses, dTheta, *unsettled, H = source.sum(terms, parameters, self.loss)
         if folded:
