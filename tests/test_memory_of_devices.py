@@ -21,6 +21,11 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.samples.source import Columns
 from xlogreg.sklearn.logistic_cv import LogisticRegressionCV
 
+
+class OutOfMemoryError(Exception):
+    """Named as the libraries of GPUs name it."""
+
+
 PLACES = [("array-api-strict", "device1"), ("cupy", None), ("torch", "cuda")]
 L2S = [1.0, 0.1, 0.01]
 
@@ -62,7 +67,7 @@ def lacking(monkeypatch, place, failing):
             copies.append(weakref.ref(self.X.array))
             made.append(1)
             if len(made) > failing:
-                raise MemoryError("no more")
+                raise OutOfMemoryError("no more")
         return block(self, *arguments)
 
     monkeypatch.setattr(InMemory, "block", short)
@@ -284,7 +289,7 @@ def test_samples_in_the_order_of_folds_keep_their_targets(there, table, monkeypa
     X, y = table
     where = {"backend": there.name, "device": there.device_name}
     whole = xlogreg.fit_cv(X, y, L2S, folds=3, **where)
-    block, fails = InMemory.block, [MemoryError("no more")]
+    block, fails = InMemory.block, [OutOfMemoryError("no more")]
 
     def short(self, *arguments):
         if fails and self.place == there:
