@@ -2,7 +2,7 @@
 
 from xlogreg.arrays.place import Array, array_namespace, device_of
 from xlogreg.math.losses import Loss
-from xlogreg.math.sums import Block, model_scores, weights
+from xlogreg.math.sums import Block, model_scores
 
 __all__ = ["class_numbers", "clipped_terms", "report_terms", "reported", "score_terms"]
 
@@ -60,8 +60,12 @@ def clipped_terms(block: Block, theta: Array, loss: Loss) -> tuple[Array, Array,
 
 
 def _score_sums(block: Block, theta: Array, Z: Array, losses: Array) -> tuple[Array, Array, Array]:
-    xp, Y, weight = array_namespace(theta), block.Y, weights(block)
-    predicted, own = class_numbers(Z), class_numbers(Y - 0.5 if Y.shape[-2] == 1 else Y)
-    right = weight * xp.astype(predicted == own, weight.dtype)
-    sums = _weighted(losses, weight), right, weight + xp.zeros_like(right)
-    return tuple(xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in sums)
+    xp, Y, weight = array_namespace(theta), block.Y, block.weight
+    same = (Z > 0) == (Y > 0.5) if Y.shape[-2] == 1 else class_numbers(Z) == class_numbers(Y)
+    right = xp.astype(same, Z.dtype)
+    if weight is not None:
+        losses, right = _weighted(losses, weight), weight * right
+    lost, hit = (xp.sum(part, axis=(-2, -1), dtype=theta.dtype) for part in (losses, right))
+    if weight is None:
+        return lost, hit, xp.full_like(hit, 1.0 * Z.shape[-1])
+    return lost, hit, xp.sum(weight, axis=(-2, -1), dtype=theta.dtype) + xp.zeros_like(hit)
