@@ -245,6 +245,12 @@ def test_models_that_are_done_leave_and_those_that_run_away_are_let_go():
     assert max(result.passes for result in results) == len(objective.evaluations)
 
 
+def test_models_in_float32_learn_below_the_rounding_errors_of_their_values():
+    X = np.random.default_rng(0).standard_normal((28, 50_000)).astype(np.float32)
+    models = xlogreg.fit_many(X, X[:20] > 0, l2s=1e-3)
+    assert {(model.fit_info.solver, model.fit_info.reason) for model in models} == {("batch", "converged")}
+
+
 def test_changes_of_the_gradient_that_rounding_may_have_made_are_not_believed():
     flat = Quadratics(np.full((1, 1, 1), 1e-6), np.full((1, 1, 1), -1e-2))
     flat.noise = 1e-7  # of values about one: a gap of 5e-17 is far below it
