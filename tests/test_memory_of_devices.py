@@ -141,12 +141,13 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(there, table, monkeypat
         xlogreg.fit(X, y, l2=0.1, backend=there.name, device=there.device_name)
 
 
-def on_device(m, n_x, room=math.inf, compiles=False, **changed):
+def on_device(m, n_x, room=math.inf, compiles=False, pieces=False, **changed):
     """Stand-in for float32 samples of any size on a device."""
     X = types.SimpleNamespace(nbytes=4 * m * n_x, is_ready=lambda place, dtype: changed.get("ready", True))
-    place = types.SimpleNamespace(name="device", small_blocks=False, compiles=compiles)
+    place = types.SimpleNamespace(name="device", small_blocks=False, compiles=compiles, makes_pieces=pieces)
     fields = {"m": m, "n_x": n_x, "widths": (n_x, n_x), "place": place, "X": X, "room": room, "dtype": "float32"}
     fields |= {"is_read": False, "dense": True, "converts": False, "center": None, "index": None, "block_bytes": None}
+    fields |= {"target_of": None, "weight_of": None}
     return types.SimpleNamespace(**fields | changed)
 
 
@@ -165,6 +166,9 @@ def test_blocks_on_a_device_have_temporaries_of_a_part_of_x():
     assert longest(large, outputs=50) * 50 * 4 <= large.X.nbytes / 4
     assert longest(on_device(10**8, 30, center=0.0, converts=True)) * 30 * 4 <= large.X.nbytes / 4
     assert longest(on_device(10**8, 30, converts=True, ready=False)) * 30 * 4 <= large.X.nbytes / 4
+    pieces = on_device(10**8, 30, pieces=True)  # products make their own pieces there
+    assert longest(pieces, temporaries=4, squares=True) == pieces.m
+    assert longest(large, outputs=50) < longest(pieces, outputs=50) < pieces.m
     for source in (on_device(10**5, 30), on_device(10**8, 30, compiles=True)):
         assert longest(source, temporaries=4) >= blocks.LEAST_BYTES / (30 * 4 * 8)
 

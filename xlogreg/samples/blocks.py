@@ -42,6 +42,8 @@ def even_spans(
     own = source.target_of is not None or source.weight_of is not None
     numbers = FUSED_NUMBERS + own * OWN_NUMBERS if place.makes_pieces else SCORE_NUMBERS
     count = max(count, math.ceil(m * outputs * itemsize * numbers / limit))
+    # the scores of one model are next to nothing beside X, but for few features
+    count = max(count, math.ceil(m * itemsize * SCORE_NUMBERS * ROOM_SHARE / source.room))
     count = workers * math.ceil(count / workers) if place.name == "numpy" else count
     size = math.ceil(m / max(1, min(count, m)))
     return [(start, min(start + size, m)) for start in range(0, m, size)]
