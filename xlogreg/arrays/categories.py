@@ -169,9 +169,6 @@ class Categories:
     def between(self, start: int, stop: int) -> "Categories":
         return Categories(*self.codes(start, stop))
 
-    def apart(self, place: Place) -> "Categories":
-        return self
-
     def take(self, index: Array, place: Place) -> "Categories":
         """Copy some of the samples, by number."""
         return dataclasses.replace(self, levels=tuple(place.xp.take(part, index, axis=0) for part in self.levels))

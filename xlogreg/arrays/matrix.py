@@ -15,7 +15,7 @@ import numpy as np
 from xlogreg.arrays.libraries.numpy import lies_ready
 from xlogreg.arrays.place import Array, Place, place_of, to_host
 
-__all__ = ["Dense", "Flaw", "Matrix", "Range", "flaw_in"]
+__all__ = ["Dense", "Flaw", "Matrix", "Range", "apart", "flaw_in"]
 
 Range = tuple[int, int]  # start and stop of a block
 
@@ -122,10 +122,6 @@ class Matrix(Protocol):
         """Give the samples from start to stop as a matrix."""
         ...
 
-    def apart(self, place: Place) -> "Matrix":
-        """Copy what `between` gave, if that is a slice whose rows do not lie one after the other."""
-        ...
-
     def take(self, index: Array, place: Place) -> "Matrix":
         """Copy some of the samples, by number in ascending order, to a place."""
         ...
@@ -216,10 +212,6 @@ class Dense:
     def between(self, start: int, stop: int) -> "Dense":
         return Dense(self.array[start:stop, :] if self.rows else self.array[:, start:stop], self.rows)
 
-    def apart(self, place: Place) -> "Dense":
-        with place.computing():
-            return self if self.rows else Dense(place.xp.asarray(self.array, copy=True))
-
     def take(self, index: Array, place: Place) -> "Dense":
         return Dense(place.take(self.array, index, axis=0 if self.rows else 1), self.rows)
 
@@ -243,6 +235,14 @@ class Dense:
 
     def name(self, sample: int) -> str:
         return ""
+
+
+def apart(X: Matrix, place: Place) -> Matrix:
+    """Copy a part of an array whose samples are columns, since its rows do not lie one after the other."""
+    if not isinstance(X, Dense) or X.rows:
+        return X
+    with place.computing():
+        return Dense(place.xp.asarray(X.array, copy=True))
 
 
 def flaw_in(block: Array, place: Place, dtype: str) -> Flaw | None:

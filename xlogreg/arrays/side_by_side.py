@@ -238,9 +238,6 @@ class SideBySide:
         numbers, categories = self.numbers[start:stop, :], self.categories.between(start, stop)
         return dataclasses.replace(self, numbers=numbers, categories=categories)
 
-    def apart(self, place: Place) -> "SideBySide":
-        return self
-
     def take(self, index: Array, place: Place) -> "SideBySide":
         numbers = place.take(self.numbers, index, axis=0)
         return dataclasses.replace(self, numbers=numbers, categories=self.categories.take(index, place))

@@ -172,9 +172,6 @@ class Sparse:
         changed = {"values": self.values[first:last], "features": self.features[first:last]}
         return dataclasses.replace(self, **changed, starts=self.starts[start : stop + 1] - self.starts[start])
 
-    def apart(self, place: Place) -> "Sparse":
-        return self
-
     def take(self, index: Array, place: Place) -> "Sparse":
         numbers = to_host(index)
         first, counts = self.starts[numbers], self.starts[numbers + 1] - self.starts[numbers]

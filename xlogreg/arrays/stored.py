@@ -139,9 +139,6 @@ class Stored:
     def between(self, start: int, stop: int) -> Dense:
         return Dense(self.read(start, stop), self.rows)
 
-    def apart(self, place: Place) -> "Stored":
-        return self
-
     def take(self, index: Array, place: Place) -> Dense:
         return Dense(place.put(self.read_some(to_host(index))), self.rows)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xlogreg.arrays.matrix import Dense, Matrix, Range
+from xlogreg.arrays.matrix import Dense, Matrix, Range, apart
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name, is_array, place_of, to_host
 from xlogreg.inputs.labels import Targets, erased_class, total_of
 from xlogreg.math.leverages import GRAMS, TEMPORARIES
@@ -193,7 +193,7 @@ class InMemory:
         if np.all(numbers[1:] >= numbers[:-1]) and self.index is None:
             copies = self.place.is_device and self._has_room(8, math.inf)  # of slices, or each product copies them
             cuts = [(self.X.between(*span), self.columns.cut(*span)) for span in zip([0, *stops], stops, strict=False)]
-            cuts = [(X.apart(self.place) if copies else X, columns) for X, columns in cuts]
+            cuts = [(apart(X, self.place) if copies else X, columns) for X, columns in cuts]
             parts = [dataclasses.replace(self, X=X, columns=columns, total_weight=math.nan) for X, columns in cuts]
         else:
             each = (np.flatnonzero(numbers == fold) for fold in range(len(stops)))

@@ -56,7 +56,7 @@ def _pieces(X: Any, itemsize: int) -> Iterator[slice]:
     """Cut the samples into pieces, whose temporaries take little memory and lie in the cache of a GPU."""
     rows, m = X.shape
     held = min(max(X.nbytes // PIECE_SHARE, LEAST_PIECE_BYTES), PIECE_BYTES)
-    size = -(-m // -(-rows * m * itemsize // held))
+    size = -(-m // max(1, -(-rows * m * itemsize // held)))
     return (slice(start, min(start + size, m)) for start in range(0, m, size))
 
 
