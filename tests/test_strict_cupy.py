@@ -18,24 +18,25 @@ FIGURES = ("kernels", "lonely", "syncs", "uploads", "kB up", "kB down", "traffic
 
 # At most so many of each figure, as `tests/strict_cupy/figures.py` prints them. A lonely reduction is one that a single
 # block of threads runs alone. Traffic and peak memory are multiples of X; the peak leaves out an X that lies there.
+MORE = 1.1  # rounding errors of another BLAS may cost a pass more
 BUDGETS = {
-    "fit": (315, 17, 16, 20, 417, 24, 41.8, 3.3),
-    "fit without penalty": (424, 32, 18, 26, 418, 31, 65.3, 4.4),
-    "fit from the host": (319, 17, 17, 20, 6017, 24, 41.8, 4.3),
-    "200 steps of gd": (9563, 1014, 21, 22, 206, 12, 714.4, 4.4),
-    "predict_proba": (14, 0, 1, 0, 0, 1, 2.1, 0.3),
-    "fit_many, 20 targets": (662, 21, 27, 133, 1481, 81, 494.5, 5.3),
-    "fit_path, 15 penalties": (583, 37, 27, 74, 635, 44, 157.5, 4.4),
-    "fit_cv, 6 penalties, 5 folds": (1810, 31, 162, 176, 2957, 170, 277.1, 5.4),
-    "bootstrap, 20 samples": (1027, 66, 62, 102, 2056, 79, 267.7, 6.0),
-    "softmax, 5 classes": (681, 0, 31, 45, 118, 87, 105.6, 3.1),
-    "softmax, fit_cv, 4 penalties, 3 folds": (7269, 0, 301, 379, 1266, 979, 858.2, 4.2),
-    "wide, 3000 features of 500 samples": (293, 0, 16, 17, 179, 12169, 63.5, 4.1),
-    "pass: gradient": (24, 3, 0, 0, 0, 0, 2.3, 0.1),
-    "pass: gradient and separation": (30, 5, 0, 0, 0, 0, 2.4, 0.1),
-    "pass: Hessian": (35, 3, 0, 0, 0, 0, 17.6, 4.1),
-    "pass: Hessian and separation": (41, 5, 0, 0, 0, 0, 17.6, 4.1),
-    "pass: spread": (9, 0, 0, 0, 0, 0, 5.1, 1.1),
+    "fit": (138, 0, 12, 16, 204, 10, 32.9, 0.3),
+    "fit without penalty": (186, 0, 13, 21, 204, 17, 40.7, 0.4),
+    "fit from the host": (142, 0, 13, 16, 5803, 10, 32.9, 1.3),
+    "200 steps of gd": (2336, 0, 14, 21, 205, 10, 519.1, 0.9),
+    "predict_proba": (6, 0, 1, 0, 0, 1, 1.4, 0.2),
+    "fit_many, 20 targets": (1308, 0, 21, 27, 1273, 80, 236.2, 1.1),
+    "fit_path, 15 penalties": (405, 0, 20, 23, 217, 30, 102.2, 1.1),
+    "fit_cv, 6 penalties, 5 folds": (672, 0, 38, 65, 2318, 136, 138.9, 3.0),
+    "bootstrap, 20 samples": (715, 0, 23, 36, 1420, 41, 133.9, 1.1),
+    "softmax, 5 classes": (385, 0, 24, 37, 107, 128, 77.1, 3.1),
+    "softmax, fit_cv, 4 penalties, 3 folds": (1658, 0, 88, 137, 843, 876, 449.3, 4.3),
+    "wide, 3000 features of 500 samples": (106, 0, 11, 11, 155, 2131, 39.1, 4.1),
+    "pass: gradient": (8, 0, 0, 0, 0, 0, 2.1, 0.1),
+    "pass: gradient and separation": (9, 0, 0, 0, 0, 0, 2.2, 0.1),
+    "pass: Hessian": (40, 0, 0, 0, 0, 0, 9.4, 0.3),
+    "pass: Hessian and separation": (41, 0, 0, 0, 0, 0, 9.4, 0.3),
+    "pass: spread": (9, 0, 0, 0, 0, 0, 2.1, 0.1),
 }
 
 # the machine of each scenario of `tests/strict_cupy/scenarios.py`
@@ -81,7 +82,7 @@ def test_there_is_a_budget_for_each_fit(figures):
 def test_a_fit_costs_no_more_than_its_budget(figures, name):
     found = figures[name]
     over = {figure: (found[figure], most) for figure, most in zip(FIGURES, BUDGETS[name], strict=True)}
-    assert not {figure: pair for figure, pair in over.items() if pair[0] > pair[1]}
+    assert not {figure: pair for figure, pair in over.items() if pair[0] > MORE * pair[1]}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
