@@ -19,7 +19,7 @@ from xlogreg.arrays.libraries.table import LIBRARIES
 from xlogreg.arrays.place import place_on, to_host
 from xlogreg.arrays.stored import Slices
 from xlogreg.arrays.traits import HeldSetting, is_out_of_memory, side_stream
-from xlogreg.samples import memory
+from xlogreg.samples import blocks
 
 needs_torch = pytest.mark.skipif(not STATUS["torch"].usable, reason=STATUS["torch"].reason)
 RNG = np.random.default_rng(0)
@@ -147,7 +147,7 @@ def test_blocks_are_read_on_the_stream_of_the_thread_that_fits(monkeypatch):
             return super().cut(start, stop, place)
 
     monkeypatch.setitem(LIBRARIES, "torch", dataclasses.replace(LIBRARIES["torch"], stream=stream))
-    monkeypatch.setattr(memory, "SMALL_BLOCK_BYTES", X.nbytes // 3)
+    monkeypatch.setattr(blocks, "SMALL_BLOCK_BYTES", X.nbytes // 3)
     current.stream = "the user's"
     xlogreg.fit(Read(X, 1), Y, l2=0.1, backend="torch")
     assert any(name.startswith("xlogreg-reader") for name, _ in seen)
