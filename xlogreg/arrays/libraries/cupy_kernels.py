@@ -29,6 +29,8 @@ class Fused:
 
 @functools.cache
 def fuse(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Let CuPy make one kernel of a function; None if what stands in for CuPy cannot."""
+
     def traced(*arguments: Any) -> Any:
         for argument in arguments:
             if type(argument).__module__ == STAND_INS:
@@ -67,7 +69,7 @@ def _square(X: Any, scale: Any) -> Any:
 
 def squares(X: Any, V: Any, scale: Any = None, twice: bool = False) -> Any:
     xp, pieces, square = array_namespace(X), list(_pieces(X, X.itemsize)), fuse(_square) or _square
-    parts = xp.empty((len(pieces), 1 + twice, X.shape[0], V.shape[1]), dtype=X.dtype)
+    parts = xp.empty((len(pieces), 1 + twice, X.shape[0], V.shape[1]), dtype=xp.result_type(X, V))
 
     def add(number: int, piece: slice) -> None:  # a function, so that a square is gone before the next is made
         S = square(X[:, piece], scale)
