@@ -24,7 +24,7 @@ from xlogreg.solvers.coordinates import Coordinates, Spread, measure_moments
 from xlogreg.solvers.kronecker import Basis, Kronecker
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Diagonal, Inverse, Preconditioner, eigen, grounded
-from xlogreg.solvers.prices import DEVICE, HOST, prices_on
+from xlogreg.solvers.prices import HOST, prices_on
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
 from xlogreg.solvers.result import Clock, Monitor, Result
 from xlogreg.solvers.spectral_lbfgs import Axes, pairs_that_fit, projected, renew, units
@@ -55,7 +55,7 @@ def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     """Whether a Hessian costs so many gradients that gradients are tried first.
 
     ``subset`` says whether subsets could stand for the samples from the start. On a device, drawing them takes more
-    calls than a few gradients, so they have to stand aside for the second moment of all features, if it costs little.
+    calls than a few gradients, so they have to stand aside for a Hessian of all samples, if it costs little.
     Elsewhere the prices are those of a host that has X in memory.
     """
     size, numbers, prices = (source.m, source.n_x, k), source.m * source.n_x, prices_on(source.place)
@@ -213,8 +213,6 @@ def _of_two_classes(
     goods = [Good(prices.subset(count, n_x), n_x / count, partial(subset, count)) for count in counts]
     goods.append(Good(prices.hessian(m, n_x), 0.0, partial(_of_all, objective)))
     if prices.moment(m, n_x) <= FEW_GRADIENTS * prices.gradient(m, n_x):
-        if prices is DEVICE and spread.constant is None:
-            return _of_moment(objective, spread, theta), goods
         return _of_all(objective, theta), goods
     diagonal = np.asarray(objective.penalty.curvature(theta)) + max(float(spread.curvature[0, 0]), 1e-3)
     return Bought(Diagonal(np.where(objective.free > 0, diagonal, 1.0)), None, 0.0), goods
@@ -243,12 +241,6 @@ def _of_classes(objective: Objective, source: Samples, spread: Spread) -> tuple[
     if U.shape[0] * size[2] <= EXPANSION_LIMIT:
         goods.append(Good(prices.hessian(*size), 0.0, partial(_of_all, objective)))
     return Bought(first, None, 1.0), goods
-
-
-def _of_moment(objective: Objective, spread: Spread, theta: np.ndarray) -> Bought:
-    """Invert the Hessian of the model without features: few calls, and no temporary of the size of X."""
-    H = float(spread.curvature[0, 0]) * objective.second_moment()[None, :, :] + objective.shift(theta)
-    return Bought(Inverse.from_hessians(H, objective.noise, objective.shift(theta)), None, 1.0)
 
 
 def _of_all(objective: Objective, theta: np.ndarray) -> Bought:
