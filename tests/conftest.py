@@ -116,7 +116,9 @@ def place_or_skip(backend, device=None):
     if not STATUS[backend].usable:
         pytest.skip(reason=f"{backend} does not work here: {STATUS[backend].reason}")
     try:
-        return place_on(backend, device)
+        place = place_on(backend, device)
+        place.put(np.zeros(1, dtype=np.float32))  # CuPy makes devices of any number
+        return place
     except Exception as error:  # each library has its own class for a device that is not there
         pytest.skip(reason=f"{backend} has no working device {device} here: {error}")
 

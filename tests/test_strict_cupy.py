@@ -58,7 +58,7 @@ SCENARIOS = {
 
 
 def run(*command, **environment):
-    path = os.pathsep.join([str(HERE), str(ROOT)])
+    path = os.pathsep.join([str(HERE), str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", **environment}
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

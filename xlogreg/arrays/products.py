@@ -15,6 +15,7 @@ from xlogreg.arrays.place import Array, is_array, name_of
 __all__ = ["combine", "elementwise", "fused", "gram", "row_sums", "scores", "squares", "sum_squares", "tally"]
 
 _products: dict[type, Any] = {}  # keys are types of X
+_fuses: dict[type, Any] = {}  # keys are types of arrays
 
 
 def _products_of(X: Any) -> Any:
@@ -71,7 +72,7 @@ def fused(array: Array, make: Callable[..., Any], *options: Any) -> Callable[...
 
     None if the library makes no kernels of functions. For the same options, ``make`` returns the same function.
     """
-    fuse = LIBRARIES[name_of(array)].fuse
+    fuse = _fuse_of(array)
     return None if fuse is None else fuse(make(*options))
 
 
@@ -79,11 +80,16 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function that works on its arrays element by element be one kernel, where the library makes one of it."""
 
     @functools.wraps(function)
-    def called(*arguments: Any) -> Any:
-        return (fused(arguments[0], _itself, function) or function)(*arguments)
+    def called(*arguments: Any, **named: Any) -> Any:
+        fuse = None if named else _fuse_of(arguments[0])
+        return ((fuse and fuse(function)) or function)(*arguments, **named)
 
     return called
 
 
-def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function
+def _fuse_of(value: Any) -> Callable[..., Any] | None:
+    """Return what makes one kernel of a function, if the value is an array of a library that does so."""
+    kind = type(value)
+    if kind not in _fuses:
+        _fuses[kind] = next((row.fuse for row in LIBRARIES.values() if row.fuse and row.owns(value)), None)
+    return _fuses[kind]

@@ -313,7 +313,13 @@ def is_traced(value: Any) -> bool:
 
 
 # words of CUDA (of its two interfaces and its libraries), of PyTorch and of JAX for a device whose memory is used up
-OUT_OF_MEMORY = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "OUT_OF_MEMORY", "out of memory", "RESOURCE_EXHAUSTED")
+OUT_OF_MEMORY = (
+    "cudaErrorMemoryAllocation",
+    "ALLOC_FAILED",
+    "OUT_OF_MEMORY",
+    "CUDA out of memory",
+    "RESOURCE_EXHAUSTED",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

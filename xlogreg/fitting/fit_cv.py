@@ -316,7 +316,8 @@ def _scored(
             held, rows = fold, arrival.samples.host_rows(np.flatnonzero(test))
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
         exported = dataclasses.replace(model, feature_names=None).to_sklearn()
-        scores[number] = scorer(exported, rows, y[test], **weighted)
+        # each call has a copy of its own, since a scorer may write into it
+        scores[number] = scorer(exported, np.array(rows, order="C"), y[test], **weighted)
     return scores
 
 

@@ -12,7 +12,7 @@ def find_flaws(source: Any) -> Flaws:
     """Find the values of X that are not finite, in samples of one process."""
     found, X = Flaws(0), source.X
     # what is free on a device decides about the blocks there, but not about which value is told of
-    by_feature = not (source.is_read or source.place.small_blocks)
+    by_feature = not source.place.small_blocks
     with source.place.computing():
         for start, stop in source.spans(temporaries=2):
             flaw = X.flaw(source.raw(start, stop), source.place, source.dtype)

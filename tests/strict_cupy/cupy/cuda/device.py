@@ -1,10 +1,22 @@
 """Devices, each with a number; one of them is current in each thread."""
 
+import threading
+
 from cupy.cuda import runtime
 
 __all__ = ["Device", "get_device_id"]
 
 get_device_id = runtime.getDevice
+
+
+class Left(threading.local):
+    """Devices that were current before those that this thread has entered."""
+
+    def __init__(self):
+        self.devices = []
+
+
+_left = Left()
 
 
 class Device:
@@ -14,7 +26,6 @@ class Device:
 
     def __init__(self, device=None):
         self.id = get_device_id() if device is None else int(device)
-        self._left = []
 
     def __int__(self):
         return self.id
@@ -22,11 +33,11 @@ class Device:
     def __enter__(self):
         before = get_device_id()
         runtime.setDevice(self.id)
-        self._left.append(before)
+        _left.devices.append(before)
         return self
 
     def __exit__(self, *error):
-        runtime.setDevice(self._left.pop())
+        runtime.setDevice(_left.devices.pop())
 
     def __eq__(self, other):
         return isinstance(other, Device) and self.id == other.id
