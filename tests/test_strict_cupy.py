@@ -20,15 +20,15 @@ FIGURES = ("kernels", "lonely", "syncs", "uploads", "kB up", "kB down", "traffic
 # block of threads runs alone. Traffic and peak memory are multiples of X; the peak leaves out an X that lies there.
 MORE = 1.1  # rounding errors of another BLAS may cost a pass more
 BUDGETS = {
-    "fit": (138, 0, 12, 16, 204, 10, 32.9, 0.3),
-    "fit without penalty": (186, 0, 13, 21, 204, 17, 40.7, 0.4),
-    "fit from the host": (142, 0, 13, 16, 5803, 10, 32.9, 1.3),
+    "fit": (149, 0, 10, 14, 203, 10, 34.9, 0.4),
+    "fit without penalty": (204, 0, 12, 23, 204, 17, 45.2, 0.4),
+    "fit from the host": (153, 0, 11, 14, 5803, 10, 34.9, 1.4),
     "200 steps of gd": (2336, 0, 14, 21, 205, 10, 519.1, 0.9),
     "predict_proba": (6, 0, 1, 0, 0, 1, 1.4, 0.2),
     "fit_many, 20 targets": (1308, 0, 21, 27, 1273, 80, 236.2, 1.1),
-    "fit_path, 15 penalties": (405, 0, 20, 23, 217, 30, 102.2, 1.1),
-    "fit_cv, 6 penalties, 5 folds": (672, 0, 38, 65, 2318, 136, 138.9, 3.0),
-    "bootstrap, 20 samples": (715, 0, 23, 36, 1420, 41, 133.9, 1.1),
+    "fit_path, 15 penalties": (406, 0, 17, 20, 217, 29, 101.8, 1.1),
+    "fit_cv, 6 penalties, 5 folds": (717, 0, 33, 60, 2317, 142, 148.2, 3.0),
+    "bootstrap, 20 samples": (733, 0, 22, 38, 1420, 41, 138.4, 1.1),
     "softmax, 5 classes": (385, 0, 24, 37, 107, 128, 77.1, 3.1),
     "softmax, fit_cv, 4 penalties, 3 folds": (1658, 0, 88, 137, 843, 876, 449.3, 4.3),
     "wide, 3000 features of 500 samples": (106, 0, 11, 11, 155, 2131, 39.1, 4.1),

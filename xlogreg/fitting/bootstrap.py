@@ -174,10 +174,10 @@ def bootstrap(
         missing=missing,
     )
     received = receive(X, Y, sample_weight, samples, targets, where, option, table, offset=offset)
-    state = rng.bit_generator.state if isinstance(rng, np.random.Generator) else None
+    state = rng.bit_generator.state if isinstance(rng, np.random.Generator) else {}
 
     def fitted(here: Received) -> Bootstrap:
-        if state is not None:
+        if isinstance(rng, np.random.Generator):
             rng.bit_generator.state = state  # a second attempt draws the same
         (model,) = build_models(Plan.of_one(here.on_host(), [option]), began)
         draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]

@@ -54,18 +54,15 @@ RESCALING = 0.5  # of a metric of a softmax, which is right in most directions
 def renting_pays(source: Samples, k: int, subset: bool) -> bool:
     """Whether a Hessian costs so many gradients that gradients are tried first.
 
-    ``subset`` says whether subsets could stand for the samples from the start. On a device, drawing them takes more
-    calls than a few gradients, so they have to stand aside for a Hessian of all samples, if it costs little.
-    Elsewhere the prices are those of a host that has X in memory.
+    ``subset`` says whether subsets could stand for the samples from the start. On a device, drawing them takes longer
+    than a few gradients, so they stand aside. Elsewhere the prices are those of a host that has X in memory.
     """
     size, numbers, prices = (source.m, source.n_x, k), source.m * source.n_x, prices_on(source.place)
-    if not source.is_here or source.is_read:
+    if not source.is_here or source.is_read or source.n_x > FEATURES:
         return False
     if source.place.is_device:
-        return k == 1 and subset and source.dense and prices.moment(*size) <= FEW_GRADIENTS * prices.gradient(*size)
-    if not source.place.small_blocks:
-        return False
-    if source.n_x > FEATURES or numbers > MOST_NUMBERS:
+        return k == 1 and subset and source.dense
+    if not source.place.small_blocks or numbers > MOST_NUMBERS:
         return False
     if (k > 1 or (subset and source.m >= MANY_SAMPLES * source.n_x)) and numbers > HOST.cached:
         return False
