@@ -24,6 +24,16 @@ def test_sigmoid_is_exact_in_both_tails(where):
     assert to_host(xlogreg.sigmoid(where.asarray([[-1e4, 1e4]]))).tolist() == [[0.0, 1.0]]
 
 
+def test_the_equations_take_keywords_numbers_and_arrays_of_other_libraries(where):
+    Z, ones = where.asarray([[0.0, 1.0]]), where.asarray([[1.0], [1.0]])
+    where.check(xlogreg.sigmoid(Z=Z), 1 / (1 + np.exp([[0.0, -1.0]])))
+    where.check(xlogreg.log_loss(Z, Y=where.asarray([[1.0, 1.0]])), np.log1p(np.exp([[0.0, -1.0]])))
+    where.check(xlogreg.update(ones, ones, learning_rate=0.25), [[0.75], [0.75]])
+    assert xlogreg.update(1.0, 2.0, 0.25) == 0.5
+    da = pytest.importorskip("dask.array")
+    np.testing.assert_array_equal(xlogreg.sigmoid(da.zeros((1, 4))).compute(), np.full((1, 4), 0.5))
+
+
 def test_softmax_columns_sum_to_one_and_do_not_overflow(where):
     Z = np.asarray([[0.0, 1e4, -1e4], [1.0, 0.0, -1e4], [2.0, -1e4, -1e4]])
     e = np.exp(np.asarray([0.0, 1.0, 2.0]))

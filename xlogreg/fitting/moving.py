@@ -19,6 +19,10 @@ def move_models(models: list[Model], place: Place, dtype: str) -> list[Model]:
     given = [{name: getattr(model, name) for name in NAMES if getattr(model, name) is not None} for model in models]
     parts = tuple(part for own in given for part in own.values())
     shared = origin.small_blocks and place.small_blocks  # in one memory, where each array may stay what it is
-    moved = iter([place.put(part, dtype) for part in parts] if shared else place.bring(parts, dtype))
+    if shared:
+        moved = iter([place.put(part, dtype) for part in parts])
+    else:  # copies, or each model would hold the parameters of all
+        with place.computing():
+            moved = iter([place.xp.asarray(part, copy=True) for part in place.bring(parts, dtype)])
     found: list[dict[str, Any]] = [{name: next(moved) for name in own} for own in given]
     return [dataclasses.replace(model, **own) for model, own in zip(models, found, strict=True)]

@@ -46,8 +46,8 @@ class Prices(NamedTuple):
 
 # fitted to times of one core of a server, for float64
 HOST = Prices(90e-6, 40e-6, 4e-9, 0.19e-9, 0.45e-9, 2e6, 2e-9, 0.023e-9)
-# of an H200, for float32 samples and Hessians in float64, where nearly all of the time of a pass is that of its calls
-DEVICE = Prices(900e-6, 1200e-6, 2e-11, 2e-12, 2e-12, 0.0, 1e-11, 0.055e-12)
+# of an H200, for float32 samples and Hessians in float64 of some hundred features; the calls are most of each pass
+DEVICE = Prices(900e-6, 1200e-6, 2e-11, 2e-12, 2e-12, 0.0, 1e-11, 0.15e-12)
 
 
 def prices_on(place: Place) -> Prices:
