@@ -23,6 +23,6 @@ def move_models(models: list[Model], place: Place, dtype: str) -> list[Model]:
         moved = iter([place.put(part, dtype) for part in parts])
     else:  # copies, or each model would hold the parameters of all
         with place.computing():
-            moved = iter([place.xp.asarray(part, copy=True) for part in place.bring(parts, dtype)])
+            moved = iter([place.xp.astype(part, part.dtype, copy=True) for part in place.bring(parts, dtype)])
     found: list[dict[str, Any]] = [{name: next(moved) for name in own} for own in given]
     return [dataclasses.replace(model, **own) for model, own in zip(models, found, strict=True)]
