@@ -42,7 +42,9 @@ def device(monkeypatch):
 
     monkeypatch.setitem(LIBRARIES, STRICT, dataclasses.replace(row, fetch=fetch, small_blocks=lambda device: False))
     monkeypatch.setattr(Place, "_copied", copy)
-    return place_or_skip(STRICT, "device1"), counts
+    place = place_or_skip(STRICT, "device1")
+    counts.clear()
+    return place, counts
 
 
 def on(place, **more):
