@@ -126,6 +126,18 @@ def test_what_lies_far_out_is_no_separation(case, solver):
     check(model, X, Y)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e7])
+def test_a_subset_without_the_outlier_does_not_end_the_fit(far, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6, 40_000))
+    Y = X[0] + X[1] + rng.logistic(size=40_000) > 0
+    X[0, 7] = far
+    model, newton = (xlogreg.fit(X.astype(dtype), Y, l2=1e-3, solver=solver) for solver in ("auto", "newton"))
+    assert model.fit_info.cost == pytest.approx(newton.fit_info.cost, rel=1e-7)
+    assert model.fit_info.converged
+
+
 def test_replicates_and_estimators_are_not_misled_by_an_outlier():
     found = xlogreg.bootstrap(MINIMA["an outlier on its side"][0], OLDER, 20)
     assert np.sum(found.valid) == 20

@@ -267,7 +267,7 @@ def _certified(problem: Problem, result: Result, tol: float, expand: bool = Fals
     settled = result.reason in ("converged", "precision") and not expand
     rented = problem.solver == "rent-or-buy"
     settled = settled and (problem.solver in SETTLED or (rented and _is_dear(problem, result)))
-    looks = settled and rented and not problem.is_reduced
+    looks = settled and (rented or result.unseen) and not problem.is_reduced
     hidden = looks and bool(hides(objective, result.theta, problem.moment)[0])
     settled = settled and not hidden
     if result.last.hessian is not None or ((timed or settled) and result.gap is not None):

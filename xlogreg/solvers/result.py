@@ -39,6 +39,8 @@ class Result:
         A second-order method with everything that it has learnt.
     trend : array (n_x + 1, g, k), or None
         The move of theta over the last steps. If the cost falls for ever, it falls along this direction.
+    unseen : bool
+        Whether the curvature came from a subset that has next to nothing of some feature.
     """
 
     theta: Array
@@ -51,6 +53,7 @@ class Result:
     gap: Array | None
     method: Any = None
     trend: Array | None = None
+    unseen: bool = False
 
     def followed_by(self, other: "Result") -> "Result":
         """Join both to one run, which ends where ``other`` stopped and has the steps, passes and costs of both."""

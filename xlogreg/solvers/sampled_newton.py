@@ -108,7 +108,7 @@ def minimize(
         return dataclasses.replace(whole, passes=whole.passes + begun.passes)
     slow = SLOW_DEAR if parameters >= DEAR else SLOW
     before = descent.minimize(objective, theta, method=begun.method, max_iter=max_iter, slow=slow, **run)
-    before = dataclasses.replace(before, passes=before.passes + begun.passes)
+    before = dataclasses.replace(before, passes=before.passes + begun.passes, unseen=begun.unseen)
     if before.reason != "slow":
         return before
     late = clock is not None and not clock.allows(parameters / HESSIAN_SHARE)
@@ -123,6 +123,7 @@ class Start(NamedTuple):
     theta: np.ndarray
     method: QuasiNewton | None  # None where no subset told the curvature
     passes: float
+    unseen: bool = False  # whether the last subset has next to nothing of some feature
 
 
 def _from_subsets(
@@ -137,10 +138,11 @@ def _from_subsets(
 ) -> Start:
     """Minimise on one subset or two, and take the curvature from the last; parameters as for `minimize`."""
     parameters = start.shape[0]
-    theta, passes, hessian, known, method = start, 0.0, None, None, None
+    theta, passes, hessian, known, method, unseen = start, 0.0, None, None, None, False
     for count in _counts(source, parameters, warm):
         (subset,) = source.samples((count,), spread.shares, rng)
         moments = measure_moments(subset, spread, coordinates)
+        unseen = bool(np.any(moments.unseen))
         ridge = RIDGE * moments.size / subset.m
         part = _part(objective, subset, ridge)
         rough = math.inf if warm else parameters / count
@@ -150,7 +152,7 @@ def _from_subsets(
             found = _by_newton(part, theta, known, rough, clock)
         passes += found.passes * subset.m / source.m
         if found.reason not in ("converged", "max_iter", "time_limit"):
-            return Start(start, method, passes)
+            return Start(start, method, passes, unseen)
         theta = theta if warm else found.theta
         if found.last.hessian is None:  # L-BFGS goes on with the pairs of the subset
             method = dataclasses.replace(found.method, patience=2)
@@ -161,7 +163,7 @@ def _from_subsets(
         hessian = moments.raised(H - np.diag(np.append(ridge, 0.0)), curvature=H[-1, -1])[None, ...]
         if found.reason == "time_limit":  # what is left of the time belongs to all samples
             break
-    return Start(theta, method if hessian is None else _stepping(objective, theta, hessian), passes)
+    return Start(theta, method if hessian is None else _stepping(objective, theta, hessian), passes, unseen)
 
 
 def _counts(source: Samples, parameters: int, warm: bool) -> list[int]:
