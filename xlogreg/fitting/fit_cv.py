@@ -317,7 +317,7 @@ def _scored(
         weighted = {} if weight is None else {"sample_weight": to_host(weight)[0, test]}
         exported = dataclasses.replace(model, feature_names=None).to_sklearn()
         # each call has a copy of its own, since a scorer may write into it
-        scores[number] = scorer(exported, np.array(rows, order="C"), y[test], **weighted)
+        scores[number] = scorer(exported, rows.copy(), y[test], **weighted)
     return scores
 
 
