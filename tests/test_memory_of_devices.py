@@ -289,6 +289,7 @@ def test_a_conversion_is_not_copied_once_more(there, table, fetched, monkeypatch
     np.testing.assert_array_equal(to_host(centered.X.array), X)
 
 
+@pytest.mark.slow
 def test_samples_in_the_order_of_folds_keep_their_targets(there, table, monkeypatch):
     X, y = table
     where = {"backend": there.name, "device": there.device_name}

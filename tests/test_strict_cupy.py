@@ -90,6 +90,7 @@ def test_it_works_on_another_machine(name):
     run(str(HERE / "scenarios.py"), name, **SCENARIOS[name])
 
 
+@pytest.mark.slow
 def test_what_computes_here_keeps_the_rules_of_a_gpu():
     options = ["-q", "-c", os.devnull, "--rootdir", str(HERE), "--noconftest", "-p", "no:cacheprovider", "-W", "error"]
     run("-m", "pytest", *options, str(HERE / "rules.py"))

@@ -318,6 +318,7 @@ OUT_OF_MEMORY = (
     "ALLOC_FAILED",
     "OUT_OF_MEMORY",
     "CUDA out of memory",
+    "CUDA error: out of memory",
     "RESOURCE_EXHAUSTED",
 )
 
