@@ -309,7 +309,8 @@ def _scored(
     else:
         y = targets.classes[np.argmax(to_host(targets.Y), axis=0)]
     scores, scorer = np.full(len(models), np.nan), with_labels(scorer, targets.classes)
-    held, rows = None, None
+    held: int | None = None
+    rows: Any = None
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
         test = numbers == fold
         if fold != held:  # the models of a fold follow each other
