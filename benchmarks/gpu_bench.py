@@ -177,7 +177,10 @@ def one_fit(
     bench: Bench, X: Any, Y: Any, expected: np.ndarray | None, often: dict[str, Any] | None = None, **where: Any
 ) -> tuple[dict, Any]:
     """Times of one way to fit, what the fit says of itself, and how far its weights are from the expected ones."""
-    fit = lambda: xlogreg.fit(X, Y, l2=1.0 / X.shape[1], **where)  # noqa: E731  # the thing that is timed
+
+    def fit() -> Any:
+        return xlogreg.fit(X, Y, l2=1.0 / X.shape[1], **where)
+
     row, model = repeated(bench, fit, lambda model: model.w, **(often or {}))
     for name in ("solver", "device", "passes", "iterations", "reason", "converged", "gap", "cost"):
         value = getattr(model.fit_info, name)

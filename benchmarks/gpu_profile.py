@@ -28,7 +28,10 @@ KEPT = 15  # calls and kernels that are kept, the longest first
 
 def profile(bench: Bench, X: Any, Y: Any) -> dict[str, Any]:
     """Profile a fit of X (n_x, m) that has been made before; ``X`` and ``Y`` lie on the device."""
-    fit = lambda **options: xlogreg.fit(X, Y, l2=1.0 / X.shape[1], **options)  # noqa: E731  # three ways to watch it
+
+    def fit(**options: Any) -> Any:
+        return xlogreg.fit(X, Y, l2=1.0 / X.shape[1], **options)
+
     reached = [time.perf_counter()]
     bench.timed(lambda: fit(callback=lambda state: reached.append(time.perf_counter())), made=lambda model: model.w)
     reached.append(time.perf_counter())

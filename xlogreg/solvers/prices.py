@@ -46,7 +46,8 @@ class Prices(NamedTuple):
 
 # fitted to times of one core of a server, for float64
 HOST = Prices(90e-6, 40e-6, 4e-9, 0.19e-9, 0.45e-9, 2e6, 2e-9, 0.023e-9)
-# of an H200, for float32 samples and Hessians in float64 of some hundred features; the calls are most of each pass
+# of an H200, for float32 samples and Hessians in float64 of some hundred features; the calls are most of each pass; the
+# prices of a sample and of a copy are estimates
 DEVICE = Prices(900e-6, 1200e-6, 2e-11, 2e-12, 2e-12, 0.0, 1e-11, 0.15e-12)
 
 

@@ -28,7 +28,7 @@ class ndarray:  # noqa: N801 - the name in CuPy
 
     def __init__(self, shape, dtype=float, memptr=None, strides=None, order="C"):
         if memptr is not None or strides is not None:
-            raise NotImplementedError("memory of another array")
+            raise NotImplementedError("memory of another array")  # which xlogreg never asks for
         self._a = np.empty(shape, _checked(np.dtype(dtype)), order or "C")
         self._memory = Memory(self._a.nbytes)
         self._a.fill(_rubbish(self._a.dtype))

@@ -30,7 +30,7 @@ class _Compressed:
             found = kernel("dense to sparse", lambda: _parts(self._scipy(dense._a)), [dense])
             parts, self.shape = wrap(found), dense.shape
         else:
-            raise NotImplementedError(f"a sparse matrix of {type(arg1).__name__}")
+            raise NotImplementedError(f"a sparse matrix of {type(arg1).__name__}")  # which xlogreg never makes
         self.data, self.indices, self.indptr = parts
         if self.data.dtype.char not in DTYPES:
             raise ValueError("Only bool, float32, float64, complex64 and complex128 are supported")
