@@ -5,8 +5,9 @@ import csv
 import io
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from xlogreg.exceptions import expect_memory
 from xlogreg.inputs.files import expect_file, write_atomically
 
-__all__ = ["read_table", "without", "write_table"]
+__all__ = ["Table", "read_table", "without", "write_table"]
 
 HEAD_BYTES = 2**16  # beginning of a CSV file, which shows its separator
 SEPARATORS = ",;\t|"
@@ -25,11 +26,26 @@ DECIMAL_POINT = re.compile(rb"(?<![\d.,])\d+\.\d+(?![\d.,])")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings that make a spreadsheet compute a cell
 
 
-def read_table(path: Path) -> pl.DataFrame:
+class Table(NamedTuple):
+    """The table in a file, and what readers of the result should know about how it was read, in one line each."""
+
+    frame: pl.DataFrame
+    remarks: tuple[str, ...]
+
+
+def read_table(path: Path, *, text: Collection[str] = (), thousands: str | None = None) -> Table:
     """Read the table in a file; the suffix of the file says the format.
 
     The columns of an array (m, n) are named by their numbers. A .npz archive holds columns (m,), or tables (m, n) whose
     columns are named by the name of the table and their number.
+
+    Parameters
+    ----------
+    path : Path
+    text : collection of str
+        Columns that stay text, exactly as written; names that the table lacks are ignored.
+    thousands : {",", ".", " ", "'"}, optional
+        The sign between groups of three digits, in columns that hold no numbers otherwise.
 
     Raises
     ------
@@ -53,7 +69,7 @@ def read_table(path: Path) -> pl.DataFrame:
         raise ValueError(f"{path} holds no table: {str(error).partition(chr(10))[0]}") from None
     if frame.height == 0 or frame.width == 0:
         raise ValueError(f"{path} holds no samples: {frame.width} columns, {frame.height} rows")
-    return frame
+    return Table(frame, remarks=())
 
 
 def _read_csv(path: Path, head: bytes) -> pl.DataFrame:
