@@ -21,31 +21,38 @@ def add_tables(add: Add) -> None:
         "metavar": "COLUMN",
         "help": "the column that holds the class of each sample; for arrays and folders also a .npy file (m,) of them",
     }
-    ignore: dict[str, Any] = {
-        "action": "append",
-        "default": [],
-        "metavar": "COLUMN",
-        "help": "leave this column out; may be repeated",
+    names: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "COLUMN"}
+    ignore = names | {"help": "leave these columns out: A B C, or A,B; write TABLE before the option"}
+    thousands: dict[str, Any] = {
+        "metavar": "SIGN",
+        "help": "the sign between groups of three digits, as in 1,000: ',', '.', ' ' or \"'\"",
     }
     as_json: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
 
     fit = add("fit", _on_tables("fit_table"), "fit a model to a table and write it to a file")
+    fit.usage = "%(prog)s TABLE (--target COLUMN | --formula FORMULA) [-o MODEL] [option ...]"
     fit.add_argument("table", **table)
     labels = fit.add_mutually_exclusive_group(required=True)
     labels.add_argument("--target", **target)
     said = "fit the columns that a formula names, such as 'died ~ age + C(ward) + age:dose'"
     labels.add_argument("--formula", metavar="FORMULA", help=said)
-    fit.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="write the model there")
+    fit.add_argument("-o", "--output", type=Path, metavar="MODEL", help="write the model there")
     fit.add_argument("--ignore", **ignore)
-    taken: dict[str, Any] = {"action": "append", "default": [], "metavar": "COLUMN"}
-    fit.add_argument("--categorical", help="take this column as categories; may be repeated", **taken)
-    said = "fill in missing numbers beside a feature that tells where; missing categories become a level"
-    said += "; drop leaves out the rows, with --formula"
-    fit.add_argument("--missing", choices=[*MISSING, "drop"], default="error", help=said)
-    said = "whether a level that is new in predictions is an error, or has no feature"
-    fit.add_argument("--unseen", choices=UNSEEN, default="error", help=said)
+    fit.add_argument("--categorical", **names, help="take these columns as categories, as text is")
+    fit.add_argument("--numeric", **names, help="take these columns as numbers, also identifiers")
+    said = "fill in missing numbers, beside a feature that marks them, and make missing categories one of their own; "
+    said += "default median for tables; drop leaves out the rows, with --formula"
+    fit.add_argument("--missing", choices=[*MISSING, "drop"], help=said)
+    said = (
+        "whether a category that is new in predictions has no feature (zeros, the default for tables), or is an error"
+    )
+    fit.add_argument("--unseen", choices=UNSEEN, help=said)
+    fit.add_argument("--drop-first", action="store_true", help="compare categories with the first, which has no weight")
+    fit.add_argument("--thousands", **thousands)
     _add_penalties(fit)
-    fit.add_argument("--standardize", action="store_true", help="fit on features of zero mean and unit variance")
+    said = "let a penalty measure all features, or none, by their standard deviations; default for tables: numbers by "
+    said += "these, and categories as 0 and 1"
+    fit.add_argument("--standardize", action=argparse.BooleanOptionalAction, help=said)
     fit.add_argument("--backend", help="where to compute, such as cupy, torch or jax; default NumPy")
     fit.add_argument("--test-share", type=share, metavar="SHARE", help="keep this share of each class to test with")
     fit.add_argument("--seed", type=int, default=0, help="seed of random choices, such as the samples to test with")
@@ -59,27 +66,34 @@ def add_tables(add: Add) -> None:
     fit.add_argument("--json", **as_json)
 
     predict = add("predict", _on_tables("predict_table"), "predict the class of each row of a table")
+    predict.usage = "%(prog)s MODEL TABLE [-o FILE] [--keep COLUMN ...] [option ...]"
     predict.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
     predict.add_argument("table", **table)
     predict.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="a .csv or .parquet; default: CSV on the screen"
     )
+    said = "write these columns of the table beside the predictions; write TABLE before the option"
+    predict.add_argument("--keep", **names, help=said)
     predict.add_argument("--ignore", **ignore)
+    predict.add_argument("--thousands", **thousands)
 
     evaluate = add("evaluate", _on_tables("evaluate_table"), "judge a model on a table whose classes are known")
+    evaluate.usage = "%(prog)s MODEL TABLE [--target COLUMN] [option ...]"
     evaluate.add_argument("model", type=Path, metavar="MODEL", help="a file that `xlogreg fit` or Model.save wrote")
     evaluate.add_argument("table", **table)
-    also = "; left out, a model of a formula finds it"
+    also = "; left out, a model of a table or of a formula finds it"
     evaluate.add_argument("--target", **(target | {"help": target["help"] + also}))
     evaluate.add_argument("--ignore", **ignore)
+    evaluate.add_argument("--thousands", **thousands)
     evaluate.add_argument("--json", **as_json)
     for command in (fit, predict, evaluate):
         _add_offset(command)
 
 
 def _add_penalties(fit: Any) -> None:
-    fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features; default 0")
-    fit.add_argument("--l2", type=float, help="penalty on the mean loss, 1 / (C m) of scikit-learn's C; default 0")
+    fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features")
+    said = "penalty on the mean loss, 1 / (C m) of scikit-learn's C; default: chosen by cross-validation for tables, "
+    fit.add_argument("--l2", type=float, help=said + "0 with --formula, --summary, --initial and for arrays in blocks")
     said = "choose an elastic net by cross-validation, of which this share, from 0 to 1, is L1"
     fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
     said = "fit the features that L1 selects again, without L1 and with this l2, from 0 on"

@@ -1,0 +1,57 @@
+"""The columns that options of a command name: several in one option, also with commas between them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from xlogreg.cli.options import nearest
+
+__all__ = ["find_columns", "lacks"]
+
+MOST_NAMES = 8  # of a table's columns that an error shows
+
+
+def find_columns(path: Path, columns: Sequence[str], given: Mapping[str, str | Sequence[str]]) -> dict[str, list[str]]:
+    """Find the columns that options name.
+
+    Parameters
+    ----------
+    path : Path
+        The table, for the error.
+    columns : sequence of str
+        Names of its columns.
+    given : mapping from str to sequence of str, or str
+        For each option the words behind it: a column, or several with commas between them. A text is one column.
+
+    Returns
+    -------
+    dict of list of str
+        For each option the names of its columns, each once.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks some of the columns; the message names all of these.
+    """
+    known = set(columns)
+    found = {
+        option: [words] if isinstance(words, str) else [name for word in words for name in _names(word, known)]
+        for option, words in given.items()
+    }
+    unknown = [(name, option) for option, names in found.items() for name in names if name not in known]
+    if unknown:
+        raise lacks(path, columns, unknown)
+    return {option: list(dict.fromkeys(names)) for option, names in found.items()}
+
+
+def lacks(path: Path, columns: Sequence[str], unknown: Sequence[tuple[str, str]]) -> ValueError:
+    """Error for columns that a table lacks, each with who needs it."""
+    said = ", ".join(f"{name!r} ({needed})" for name, needed in dict.fromkeys(unknown))
+    some = ", ".join(map(repr, columns[:MOST_NAMES])) + (" ..." if len(columns) > MOST_NAMES else "")
+    return ValueError(f"{path} has no column {said}; it has {some}{nearest(unknown[0][0], columns)}")
+
+
+def _names(word: str, known: set[str]) -> list[str]:
+    """Cut a word at its commas, unless it is the name of a column as it stands."""
+    if word in known or "," not in word:
+        return [word]
+    return [piece for part in word.split(",") if (piece := part.strip())]
