@@ -115,7 +115,7 @@ def test_of_very_many_coefficients_the_largest_are_shown(tmp_path):
     shown = call("show", "wide", folder=tmp_path).stdout
     table = model.summary().table
     largest = table[np.argmax(np.abs(table["coefficient"]))]
-    first = shown.splitlines()[2].split()
+    first = shown.partition("\n\n")[2].split()
     assert first[1] == largest["name"]
     assert float(first[0]) == pytest.approx(largest["coefficient"], rel=1e-4)
     assert "301 smaller coefficients are not shown; --json has all" in shown

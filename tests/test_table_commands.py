@@ -122,7 +122,7 @@ def test_a_model_finds_its_columns_and_its_target(folder, table):
     assert said.startswith("shuffled.csv has no column 'Outcome' (--target)")
     table.drop("Age", "Sex").write_csv(folder / "fewer.csv")
     said = refused("predict", "model", "fewer.csv", folder=folder)
-    assert said.startswith("fewer.csv has no column 'Sex' (needed by the model), 'Age' (needed by the model); it has")
+    assert said.startswith("fewer.csv has no column 'Sex', 'Age' (needed by the model); it has")
 
 
 def test_the_file_of_a_model_with_a_target_is_checked(folder, tmp_path):
@@ -165,6 +165,32 @@ def test_a_model_shows_what_it_does_with_each_column(folder):
     said = json.loads(call("show", "model", "--json", folder=folder).stdout)
     assert (said["target"], said["columns"]["Age"]["as"]) == ("Outcome", "numbers")
     assert said["certificate"] in shown
+
+
+def test_codes_stay_text_in_a_file_that_has_only_digits(tmp_path):
+    rng = np.random.default_rng(0)
+    code, noise = rng.choice(["01", "02", "A1"], 90), rng.standard_normal(90)
+    frame = pl.DataFrame({"code": code.tolist(), "x": noise, "y": (noise + (code == "01") > 0.5).tolist()})
+    frame.write_csv(tmp_path / "all.csv")
+    frame.filter(pl.col("code") != "A1").write_csv(tmp_path / "digits.csv")
+    frame.filter(pl.col("code") != "A1").write_parquet(tmp_path / "digits.parquet")
+    assert call("fit", "all.csv", "--target", "y", "-o", "model", folder=tmp_path).returncode == 0
+    assert xlogreg.load(tmp_path / "model").encoding.columns[0].levels == ("01", "02", "A1")
+    told = [call("predict", "model", f"digits.{kind}", folder=tmp_path) for kind in ("csv", "parquet")]
+    assert told[0].stdout == told[1].stdout
+    assert told[0].stderr == ""
+
+
+def test_codes_of_digits_stay_text_if_they_are_said_to_be_categories(tmp_path):
+    rng = np.random.default_rng(0)
+    x, code, ward = rng.standard_normal(90), rng.choice(["01", "02", "10"], 90), rng.choice([2, 10], 90)
+    frame = pl.DataFrame({"x": x, "code": code.tolist(), "ward": ward, "y": (code == "01").tolist()})
+    frame.write_csv(tmp_path / "t.csv")
+    done = call("fit", "t.csv", "--target", "y", "--categorical", "code,ward", "-o", "model", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    _, codes, wards = xlogreg.load(tmp_path / "model").encoding.columns
+    assert (codes.levels, wards.levels) == (("01", "02", "10"), (2, 10))
+    assert call("evaluate", "model", "t.csv", folder=tmp_path).stdout.startswith("accuracy 1.0")
 
 
 def test_a_folder_of_parts_with_text_is_one_table(folder, table):

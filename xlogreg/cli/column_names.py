@@ -45,7 +45,10 @@ def find_columns(path: Path, columns: Sequence[str], given: Mapping[str, str | S
 
 def lacks(path: Path, columns: Sequence[str], unknown: Sequence[tuple[str, str]]) -> ValueError:
     """Error for columns that a table lacks, each with who needs it."""
-    said = ", ".join(f"{name!r} ({needed})" for name, needed in dict.fromkeys(unknown))
+    by: dict[str, list[str]] = {}
+    for name, needed in dict.fromkeys(unknown):
+        by.setdefault(needed, []).append(repr(name))
+    said = ", ".join(f"{', '.join(names)} ({needed})" for needed, names in by.items())
     some = ", ".join(map(repr, columns[:MOST_NAMES])) + (" ..." if len(columns) > MOST_NAMES else "")
     return ValueError(f"{path} has no column {said}; it has {some}{nearest(unknown[0][0], columns)}")
 

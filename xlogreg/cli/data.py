@@ -14,8 +14,9 @@ import xlogreg
 from xlogreg.arrays.stored import stored
 from xlogreg.cli.column_names import find_columns
 from xlogreg.cli.preparation import Prepared
-from xlogreg.cli.table_files import read_table
-from xlogreg.cli.whole_tables import Wishes, columns_of, known_in, labels_in, prepared_in, text_of
+from xlogreg.cli.table_cells import as_labels
+from xlogreg.cli.table_files import STANDARD_INPUT, read_table
+from xlogreg.cli.whole_tables import Wishes, columns_of, known_in, labels_in, prepared_in, text_of, text_to_fit
 from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.formula_columns import labels_of, names_in, refuse_gone
 from xlogreg.inputs.formulas import parse_formula
@@ -27,7 +28,7 @@ __all__ = ["SampleFile", "as_collection", "open_formula", "open_known", "open_sa
 
 COLLECTION_BYTES = 64 * 2**20  # size of a block that a worker reads
 CONNECT_SECONDS = 10  # a scheduler must answer within this time
-STANDARD_INPUT = Path("-")
+TYPED = (".parquet", ".npy", ".npz")  # files that say the types of their columns
 
 
 class SampleFile(NamedTuple):
@@ -73,8 +74,11 @@ def open_samples(path: Path, target: str, wishes: Wishes) -> SampleFile:
     if _is_sparse(path) and not apart:
         raise ValueError(f"{path} holds a sparse matrix: its labels are a .npy file (m,) of their own, not {target!r}")
     if path == STANDARD_INPUT or not (path.is_dir() or (apart and _is_array(path))):
-        table = read_table(path, text={target}, thousands=wishes.thousands)
-        return _to_fit(path, table.frame, target, wishes)._replace(remarks=table.remarks)
+        written = text_to_fit(target, wishes)
+        frame, remarks = read_table(path, text=written, thousands=wishes.thousands)
+        if path.suffix.lower() not in TYPED:
+            frame = frame.with_columns(as_labels(frame[name]) for name in frame.columns if name in written)
+        return _to_fit(path, frame, target, wishes)._replace(remarks=remarks)
     given = wishes.named("ignore", "categorical", "numeric")
     if not apart:
         X, Y = xlogreg.open_parts(path, target=target)

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,11 @@ __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 MOST_NAMES = 20  # of selected features that are printed
 LEVEL = 0.95  # of the intervals in a summary
-TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
+OPTIONS = {  # arguments in the errors of the library, and what they are on the command line
+    "missing='drop'": "--missing drop",
+    "missing='median'": "--missing median",
+    "unseen='zeros'": "--unseen zeros",
+}
 
 
 def fit_table(arguments: argparse.Namespace) -> None:
@@ -50,7 +55,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
     with workers_at(arguments.dask):
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
-        with _hinting(TREATED, arguments.formula), _resumable(arguments.checkpoint):
+        with _hinting(), _resumable(arguments.checkpoint):
             model, choice = _fitted(arguments, samples, train, initial)
         if arguments.output is not None:
             model.save(arguments.output)
@@ -231,16 +236,16 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 
 @contextlib.contextmanager
-def _hinting(also: str = "", formula: str | None = None) -> Iterator[None]:
-    """Add to an error about a column how the command line leaves a column out, and what else it can do."""
+def _hinting() -> Iterator[None]:
+    """Say an error of the library about the columns of X in the words of the command line."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        if "column" not in str(error):
-            raise
-        if formula is not None:
-            raise ValueError(str(error).replace("missing='drop'", "--missing drop")) from None
-        raise ValueError(f"{error} (--ignore COLUMN leaves one out{also})") from None
+        said = str(error)
+        for argument, option in OPTIONS.items():
+            said = said.replace(argument, option)
+        about_columns = "column" in said and re.search(r"\bX\b", said) is not None
+        raise ValueError(f"{said} (--ignore COLUMN leaves one out)" if about_columns else said) from None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from xlogreg.inputs.formula_encoding import FormulaEncoding
 from xlogreg.inputs.tables import column_values
 from xlogreg.model.model import Model
 
-__all__ = ["Wishes", "columns_of", "known_in", "labels_in", "prepared_in", "text_of", "unseen_in"]
+__all__ = ["Wishes", "columns_of", "known_in", "labels_in", "prepared_in", "text_of", "text_to_fit", "unseen_in"]
 
 MOST_CLASSES = 20  # so many values of a target are never too many
 REMEDY = "it must hold classes: make some of a measurement, such as whether it is above a limit"
@@ -53,6 +53,11 @@ def prepared_in(path: Path, frame: pl.DataFrame, target: str, wishes: Wishes, ap
     return prepare(frame.drop(ignored), **asked)
 
 
+def text_to_fit(target: str, wishes: Wishes) -> set[str]:
+    """Name the columns of a table to fit that are to be read as they are written, so that codes keep their zeros."""
+    return {target, *(name for word in wishes.categorical for name in (word, *_pieces(word)))}
+
+
 def labels_in(frame: pl.DataFrame, target: str, classes: np.ndarray | None = None) -> np.ndarray:
     """Take the labels (m,) from a column; without ``classes`` of a model, refuse what cannot be classes.
 
@@ -61,9 +66,8 @@ def labels_in(frame: pl.DataFrame, target: str, classes: np.ndarray | None = Non
     ValueError
         If labels are missing, or if they are rather names or measurements than classes.
     """
-    known_as_text = classes is not None and classes.dtype.kind in "US"
-    labels = as_text(frame[target]) if known_as_text else as_labels(frame[target])
-    if known_as_text and not isinstance(labels.dtype, (pl.String, pl.Categorical, pl.Enum)):
+    labels = as_text(frame[target])
+    if classes is not None and classes.dtype.kind in "US":
         labels = _written(labels)
     try:
         values = np.asarray(column_values(labels, f"the column {target!r}"))
@@ -72,10 +76,6 @@ def labels_in(frame: pl.DataFrame, target: str, classes: np.ndarray | None = Non
     if classes is None:
         _expect_classes(labels, target)
     return values
-
-
-def as_labels(column: pl.Series) -> pl.Series:
-    return as_text(column)
 
 
 def _expect_classes(labels: pl.Series, target: str) -> None:
