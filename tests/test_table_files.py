@@ -1,6 +1,7 @@
 """Tables in files: every way to write the same table is read back the same, and what cannot be read is said."""
 
 import codecs
+import datetime
 import gzip
 import io
 import types
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 pl = pytest.importorskip("polars")
 
 from xlogreg.cli import main, table_bytes, table_text  # noqa: E402  # these need polars
-from xlogreg.cli.table_files import STANDARD_INPUT, read_table, without  # noqa: E402
+from xlogreg.cli.table_files import STANDARD_INPUT, read_table, without, write_table  # noqa: E402
 
 PEOPLE = "name,age,town\nAnn,31,Köln\nBob,,Oslo\n"
 
@@ -326,3 +327,45 @@ def test_a_column_that_is_lacking_is_told_from_those_there(read):
         without(frame, ["y"], STANDARD_INPUT)
     with pytest.raises(ValueError, match="these are no names: a table begins with a line that names its columns"):
         without(read("5.1,3.5\n4.9,3.0\n").frame, ["y"], Path("people.csv"))
+
+
+WRITTEN = {
+    "id": pl.Series(["007", None, "=1"]),
+    "day": pl.Series([datetime.date(2020, 1, 31), None, None]),
+    "kind": pl.Series(["-a", "b", None], dtype=pl.Categorical),
+    "wait": pl.Series([datetime.timedelta(days=1), None, None]),
+    "nothing": pl.Series([None, None, None]),
+    "count": pl.Series([1, None, 3]),
+    "=probability": np.asarray([0.25, 0.5, 1.0]),
+    "prediction": np.asarray([b"yes", b"no", b"+"]),
+    "object": np.asarray(["x", None, "y"], dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.csv.gz", "out.tsv.zst", None])
+def test_columns_of_every_kind_are_written_as_text(tmp_path, capsys, name):
+    write_table(WRITTEN, name and tmp_path / name)
+    if name is None:
+        (tmp_path / "out.csv").write_text(capsys.readouterr().out)
+    frame = read_table(tmp_path / (name or "out.csv"), text=["id"]).frame
+    assert frame.columns == [*list(WRITTEN)[:6], "'=probability", "prediction", "object"]
+    assert frame.rows() == [
+        ("007", "2020-01-31", "'-a", "P1D", None, 1, 0.25, "yes", "x"),
+        (None, None, "b", None, None, None, 0.5, "no", None),
+        ("'=1", None, None, None, None, 3, 1.0, "'+", "y"),
+    ]
+
+
+def test_columns_of_every_kind_are_written_to_parquet(tmp_path):
+    columns = WRITTEN | {"parts": pl.Series([[1], [], None])}
+    write_table(columns, tmp_path / "out.parquet")
+    frame = read_table(tmp_path / "out.parquet").frame
+    for name in ("id", "day", "wait", "count", "parts"):
+        assert frame[name].to_list() == columns[name].to_list()
+    with pytest.raises(
+        ValueError, match=r"the column 'parts' of List\(Int64\) cannot be written as text; write \.parquet"
+    ):
+        write_table(columns, tmp_path / "out.csv")
+    with pytest.raises(ValueError, match=r"out\.xlsx: tables are written as \.csv or \.tsv"):
+        write_table(columns, tmp_path / "out.xlsx")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]

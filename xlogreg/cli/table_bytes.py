@@ -9,10 +9,20 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["MAGIC", "as_bytes", "encoding_of", "expect_western", "head_of", "open_packed", "recoded", "unpacked"]
+__all__ = [
+    "MAGIC",
+    "PIECE_BYTES",
+    "as_bytes",
+    "encoding_of",
+    "expect_western",
+    "head_of",
+    "open_packed",
+    "recoded",
+    "unpacked",
+]
 
 HEAD_BYTES = 2**16  # beginning of a file, which shows its separator and its encoding
-PIECE_BYTES = 2**20  # step in which files are unpacked and recoded
+PIECE_BYTES = 2**20  # step in which files are unpacked and turned into plain UTF-8
 SAFE_BYTES = 2**30  # size that any compressed file may unpack to: most machines have this memory
 # times its size that a larger file may unpack to: tables shrink to a third, or to a hundredth where nearly all is zero
 MOST_TIMES = 200

@@ -1,17 +1,17 @@
-"""Read tables in files and from standard input: text, compressed or not, .parquet, .npy, .npz; write some of them."""
+"""Read and write tables in files: text, compressed or not, .parquet, .npy, .npz; and read them from standard input."""
 
 import contextlib
 import difflib
 import io
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from xlogreg.cli.table_bytes import MAGIC, head_of, unpacked
+from xlogreg.cli.table_bytes import MAGIC, head_of, open_packed, unpacked
 from xlogreg.cli.table_cells import THOUSANDS
 from xlogreg.cli.table_text import read_text
 from xlogreg.exceptions import expect_memory, one_of
@@ -184,26 +184,57 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def write_table(columns: dict[str, np.ndarray], path: Path | None) -> None:
-    """Write a table as .csv or .parquet, or as CSV to standard output. Spreadsheets see no formula in the CSV."""
-    if path is not None and path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path}: predictions are written as .csv or .parquet")
-    if path is not None and path.suffix == ".parquet":
-        with write_atomically(path) as file:
-            pl.DataFrame(columns).write_parquet(file)
-        return
-    text = pl.DataFrame({_inert(name): _inert_cells(values) for name, values in columns.items()}).write_csv()
+def write_table(columns: Mapping[str, np.ndarray | pl.Series], path: Path | None) -> None:
+    """Write a table as .parquet or as text, which can be compressed; without a path, as CSV to standard output.
+
+    Spreadsheets see no formula in the text.
+
+    Parameters
+    ----------
+    columns : mapping of str to array or Series (m,)
+    path : Path, optional
+        A file of .csv or .tsv, each also with .gz or .zst, or of .parquet.
+    """
+    packing = path.suffix.lower() if path is not None and path.suffix.lower() in MAGIC else ""
+    kind = ".csv" if path is None else Path(path.stem if packing else path.name).suffix.lower()
+    if kind not in (".csv", ".tsv", ".parquet") or (packing and kind == ".parquet"):
+        raise ValueError(f"{path}: tables are written as .csv or .tsv (each also with .gz or .zst), or as .parquet")
+    frame = pl.DataFrame({name: _column(values) for name, values in columns.items()})
+    if kind != ".parquet":
+        frame = pl.DataFrame({_inert(column.name): _inert_cells(column) for column in frame})
+    separator = "\t" if kind == ".tsv" else ","
     if path is None:
-        sys.stdout.write(text)
-    else:
-        with write_atomically(path) as file:
-            file.write(text.encode())
+        sys.stdout.write(frame.write_csv(separator=separator))
+        return
+    with write_atomically(path) as file:
+        if kind == ".parquet":
+            frame.write_parquet(file)
+        elif packing:
+            with open_packed(file, packing, "wb") as packed:
+                packed.write(frame.write_csv(separator=separator).encode())
+        else:
+            frame.write_csv(file, separator=separator)
+
+
+def _column(values: np.ndarray | pl.Series) -> pl.Series:
+    if isinstance(values, pl.Series):
+        return values
+    values = np.char.decode(values, "latin-1") if values.dtype.kind == "S" else values
+    return pl.Series(values.tolist() if values.dtype.kind == "O" else values)
 
 
 def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _inert_cells(values: np.ndarray) -> np.ndarray:
-    values = np.char.decode(values, "latin-1") if values.dtype.kind == "S" else values
-    return np.asarray([_inert(text) for text in values.tolist()]) if values.dtype.kind == "U" else values
+def _inert_cells(column: pl.Series) -> pl.Series:
+    """Turn a column into one that CSV can hold, and that no spreadsheet computes."""
+    if column.dtype == pl.Duration:
+        column = column.dt.to_string()
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        raise ValueError(f"the column {column.name!r} of {column.dtype} cannot be written as text; write .parquet")
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return column
+    column = column.cast(pl.String)
+    formula = pl.any_horizontal(column.str.starts_with(sign) for sign in FORMULA)
+    return pl.select(pl.when(formula).then("'" + column).otherwise(column)).to_series()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from xlogreg.cli.table_bytes import as_bytes, encoding_of, expect_western, head_of, recoded
+from xlogreg.cli.table_bytes import PIECE_BYTES, as_bytes, encoding_of, expect_western, head_of, recoded
 from xlogreg.cli.table_cells import MISSING, as_numbers, misplaced, stripped
 
 __all__ = ["read_text"]
@@ -79,14 +79,16 @@ def _read(
     named = [name for name in dialect.names if name]
     if len(set(named)) < len(named):
         raise ValueError(f"several columns have the name {max(named, key=named.count)!r}")
+    opening = re.compile(re.escape(dialect.separator.encode()) + b' +"(?!")')  # two are a sign inside of quotes
+    quoted = not closed and opening.search(head) is not None
     try:
-        frame = _parsed(source, head, dialect, text, thousands)
-        quoted = not closed and _any_cell_is_quoted(frame)
+        if not quoted:
+            frame = _parsed(source, head, dialect, text, thousands)
+            quoted = not closed and _any_cell_is_quoted(frame)
     except pl.exceptions.ComputeError as error:
-        sign = dialect.separator.encode()
         if "utf-8" in str(error):
             raise
-        if closed or re.search(re.escape(sign) + b' +"', as_bytes(source)) is None:
+        if closed or opening.search(as_bytes(source)) is None:
             _refuse_ragged(source, dialect)
             raise
         quoted = True
@@ -139,10 +141,19 @@ def _any_cell_is_quoted(frame: pl.DataFrame) -> bool:
 
 
 def _closed_up(source: Path | bytes, dialect: Dialect) -> bytes:
-    """Remove the blanks between a separator and the next cell; those inside of quotes stay."""
-    sign = re.escape(dialect.separator.encode())
-    cell = rb'(^|[\n%b])(?: +|(?="))("[^"]*(?:""[^"]*)*")?' % sign
-    return codecs.BOM_UTF8 + re.sub(cell, rb"\1\2", as_bytes(source).removeprefix(codecs.BOM_UTF8))
+    """Remove the blanks between a separator and quotes, where they are not inside of other quotes."""
+    data, held, start = as_bytes(source).removeprefix(codecs.BOM_UTF8), io.BytesIO(), 0
+    cell = re.compile(rb'(^|[\n%b]) *("[^"]*(?:""[^"]*)*")' % re.escape(dialect.separator.encode()))
+    held.write(codecs.BOM_UTF8)
+    while start < len(data):  # piece by piece, since all cells at a time would take much memory
+        stop = data.find(b"\n", start + PIECE_BYTES) + 1 or len(data)
+        quotes = data.count(b'"', start, stop)
+        while quotes % 2 and stop < len(data):  # the end of the line is inside of quotes
+            line, stop = stop, data.find(b"\n", stop) + 1 or len(data)
+            quotes += data.count(b'"', line, stop)
+        held.write(cell.sub(rb"\1\2", data[start:stop]))
+        start = stop
+    return held.getvalue()
 
 
 def _refuse_ragged(source: Path | bytes, dialect: Dialect) -> None:
