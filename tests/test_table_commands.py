@@ -137,6 +137,32 @@ def test_the_file_of_a_model_with_a_target_is_checked(folder, tmp_path):
             xlogreg.load(tmp_path / "odd")
 
 
+@pytest.mark.parametrize("file", ["out.csv", "out.parquet"])
+def test_columns_that_are_kept_come_before_the_predictions(folder, table, file):
+    coded = table.with_columns(Code=pl.format("0{}", "Id"))
+    coded.drop("Outcome").write_csv(folder / "coded.csv")
+    kept = ("--keep", "Id,Name", "Code", "Age", "Booked")
+    done = call("predict", "model", "coded.csv", "-o", file, *kept, folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    read = pl.read_parquet if file.endswith("parquet") else pl.read_csv
+    found = read(folder / file, **({} if file.endswith("parquet") else {"schema_overrides": {"Code": pl.String}}))
+    names = ["Id", "Name", "Code", "Age", "Booked"]
+    assert found.columns == [*names, "prediction", "probability_died", "probability_survived"]
+    assert found.select(names).equals(coded.select(names))
+    model = xlogreg.load(folder / "model")
+    features = table.select(column.name for column in model.encoding.columns)
+    np.testing.assert_allclose(found["probability_died"], model.predict_proba(features)[:, 0], rtol=1e-12)
+
+
+def test_columns_cannot_be_kept_under_the_name_of_a_prediction_or_of_an_array(folder, table):
+    table.with_columns(prediction=pl.lit(1)).write_csv(folder / "named.csv")
+    said = refused("predict", "model", "named.csv", "--keep", "prediction", folder=folder)
+    assert said == "--keep prediction: a column of the predictions has that name; rename yours"
+    np.save(folder / "X.npy", np.eye(4))
+    xlogreg.fit(np.eye(4), [0, 1, 0, 1], samples="rows", l2=1.0).save(folder / "nameless")
+    assert "--keep is for tables" in refused("predict", "nameless", "X.npy", "--keep", "0", folder=folder)
+
+
 def test_new_categories_have_no_feature_and_are_told(folder, table):
     new = pl.when(pl.col("Id") <= 3).then(pl.lit("Kiel")).otherwise("Port").alias("Port")
     table.with_columns(new).write_csv(folder / "new.csv")

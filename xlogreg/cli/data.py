@@ -148,7 +148,10 @@ def _known(path: Path, frame: pl.DataFrame, model: Model, target: str | None, wi
     apart = {name for option in ("--ignore", "--offset", "--target") for name in found.get(option, ())}
     X, known = known_in(path, frame, model, apart), _offset_of(frame, wishes.offset, path)
     labels = None if target is None else labels_in(frame, target, model.classes)
-    return SampleFile(X, labels, known, kept=frame.select(found.get("--keep", [])))
+    kept = frame.select(found.get("--keep", []))
+    # read as they are written, so that codes keep their zeros
+    kept = kept if path.suffix.lower() in TYPED else kept.select(as_labels(column) for column in kept)
+    return SampleFile(X, labels, known, kept=kept)
 
 
 def _whole(path: Path) -> pl.DataFrame:
