@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import polars as pl
-
-from xlogreg.cli.preparation import Prepared
+from xlogreg.cli.preparation import Prepared, missing_in
 from xlogreg.inputs.encoding import Column
 from xlogreg.inputs.files import printable
 from xlogreg.model.model import Model
@@ -20,7 +18,7 @@ def lines_of_fit(model: Model, prepared: Prepared) -> list[str]:
     assert model.encoding is not None
     plain, lines = [], []
     for column in model.encoding.columns:
-        missing = _missing(prepared.frame[column.name])
+        missing = missing_in(prepared.frame[column.name])
         if column.levels is None and not missing:
             plain.append(column.name)
         elif column.levels is None:
@@ -70,7 +68,7 @@ def columns_as_json(model: Model, prepared: Prepared | None = None) -> dict[str,
         else:
             said[column.name] = {"as": "categories", "levels": list(column.levels), "dropped": column.dropped}
         if prepared is not None:
-            said[column.name]["missing"] = _missing(prepared.frame[column.name])
+            said[column.name]["missing"] = missing_in(prepared.frame[column.name])
     return said
 
 
@@ -82,10 +80,6 @@ def unseen_lines(unseen: dict[str, tuple[int, list[str]]], where: str = "") -> l
         for name, (rows, levels) in unseen.items()
     ]
     return list(map(printable, _first(lines)))
-
-
-def _missing(column: pl.Series) -> int:
-    return (column.fill_nan(None) if column.dtype.is_float() else column).null_count()
 
 
 def _known(column: Column) -> list[Any]:

@@ -1,5 +1,6 @@
 """What becomes of each column of a table on the command line: numbers, categories, or left out for a reason."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import polars as pl
 
 from xlogreg.inputs.encoding import TEXT_LEVELS
 
-__all__ = ["Prepared", "as_numbers", "as_text", "prepare"]
+__all__ = ["Prepared", "as_numbers", "as_text", "missing_in", "prepare"]
 
 DAYS = (  # usual forms of a date; all values of a column must have the same
     *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y"),
@@ -113,12 +114,22 @@ def as_numbers(column: pl.Series) -> pl.Series:
     return numbers
 
 
+def missing_in(column: pl.Series) -> int:
+    """Count the missing values of a column; NaN is one."""
+    return (column if _is_finite(column) else column.fill_nan(None)).null_count()
+
+
 def _refuse_infinite(column: pl.Series) -> None:
-    if column.dtype.is_float() and (infinite := column.is_infinite().fill_null(False)).any():
+    if not _is_finite(column) and (infinite := column.is_infinite().fill_null(False)).any():
         row = int(infinite.arg_max() or 0)
         raise ValueError(
             f"the column {column.name!r} holds {column[row]} in row {row}, counted from 0; mend or --ignore it"
         )
+
+
+def _is_finite(column: pl.Series) -> bool:
+    """Whether no number is NaN or infinite, since their sum is neither; False also where the sum is too large."""
+    return not column.dtype.is_float() or math.isfinite(column.sum())
 
 
 def _is_declared(kind: pl.DataType) -> bool:
@@ -128,8 +139,7 @@ def _is_declared(kind: pl.DataType) -> bool:
 
 def _useless(column: pl.Series) -> str:
     """Say why a column tells nothing about any row; "" if it may."""
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
+    column = column if _is_finite(column) else column.fill_nan(None)
     if column.dtype == pl.Null or column.null_count() == len(column):
         return "no values"
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String) or _is_declared(column.dtype)):
@@ -160,7 +170,7 @@ def _unfit(column: pl.Series) -> str:
 
 def _counts(column: pl.Series) -> bool:
     """Whether a column holds m whole numbers in any order, all different and without a gap."""
-    if column.null_count() or (column.dtype.is_float() and not column.is_finite().all()):
+    if column.null_count() or not (_is_finite(column) or column.is_finite().all()):
         return False
     low, high = int(column.min()), int(column.max())  # type: ignore[arg-type]  # numbers, since no value is missing
     if high - low != len(column) - 1 or column.n_unique() != len(column):

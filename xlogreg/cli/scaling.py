@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.door import learn_features
@@ -29,8 +30,11 @@ def scale_of(X: Any, options: dict[str, Any], squares: bool) -> dict[str, Any]:
     """
     if not isinstance(X, pl.DataFrame) or not squares:
         return {"standardize": True}
+    gone = (*X.null_count().row(0), *X.select(selectors.float().is_nan().any()).row(0))
+    if options["categorical_features"] is None and not any(gone):
+        return {"standardize": True}
     encoding = learn_features(X, "rows", TableOptions(**{name: options[name] for name in OF_COLUMNS})).encoding
-    if encoding is None or all(column.levels is None and not column.indicator for column in encoding.columns):
+    if encoding is None:
         return {"standardize": True}
     factors: list[float] = []
     for column in encoding.columns:

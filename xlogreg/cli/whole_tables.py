@@ -127,9 +127,10 @@ def known_in(path: Path, frame: pl.DataFrame, model: Model, apart: set[str]) -> 
     columns = columns_of(model)
     if not columns or isinstance(model.encoding, FormulaEncoding):
         return frame.drop(apart)
-    gone = [column.name for column in columns if column.name not in frame.columns or column.name in apart]
+    here = set(frame.columns)
+    gone = [column.name for column in columns if column.name not in here or column.name in apart]
     if gone:
-        taken = [name for name in gone if name in frame.columns]
+        taken = [name for name in gone if name in here]
         if taken:
             raise ValueError(f"the model needs the column {taken[0]!r}: it cannot be left out or be something else")
         raise lacks(path, frame.columns, [(name, "needed by the model") for name in gone])
