@@ -287,6 +287,21 @@ def test_a_small_file_cannot_fill_the_memory(read, monkeypatch, packing):
             ValueError, match=r"it unpacks to more than 2 MiB, over 200 times its size; if you trust it"
         ):
             read(data, name)
+    monkeypatch.setattr(table_bytes, "SAFE_BYTES", 1)
+    assert read(PACK[packing](PEOPLE.encode()), f"a.csv{packing}").frame.height == 2
+
+
+def test_what_the_beginning_of_a_file_does_not_show_is_found_later(read, monkeypatch):
+    monkeypatch.setattr(table_bytes, "HEAD_BYTES", 4)
+    assert cells(read('a,b\n1,x\n2, "y"\n')) == {"a": [1, 2], "b": ["x", "y"]}
+    with pytest.raises(ValueError, match="a part of it is encoded in UTF-8, and another is not"):
+        read("ö,b\n".encode() + b"1,\xf6\n")
+
+
+def test_quotes_reach_over_the_pieces_in_which_a_file_is_treated(read, monkeypatch):
+    monkeypatch.setattr(table_text, "PIECE_BYTES", 4)
+    text = 'a, b\n1, "x\ny, ""z"",\n w"\n2, "v"\n'
+    assert cells(read(text)) == {"a": [1, 2], "b": ['x\ny, "z",\n w', "v"]}
 
 
 def test_polars_unpacks_nothing_by_itself(read):

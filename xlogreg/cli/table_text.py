@@ -124,13 +124,9 @@ def _parsed(
         options["infer_schema"] = False  # 1.234 would be taken for a number smaller than 2
     options |= {"decimal_comma": dialect.comma, "null_values": MISSING}
     try:
-        frame = pl.read_csv(source, infer_schema_length=SAMPLE_ROWS, **options)
+        return pl.read_csv(source, infer_schema_length=SAMPLE_ROWS, **options)
     except pl.exceptions.ComputeError:
         return pl.read_csv(source, infer_schema_length=None, **options)
-    for column in frame.head(SAMPLE_ROWS).select(pl.col(pl.String)):
-        if column.null_count() == len(column) and frame[column.name].null_count() < frame.height:
-            return pl.read_csv(source, infer_schema_length=None, **options)
-    return frame
 
 
 def _any_cell_is_quoted(frame: pl.DataFrame) -> bool:
