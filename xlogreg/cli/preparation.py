@@ -65,7 +65,7 @@ def prepare(frame: pl.DataFrame, categorical: Sequence[str] = (), numeric: Seque
             columns.append(as_numbers(column))
             continue
         forced = name in categorical
-        reason = _useless(column) or ("" if forced else _unfit(column))
+        reason = _unusable(column) or ("" if forced else _unfit(column))
         if reason and forced:
             raise ValueError(f"the column {name!r} cannot be categories: {reason}")
         if reason:
@@ -137,21 +137,21 @@ def _is_declared(kind: pl.DataType) -> bool:
     return isinstance(kind, (pl.Categorical, pl.Enum))
 
 
-def _useless(column: pl.Series) -> str:
-    """Say why a column tells nothing about any row; "" if it may."""
+def _unusable(column: pl.Series) -> str:
+    """Say why a column can be neither numbers nor categories; "" if it can."""
     column = column if _is_finite(column) else column.fill_nan(None)
     if column.dtype == pl.Null or column.null_count() == len(column):
         return "no values"
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String) or _is_declared(column.dtype)):
         return "dates or times" if column.dtype.is_temporal() else f"values of the type {column.dtype}"
-    if column.null_count() == 0 and len(column) > 1 and column.n_unique() == 1:
-        return "the same value in every row"
     return ""
 
 
 def _unfit(column: pl.Series) -> str:
     """Say why a column should not be used unless it is asked for; "" if it should."""
     m = len(column)
+    if column.null_count() == 0 and m > 1 and column.n_unique() == 1:
+        return "the same value in every row"
     if column.dtype.is_numeric():
         return "whole numbers in a row without a gap, as identifiers are" if _counts(column) else ""
     if column.dtype != pl.String:
