@@ -79,7 +79,8 @@ def penalty_of(model: Model) -> str:
     if model.standardize:
         scale = model.standardize
         said += " on standardised features" if scale is True else f" on features divided by {scale:g}"
-    said += "" if model.penalty_factor is None else ", with a factor for each feature"
+    if model.penalty_factor is not None:  # that of a table measures numbers by their standard deviations
+        said += " on standardised numbers" if target_of(model) else ", with a factor for each feature"
     return said + ("" if model.relax is None else f"; fitted again with l2 {model.relax:.4g}")
 
 
