@@ -1,6 +1,7 @@
 """What becomes of the columns of a table on the command line."""
 
 import datetime
+from pathlib import Path
 
 import pytest
 
@@ -117,12 +118,12 @@ COLUMNS = ("a", "b", "Last, First", "c,")
     ],
 )
 def test_names_of_columns_may_have_commas_between_them_or_in_them(words, names):
-    assert column_names.find_columns("t.csv", COLUMNS, {"--ignore": words}) == {"--ignore": names}
+    assert column_names.find_columns(Path("t.csv"), COLUMNS, {"--ignore": words}) == {"--ignore": names}
 
 
 def test_all_unknown_names_are_one_error_with_the_nearest():
     given = {"--target": "Agee", "--ignore": ["Age,x"], "--numeric": ["z,z"]}
     with pytest.raises(ValueError, match="has no column") as error:
-        column_names.find_columns("t.csv", ("Age", "Sex"), given)
+        column_names.find_columns(Path("t.csv"), ("Age", "Sex"), given)
     unknown = "'Agee' (--target), 'x' (--ignore), 'z' (--numeric)"
     assert str(error.value) == f"t.csv has no column {unknown}; it has 'Age', 'Sex'; did you mean 'Age'?"

@@ -232,6 +232,17 @@ def test_a_folder_of_parts_with_text_is_one_table(folder, table):
     assert call("predict", "of_table", "parts", folder=folder).stdout.count("\n") == 901
 
 
+def test_two_quotes_are_an_empty_cell(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        '"x","z","y"\n' + '"1.5","1,000","a"\n"","","b"\n"3","2,000","b"\n"9","7","a"\n' * 9
+    )
+    done = call("fit", "t.csv", "--target", "y", "--thousands", ",", "--json", folder=tmp_path)
+    columns = json.loads(done.stdout)["columns"]
+    assert {name: (own["as"], own["missing"]) for name, own in columns.items()} == {
+        "x": ("numbers", 9), "z": ("numbers", 9)
+    }  # fmt: skip
+
+
 TARGETS = {
     "measure": (np.arange(200.0) / 7.0, "holds numbers that are not whole"),
     "count": (np.arange(200) ** 2, "holds 200 different numbers, some in one row only"),

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xlogreg.cli.options import nearest
+from xlogreg.cli.table_files import STANDARD_INPUT
 
-__all__ = ["find_columns", "lacks"]
+__all__ = ["TYPED", "find_columns", "lacks"]
+
+TYPED = (".parquet", ".npy", ".npz")  # files that say the types of their columns, and whose names may be numbers
 
 MOST_NAMES = 8  # of a table's columns that an error shows
 
@@ -50,7 +53,24 @@ def lacks(path: Path, columns: Sequence[str], unknown: Sequence[tuple[str, str]]
         by.setdefault(needed, []).append(repr(name))
     said = ", ".join(f"{', '.join(names)} ({needed})" for needed, names in by.items())
     some = ", ".join(map(repr, columns[:MOST_NAMES])) + (" ..." if len(columns) > MOST_NAMES else "")
-    return ValueError(f"{path} has no column {said}; it has {some}{nearest(unknown[0][0], columns)}")
+    called = "standard input" if path == STANDARD_INPUT else path
+    return ValueError(f"{called} has no column {said}; it has {some}{_hint(path, columns, unknown[0][0])}")
+
+
+def _hint(path: Path, columns: Sequence[str], name: str) -> str:
+    """Say what may be meant by a column that a table lacks."""
+    if path.suffix.lower() not in TYPED and all(map(_is_number, columns)):
+        return "; these are no names: a table begins with a line that names its columns"
+    lower = {column.lower(): column for column in reversed(columns)}
+    return nearest(name.lower(), lower, lower)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(word: str, known: set[str]) -> list[str]:

@@ -12,7 +12,7 @@ import polars as pl
 
 import xlogreg
 from xlogreg.arrays.stored import stored
-from xlogreg.cli.column_names import find_columns
+from xlogreg.cli.column_names import TYPED, find_columns
 from xlogreg.cli.preparation import Prepared
 from xlogreg.cli.table_cells import as_labels
 from xlogreg.cli.table_files import STANDARD_INPUT, read_table
@@ -28,7 +28,6 @@ __all__ = ["SampleFile", "as_collection", "open_formula", "open_known", "open_sa
 
 COLLECTION_BYTES = 64 * 2**20  # size of a block that a worker reads
 CONNECT_SECONDS = 10  # a scheduler must answer within this time
-TYPED = (".parquet", ".npy", ".npz")  # files that say the types of their columns
 
 
 class SampleFile(NamedTuple):

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 __all__ = ["Add", "Parser", "adder", "nearest", "share"]
@@ -63,10 +63,10 @@ class Parser(argparse.ArgumentParser):
         return f"; {options[-1]} takes all names that follow it, also {self.given[-1]!r}: write {options[-1]} last"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Ask whether the most similar of some words was meant; "" if none is similar."""
+def nearest(word: str, known: Iterable[str], written: Mapping[str, str] | None = None) -> str:
+    """Ask whether the most similar of some words was meant, as it is ``written``; "" if none is similar."""
     found = difflib.get_close_matches(word.partition("=")[0], list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {(written or {}).get(found[0], found[0])!r}?" if found else ""
 
 
 def adder(commands: argparse._SubParsersAction) -> Callable[..., argparse.ArgumentParser]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import selectors
 
+from xlogreg.cli.preparation import missing_in
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.door import learn_features
 
@@ -30,8 +30,7 @@ def scale_of(X: Any, options: dict[str, Any], squares: bool) -> dict[str, Any]:
     """
     if not isinstance(X, pl.DataFrame) or not squares:
         return {"standardize": True}
-    gone = (*X.null_count().row(0), *X.select(selectors.float().is_nan().any()).row(0))
-    if options["categorical_features"] is None and not any(gone):
+    if options["categorical_features"] is None and not any(map(missing_in, X.get_columns())):
         return {"standardize": True}
     encoding = learn_features(X, "rows", TableOptions(**{name: options[name] for name in OF_COLUMNS})).encoding
     if encoding is None:
