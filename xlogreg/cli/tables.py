@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,17 @@ OPTIONS = {  # arguments in the errors of the library, and what they are on the 
 }
 
 
+class Fitted(NamedTuple):
+    """A model that was fitted, and what there is to say of it."""
+
+    model: Model
+    choice: Choice
+    samples: SampleFile
+    m: int  # samples that it was fitted to
+    reports: dict[str, Report]  # by the part of the samples
+    unseen: dict[str, tuple[int, list[str]]]  # categories of the part to test with that are new to the model
+
+
 def fit_table(arguments: argparse.Namespace) -> None:
     """Fit a model to samples, write it, and report on it."""
     for path in filter(None, (arguments.output, arguments.checkpoint)):
@@ -62,7 +73,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
         reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
     unseen = unseen_in(model, samples.prepared.frame[test]) if samples.prepared is not None and len(test) else {}
     told = _as_json if arguments.json else _tell
-    told(arguments, model, choice, samples, len(train), reports, unseen)
+    told(arguments, Fitted(model, choice, samples, len(train), reports, unseen))
 
 
 def _opened(arguments: argparse.Namespace) -> SampleFile:
@@ -115,43 +126,29 @@ def _named(model: Model, target: str, whole: bool) -> Model:
     return dataclasses.replace(model, encoding=dataclasses.replace(encoding, target=target))
 
 
-def _as_json(
-    arguments: argparse.Namespace,
-    model: Model,
-    choice: Choice,
-    samples: SampleFile,
-    m: int,
-    reports: dict[str, Report],
-    unseen: dict[str, Any],
-) -> None:
+def _as_json(arguments: argparse.Namespace, found: Fitted) -> None:
     """Print what the fit and the evaluations say as one JSON object."""
+    model, samples = found.model, found.samples
     output = None if arguments.output is None else str(arguments.output)
-    said = {"model": output, "samples": m, "features": model.w.shape[0], "fit": as_json(model.fit_info)}
-    said |= {"l1": model.l1, "l2": model.l2, "penalty": choice.said, "cross_validation": as_json_of(choice)}
+    said = {"model": output, "samples": found.m, "features": model.w.shape[0], "fit": as_json(model.fit_info)}
+    said |= {"l1": model.l1, "l2": model.l2, "penalty": found.choice.said, "cross_validation": as_json_of(found.choice)}
     if samples.prepared is not None:
         columns = columns_as_json(model, samples.prepared)
-        said |= {"columns": columns, "left_out": samples.prepared.left_out, "unseen": _unseen_as_json(unseen)}
+        said |= {"columns": columns, "left_out": samples.prepared.left_out, "unseen": _unseen_as_json(found.unseen)}
     said |= {"remarks": list(samples.remarks)} if samples.remarks else {}
     said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
     said |= {"selected": _selected(model)} if model.l1 else {}
-    print(json.dumps(said | {name: _judged_as_json(report) for name, report in reports.items()}))
+    print(json.dumps(said | {name: _judged_as_json(report) for name, report in found.reports.items()}))
 
 
-def _tell(
-    arguments: argparse.Namespace,
-    model: Model,
-    choice: Choice,
-    samples: SampleFile,
-    m: int,
-    reports: dict[str, Report],
-    unseen: dict[str, Any],
-) -> None:
+def _tell(arguments: argparse.Namespace, found: Fitted) -> None:
     """Print what the fit and the evaluations say."""
+    model, samples = found.model, found.samples
     width, classes = model.w.shape[0], ", ".join(map(str, model.classes.tolist()))
-    print(printable(f"{arguments.table}: {m} samples of {width} feature{'s' * (width != 1)}, classes {classes}"))
+    print(printable(f"{arguments.table}: {found.m} samples of {width} feature{'s' * (width != 1)}, classes {classes}"))
     for line in [*samples.remarks, *([] if samples.prepared is None else lines_of_fit(model, samples.prepared))]:
         print(f"  {line}")
-    print(choice.said)
+    print(found.choice.said)
     print(model.fit_info.summary)
     if model.l1:
         names = _selected(model)
@@ -162,9 +159,9 @@ def _tell(
             print(printable(f"the largest first: {some}"))
     if arguments.summary:
         print(f"\n{table_of(model, LEVEL)}")
-    for name, report in reports.items():
+    for name, report in found.reports.items():
         print(f"\n{name}: {report}\n{baseline(report)}")
-    for line in unseen_lines(unseen, " to test with"):
+    for line in unseen_lines(found.unseen, " to test with"):
         print(line)
     written = "-o MODEL writes the model" if arguments.output is None else f"model written to {arguments.output}"
     print(f"\n{printable(written)}")
