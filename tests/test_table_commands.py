@@ -1,5 +1,6 @@
 """From a table as it stands to a model, its predictions and what it says of itself, without a flag for any column."""
 
+import dataclasses
 import json
 import runpy
 from pathlib import Path
@@ -125,11 +126,17 @@ def test_a_model_finds_its_columns_and_its_target(folder, table):
     assert said.startswith("fewer.csv has no column 'Sex', 'Age' (needed by the model); it has")
 
 
+def test_a_class_that_a_model_does_not_have_is_named_with_its_row(folder, table):
+    table.with_columns(Outcome=pl.when(pl.col("Id") == 3).then(pl.lit("lost")).otherwise("Outcome")).write_csv(
+        folder / "lost.csv"
+    )
+    said = refused("evaluate", "model", "lost.csv", folder=folder)
+    assert said.startswith("the column 'Outcome' holds 'lost' in row 2, counted from 0, which is no class of the model")
+
+
 def test_the_file_of_a_model_with_a_target_is_checked(folder, tmp_path):
     model = xlogreg.load(folder / "model")
     assert model.encoding.target == "Outcome"
-    import dataclasses
-
     for target in ("Age", 3):
         odd = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, target=target))
         odd.save(tmp_path / "odd")

@@ -35,7 +35,7 @@ def lines_of_fit(model: Model, prepared: Prepared) -> list[str]:
     lines = _first(lines)
     if prepared.left_out:
         lines += _first([f"left out: {name}: {reason}" for name, reason in prepared.left_out.items()])
-        lines.append("  (--numeric or --categorical takes such a column all the same)")
+        lines.append("  (--numeric and --categorical take numbers and text all the same)")
     return list(map(printable, lines))
 
 

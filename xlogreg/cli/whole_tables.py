@@ -75,7 +75,22 @@ def labels_in(frame: pl.DataFrame, target: str, classes: np.ndarray | None = Non
         raise ValueError(f"{error}: the first is in row {labels.is_null().arg_max()}, counted from 0") from None
     if classes is None:
         _expect_classes(labels, target)
+    elif classes.dtype.kind != "S":
+        _expect_known(labels, target, classes)
     return values
+
+
+def _expect_known(labels: pl.Series, target: str, classes: np.ndarray) -> None:
+    known = set(classes.tolist())
+    for row, label in enumerate(labels.to_list() if set(labels.unique().to_list()) - known else ()):
+        if label not in known:
+            some = ", ".join(map(repr, classes.tolist()[:MOST_CLASSES])) + (
+                ", ..." if len(classes) > MOST_CLASSES else ""
+            )
+            raise ValueError(
+                f"the column {target!r} holds {label!r} in row {row}, counted from 0, which is no class of the model: "
+                f"these are {some}"
+            )
 
 
 def _expect_classes(labels: pl.Series, target: str) -> None:
