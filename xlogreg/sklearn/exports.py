@@ -16,7 +16,7 @@ def _with_names(estimator: Any) -> Model:
 
 
 def to_sklearn(self: Any) -> Any:
-    """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops."""
+    """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, as skops needs."""
     exported = _with_names(self).to_sklearn()
     exported.classes_ = self.classes_
     return exported
