@@ -59,8 +59,9 @@ def test_the_readme_shows_what_its_first_block_prints(capsys):
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
 def test_the_code_blocks_of_the_documents_run(path):
     text = path.read_text()
-    if "import torch" in text:
-        pytest.importorskip("torch", reason=f"{path.name} has a block for PyTorch")
+    for module, name in {"torch": "PyTorch", "onnxruntime": "onnxruntime"}.items():
+        if f"import {module}" in text:
+            pytest.importorskip(module, reason=f"{path.name} has a block for {name}")
     run_blocks(text)
 
 
