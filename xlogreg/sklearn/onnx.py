@@ -25,8 +25,8 @@ DTYPES = ("float64", "float32")
 def to_onnx(model: Any, X: Any = None, *, dtype: str = "float64", **options: Any) -> Any:
     """Convert a fitted model, an estimator, or a pipeline or search of scikit-learn that holds one, to ONNX.
 
-    The graph takes samples as rows, also if those of the model are columns. It gives their labels (m,), and their
-    probabilities (m, K) in the order of the classes.
+    The graph takes samples as rows, also if those of the model are columns. It gives their labels (m,), which are int64
+    unless they are strings, and their probabilities (m, K) in the order of the classes.
 
     Parameters
     ----------
