@@ -14,7 +14,7 @@ from xlogreg.arrays.place import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
 from xlogreg.fitting.fit_many import build_models
-from xlogreg.fitting.monitors import Course, Following
+from xlogreg.fitting.monitors import Course, Following, begin
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
 from xlogreg.fitting.problem import Problem
@@ -195,7 +195,7 @@ def bootstrap(
         if isinstance(rng, np.random.Generator):
             rng.bit_generator.state = state  # a second attempt draws the same
         plan = Plan.of_one(here.on_host(), [option])
-        plan.begin(int(replicates) + 1)
+        begin([option], int(replicates) + 1)
         (model,) = build_models(plan, began)
         draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
         portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
@@ -204,9 +204,13 @@ def bootstrap(
             count = min(portion, int(replicates) - first)
             solved = _solve_replicates(here, model, option, count, draws)
             parameters += [_parameters(one, option) for one in solved]
-            if option.course is not None and _is_last(option.course, solved, int(replicates) - first):
-                parameters += [_none(solved[0].problem)] * (int(replicates) - len(parameters))
-                break
+            if option.course is not None:
+                _tell(option.course, solved)
+                if option.course.stopped:
+                    left = int(replicates) - len(parameters)
+                    option.course.counts(option.course.stopped, left, unbegun=True)
+                    parameters += [_none(solved[0].problem)] * left
+                    break
         w, b = (np.stack(part) for part in zip(*parameters, strict=True))
         origin = here.arrival.origin
         return Bootstrap(w, b, *move_models([model], origin.home, origin.dtype_home))
@@ -260,12 +264,9 @@ def _none(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return np.full((problem.inner.scale.shape[0], k), np.nan), np.full((k, 1), np.nan)
 
 
-def _is_last(course: Course, solved: list[Solved], left: int) -> bool:
-    """Tell the course of a call of a portion of ``left`` replicates, and return whether it stopped the call."""
+def _tell(course: Course, solved: list[Solved]) -> None:
+    """Tell the course of a call how the replicates of a portion ended."""
     for _, result, erased in solved:
         begun = result is not None or erased is not None
-        course.counts("one class" if erased is not None else result.reason if result else course.stopped, not begun)
+        course.counts("one class" if erased is not None else result.reason if result else course.stopped, 1, not begun)
     course.leave(len(solved))
-    for _ in range(left - len(solved) if course.stopped else 0):
-        course.counts(course.stopped, unbegun=True)
-    return bool(course.stopped)

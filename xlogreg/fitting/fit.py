@@ -10,7 +10,7 @@ import numpy as np
 from xlogreg.arrays.choice import Where
 from xlogreg.fitting.bias_reduction import conclusion_of
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
-from xlogreg.fitting.monitors import Following
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.outcome import model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
@@ -264,8 +264,7 @@ def fit(
     (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:
-        if options.course is not None:
-            options.course.begin(1)
+        begin([options], 1)
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)
         lost = source.lost_class(encoded)
         if lost is not None:

@@ -13,7 +13,7 @@ from xlogreg.exceptions import one_of, shown
 from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.held_out import LeftOut, fit_left_out, lacking_classes, number_folds
-from xlogreg.fitting.monitors import Following
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.plans import Plan
 from xlogreg.fitting.progress import ManyState
 from xlogreg.fitting.selection import KNOWN, RULES, Selection, choose
@@ -188,9 +188,8 @@ def fit_cv(
 
     def selected(here: Received) -> Selection:
         F = len(held)
-        if options[0].course is not None:
-            most = COUNT * len(strengths.ratios) * (1 + F) if strengths.auto else len(options) * F + refit
-            options[0].course.begin(most, name if scorer is None else "log_loss")
+        most = COUNT * len(strengths.ratios) * (1 + F) if strengths.auto else len(options) * F + refit
+        begin(options, most, name if scorer is None else "log_loss")
         each, whole = _of_paths(strengths, here, options, began)
         if options[0].course is not None:
             options[0].course.expect(len(each) * F + (refit and not whole))

@@ -11,7 +11,7 @@ from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import HOST
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.bias_reduction import conclusion_of
-from xlogreg.fitting.monitors import Following
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.outcome import Verdict, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
@@ -193,7 +193,7 @@ def fit_many(
 
     def fitted(arrival: Arrival) -> list[Model]:
         own = plan._replace(arrival=arrival, options=followed)
-        own.begin(g)
+        begin(followed, g)
         return build_models(own, began)
 
     with Following("fit_many", arrival, plan.options, began) as followed:

@@ -10,7 +10,7 @@ import numpy as np
 from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, place_of, to_host
 from xlogreg.fitting.fit_many import build_models
-from xlogreg.fitting.monitors import Following
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.plans import Plan
 from xlogreg.fitting.progress import ManyState
 from xlogreg.fitting.strengths import COUNT, Strengths
@@ -226,8 +226,7 @@ def fit_path(
     options = received.arrival.origin.settled(options)
 
     def fitted(here: Received) -> list[Model]:
-        if options[0].course is not None:
-            options[0].course.begin(COUNT if strengths.auto else len(options))
+        begin(options, COUNT if strengths.auto else len(options))
         plan = Plan.of_one(here, strengths.settled(here, options))
         return build_models(plan._replace(ends=strengths.auto), began)
 

@@ -24,7 +24,7 @@ from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.result import Clock, Monitor, Result
 
-__all__ = ["STOPPED", "Course", "Following", "Together", "Watch", "watch_over"]
+__all__ = ["STOPPED", "Course", "Following", "Together", "Watch", "begin", "watch_over"]
 
 STOPPED = ("callback", "time_limit")  # reasons of models that were stopped: no further fit of theirs begins
 LOGGER = logging.getLogger("xlogreg")
@@ -132,7 +132,7 @@ class Course:
 
     def judged(self, info: FitInfo) -> None:
         """Take note of a model that is made."""
-        self.counts(info.reason, math.isnan(info.cost) and info.reason == self.stopped)
+        self.counts(info.reason, unbegun=math.isnan(info.cost) and info.reason == self.stopped)
         self.last, self.gap = info, max(self.gap, info.gap)
         if self.many:
             self.show()
@@ -143,10 +143,10 @@ class Course:
             self.judged(model.fit_info)
         self.leave(len(models))
 
-    def counts(self, reason: str, unbegun: bool = False) -> None:
-        """Count a model by the reason why it ended."""
-        self.reasons[reason] += 1
-        self.unbegun += unbegun
+    def counts(self, reason: str, models: int = 1, unbegun: bool = False) -> None:
+        """Count models by the reason why they ended."""
+        self.reasons[reason] += models
+        self.unbegun += models * unbegun
 
     def finish(self, seconds: float) -> None:
         """Say how the call ended, on the line and in the log."""
@@ -232,6 +232,13 @@ class Following:
             self.course.close()
         if kind is None:
             self.course.complain()
+
+
+def begin(options: Sequence[Options], models: int, score: str = "") -> None:
+    """Begin to fit so many models in a call, or begin anew, see `Course.begin`; nothing if nobody follows the call."""
+    course: Course | None = options[0].course
+    if course is not None:
+        course.begin(models, score)
 
 
 class Watch(NamedTuple):

@@ -78,11 +78,6 @@ class Plan(NamedTuple):
         """The reason why the call was stopped, or ""."""
         return "" if self.course is None else self.course.stopped
 
-    def begin(self, models: int, score: str = "") -> None:
-        """Begin a call that fits so many models, see `Course.begin`."""
-        if self.course is not None:
-            self.course.begin(models, score)
-
     def initial(self, model: int) -> Any:
         return None if self.initials is None else self.initials[model]
 

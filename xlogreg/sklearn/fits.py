@@ -14,7 +14,7 @@ from xlogreg.arrays.place import Array, to_host
 from xlogreg.exceptions import unconverged, warn
 from xlogreg.fitting.absent import fit_parts, warn_of_lacking
 from xlogreg.fitting.held_out import LeftOut, fit_left_out, refilled
-from xlogreg.fitting.monitors import STOPPED, Following
+from xlogreg.fitting.monitors import STOPPED, Following, begin
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.door import Features
 from xlogreg.inputs.encoding import Encoding
@@ -169,8 +169,7 @@ def fit_folds(
     def fitted_here(received: Received, options: list[Options], where: Where) -> list[Model]:
         nonlocal left
         fold_of = np.repeat(np.arange(len(folds)), len(penalties))
-        if options[0].course is not None:
-            options[0].course.begin(len(options), search["score"])
+        begin(options, len(options), search["score"])
 
         def arrival_of(part: np.ndarray) -> Arrival:
             assert refill is not None
