@@ -26,6 +26,7 @@ from xlogreg.fitting.fit_cv import Selection, fit_cv
 from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
+from xlogreg.fitting.progress import ManyState, State
 from xlogreg.fitting.separation import separation
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
 from xlogreg.inference.calibration import Calibration
@@ -68,6 +69,7 @@ __all__ = [
     "FitInfo",
     "GradientCheck",
     "Influence",
+    "ManyState",
     "MissingClassWarning",
     "Model",
     "ModelFileError",
@@ -79,6 +81,7 @@ __all__ = [
     "Separation",
     "SeparationWarning",
     "StandardErrors",
+    "State",
     "Summary",
     "Test",
     "Tests",

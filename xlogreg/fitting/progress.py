@@ -117,7 +117,19 @@ class ManyState:
     costs : ndarray (models,)
         The last known J of each model; NaN of those that have not begun.
     best : Best or None
-        For cross-validation, the best score so far, once a model is done.
+        For cross-validation, the best mean score so far: its name ``score``, its ``value`` and the penalty ``l1``,
+        ``l2``. None until a model is done.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.random.default_rng(0).standard_normal((3, 200))
+    >>> states = []
+    >>> found = xlogreg.fit_cv(X, X[0] - X[1] > 0.5, [1.0, 0.1], callback=states.append)
+    >>> states[0]
+    0 of 11 models, 1 pass
+    >>> states[-1].done, states[-1].best.l2
+    (10, 0.1)
     """
 
     call: str
