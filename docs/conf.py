@@ -1,15 +1,24 @@
-"""Sphinx: `sphinx-build -W --keep-going docs build/docs` executes the tutorial and writes the pages."""
+"""Sphinx: `sphinx-build -W --keep-going docs build/docs` executes the tutorial, and writes the pages."""
+
+import re
+import sys
+from pathlib import Path
 
 import xlogreg
 
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "extensions")]
+
 project, author, copyright = "xlogreg", "the xlogreg developers", "the xlogreg developers"
 version = release = xlogreg.__version__
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
-exclude_patterns = ["*.ipynb"]  # the notebook is the tutorial once more
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions += ["formulas", "whole"]  # in docs/extensions
+exclude_patterns = ["**.ipynb"]  # the notebook is the tutorial again
 templates_path = ["_templates"]
 default_role = "py:obj"  # in docstrings `fit` is the name of something, linked where it is a page
 myst_enable_extensions = ["dollarmath"]
-myst_heading_anchors = 2
+myst_heading_anchors = 3
+myst_update_mathjax = False
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds a cell
@@ -25,5 +34,18 @@ autodoc_typehints = "none"  # the docstrings say more than the types do
 numpydoc_show_class_members = False  # the template shows them, with their docstrings
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {page: [] for page in ("index", "tutorial", "engine", "changelog")}  # which have no pages below them
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_sidebars = {page: [] for page in ("index", "changelog")}  # which have no pages below them
 html_title = f"xlogreg {version}"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
+
+
+def link_pages(app, what, name, obj, options, lines):
+    """Make a link of each docs/page.md that a docstring names."""
+    lines[:] = [re.sub(r"docs/(\w+)\.md", r":doc:`/\1`", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", link_pages)
