@@ -1,4 +1,4 @@
-"""Sphinx: `sphinx-build -W --keep-going docs build/docs` executes the tutorial, and writes the pages."""
+"""Sphinx: `sphinx-build -W --keep-going docs build/docs` executes tutorial and gallery, and writes the pages."""
 
 import re
 import sys
@@ -11,9 +11,9 @@ sys.path[:0] = [str(HERE / "extensions")]
 
 project, author, copyright = "xlogreg", "the xlogreg developers", "the xlogreg developers"
 version = release = xlogreg.__version__
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_gallery.gen_gallery"]
 extensions += ["formulas", "whole"]  # in docs/extensions
-exclude_patterns = ["**.ipynb"]  # the notebook is the tutorial again
+exclude_patterns = ["**.ipynb", "gallery"]  # the notebook is the tutorial again; the gallery is made of that folder
 templates_path = ["_templates"]
 default_role = "py:obj"  # in docstrings `fit` is the name of something, linked where it is a page
 myst_enable_extensions = ["dollarmath"]
@@ -23,6 +23,19 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120  # seconds a cell
 nb_merge_streams = True
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"\.py$",  # all of them are executed
+    "run_stale_examples": True,  # also those that did not change: xlogreg may have
+    "image_scrapers": ("matplotlib", "graphs"),
+    "capture_repr": (),
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1000,  # seconds: an example does not say how long it took
+}
 autosummary_filename_map = {"xlogreg.bootstrap": "xlogreg.bootstrap-function"}  # beside xlogreg.Bootstrap, where
 # the names of files know no capitals
 # methods that scikit-learn makes for metadata routing, whose docstrings have its links
