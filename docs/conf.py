@@ -7,12 +7,12 @@ from pathlib import Path
 import xlogreg
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "extensions")]
+sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]  # the latter for benchmarks/, which is not installed
 
 project, author, copyright = "xlogreg", "the xlogreg developers", "the xlogreg developers"
 version = release = xlogreg.__version__
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_gallery.gen_gallery"]
-extensions += ["formulas", "whole"]  # in docs/extensions
+extensions += ["formulas", "speed", "whole"]  # in docs/extensions
 exclude_patterns = ["**.ipynb", "gallery"]  # the notebook is the tutorial again; the gallery is made of that folder
 templates_path = ["_templates"]
 default_role = "py:obj"  # in docstrings `fit` is the name of something, linked where it is a page

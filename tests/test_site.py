@@ -63,6 +63,24 @@ def test_a_formula_is_mathml_with_the_space_of_tex():
     assert text.count('lspace="0" rspace="0"') == 2
 
 
+def test_what_the_first_page_says_about_speed_is_what_was_measured():
+    pytest.importorskip("matplotlib")
+    speed = extension("speed", "sphinx")
+    text = " ".join((ROOT / "docs" / "index.md").read_text().split())
+    pairs, missed = speed.contest()
+    assert f"a dot for each of {len(pairs)} problems" in text.lower()
+    assert missed == ["shifted"]  # of xlogreg alone
+    gpu = speed.on_gpu()
+    host, resident, theirs, cuml = (
+        next(seconds for label, (seconds, *_) in gpu.items() if label.startswith(start))
+        for start in ("xlogreg, X on the host", "xlogreg, X on the GPU", "scikit-learn", "cuML")
+    )
+    assert "At all five shapes they are lower" in text
+    assert [a < b for a, b in zip(cuml, host, strict=True)] == [True] * 5
+    assert "is faster at three of the five" in text
+    assert sum(a < b for a, b in zip(theirs, resident, strict=True)) == 3
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"])
 def test_the_links_of_a_text_lead_to_files_and_to_headings(name):
     path = ROOT / name
