@@ -25,6 +25,18 @@ def test_every_page_is_listed():
         assert re.search(rf"^(.* <)?{page}>?$", "\n".join(trees), flags=re.MULTILINE), page
 
 
+DOORS = """coming_from_scikit_learn statistics backends linear_probes command_line pictures tables notes large_data scaling
+    faults many_models selection sparse separation tests_and_intervals"""
+
+
+@pytest.mark.parametrize("door", DOORS.split())
+def test_every_door_says_what_gap_pass_and_certificate_mean(door):
+    text = (DOCS / f"{door}.md").read_text()
+    assert "*gap*" in text
+    assert "*pass*" in text
+    assert "certificate](certificate.md)" in text
+
+
 def test_the_notebook_in_the_tutorial_shows_no_code_that_a_page_cuts_off():
     cells = re.findall(
         r"^```\{code-cell\}[^\n]*\n(.*?)^```", (DOCS / "tutorial.md").read_text(), re.MULTILINE | re.DOTALL
