@@ -16,6 +16,9 @@ extensions += ["formulas", "speed", "whole"]  # in docs/extensions
 exclude_patterns = ["**.ipynb", "gallery"]  # the notebook is the tutorial again; the gallery is made of that folder
 templates_path = ["_templates"]
 default_role = "py:obj"  # in docstrings `fit` is the name of something, linked where it is a page
+nitpicky = True  # a name in single backticks leads somewhere, but for those of other libraries and of attributes
+ATTRIBUTES = ("ax_", "classes", "classes_", "file", "plot", "reason", "State")
+nitpick_ignore_regex = [("py:obj", r"(sklearn|scipy)\..*"), *(("py:obj", name) for name in ATTRIBUTES)]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
@@ -46,7 +49,8 @@ autodoc_default_options = {"exclude-members": ", ".join([*REQUESTS, "set_decisio
 autodoc_typehints = "none"  # the docstrings say more than the types do
 numpydoc_show_class_members = False  # the template shows them, with their docstrings
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+TOC = {"**": ["page-toc"], "index": []}
+html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": TOC}
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -60,5 +64,16 @@ def link_pages(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r"docs/(\w+)\.md", r":doc:`/\1`", line) for line in lines]
 
 
+def find_public(app, env, node, contnode):
+    """Find a name that a docstring of a submodule says without its module."""
+    for module in ("xlogreg", "xlogreg.images", "xlogreg.plots") if node.get("refdomain") == "py" else ():
+        domain, name = env.domains["py"], f"{module}.{node['reftarget']}"
+        found = domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode)
+        if found is not None:
+            return found
+    return None
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", link_pages)
+    app.connect("missing-reference", find_public)

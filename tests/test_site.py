@@ -81,20 +81,6 @@ def test_what_the_first_page_says_about_speed_is_what_was_measured():
     assert sum(a < b for a, b in zip(theirs, resident, strict=True)) == 3
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"])
-def test_the_links_of_a_text_lead_to_files_and_to_headings(name):
-    path = ROOT / name
-    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
-        if re.match(r"\w+:", link):
-            continue  # another site
-        target, _, place = link.partition("#")
-        target = path.parent / target if target else path
-        assert target.exists(), link
-        titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE) if place else []
-        slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
-        assert not place or place in slugs, link
-
-
 def seen_by_chromium(page, query=""):
     """What Chromium makes of a file, as text, once its scripts have run."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
