@@ -2,8 +2,8 @@
 What more samples cost
 ======================
 
-The passes over the data do not grow with the number of samples, so the seconds grow no faster than the data.
-They were measured while this page was built; a table of a thousand rows takes milliseconds.
+The passes over the data do not grow with the number of samples, so the seconds grow no faster than the data
+do. They were measured while this page was built; a table of a thousand rows takes milliseconds.
 """
 
 from timeit import repeat

@@ -2,8 +2,8 @@
 Odds ratios with their intervals
 ================================
 
-A dot right of the line multiplies the odds that a tumour is malignant, by that much for each standard deviation of the
-feature. An interval that crosses the line says that the data do not tell in which direction the feature works.
+A dot says by how much the odds that a tumour is malignant are multiplied if a feature is one standard deviation larger.
+Where an interval crosses the line, the data do not tell in which direction that feature works.
 """
 
 from sklearn.datasets import load_breast_cancer
