@@ -47,8 +47,9 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_shows(capsys):
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
 def test_the_code_of_the_pages_runs_and_prints_what_they_show(path, capsys):
     text = path.read_text()
-    if "import torch" in text:
-        pytest.importorskip("torch", reason=f"{path.name} has a block for PyTorch")
+    for module, name in {"torch": "PyTorch", "onnxruntime": "onnxruntime"}.items():
+        if f"import {module}" in text:
+            pytest.importorskip(module, reason=f"{path.name} has a block for {name}")
     assert run_blocks(text, capsys) >= {"certificate": 1, "selection": 5, "statistics": 1}.get(path.stem, 0)
 
 
