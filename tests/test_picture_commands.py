@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -420,3 +421,21 @@ def test_the_photographs_are_cut_without_a_shared_pixel(tmp_path, monkeypatch, c
     assert len(np.unique(numbers)) == len(numbers) == 208 * 48 * 48
     assert capsys.readouterr().out == f"{tmp_path}/temple: 104 pictures\n{tmp_path}/flower: 104 pictures\n"
     assert len(list((tmp_path / "flower").iterdir())) == 104
+
+
+@pytest.mark.slow
+def test_the_page_on_linear_probes_leads_from_pictures_to_predictions(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    page = (EXAMPLE.parent.parent / "docs" / "linear_probes.md").read_text()
+    page = page[page.index("\n## On a GPU") :]
+    names: dict = {"np": np, "xlogreg": xlogreg, "rng": np.random.default_rng(0), "labels": np.arange(1500) % 10}
+    monkeypatch.setattr("tempfile.mkdtemp", lambda: str(tmp_path))
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S):
+        exec(block, names)
+    commands = re.findall(r"^xlogreg (.*)$", page, re.M)
+    assert [command.split()[1] for command in commands] == ["fit", "fit", "evaluate", "predict"]
+    done = [call(*command.split(), folder=tmp_path) for command in commands]
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 4
+    accuracy = [float(re.search(r"^test: accuracy ([\d.]+)", one.stdout, re.M)[1]) for one in done[:2]]
+    assert accuracy[0] < 0.7 < 0.9 < accuracy[1]
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 201

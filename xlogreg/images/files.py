@@ -102,7 +102,7 @@ def find_pictures(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
 
 def walk(path: Path) -> tuple[list[Path], list[Skipped]]:
     """List the files below a folder, in order, by the rules of `find_pictures`; a file is a list of itself."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # False, too, where it may not be asked
         return [path], []
     skipped: list[Skipped] = []
     return _files_below(path, os.path.realpath(path), skipped), skipped
