@@ -245,10 +245,7 @@ def test_features_that_do_not_fit_are_one_error(folder, model, features):
     wrong = {"few": features[1:], "flat": features[:, 0], "texts": np.asarray([["a"]]), "missing": missing}
     for name, values in (wrong | {"wide": np.hstack([features, features])}).items():
         np.save(folder / f"{name}.npy", values)
-    mismatch = (
-        "few.npy holds features of 39 pictures, but there are 40 (2 skipped): "
-        "it must have a row for each file that `xlogreg images list` prints, in that order"
-    )
+    mismatch = "few.npy holds features of 39 pictures, but there are 40 (2 skipped; the first: colours/list.txt: no"
     for arguments, said in (
         (("fit", "colours", "-o", "x", "--features", "few.npy"), mismatch),
         (("predict", "g.model", "colours", "--features", "few.npy"), mismatch),

@@ -130,7 +130,7 @@ def _predictions(model: Model, size: int, arguments: argparse.Namespace) -> tupl
     use = (lambda pictures: predicted(flatten(pictures))) if pixels else len
     reading, parts = read_named(arguments.pictures, size, arguments.strict, use)
     if not pixels:
-        features = read_features(arguments.features, reading.files, len(reading.skipped))
+        features = read_features(arguments.features, reading.files, reading.skipped)
         parts = [predicted(features.T)] if reading.files else []
     if not parts:
         return reading, model.classes[:0], np.zeros((len(model.classes), 0))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xlogreg.images.files import Skipped
 from xlogreg.images.pictures import Pictures
 from xlogreg.inputs.files import expect_file
 from xlogreg.model.model import Model, load
@@ -44,15 +45,15 @@ class PictureSamples:
         return PictureSamples(self.pictures.take(chosen), None if self.features is None else self.features[chosen])
 
 
-def read_features(path: Path, files: Sequence[Path], skipped: int) -> np.ndarray:
+def read_features(path: Path, files: Sequence[Path], skipped: Sequence[Skipped]) -> np.ndarray:
     """Read the features of pictures (m, n) from a .npy file, which has a row for each of the files, in their order.
 
     Parameters
     ----------
     path : Path
     files : sequence of Path (m,)
-    skipped : int
-        How many other files were skipped, for an error.
+    skipped : sequence of Skipped
+        The files that have no row, for an error.
     """
     expect_file(path)
     try:
@@ -63,7 +64,7 @@ def read_features(path: Path, files: Sequence[Path], skipped: int) -> np.ndarray
         held = f"{features.dtype} {features.shape}" if isinstance(features, np.ndarray) else "several arrays"
         raise ValueError(f"{path} must hold numbers (m, n), a row of features for each picture; it holds {held}")
     if len(features) != len(files):
-        but = f" ({skipped} skipped)" if skipped else ""
+        but = f" ({len(skipped)} skipped; the first: {skipped[0]})" if skipped else ""
         raise ValueError(
             f"{path} holds features of {len(features)} pictures, but there are {len(files)}{but}: "
             "it must have a row for each file that `xlogreg images list` prints, in that order"
@@ -77,7 +78,7 @@ def read_features(path: Path, files: Sequence[Path], skipped: int) -> np.ndarray
 
 def samples_of(found: Pictures, path: Path | None) -> PictureSamples:
     """Return the pictures with their features, if a file of those is given."""
-    return PictureSamples(found, None if path is None else read_features(path, found.files, len(found.skipped)))
+    return PictureSamples(found, None if path is None else read_features(path, found.files, found.skipped))
 
 
 def named(model: Model) -> Model:
