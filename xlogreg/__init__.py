@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from xlogreg import plots as plots
     from xlogreg.sklearn.logistic import LogisticRegression as LogisticRegression
     from xlogreg.sklearn.logistic_cv import LogisticRegressionCV as LogisticRegressionCV
+    from xlogreg.sklearn.onnx import register_onnx as register_onnx
+    from xlogreg.sklearn.onnx import to_onnx as to_onnx
 
 __all__ = [
     "BackendFallbackWarning",
@@ -109,7 +111,12 @@ __all__ = [
 ]
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
-_ESTIMATORS = {"LogisticRegression": "xlogreg.sklearn.logistic", "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv"}
+_ESTIMATORS = {
+    "LogisticRegression": "xlogreg.sklearn.logistic",
+    "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv",
+    "register_onnx": "xlogreg.sklearn.onnx",
+    "to_onnx": "xlogreg.sklearn.onnx",
+}
 _SUBMODULES = ("graph", "images", "plots")
 
 # modules where pickles from before there were folders look for models and results

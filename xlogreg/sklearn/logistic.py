@@ -37,6 +37,7 @@ from xlogreg.sklearn.checks import (
     take_truth,
     take_weight,
 )
+from xlogreg.sklearn.exports import save, to_sklearn
 from xlogreg.sklearn.fits import reach
 from xlogreg.sklearn.penalty import ElasticNet, asked_penalty
 
@@ -375,13 +376,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return place_of(self.intercept_).put(self.coef_.toarray()) if is_sparse(self.coef_) else self.coef_
 
-    def to_sklearn(self) -> Any:
-        """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops."""
-        names = getattr(self, "feature_names_in_", None)
-        model = self._model()
-        exported = (model if model.encoding else dataclasses.replace(model, feature_names=names)).to_sklearn()
-        exported.classes_ = self.classes_
-        return exported
+    to_sklearn = to_sklearn
+    save = save
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
