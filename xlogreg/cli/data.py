@@ -98,7 +98,7 @@ def open_features(path: Path, ignored: list[str], named: bool, offset: list[str]
         return xlogreg.open_parts(path, target=ignored[0])[0], _array_of_offset(path, offset)
     if path.is_dir() or (_is_array(path) and not named and not ignored and _is_file(offset)):
         return _opened(path), _array_of_offset(path, offset)
-    frame = read_table(path)
+    frame = read_table(path).frame
     return without(frame, [*ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
 
 
@@ -150,7 +150,7 @@ def open_formula(path: Path, formula: str, ignored: list[str], missing: str, off
         raise ValueError(f"{path}: --formula is for tables, in .csv, .parquet or .npz files")
     if missing not in ("error", "drop"):
         raise ValueError(f"--missing {missing} is not for a formula; --missing drop leaves out rows that lack values")
-    frame, apart = without(read_table(path), ignored, path), _columns_of(offset)
+    frame, apart = without(read_table(path).frame, ignored, path), _columns_of(offset)
     parsed = parse_formula(formula, [name for name in frame.columns if name not in apart])
     names = [*names_in(parsed, {}), *apart]
     if missing == "drop" and offset and not apart:
@@ -229,7 +229,7 @@ def _load(path: Path, mode: Any) -> np.ndarray:
 
 
 def _of_table(path: Path, target: str, ignored: list[str], offset: list[str]) -> SampleFile:
-    frame = read_table(path)
+    frame = read_table(path).frame
     features, known = without(frame, [target, *ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
     labels = frame[target]
     if labels.dtype == pl.String:

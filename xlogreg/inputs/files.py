@@ -40,7 +40,7 @@ def open_regular(path: str | os.PathLike) -> IO[bytes]:
 def expect_file(path: str | os.PathLike) -> None:
     """Raise if the path is no regular file: reading would wait for a pipe, and read a device for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is no regular file; pipes and standard input are not supported yet")
+        raise ValueError(f"{os.fspath(path)} is no regular file; a table in a pipe is read from standard input: -")
 
 
 def expect_folder(path: Path) -> None:
