@@ -2,11 +2,13 @@
 
 import itertools
 import logging
+import pickle
 
 import numpy as np
 import pytest
 
 import xlogreg
+from xlogreg import LogisticRegression, LogisticRegressionCV
 
 L2S = np.logspace(0, -4, 6)
 CALLS = {
@@ -269,10 +271,14 @@ def test_a_record_is_logged_at_the_start_and_at_the_end_of_each_call(caplog):
     with caplog.at_level(logging.INFO, logger="xlogreg"):
         info = xlogreg.fit(X, Y, l2=0.1).fit_info
         xlogreg.fit_many(X, [Y, Y])
+        LogisticRegressionCV(Cs=2).fit(X.T, Y)
     texts = [record.getMessage() for record in caplog.records]
     assert texts[0] == "fit began: 5 features, 600 samples, numpy on cpu (float64), solver auto"
     assert texts[1].startswith(f"fit ended: converged by {info.solver}, {info.iterations} iterations, ")
-    assert texts[2].startswith("fit_many began: ")
+    assert [text.partition(":")[0] for text in texts[2:]] == [
+        *("fit_many began", "fit_many ended"),
+        *("fit_cv began", "fit_cv ended", "fit began", "fit ended"),
+    ]
     assert texts[3].startswith("fit_many ended: 2 converged, ")
 
 
@@ -289,6 +295,31 @@ def test_nothing_is_logged_unless_asked_for(caplog, capsys):
     xlogreg.fit(*draw())
     assert not caplog.records
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), LogisticRegressionCV(Cs=3, cv=3), LogisticRegressionCV(Cs=3, cv=3, refit=False)]
+)
+def test_estimators_show_call_back_and_stop(estimator, capsys, monkeypatch):
+    without_tqdm(monkeypatch)
+    X, y = draw(classes=3)
+    seen = []
+    estimator = estimator.set_params(verbose=1, callback=seen.append).fit(X.T, y)
+    assert len(seen) > 2
+    shown = capsys.readouterr().err
+    assert shown.endswith("\n")
+    assert ("fit_cv: 9 of 9 models" in shown) == ("cv" in estimator.get_params())
+    with pytest.warns(xlogreg.ConvergenceWarning, match="^time_limit=1e-09 seconds ended "):
+        stopped = estimator.set_params(verbose=0, callback=None, time_limit=1e-9).fit(X.T, y)
+    assert np.isfinite(stopped.coef_).all()
+    stopped = estimator.set_params(time_limit=None, callback=lambda state: True).fit(X.T, y)
+    assert np.isfinite(stopped.coef_).all()
+
+
+def test_an_estimator_without_these_parameters_in_its_pickle_still_fits():
+    estimator = LogisticRegression()
+    del estimator.__dict__["callback"], estimator.__dict__["time_limit"]
+    assert pickle.loads(pickle.dumps(estimator)).fit(draw()[0].T, draw()[1]).fit_info_.converged
 
 
 @pytest.mark.parametrize("name", ["fit_many", "fit_path", "fit_cv", "bootstrap"])
