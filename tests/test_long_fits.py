@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
+from matplotlib.figure import Figure
 
 import xlogreg
 from xlogreg import LogisticRegression, LogisticRegressionCV
@@ -75,6 +77,23 @@ def test_the_callback_of_each_namespace_sees_the_same_passes(where):
     )
 
 
+@pytest.mark.parametrize("kind", ["map", "factory", "sparse"])
+def test_data_in_files_and_sparse_data_tell_the_same(tmp_path, kind):
+    X, Y = draw()
+    np.save(tmp_path / "X.npy", X)
+    kinds = {
+        "map": lambda: (np.load(tmp_path / "X.npy", mmap_mode="r"), Y),
+        "factory": lambda: (lambda: iter([(X[:, :300], Y[:300]), (X[:, 300:], Y[300:])]), None),
+        "sparse": lambda: (scipy.sparse.csc_array(X), Y),
+    }
+    there, here = [], []
+    found = xlogreg.fit_cv(*kinds[kind](), L2S, folds=np.arange(600) % 3, callback=there.append)
+    xlogreg.fit_cv(X, Y, L2S, folds=np.arange(600) % 3, callback=here.append)
+    assert there[-1].done == here[-1].done == 18
+    assert there[-1].best.value == pytest.approx(here[-1].best.value, rel=1e-6)
+    assert there[-1].best.value == pytest.approx(found.summary("log_loss")[0].min(), rel=1e-6)
+
+
 @pytest.mark.parametrize(("options", "score"), [({}, "log_loss"), ({"scoring": "accuracy"}, "accuracy")])
 @pytest.mark.parametrize("asked", [{"l2s": L2S}, {"penalties": L2S, "l1_ratio": 0.9}])
 @pytest.mark.parametrize("classes", [2, 3])
@@ -132,16 +151,17 @@ def test_a_shorter_text_leaves_nothing_of_a_longer_one_on_the_line(capsys, monke
 
 @EVERY
 @pytest.mark.parametrize("with_tqdm", [True, False])
-def test_ctrl_c_ends_the_line_and_the_call(capsys, monkeypatch, with_tqdm, call):
+def test_ctrl_c_ends_the_line_and_the_call(capsys, caplog, monkeypatch, with_tqdm, call):
     if not with_tqdm:
         without_tqdm(monkeypatch)
 
     def interrupt(state):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with caplog.at_level(logging.INFO, logger="xlogreg"), pytest.raises(KeyboardInterrupt):
         CALLS[call](*draw(), verbose=1, callback=interrupt)
     assert capsys.readouterr().err.endswith("\n")
+    assert caplog.records[-1].getMessage() == f"{call.partition(' ')[0]} ended by KeyboardInterrupt"
 
 
 @EVERY
@@ -314,6 +334,13 @@ def test_estimators_show_call_back_and_stop(estimator, capsys, monkeypatch):
     assert np.isfinite(stopped.coef_).all()
     stopped = estimator.set_params(time_limit=None, callback=lambda state: True).fit(X.T, y)
     assert np.isfinite(stopped.coef_).all()
+
+
+def test_a_selection_that_is_not_done_is_drawn(limited):
+    X, Y = draw(m=1500, n_x=6, classes=3)
+    with pytest.warns(xlogreg.ConvergenceWarning, match="never began"):
+        found = xlogreg.fit_cv(X, Y, L2S, folds=3, **limited(20))
+    assert np.isnan(found.plot(ax=Figure().subplots()).mean).any()
 
 
 def test_an_estimator_without_these_parameters_in_its_pickle_still_fits():

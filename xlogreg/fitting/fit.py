@@ -264,6 +264,8 @@ def fit(
     (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:
+        if options.course is not None:
+            options.course.begin(1)
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)
         lost = source.lost_class(encoded)
         if lost is not None:

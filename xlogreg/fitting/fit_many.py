@@ -217,6 +217,8 @@ def build_models(plan: Plan, began: float) -> list[Model]:
             costs, verdict = np.zeros(0), _unknown(problem, plan.stopped, "the fit did not begin")
         else:
             own = plan.options[number]
+            if course is not None:
+                course.number = number
             conclude = conclusion_of(own)
             problem, result, verdict = conclude(origin, problem, own, result=result, hard=target.hard)
             costs = result.costs

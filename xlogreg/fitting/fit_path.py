@@ -13,7 +13,7 @@ from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.monitors import Following
 from xlogreg.fitting.plans import Plan
 from xlogreg.fitting.progress import ManyState
-from xlogreg.fitting.strengths import Strengths
+from xlogreg.fitting.strengths import COUNT, Strengths
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, receive
@@ -226,8 +226,9 @@ def fit_path(
     options = received.arrival.origin.settled(options)
 
     def fitted(here: Received) -> list[Model]:
+        if options[0].course is not None:
+            options[0].course.begin(COUNT if strengths.auto else len(options))
         plan = Plan.of_one(here, strengths.settled(here, options))
-        plan.begin(len(plan.options))
         return build_models(plan._replace(ends=strengths.auto), began)
 
     with Following("fit_path", received.arrival, options, began) as options:

@@ -49,16 +49,23 @@ class Course:
         self.callback, self.time_limit = options.callback, options.time_limit
         self.end = None if options.time_limit is None else began + options.time_limit
         self.most = options.steps
-        self.line = ProgressLine(call, 0 if self.many else self.most) if options.verbose else None
+        self.line = ProgressLine(call) if options.verbose else None
         self.logs_steps = LOGGER.isEnabledFor(logging.DEBUG)
         self.looks = self.callback is not None or self.line is not None or self.logs_steps
         self.stopped = ""
-        self.begin(1)
+        self._reset(1, "")
 
     def begin(self, models: int, score: str = "") -> None:
         """Begin to fit so many models, or begin anew; ``score`` is that of a cross-validation."""
+        self._reset(models, score)
+        if self.line is not None:
+            total, counted = (models, self.state.counted) if self.many else (self.most, "iteration 0")
+            self.line.show(0, total, counted, "preparing")
+
+    def _reset(self, models: int, score: str) -> None:
         self.models, self.score, self.steps, self.passes = models, score, itertools.count(), 0
-        self.before, self.number = 0, 0  # models of earlier plans, and the model of this plan that is fitted alone
+        self.before = 0  # models of earlier plans
+        self.number: int | None = None  # of the model of this plan that is fitted alone, if one is
         self.ended: set[int] = set()
         self.costs = np.full(models, math.nan)
         self.scores: dict[tuple[float, float], list[float]] = {}
@@ -76,7 +83,7 @@ class Course:
         """Leave a plan of so many models behind."""
         if not self.stopped:
             self.ended.update(range(self.before, self.before + models))
-        self.before, self.scorer = self.before + models, None
+        self.before, self.number, self.scorer = self.before + models, None, None
 
     @property
     def state(self) -> ManyState:
@@ -219,6 +226,8 @@ class Following:
         try:
             if kind is None:
                 self.course.finish(time.perf_counter() - self.began)
+            else:
+                LOGGER.info("%s ended by %s", self.course.call, kind.__name__)
         finally:
             self.course.close()
         if kind is None:
@@ -274,7 +283,9 @@ def _of_many(course: Course) -> Monitor:
     """Make the monitor of a call that fits many models, for one of them."""
 
     def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-        return course.stopped or course.sees({course.number: float(as_host(here.value)[0])} if course.looks else {})
+        number = course.number
+        known = {} if number is None or not course.looks else {number: float(as_host(here.value)[0])}
+        return course.stopped or course.sees(known)
 
     return monitor
 

@@ -130,7 +130,7 @@ def solve_plan(plan: Plan) -> list[Solved]:
     """Solve the models of a plan, together if they can be, and return what was found for each."""
     solved: dict[int, Solved] = {}
     course = plan.course
-    if course is not None and course.score and plan.folds is not None:
+    if course is not None and course.looks and course.score and plan.folds is not None:
         course.scorer = _scorer(plan, course.score)
     for models in plan.kinds():
         if len(models) > 1 and not (solved and plan.stopped):
@@ -155,6 +155,7 @@ def _solve(plan: Plan, model: int, problem: Problem) -> Result:
         return solve(problem, plan.options[model])
     course.number = model
     result = solve(problem, plan.options[model])
+    course.number = None
     course.finds(problem, {} if course.stopped else {model: result}, plan.options)
     return result
 

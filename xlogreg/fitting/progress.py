@@ -1,11 +1,12 @@
 """How far a call is: the states that callbacks see, and the progress line."""
 
+import contextlib
 import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -143,14 +144,14 @@ class ManyState:
 class ProgressLine:
     """A progress line on standard error, redrawn at most ten times a second; that of tqdm if it is installed."""
 
-    def __init__(self, name: str, total: int) -> None:
-        self.name, self.shown, self.width = name, 0.0, 0
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            self.bar = None
-        else:
-            self.bar = tqdm(total=total, desc=name, file=sys.stderr)
+    def __init__(self, name: str) -> None:
+        self.name, self.shown, self.width = name, -math.inf, 0
+        self.tqdm: Any = None
+        self.bar: Any = None
+        with contextlib.suppress(ImportError):
+            from tqdm.auto import tqdm  # an extra
+
+            self.tqdm = tqdm
 
     @property
     def is_due(self) -> bool:
@@ -160,12 +161,14 @@ class ProgressLine:
     def show(self, count: int, total: int, counted: str, rest: str) -> None:
         """Show ``count`` of ``total``, which tqdm draws and ``counted`` says in words, and the rest."""
         self.shown = time.perf_counter()
-        if self.bar is None:
+        if self.tqdm is None:
             text = f"{self.name}: {counted}, {rest}"
             sys.stderr.write("\r" + text.ljust(self.width))
             sys.stderr.flush()
             self.width = len(text)
             return
+        if self.bar is None:
+            self.bar = self.tqdm(total=total, desc=self.name, file=sys.stderr)
         if total != self.bar.total:
             began = self.bar.start_t
             self.bar.reset(total)
@@ -176,7 +179,7 @@ class ProgressLine:
 
     def close(self) -> None:
         """End the line, also if an error or Ctrl-C ended the call."""
-        if self.bar is None:
-            sys.stderr.write("\n")
-        else:
+        if self.bar is not None:
             self.bar.close()
+        elif self.width:
+            sys.stderr.write("\n")
