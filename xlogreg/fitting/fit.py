@@ -10,6 +10,7 @@ import numpy as np
 from xlogreg.arrays.choice import Where
 from xlogreg.fitting.bias_reduction import conclusion_of
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
+from xlogreg.fitting.monitors import Following
 from xlogreg.fitting.outcome import model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
@@ -263,6 +264,8 @@ def fit(
     (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:
+        if options.course is not None:
+            options.course.begin(1)
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)
         lost = source.lost_class(encoded)
         if lost is not None:
@@ -270,11 +273,14 @@ def fit(
         problem = pose(source, encoded, initial, options)
         with keeping(path, origin, encoded, options, problem, began) as kept:
             conclude = conclusion_of(options)
-            problem, result, verdict = conclude(origin, problem, options, began, kept, hard=encoded.hard)
+            problem, result, verdict = conclude(origin, problem, options, kept, hard=encoded.hard)
             seconds = time.perf_counter() - began
             model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
             if kept is not None:
                 kept.write(model)
+        if options.course is not None:
+            options.course.judged(model.fit_info)
         return model
 
-    return within_memory(arrival, fitted)
+    with Following("fit", arrival, [options], began) as (options,):
+        return within_memory(arrival, fitted)
