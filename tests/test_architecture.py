@@ -1,4 +1,4 @@
-"""The house stands as README draws it: read from the imports, not from the intentions."""
+"""The house stands as CONTRIBUTING.md draws it: read from the imports, not from the intentions."""
 
 import ast
 import json

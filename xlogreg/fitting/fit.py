@@ -77,7 +77,7 @@ def fit(
         anything that NumPy makes an array of. It may have any real dtype and layout, and is never changed. With
         samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers or
         ``categorical_features``; the model keeps their names. Or a sparse matrix of SciPy, CuPy, PyTorch or JAX,
-        which is not made dense but where it is small; see docs/sparse_and_categories.md.
+        which is not made dense but where it is small; see docs/sparse.md.
         Data that are not in memory are read block by block: a memory map, any object with a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
@@ -156,7 +156,7 @@ def fit(
         `bootstrap`), each uses the mean and variance of its own samples.
     categorical_features : {None, "from_dtype"} or list of str
         Columns of a frame to take as categories: those of a dtype of categories or enums, or these, of text, numbers or
-        bools. Each level becomes a feature, such as "city=Paris"; see docs/sparse_and_categories.md.
+        bools. Each level becomes a feature, such as "city=Paris"; see docs/tables.md.
     drop : {"auto", "first", None}
         Whether the first level of a category gets no feature. "auto": if there is a bias and no penalty, as standard
         errors need it. None: no.
