@@ -33,3 +33,9 @@ def test_a_model_that_is_no_better_is_told_so(accuracy, log_loss, said):
     report = Report(accuracy, log_loss, np.asarray([[2, 1, 0], [1, 6, 0], [0, 0, 0]]), CLASSES)
     bare = "without features: always 'b\\n' gives accuracy 0.7000, the shares of the classes log loss 0.6109"
     assert str(baseline(report)) == bare + said
+
+
+def test_samples_of_one_class_are_no_yardstick():
+    found = baseline(Report(0.5, 0.7, np.asarray([[1, 1, 0], [0, 0, 0], [0, 0, 0]]), CLASSES))
+    assert (found.log_loss, found.worse_in) == (0.0, ())
+    assert str(found) == "all samples are of the class 'a': no model can do better than to say always that"

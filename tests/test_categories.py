@@ -215,6 +215,7 @@ def test_scores_of_held_out_samples_are_those_of_one_hot_columns():
 @pytest.mark.parametrize(
     ("m", "sizes"), [(4000, (12, 5)), (4000, (200, 150, 50)), (60_000, (30, 8)), (4000, (2000, 1000))]
 )
+@pytest.mark.slow
 def test_few_and_many_levels_are_fitted_alike(m, sizes, classes):
     table, X = drawn(m, 3, sizes, none=0.02)
     Y = labels(X, classes)
@@ -281,6 +282,7 @@ def test_a_fit_makes_no_one_hot_columns(options):
     "options", [{"l2": 1e-5}, {"l2": 1e-5, "standardize": True}, {"l2": 1e-7}, {"l2": 1e-5, "bias": False}]
 )
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.slow
 def test_the_weights_of_all_levels_add_up_to_nothing_and_a_start_may_be_anywhere(options, classes):
     rng = np.random.default_rng(3)
     codes = [rng.integers(0, 700, 20_000), rng.integers(0, 600, 20_000)]

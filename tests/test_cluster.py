@@ -336,6 +336,7 @@ def test_another_number_of_samples_is_refused_though_dask_knows_none(client, dat
         xlogreg.fit(lumps(blocks), cut(data[1]), samples="rows", sample_weight=column([data[3][:-1]]))
 
 
+@pytest.mark.slow
 def test_a_folder_of_parquet_is_fitted_as_people_write_it(client, data, tmp_path):
     """dask reads one column of several files at once, and so in fewer blocks than the others."""
     pandas = pytest.importorskip("pandas")

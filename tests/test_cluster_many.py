@@ -267,3 +267,14 @@ def test_models_keep_their_numbers(client, data):
             expected = weight * (numbers != fold)
             assert some.alone(position).mass.total == pytest.approx(expected.sum(), rel=1e-6)
     assert fold_weights.__module__ == "xlogreg.samples.folds"  # by which name workers find it
+
+
+def test_long_calls_tell_and_stop_as_those_in_memory(client, data):
+    X, Y = data[:2]
+    there, here = [], []
+    xlogreg.fit_cv(blocks(X), blocks(Y), L2S, folds=3, callback=there.append)
+    xlogreg.fit_cv(X, Y, L2S, folds=3, callback=here.append)
+    assert [repr(state) for state in there] == [repr(state) for state in here]
+    assert there[-1].best is not None
+    with pytest.warns(xlogreg.ConvergenceWarning, match="fit_many: time_limit=1e-09 seconds ended 3 of 3 models"):
+        xlogreg.fit_many(blocks(X), blocks(Y[None, :]), l2s=L2S, time_limit=1e-9)

@@ -81,6 +81,15 @@ def test_the_gradients_of_the_cost_agree_and_every_wrong_coordinate_is_found(whe
     assert not xlogreg.check_gradients(cost, lambda W, b: (gradients(W, b)[0], -gradients(W, b)[1]), W, b)
 
 
+def test_the_gradient_may_be_computed_already(where):
+    cost, gradients, W, b = pose(where)
+    dW, db = gradients(W, b)
+    assert xlogreg.check_gradients(cost, (dW, db), W, b)
+    assert xlogreg.check_gradients(lambda W: cost(W, b), dW, W)
+    assert not xlogreg.check_gradients(cost, [dW, 2.0 * db], W, b)
+    assert xlogreg.check_gradients(lambda w: w * w, 6, 3.0)
+
+
 def test_the_coarsest_dtype_sets_step_and_tolerance():
     cost, gradients, W, b = pose(Where("numpy", HOST, "float32"))
     fine = xlogreg.check_gradients(lambda W: float(np.sum(W**3)), lambda W: 3 * W * W, np.asarray(W, dtype=float))
@@ -152,6 +161,16 @@ BAD = {
         lambda: xlogreg.check_gradients(np.sum, lambda w: w[:, 0], np.ones((2, 1))),
         ValueError,
         r"of shape \(2, 1\); it gave \(2,\)",
+    ),
+    "rank 1": (
+        lambda: xlogreg.check_gradients(np.sum, np.ones(2), np.ones((2, 1))),
+        ValueError,
+        r"\(2, 1\); it gave \(2,\); \(2,\) is neither row nor column .*reshape it to \(2, 1\)",
+    ),
+    "dict": (
+        lambda: xlogreg.check_gradients(abs, {"dw": 1.0}, 1.0),
+        TypeError,
+        "derivative 0 of the gradient must be a real number .*not dict",
     ),
     "one too few": (
         lambda: xlogreg.check_gradients(lambda w, b: w + b, lambda w, b: 1.0, 1.0, 2.0),

@@ -19,9 +19,22 @@ def test_every_public_name_is_in_the_reference(module):
 
 
 def test_every_page_is_listed():
-    listed = "\n".join((DOCS / name).read_text() for name in ("index.md", "how_to.md"))
-    for page in DOCS.glob("*.md"):
-        assert page.stem == "index" or re.search(rf"^(.* <)?{page.stem}>?$", listed, flags=re.MULTILINE), page
+    pages = {page.stem: page.read_text() for page in DOCS.glob("*.md")}
+    trees = [tree for text in pages.values() for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", text, re.M | re.S)]
+    for page in pages.keys() - {"index"}:
+        assert re.search(rf"^(.* <)?{page}>?$", "\n".join(trees), flags=re.MULTILINE), page
+
+
+DOORS = """coming_from_scikit_learn statistics backends linear_probes command_line pictures tables notes large_data
+    scaling faults many_models selection sparse separation tests_and_intervals"""
+
+
+@pytest.mark.parametrize("door", DOORS.split())
+def test_every_door_says_what_gap_pass_and_certificate_mean(door):
+    text = (DOCS / f"{door}.md").read_text()
+    assert "*gap*" in text
+    assert "*pass*" in text
+    assert "certificate](certificate.md)" in text
 
 
 def test_the_notebook_in_the_tutorial_shows_no_code_that_a_page_cuts_off():

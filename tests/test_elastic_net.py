@@ -139,6 +139,7 @@ def test_sparse_x_whose_steps_are_slow_takes_hessians_of_the_features_that_work(
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.slow
 def test_no_weight_of_many_features_of_many_samples(classes):
     X, Y = drawn(20_000, 500, classes=classes, seed=6)
     path = xlogreg.fit_path(X, Y, penalties=[1.1 * largest(X, Y), 0.9 * largest(X, Y)], **ROWS)

@@ -25,6 +25,7 @@ from xlogreg import LogisticRegression, LogisticRegressionCV
 pytestmark = AS_IN_1_9
 
 OURS = {"categorical_features", "drop", "reference", "unseen", "missing", "penalty_factor", "backend", "device"}
+OURS |= {"callback", "time_limit"}
 
 
 def exact(**parameters):

@@ -216,6 +216,7 @@ def test_contradictions_of_choices_are_told_in_the_words_of_scikit_learn(two_row
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_choices_and_attributes_are_those_of_scikit_learn(request, data, parameters):
     X, y = request.getfixturevalue(data)
     parameters = {"Cs": [0.3, 1.0, 3.0], "cv": 3, "l1_ratios": np.asarray([0.0, 0.5, 1.0])} | parameters

@@ -42,6 +42,7 @@ def time_on_cpu(path, *arguments, driver="gpu"):
 @without_cupy
 @needs_bash
 @pytest.mark.parametrize(("stage", "code"), [*((stage, 3) for stage in (*STAGES, "all")), ("nothing", 2)])
+@pytest.mark.slow
 def test_without_cuda_the_check_says_why(stage, code):
     done = run("bash", SCRIPT, stage)
     assert done.returncode == code
@@ -98,6 +99,7 @@ def test_wheels_of_what_is_missing_are_installed_into_a_folder_of_the_run(tmp_pa
 
 @needs_bash
 @pytest.mark.parametrize(("tests", "timings", "code"), [(0, 0, 0), (1, 0, 1), (124, 0, 124), (124, 1, 1), (1, 3, 1)])
+@pytest.mark.slow
 def test_all_stages_run_whatever_fails(tmp_path, tests, timings, code):
     python = script(tmp_path / "python", WITH_GPU)
     done = run("bash", SCRIPT, "all", TESTS=str(tests), TIMINGS=str(timings), BUDGET="100", **python)

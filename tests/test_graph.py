@@ -1,5 +1,6 @@
 """The computation graph: the notes' examples, and what it promises, on every namespace."""
 
+import copy
 import dataclasses
 import itertools
 import math
@@ -260,6 +261,75 @@ def test_a_long_chain_is_no_harder_than_a_short_one(length):
     assert left_out in v._repr_svg_()
     assert len(repr(v).splitlines()) == 202
     del v, x  # without recursion, too
+
+
+def test_functions_of_numpy_are_operations_of_the_graph():
+    u, v = Variable(np.asarray([[1.0, 2.0]]), "u"), Variable(np.asarray([[0.5], [3.0]]), "v")
+    for ours, theirs in (
+        (exp(u), np.exp(u)),
+        (log(u), np.log(u)),
+        (maximum(u, 1.5), np.maximum(1.5, u)),
+        (u @ v, np.dot(u, v)),
+        (v.value @ u, np.dot(v.value, u)),  # an array on the left asks the variable, too
+        (v.value @ u, np.matmul(v.value, u)),
+        (2.0 * u, np.dot(2.0, u)),
+        (u.T, np.transpose(u)),
+        (u.sum(axis=1, keepdims=True), np.sum(u, axis=1, keepdims=True)),
+        (u.mean(), np.mean(u)),
+        (-u, np.negative(u)),
+    ):
+        np.testing.assert_array_equal(ours.value, theirs.value)
+        np.testing.assert_array_equal(ours.sum().backward()["du"], theirs.sum().backward()["du"], strict=True)
+    assert (np.shape(u), np.ndim(u), np.size(u)) == ((1, 2), 2, 2)
+    J = -np.mean(np.log(1 / (1 + np.exp(-(np.dot(u, v) + 0.1)))))
+    np.testing.assert_allclose(J.backward()["du"], (1 / (1 + np.exp(-6.6)) - 1) * v.value.T)
+
+
+TAUGHT = {  # what students of other libraries write, and what the error tells them
+    "np.log1p": (lambda v: np.log1p(v), TypeError, r"np.log1p is no operation of a graph: write .*log\(1 \+ v\)"),
+    "np.abs": (lambda v: np.abs(v), TypeError, r"write xlogreg.graph.maximum\(v, -v\)"),
+    "abs": (lambda v: abs(v), TypeError, r"write xlogreg.graph.maximum\(v, -v\)"),
+    "np.where": (lambda v: np.where(v, 1, 0), TypeError, r"np.where is no operation .*take v.value"),
+    "out": (lambda v: np.exp(v, out=np.ones(2)), TypeError, "np.exp makes a new Variable"),
+    "dtype": (lambda v: np.sum(v, dtype=float), TypeError, "unexpected keyword argument 'dtype'"),
+    "three axes": (lambda v: np.dot(v, np.ones((2, 2, 2))), TypeError, "two axes at most"),
+    "asarray": (lambda v: np.asarray(v), TypeError, "no array of NumPy: take v.value"),
+    "math.exp": (lambda v: math.exp(v), TypeError, r"write xlogreg.graph.exp\(v\)"),
+    "if": (lambda v: v or 1, TypeError, "neither true nor false: write v.value > 0"),
+    "above": (lambda v: v > 0, TypeError, "write v.value > 0"),
+    "below an array": (lambda v: np.ones(2) > v, TypeError, "write v.value > 0"),
+    "equals": (lambda v: v == 0, TypeError, "write v.value == 0"),
+    "part": (lambda v: v[0], TypeError, "has no parts"),
+    "grad": (lambda v: v.grad, AttributeError, r"a Variable has no 'grad': write J.backward\(\)"),
+    "data": (lambda v: v.data, AttributeError, "write v.value; it cannot be changed"),
+    "relu": (lambda v: v.relu(), AttributeError, r"write xlogreg.graph.maximum\(v, 0\)"),
+    "sigmoid": (lambda v: xlogreg.sigmoid(v), TypeError, "write an expression of .* xlogreg.graph.sigmoid"),
+    "forward": (lambda v: xlogreg.forward(np.ones((1, 3)), v, 0.0), TypeError, "xlogreg.graph.sigmoid"),
+    "cost": (lambda v: xlogreg.cost(v, 1.0), TypeError, "xlogreg.graph.sigmoid"),
+    "gradients": (lambda v: xlogreg.gradients(np.ones((2, 1)), v, 1.0), AttributeError, "xlogreg.graph.sigmoid"),
+}
+
+
+@pytest.mark.parametrize("case", TAUGHT)
+def test_the_error_tells_what_to_write(case):
+    call, error, message = TAUGHT[case]
+    with pytest.raises(error, match=message):
+        call(Variable(np.ones((1, 1)), "v"))
+
+
+def test_variables_can_be_told_apart_and_copied():
+    u, v = Variable(1.0, "u"), Variable(1.0, "v")
+    assert u != v
+    assert v in (u, v)
+    assert u not in (v, None)
+    assert copy.deepcopy(u).value == 1.0
+    assert not hasattr(u, "__wrapped__")
+    with pytest.raises(AttributeError, match=r"has no '_repr_png_'$"):  # which notebooks ask for
+        u._repr_png_()
+
+
+def test_cupy_leaves_the_operators_to_variables():
+    assert Variable(1.0).__array_ufunc__ is None  # which CuPy looks for
 
 
 BAD = {

@@ -224,6 +224,7 @@ COLUMNS = {"categorical_features": ["city", "fruit"], "missing": "mean", **ROWS}
 
 @pytest.mark.parametrize("multinomial", ["ungrouped", "grouped"])
 @pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.slow
 def test_the_levels_of_a_column_are_in_or_out_together(table, library, multinomial, table_kind):
     frame, Y = table
     if library == "polars":

@@ -246,6 +246,7 @@ def test_intervals_and_standard_errors_are_those_of_the_array():
 
 
 @pytest.mark.parametrize("m", [4000, 60_000])
+@pytest.mark.slow
 def test_subsets_and_threads_take_it(m):
     rng = np.random.default_rng(2)
     values = rng.standard_normal((30, 500)) + np.arange(30)[:, None]

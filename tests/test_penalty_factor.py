@@ -380,6 +380,7 @@ def drawn(n_x, m, seed=5, classes=2):
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("least", [0.2, 0.0])
+@pytest.mark.slow
 def test_wide_data_have_the_same_minimum(classes, least):
     X, Y = drawn(240, 40, classes=classes)
     factor = np.random.default_rng(6).uniform(0.2, 3.0, 240)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from test_commands import call, refused, run
 import xlogreg
 from xlogreg import images
 from xlogreg.cli import pictures as picture_commands
+from xlogreg.cli.picture_samples import PictureSamples
+from xlogreg.images import files as picture_files
 
 Image = pytest.importorskip("PIL.Image")
 EXAMPLE = Path(__file__).parent.parent / "examples" / "cut_photographs.py"
@@ -107,30 +110,175 @@ def test_predictions_are_one_line_for_each_picture(folder, model):
     assert said["skipped"] == []
 
 
-def test_pictures_that_cannot_be_read_are_told_after_the_others_are_predicted(folder, model):
-    names = ("colours/red/01.png", "none.png", "colours", "colours/red/bad\n\x1b[31m.jpg")
+BAD = "colours/red/bad\n\x1b[31m.jpg"
+
+
+def test_named_files_that_cannot_be_read_are_an_error_after_the_others_are_predicted(folder, model):
+    names = ("colours/red/01.png", "none.png", BAD)
     done = call("images", "predict", model[0], *names, folder=folder)
     assert done.returncode == 1
-    assert done.stderr == "xlogreg images: none.png: No such file or directory, and 2 more\n"
+    assert done.stderr == "xlogreg images: none.png: No such file or directory, and 1 more\n"
     assert len(done.stdout.splitlines()) == 1
     done = call("images", "predict", model[0], *names, "--json", folder=folder)
-    assert [entry["reason"] for entry in json.loads(done.stdout)["skipped"]] == [
-        "No such file or directory",
-        "Is a directory",
-        "empty",
-    ]
+    assert [entry["reason"] for entry in json.loads(done.stdout)["skipped"]] == ["No such file or directory", "empty"]
     assert refused("images", "predict", model[0], names[-1], folder=folder) == "colours/red/bad\\n\\x1b[31m.jpg: empty"
+
+
+def test_folders_are_predicted_whole_and_what_is_skipped_in_them_is_no_error(folder, model):
+    done = call("images", "predict", model[0], "colours", "colours/red/01.png", folder=folder)
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "skipped 2:\n  colours/list.txt: no picture of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF, HEIC\n  colours"
+    )
+    found = images.load_folder(folder / "colours", 6)
+    files = [str(file.relative_to(folder)) for file in found.files]
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [*files, "colours/red/01.png"]
+    listed = call("images", "list", "colours", "colours/red/01.png", folder=folder)
+    assert (listed.returncode, listed.stderr) == (0, done.stderr)
+    assert listed.stdout.splitlines() == [*files, "colours/red/01.png"]
+    said = json.loads(call("images", "list", "colours/blue", "--json", folder=folder).stdout)
+    assert (said["files"], said["skipped"]) == ([file for file in files if "blue" in file], [])
+    for action in (("predict", model[0]), ("list",)):
+        assert refused("images", *action, "colours", "--strict", folder=folder).startswith(
+            "colours/list.txt: no picture"
+        )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_has_a_row_for_each_picture_and_a_column_for_each_class(folder, model, tmp_path, suffix):
+    polars = pytest.importorskip("polars")
+    done = call("images", "predict", model[0], "colours", "-o", tmp_path / f"p.{suffix}", folder=folder)
+    assert done.stdout == f"predictions of 40 pictures written to {tmp_path}/p.{suffix}\n"
+    table = getattr(polars, f"read_{suffix}")(tmp_path / f"p.{suffix}")
+    assert table.columns == ["file", "prediction", "probability_blue", "probability_red"]
+    found = images.load_folder(folder / "colours", 6)
+    assert table["file"].to_list() == [str(file.relative_to(folder)) for file in found.files]
+    fitted = xlogreg.load(model[0])
+    np.testing.assert_array_equal(table["prediction"].to_numpy(), fitted.predict(found.X)[0])
+    np.testing.assert_allclose(table[:, 2:].to_numpy(), fitted.predict_proba(found.X).T, rtol=1e-6)
+
+
+def test_no_more_than_a_block_of_pictures_is_held(folder, model, monkeypatch):
+    whole = call("images", "predict", model[0], "colours", folder=folder)
+    monkeypatch.setattr(picture_files, "BLOCK_BYTES", 5 * 3 * 6 * 6)
+    held, read = [], picture_files.read_pictures
+    monkeypatch.setattr(
+        picture_files, "read_pictures", lambda files, size: held.append(len(files)) or read(files, size)
+    )
+    done = call("images", "predict", model[0], "colours", folder=folder)
+    assert held == [5] * 8 + [2]
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        line.split()[:2] for line in whole.stdout.splitlines()
+    ]
+
+
+def test_a_name_that_is_no_text_or_a_formula_is_written(folder, model, tmp_path):
+    polars = pytest.importorskip("polars")
+    picture = (folder / "colours" / "red" / "01.png").read_bytes()
+    for name in (b"caf\xe9.png", b"=1+1.png"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(picture)
+    assert call("images", "predict", model[0], tmp_path, "-o", tmp_path / "p.csv", folder=folder).returncode == 0
+    assert polars.read_csv(tmp_path / "p.csv")["file"].to_list() == [
+        f"{tmp_path}/=1+1.png",
+        f"{tmp_path}/caf\\udce9.png",
+    ]
+    assert call("images", "predict", model[0], "=1+1.png", "-o", "q.csv", folder=tmp_path).returncode == 0
+    assert polars.read_csv(tmp_path / "q.csv")["file"].to_list() == ["'=1+1.png"]
 
 
 def test_evaluate_judges_a_folder(folder, model):
     done = run("images", "evaluate", model[0], "colours", folder=folder)
     assert (done.returncode, done.stderr) == (0, "")
     found = images.load_folder(folder / "colours", 6)
-    assert done.stdout.startswith(str(xlogreg.load(model[0]).evaluate(found.X, found.Y)))
+    report = xlogreg.load(model[0]).evaluate(found.X, found.Y)
+    assert done.stdout.startswith(f"{report}\nwithout features: always 'blue' gives accuracy 0.5000, ")
     assert "skipped 2:\n" in done.stdout
     said = json.loads(call("images", "evaluate", model[0], "colours", "--json", folder=folder).stdout)
     assert sum(map(sum, said["confusion"])) == 40
+    assert said["baseline"]["accuracy"] == 0.5
     assert len(said["skipped"]) == 2
+
+
+def test_a_folder_of_some_of_the_classes_is_judged(folder, model, tmp_path):
+    (tmp_path / "some" / "red").mkdir(parents=True)
+    (tmp_path / "some" / "other").mkdir()
+    assert refused("images", "evaluate", model[0], "some", folder=tmp_path).startswith("some holds no picture in a sub")
+    (tmp_path / "some" / "red" / "a.png").write_bytes((folder / "colours" / "red" / "01.png").read_bytes())
+    said = json.loads(call("images", "evaluate", model[0], "some", "--json", folder=tmp_path).stdout)
+    assert np.sum(said["confusion"], axis=1).tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def features(folder):
+    """Features that tell the classes from one another far better than the pixels, in a file that has a row for each."""
+    found = images.load_folder(folder / "colours", 6)
+    values = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    values[:, 3] = 1e4 + 200 * (found.Y[0] == "red") + 10 * values[:, 3]
+    np.save(folder / "features.npy", values)
+    return values
+
+
+def test_features_of_a_network_stand_for_the_pixels(folder, model, features):
+    given = ("--features", "features.npy")
+    done = call("images", "fit", "colours", "-o", "of_features.model", *given, folder=folder)
+    assert done.stdout.startswith("colours: 32 pictures with 5 features each, from features.npy, classes blue, red\n")
+    assert "sees colours" in model[1]
+    assert "sees colours" not in done.stdout
+    said = json.loads(
+        call("images", "evaluate", "of_features.model", "colours", *given, "--json", folder=folder).stdout
+    )
+    assert said["accuracy"] == 1.0
+    lines = call("images", "predict", "of_features.model", "colours", *given, folder=folder).stdout.splitlines()
+    assert [line.split("/")[1] for line in lines] == [line.split("\t")[1] for line in lines]
+    fitted, found = xlogreg.load(folder / "of_features.model"), images.load_folder(folder / "colours", 6)
+    train, _ = picture_commands.split(found.Y[0], 0.2, np.random.default_rng(0))
+    same = xlogreg.fit(features[train].T, found.Y[:, train], l2=fitted.l2, standardize=True)
+    np.testing.assert_allclose(fitted.w, same.w, rtol=1e-4)
+    assert fitted.feature_names == ("0", "1", "2", "3", "4")
+
+
+def test_features_that_do_not_fit_are_one_error(folder, model, features):
+    call("images", "fit", "colours", "-o", "g.model", "--features", "features.npy", "--l2", "1", folder=folder)
+    missing = features.copy()
+    missing[2, 1] = np.nan
+    wrong = {"few": features[1:], "flat": features[:, 0], "texts": np.asarray([["a"]]), "missing": missing}
+    for name, values in (wrong | {"wide": np.hstack([features, features])}).items():
+        np.save(folder / f"{name}.npy", values)
+    mismatch = "few.npy holds features of 39 pictures, but there are 40 (2 skipped; the first: colours/list.txt: no"
+    for arguments, said in (
+        (("fit", "colours", "-o", "x", "--features", "few.npy"), mismatch),
+        (("predict", "g.model", "colours", "--features", "few.npy"), mismatch),
+        (("evaluate", "g.model", "colours", "--features", "few.npy"), mismatch),
+        (
+            ("fit", "colours", "-o", "x", "--features", "flat.npy"),
+            "flat.npy must hold numbers (m, n), a row of features",
+        ),
+        (("fit", "colours", "-o", "x", "--features", "texts.npy"), "texts.npy must hold numbers (m, n), a row of feat"),
+        (
+            ("fit", "colours", "-o", "x", "--features", "missing.npy"),
+            "missing.npy holds nan in row 2, column 1, counted",
+        ),
+        (
+            ("fit", "colours", "-o", "x", "--features", "colours/list.txt"),
+            "colours/list.txt is no .npy file of numbers",
+        ),
+        (("fit", "colours", "-o", "x", "--features", "features.npy", "--size", "9"), "--size is for pixels: it says"),
+        (
+            ("predict", "g.model", "colours"),
+            "g.model is a model of 5 features, not of pixels: --features FILE.npy gives",
+        ),
+        (
+            ("evaluate", "g.model", "colours"),
+            "g.model is a model of 5 features, not of pixels: --features FILE.npy giv",
+        ),
+        (
+            ("predict", model[0], "colours", "--features", "features.npy"),
+            f"{model[0]} is a model of pixels: it has no use",
+        ),
+        (("evaluate", "g.model", "colours", "--features", "wide.npy"), "X "),
+    ):
+        assert refused("images", *arguments, folder=folder).startswith(said)
 
 
 def test_a_model_of_numbered_classes_is_judged_on_folders_of_their_numbers(folder, tmp_path):
@@ -159,6 +307,12 @@ def test_what_is_no_model_of_pictures_is_refused(folder, model, tmp_path):
     assert said.startswith("colours/list.txt is damaged, or no model file")
 
 
+def few_pictures(folder):
+    folder.mkdir(exist_ok=True)
+    Image.new("L", (3, 3)).save(folder / "a.png")
+    return folder
+
+
 def test_errors_are_one_line(folder, model, tmp_path):
     for arguments, said in (
         (("fit", "colours/red", "-o", "x"), "colours/red holds no folder (and 21 other files); expected two or more"),
@@ -169,10 +323,21 @@ def test_errors_are_one_line(folder, model, tmp_path):
         (("fit", "colours", "-o", "x", "--report", "x.doc"), "x.doc: a report is drawn as .png, .pdf, .svg"),
         (("fit", "colours", "-o", "x", "--report", "no/x.png"), "no: No such file or directory"),
         (("fit", "colours", "-o", "x", "--l2", "-1"), "l2 must be a finite number >= 0, not -1.0"),
+        (("predict", model[0], "colours", "-o", "x.xlsx"), "x.xlsx: predictions are written as .csv or .parquet"),
+        (("predict", model[0], "colours", "-o", "no/x.csv"), "no: No such file or directory"),
         (("evaluate", model[0], "colours", "--strict"), "colours/list.txt: not in the folder of a class"),
     ):
         assert refused("images", *arguments, folder=folder).startswith(said)
     assert not (folder / "x").exists()
+    (tmp_path / "parts" / "test").mkdir(parents=True)
+    os.rename(few_pictures(tmp_path / "train"), tmp_path / "parts" / "train")
+    few_pictures(tmp_path / "parts" / "test")
+    said = refused("images", "fit", "parts", "-o", "x", folder=tmp_path)
+    assert said.startswith("parts is divided into test and train, which are no classes: fit parts/train, then judge")
+    (tmp_path / "hollow").mkdir()
+    for action in (("predict", model[0]), ("list",)):
+        said = refused("images", *action, "hollow", folder=tmp_path)
+        assert said == "hollow holds no picture that can be read"
     for name, value in (("blue", 0), ("red", 255), ("red", 250), ("green", 9)):
         (tmp_path / "few" / name).mkdir(parents=True, exist_ok=True)
         Image.new("L", (3, 3), value).save(tmp_path / "few" / name / f"{value}.png")
@@ -205,7 +370,7 @@ def test_the_surest_mistakes_come_first_and_are_all_of_them(folder, model):
     swapped = np.where(found.Y == "red", "blue", "red")
     swapped[0, ::3] = found.Y[0, ::3]
     false = images.Pictures(found.pictures, swapped, found.files, found.classes)
-    mistakes = report.worst_mistakes(fitted, false)
+    mistakes = report.worst_mistakes(fitted, PictureSamples(false, None))
     predicted = fitted.predict(found.X)[0]
     assert sorted(mistake.number for mistake in mistakes) == np.flatnonzero(predicted != swapped[0]).tolist()
     assert [fitted.classes[mistake.predicted] for mistake in mistakes] == [predicted[m.number] for m in mistakes]
@@ -221,12 +386,22 @@ def test_the_report_is_a_picture_whatever_the_names_are(folder, tmp_path):
     found = images.load_folder(folder / "colours", 6)
     names = np.asarray(["$\\frac$", "日本 \u202e", "a name of many characters", "a name of many, too", "e", "f", "g"])
     Y = names[np.arange(40) % 7]
-    fitted = xlogreg.fit(found.X, Y, l2=10.0, standardize=255)
     judged = images.Pictures(found.pictures, Y[None, :], found.files, tuple(names))
-    report.draw_report(tmp_path / "r.png", fitted, judged, "$x", fitted.evaluate(found.X, Y))
-    pixels = np.asarray(Image.open(tmp_path / "r.png").convert("RGB"))
-    assert pixels.shape[1] == 1080
-    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500
+    for features in (None, np.random.default_rng(0).standard_normal((40, 3))):
+        samples = PictureSamples(judged, features)
+        fitted = xlogreg.fit(samples.X, Y, l2=10.0, standardize=samples.standardize)
+        report.draw_report(tmp_path / "r.png", fitted, samples, "$x", fitted.evaluate(samples.X, Y))
+        pixels = np.asarray(Image.open(tmp_path / "r.png").convert("RGB"))
+        assert pixels.shape[1] == 1080
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500
+
+
+def test_the_title_says_which_mistakes_are_drawn():
+    outcome = pytest.importorskip("xlogreg.cli.picture_report").outcome
+    assert outcome(40, 0, 0) == "all 40 right"
+    assert outcome(40, 1, 1) == "39 of 40 right; the mistake"
+    assert outcome(40, 9, 9) == "31 of 40 right; the 9 mistakes, the surest first"
+    assert outcome(40, 20, 12) == "20 of 40 right; the 12 surest of 20 mistakes"
 
 
 def test_the_photographs_are_cut_without_a_shared_pixel(tmp_path, monkeypatch, capsys):
@@ -243,3 +418,21 @@ def test_the_photographs_are_cut_without_a_shared_pixel(tmp_path, monkeypatch, c
     assert len(np.unique(numbers)) == len(numbers) == 208 * 48 * 48
     assert capsys.readouterr().out == f"{tmp_path}/temple: 104 pictures\n{tmp_path}/flower: 104 pictures\n"
     assert len(list((tmp_path / "flower").iterdir())) == 104
+
+
+@pytest.mark.slow
+def test_the_page_on_linear_probes_leads_from_pictures_to_predictions(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    page = (EXAMPLE.parent.parent / "docs" / "linear_probes.md").read_text()
+    page = page[page.index("\n## On a GPU") :]
+    names: dict = {"np": np, "xlogreg": xlogreg, "rng": np.random.default_rng(0), "labels": np.arange(1500) % 10}
+    monkeypatch.setattr("tempfile.mkdtemp", lambda: str(tmp_path))
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S):
+        exec(block, names)
+    commands = re.findall(r"^xlogreg (.*)$", page, re.M)
+    assert [command.split()[1] for command in commands] == ["fit", "fit", "evaluate", "predict"]
+    done = [call(*command.split(), folder=tmp_path) for command in commands]
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 4
+    accuracy = [float(re.search(r"^test: accuracy ([\d.]+)", one.stdout, re.M)[1]) for one in done[:2]]
+    assert accuracy[0] < 0.7 < 0.9 < accuracy[1]
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 201

@@ -193,7 +193,7 @@ HOSTILE = {
     "cut.png": (encoded(scene(), "PNG")[:-30], "truncated|broken"),
     "head.jpg": (PHOTO[:20], "no picture|[Tt]runcated"),
     "empty.png": (b"", "^empty$"),
-    "text.png": (b"this is no picture", "^no picture of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF$"),
+    "text.png": (b"this is no picture", "^no picture of the formats PNG, JPEG, BMP, GIF, WEBP, TIFF, HEIC$"),
     "text chunk.png": (
         png(6, 6, 8, 0, bytes(42), png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**26)))),
         "[Dd]ecompressed data too large",

@@ -67,6 +67,7 @@ def ends_of(A, coefficient):
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_each_status_is_that_of_two_programs_of_all_samples(seed):
     compared, rng = {}, np.random.default_rng(seed)
     for X, Y, _, bias in problems(40, seed):
@@ -127,6 +128,7 @@ def agree(count, seed):
     assert set(verdicts) == {(kind, kind) for kind in ("none", "complete", "quasi-complete")}, verdicts
 
 
+@pytest.mark.slow
 def test_the_verdict_of_a_fit_is_the_same():
     agree(60, 20)
 
@@ -174,6 +176,7 @@ def test_along_the_direction_no_sample_moves_to_its_wrong_side(seed):
         assert bias or not np.any(found.b)
 
 
+@pytest.mark.slow
 def test_the_rectifier_finds_the_same_samples():
     kinds = set()
     for X, Y, weight, bias in problems(60, 50):
@@ -204,6 +207,7 @@ def test_many_features_are_left_to_the_rectifier():
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_sparse_samples_give_the_answer_of_dense_ones(seed):
     for X, Y, weight, bias in problems(30, 60 + seed):
         X = X * (np.random.default_rng(seed).random(X.shape) < 0.25)

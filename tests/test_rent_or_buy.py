@@ -220,6 +220,7 @@ def test_a_subset_that_lacks_an_outlier_is_bought_once(l2):
 @pytest.mark.filterwarnings("ignore::xlogreg.ConvergenceWarning")
 @pytest.mark.parametrize("tol", [None, 1e-6])
 @pytest.mark.parametrize("size", [1e6, 1e8])
+@pytest.mark.slow
 def test_a_softmax_is_not_believed_to_have_converged_where_a_sample_is_far_out(size, tol):
     for seed in range(4):
         rng = np.random.default_rng(seed)

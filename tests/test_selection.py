@@ -92,7 +92,8 @@ def test_one_fold_alone_may_be_held_out():
     found = xlogreg.fit_cv(X, Y, L2S, folds=np.arange(300) % 3 // 2 - 1, scoring="accuracy")
     assert found.scores["accuracy"].shape == (1, 3)
     assert found.chosen == np.argmax(found.scores["accuracy"])
-    assert str(found).splitlines()[1].count("±") == 2
+    assert "nan" not in str(found)
+    assert "±" not in str(found)  # one fold has no standard error
 
 
 def test_the_strongest_penalty_within_a_standard_error_is_chosen():

@@ -198,6 +198,7 @@ def rare_dummy(seed, pure):
 
 @pytest.mark.parametrize("l2", [0.0, 1e-12])
 @pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.slow
 def test_a_rare_category_of_one_class_is_told_from_one_of_both(pure, l2):
     for seed in range(60):
         X, Y = rare_dummy(seed, pure)

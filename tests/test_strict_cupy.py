@@ -86,6 +86,7 @@ def test_a_fit_costs_no_more_than_its_budget(figures, name):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.slow
 def test_it_works_on_another_machine(name):
     run(str(HERE / "scenarios.py"), name, **SCENARIOS[name])
 

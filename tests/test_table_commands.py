@@ -80,14 +80,21 @@ def test_a_penalty_does_not_depend_on_units(folder, table):
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    "options", [("--summary",), ("--time-limit", 60), ("--checkpoint", "c")], ids=lambda own: own[0]
-)
+@pytest.mark.parametrize("options", [("--summary",), ("--checkpoint", "c")], ids=lambda own: own[0])
 def test_beside_some_options_there_is_no_penalty_and_the_output_says_so(folder, options):
     done = call(*FIT, *options, folder=folder)
     assert f"\nno penalty: none is chosen beside {options[0]}; --l2 sets one\n" in done.stdout, done.stderr
     said = refused(*FIT, *options, "--folds", 3, folder=folder)
     assert said.endswith(f"by cross-validation, which cannot be had with {options[0]}")
+
+
+def test_the_choice_of_the_penalty_keeps_to_a_time_limit(folder):
+    chosen, limited = (json.loads(call(*FIT, *more, "--json", folder=folder).stdout) for more in
+                       ((), ("--time-limit", 60)))  # fmt: skip
+    assert limited["l2"] == chosen["l2"]
+    assert limited["train"]["log_loss"] == pytest.approx(chosen["train"]["log_loss"], rel=1e-5)
+    done = call(*FIT, "--time-limit", 1e-9, folder=folder)
+    assert done.stderr.startswith("ConvergenceWarning: "), done.stderr
 
 
 def test_a_fit_that_goes_on_keeps_the_penalty(folder):

@@ -26,6 +26,7 @@ from xlogreg.fitting.fit_cv import Selection, fit_cv
 from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.fit_many import fit_many
 from xlogreg.fitting.fit_path import Path, fit_path
+from xlogreg.fitting.progress import ManyState, State
 from xlogreg.fitting.separation import separation
 from xlogreg.graph.slopes import GradientCheck, check_gradients, slope
 from xlogreg.inference.calibration import Calibration
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from xlogreg import plots as plots
     from xlogreg.sklearn.logistic import LogisticRegression as LogisticRegression
     from xlogreg.sklearn.logistic_cv import LogisticRegressionCV as LogisticRegressionCV
+    from xlogreg.sklearn.onnx import register_onnx as register_onnx
+    from xlogreg.sklearn.onnx import to_onnx as to_onnx
 
 __all__ = [
     "BackendFallbackWarning",
@@ -66,6 +69,7 @@ __all__ = [
     "FitInfo",
     "GradientCheck",
     "Influence",
+    "ManyState",
     "MissingClassWarning",
     "Model",
     "ModelFileError",
@@ -77,6 +81,7 @@ __all__ = [
     "Separation",
     "SeparationWarning",
     "StandardErrors",
+    "State",
     "Summary",
     "Test",
     "Tests",
@@ -109,7 +114,12 @@ __all__ = [
 ]
 
 # not in __all__, so that `from xlogreg import *` works without scikit-learn
-_ESTIMATORS = {"LogisticRegression": "xlogreg.sklearn.logistic", "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv"}
+_ESTIMATORS = {
+    "LogisticRegression": "xlogreg.sklearn.logistic",
+    "LogisticRegressionCV": "xlogreg.sklearn.logistic_cv",
+    "register_onnx": "xlogreg.sklearn.onnx",
+    "to_onnx": "xlogreg.sklearn.onnx",
+}
 _SUBMODULES = ("graph", "images", "plots")
 
 # modules where pickles from before there were folders look for models and results

@@ -30,10 +30,12 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors say what may have been meant, and whose help ends with an example."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options, formatter_class=argparse.RawDescriptionHelpFormatter)
-        example = EXAMPLES.get(self.prog.partition(" ")[2])
-        self.epilog = None if example is None else f"example:\n  {example}"
+        super().__init__(**options)
         self.given: list[str] = []
+
+    def format_help(self) -> str:
+        example = EXAMPLES.get(self.prog.partition(" ")[2])
+        return super().format_help() + ("" if example is None else f"\nexample:\n  {example}\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.given = list(sys.argv[1:] if args is None else args)

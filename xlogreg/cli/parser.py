@@ -30,6 +30,7 @@ EXTRAS = {
     "distributed": "dask",
     "formulaic": "formula",
     "pyarrow": "parquet",
+    "polars": "cli",
 }  # the extra that has a missing package, or that a command needs; otherwise it is "cli"
 # packages whose versions `info` prints
 SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplotlib", "threadpoolctl", "tqdm")

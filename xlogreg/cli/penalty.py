@@ -13,7 +13,7 @@ __all__ = ["Choice", "as_json_of", "choose_penalty"]
 STRENGTHS = np.logspace(-4.0, 4.0, 10)  # of scikit-learn's C, of which l2 = 1 / (C m)
 FOLDS = 5  # of the cross-validation, or fewer if a class has fewer samples
 SELECTING = 1e-7  # relative gap of the fits of a cross-validation
-ALONE = ("formula", "initial", "time_limit", "checkpoint", "dask")  # options beside which no penalty is chosen
+ALONE = ("formula", "initial", "checkpoint", "dask")  # options beside which no penalty is chosen
 
 
 class Choice(NamedTuple):
@@ -91,7 +91,8 @@ def _chosen(arguments: argparse.Namespace, samples: dict[str, Any], options: dic
     if arguments.l1_ratio is None:
         weight = samples.get("sample_weight")
         asked = {"l2s": 1.0 / (STRENGTHS * (len(samples["Y"]) if weight is None else int(np.sum(weight))))}
-    found = fit_cv(**samples, **options, **asked, folds=folds, rule=rule, tol=SELECTING)
+    asked |= {"folds": folds, "rule": rule, "time_limit": arguments.time_limit}
+    found = fit_cv(**samples, **options, **asked, tol=SELECTING)
     number, last = found.chosen, len(found.l2) - 1
     l1, l2 = found.l1[number].item(), found.l2[number].item()
     strength = _said(l1, l2)

@@ -99,7 +99,9 @@ def _add_columns(columns: Any) -> None:
 def _add_penalties(fit: Any) -> None:
     fit.add_argument("--l1", type=float, help="L1 penalty on the mean loss, which selects features")
     said = "penalty on the mean loss, 1 / (C m) of scikit-learn's C; default: chosen by cross-validation for tables, "
-    fit.add_argument("--l2", type=float, help=said + "0 with --formula, --summary, --initial and for arrays in blocks")
+    fit.add_argument(
+        "--l2", type=float, help=said + "0 with --formula, --summary, --checkpoint, --dask and for arrays in blocks"
+    )
     said = "choose an elastic net by cross-validation, of which this share, from 0 to 1, is L1"
     fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
     said = "fit the features that L1 selects again, without L1 and with this l2, from 0 on"

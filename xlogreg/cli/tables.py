@@ -107,7 +107,7 @@ def _fitted(
         squares = not arguments.l1 and arguments.l1_ratio is None
         scale = scale_of(chosen["X"], of_columns, squares) if arguments.formula is None else {"standardize": False}
     choice = choose_penalty(arguments, chosen, shared | scale | of_columns, whole, initial)
-    if arguments.l1_ratio is not None and choice.selection is not None:
+    if choice.selection is not None and (arguments.l1_ratio is not None or arguments.time_limit is not None):
         return _named(choice.selection.model, arguments.target, whole), choice
     if arguments.standardize is None and choice.selection is None and not (whole and choice.l1 + choice.l2 > 0.0):
         scale = {"standardize": False}

@@ -31,7 +31,7 @@ from xlogreg.solvers.coordinates import Coordinates, measure_spreads, user_coord
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Shared
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
-from xlogreg.solvers.result import Result
+from xlogreg.solvers.result import GroupMonitor, Result
 from xlogreg.solvers.simultaneous import NARROW_GAP, minimize_in_stages
 from xlogreg.solvers.spectral_lbfgs import axes_pay, principal_axes
 
@@ -63,10 +63,20 @@ class Batch(NamedTuple):
     users: Coordinates | None = None  # coordinates of each model's penalty (n_x, g), if these differ
     constant: Constant | None = None  # the models without features, if the samples have an offset
     reference: np.ndarray | None = None  # theta near the minimum of all, if known
+    monitor: GroupMonitor | None = None
 
     @property
     def models(self) -> int:
         return self.shares.shape[0]
+
+    @property
+    def stopped(self) -> str:
+        """The reason why the monitor stopped the models, or ""."""
+        return "" if self.monitor is None else self.monitor.stopped
+
+    def watch(self, part: np.ndarray) -> GroupMonitor | None:
+        """Return the monitor of some of the models."""
+        return None if self.monitor is None else self.monitor.keep(part)
 
     def single(self, model: int) -> Problem:
         """Return the problem of one of the models alone."""
@@ -186,7 +196,10 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
         for part, ended, passes in minimize(batch, options, fits, starts):
             objective = batch.objective.keep(part)
             rests, more = _at_rest(objective, ended, batch.separable[part])
-            if wary:
+            if batch.stopped:  # no solver of single models follows, so each stays where it is
+                ended = [result if rest else _stopped(batch, result) for result, rest in zip(ended, rests, strict=True)]
+                rests = np.ones(len(part), dtype=bool)
+            if wary and not batch.stopped:
                 thetas = np.concatenate([result.theta for result in ended], axis=1)
                 rests &= ~hides(objective, thetas, batch.problem.moment)
                 passes += 2.0
@@ -198,18 +211,25 @@ def minimize_together(batch: Batch, options: Options, starts: dict[int, np.ndarr
 
 def reduce_together(batch: Batch, options: Options, starts: dict[int, np.ndarray]) -> list[Result | None]:
     """Minimise the models with Jeffreys' penalty; see `minimize_together`."""
-    results: list[Result | None] = []
+    results: list[Result | None] = [None] * batch.models
     with batch.problem.source.place.computing():
         size = batch.problem.start.shape[0] ** 2
         for part in np.array_split(np.arange(batch.models), math.ceil(batch.models * size / HESSIAN_NUMBERS)):
+            if batch.stopped:
+                break
             objective = batch.objective.keep(part)
             start = objective.confined(_begun(_biased(batch), part, starts))
             cost = firth.Jeffreys.of(objective)
-            found = firth.minimize(cost, start, tol=batch.problem.tolerance(options), max_iter=options.steps)
-            results += [
-                dataclasses.replace(result, passes=result.passes + 1) for result in firth.certified(cost, found)
-            ]
+            tol, group = batch.problem.tolerance(options), batch.watch(part)
+            found = firth.minimize(cost, start, tol=tol, max_iter=options.steps, group=group)
+            for model, result in zip(part.tolist(), firth.certified(cost, found), strict=True):
+                results[model] = dataclasses.replace(result, passes=result.passes + 1)
     return results
+
+
+def _stopped(batch: Batch, result: Result) -> Result:
+    """Say of a model that needs another solver that the call was stopped before."""
+    return dataclasses.replace(result, reason=batch.stopped)
 
 
 def _is_heavy(problem: Problem) -> bool:
@@ -240,11 +260,14 @@ def _by_inverses(batch: Batch, options: Options, fits: np.ndarray, starts: dict[
         stages.append((narrow, NARROW_GAP))
     for numbers in _portions(np.arange(len(fits)), batch):
         part = fits[numbers]
+        if batch.stopped and numbers[0] > 0:
+            return
         ended = minimize_in_stages(
             [(objective.keep(part), gap) for objective, gap in (*stages, (whole, tol))],
             whole.keep(part).confined(_begun(prepared.start, part, starts)),
             method=functools.partial(_inverted, M.keep(numbers), prepared.patience),
             max_iter=min(STEPS, options.steps),
+            monitor=batch.watch(part),
         )
         yield part, ended, prepared.passes
 
@@ -275,8 +298,12 @@ def _along_penalties(batch: Batch, options: Options, fits: np.ndarray, starts: d
             axes=axes,
             tol=min(problem.tolerance(options), LOOSEST),
             max_iter=options.steps,
+            monitor=batch.watch(part),
         )
-        yield part, [centered(problem.objective, result) for result in ended], axes.passes
+        begun = [number for number, result in enumerate(ended) if result is not None]
+        yield part[begun], [centered(problem.objective, result) for result in ended if result is not None], axes.passes
+        if batch.stopped:
+            return
 
 
 def _narrow(batch: Batch) -> Objective | None:

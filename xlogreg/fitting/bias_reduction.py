@@ -33,13 +33,12 @@ def _reduced(
     origin: Origin,
     problem: Problem,
     options: Options,
-    began: float = 0.0,
     checkpoint: Monitor | None = None,
     result: Result | None = None,
     hard: bool = True,
 ) -> tuple[Problem, Result, Verdict]:
     """Solve a problem with Jeffreys' penalty and judge the result, see `xlogreg.fitting.outcome.concluded`."""
-    result = solve(problem, options, began, checkpoint) if result is None else result
+    result = solve(problem, options, checkpoint) if result is None else result
     objective = problem.objective
     with problem.source.place.computing(), np.errstate(all="ignore"):
         plain = problem.coordinates.centered_parameters_of(result.theta)

@@ -3,6 +3,7 @@
 import dataclasses
 import numbers
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,8 +14,11 @@ from xlogreg.arrays.place import Array, place_of
 from xlogreg.exceptions import ConvergenceWarning, shown, warn
 from xlogreg.fitting.answer import answer_of
 from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.monitors import Course, Following, begin
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
+from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.progress import ManyState
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
@@ -109,6 +113,9 @@ def bootstrap(
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
+    callback: Callable[[ManyState], Any] | None = None,
+    verbose: int = 0,
+    time_limit: float | None = None,
 ) -> Bootstrap:
     """Fit models to samples drawn with replacement, for standard errors and intervals without a formula.
 
@@ -131,6 +138,9 @@ def bootstrap(
         As for `fit`; ``rng`` also draws the samples.
     categorical_features, drop, reference, unseen, missing
         As for `fit`. Missing numbers are filled in once, not anew for each replicate.
+    callback, verbose, time_limit
+        As for `fit_many`; the models are that of the samples themselves and the replicates. The parameters of
+        replicates that are not done when the call is stopped are NaN.
 
     Returns
     -------
@@ -161,9 +171,14 @@ def bootstrap(
     began = time.perf_counter()
     if isinstance(replicates, bool) or not isinstance(replicates, (int, np.integer)) or replicates < 1:
         raise ValueError(f"replicates must be a whole number, 1 or more, not {shown(replicates)}")
-    option = Options(
-        l2=l2, penalty_factor=penalty_factor, bias=bias, standardize=standardize, max_iter=max_iter, tol=tol, rng=rng
-    )
+    asked: dict[str, Any] = {
+        "callback": callback,
+        "verbose": verbose,
+        "time_limit": time_limit,
+        "max_iter": max_iter,
+        "tol": tol,
+    }
+    option = Options(l2=l2, penalty_factor=penalty_factor, bias=bias, standardize=standardize, rng=rng, **asked)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
         [option],
@@ -179,7 +194,9 @@ def bootstrap(
     def fitted(here: Received) -> Bootstrap:
         if isinstance(rng, np.random.Generator):
             rng.bit_generator.state = state  # a second attempt draws the same
-        (model,) = build_models(Plan.of_one(here.on_host(), [option]), began)
+        plan = Plan.of_one(here.on_host(), [option])
+        begin([option], int(replicates) + 1)
+        (model,) = build_models(plan, began)
         draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
         portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
         parameters = []
@@ -187,13 +204,21 @@ def bootstrap(
             count = min(portion, int(replicates) - first)
             solved = _solve_replicates(here, model, option, count, draws)
             parameters += [_parameters(one, option) for one in solved]
+            if option.course is not None:
+                _tell(option.course, solved)
+                if option.course.stopped:
+                    left = int(replicates) - len(parameters)
+                    option.course.counts(option.course.stopped, left, unbegun=True)
+                    parameters += [_none(solved[0].problem)] * left
+                    break
         w, b = (np.stack(part) for part in zip(*parameters, strict=True))
         origin = here.arrival.origin
         return Bootstrap(w, b, *move_models([model], origin.home, origin.dtype_home))
 
-    found = received.within_memory(fitted)
+    with Following("bootstrap", received.arrival, [option], began) as (option,):
+        found = received.within_memory(fitted)
     lost = int(np.sum(~found.valid))
-    if lost:
+    if lost and not (option.course is not None and option.course.stopped):
         warn(
             f"no minimum was found for {lost} of {replicates} replicates, whose parameters are NaN: they drew no "
             "sample of a class, or classes that a hyperplane separates (use l2 > 0), or max_iter is too small",
@@ -230,5 +255,18 @@ def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray
         if answer.separation in ("none", ""):
             w, b = answer.parameters.w, answer.parameters.b
             return w, b
+    return _none(problem)
+
+
+def _none(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters w (n_x, k) and b (k, 1) of NaN."""
     k = problem.start.shape[2]
     return np.full((problem.inner.scale.shape[0], k), np.nan), np.full((k, 1), np.nan)
+
+
+def _tell(course: Course, solved: list[Solved]) -> None:
+    """Tell the course of a call how the replicates of a portion ended."""
+    for _, result, erased in solved:
+        begun = result is not None or erased is not None
+        course.counts("one class" if erased is not None else result.reason if result else course.stopped, 1, not begun)
+    course.leave(len(solved))

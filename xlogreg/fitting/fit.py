@@ -10,6 +10,7 @@ import numpy as np
 from xlogreg.arrays.choice import Where
 from xlogreg.fitting.bias_reduction import conclusion_of
 from xlogreg.fitting.checkpoint import checkpoint_path, keeping
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.outcome import model_of
 from xlogreg.fitting.problem import pose
 from xlogreg.fitting.progress import State
@@ -76,7 +77,7 @@ def fit(
         anything that NumPy makes an array of. It may have any real dtype and layout, and is never changed. With
         samples="rows" also a frame of pandas, polars or Arrow whose columns are numbers or
         ``categorical_features``; the model keeps their names. Or a sparse matrix of SciPy, CuPy, PyTorch or JAX,
-        which is not made dense but where it is small; see docs/sparse_and_categories.md.
+        which is not made dense but where it is small; see docs/sparse.md.
         Data that are not in memory are read block by block: a memory map, any object with a shape, a dtype and slices
         (data sets of h5py and zarr), `xlogreg.open_parts`. Or a factory: a function without arguments that returns an
         iterator of blocks (X, Y) or (X, Y, sample_weight), anew for each pass; see docs/large_data.md.
@@ -155,7 +156,7 @@ def fit(
         `bootstrap`), each uses the mean and variance of its own samples.
     categorical_features : {None, "from_dtype"} or list of str
         Columns of a frame to take as categories: those of a dtype of categories or enums, or these, of text, numbers or
-        bools. Each level becomes a feature, such as "city=Paris"; see docs/sparse_and_categories.md.
+        bools. Each level becomes a feature, such as "city=Paris"; see docs/tables.md.
     drop : {"auto", "first", None}
         Whether the first level of a category gets no feature. "auto": if there is a bias and no penalty, as standard
         errors need it. None: no.
@@ -263,6 +264,7 @@ def fit(
     (options,) = arrival.origin.settled([options])
 
     def fitted(arrival: Arrival) -> Model:
+        begin([options], 1)
         origin, source = arrival.origin, arrival.samples.holding(encoded, weight)
         lost = source.lost_class(encoded)
         if lost is not None:
@@ -270,11 +272,14 @@ def fit(
         problem = pose(source, encoded, initial, options)
         with keeping(path, origin, encoded, options, problem, began) as kept:
             conclude = conclusion_of(options)
-            problem, result, verdict = conclude(origin, problem, options, began, kept, hard=encoded.hard)
+            problem, result, verdict = conclude(origin, problem, options, kept, hard=encoded.hard)
             seconds = time.perf_counter() - began
             model = model_of(origin, encoded, options, problem, result.costs, verdict, seconds)
             if kept is not None:
                 kept.write(model)
+        if options.course is not None:
+            options.course.judged(model.fit_info)
         return model
 
-    return within_memory(arrival, fitted)
+    with Following("fit", arrival, [options], began) as (options,):
+        return within_memory(arrival, fitted)

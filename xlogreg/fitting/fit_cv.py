@@ -2,8 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,12 @@ from xlogreg.arrays.place import to_host
 from xlogreg.exceptions import one_of, shown
 from xlogreg.fitting.absent import warn_of_lacking
 from xlogreg.fitting.fit_many import build_models
-from xlogreg.fitting.held_out import fit_left_out, lacking_classes, number_folds
+from xlogreg.fitting.held_out import LeftOut, fit_left_out, lacking_classes, number_folds
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.plans import Plan
-from xlogreg.fitting.strengths import Strengths
+from xlogreg.fitting.progress import ManyState
+from xlogreg.fitting.selection import KNOWN, RULES, Selection, choose
+from xlogreg.fitting.strengths import COUNT, Strengths
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.door import learn_features
 from xlogreg.inputs.options import Options
@@ -28,92 +30,7 @@ from xlogreg.samples.threads import holds_threads
 
 __all__ = ["Selection", "fit_cv"]
 
-KNOWN = ("log_loss", "accuracy")
-RULES = ("best", "one standard error")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Selection:
-    """The scores of a cross-validation, the penalty chosen by them, and the model fitted with it to all samples.
-
-    Attributes
-    ----------
-    l1, l2 : ndarray (P,)
-        The penalties.
-    scores : dict of ndarray (F, P)
-        By name, the scores of each fold and penalty, by weight, on the samples that the model had not seen. They are
-        "log_loss", "accuracy", and the scoring asked for. If a fold holds every sample of a class, its models give that
-        class the probability 0, which counts as eps in the log loss; if they saw one class only, they always predict
-        that class.
-    folds : ndarray (m,)
-        The fold of each sample, from 0 on.
-    scoring : str
-        The score that chose the penalty: "log_loss" by its smallest value, all others by their largest.
-    rule : str
-    chosen : int
-        The number of the chosen penalty.
-    model : Model
-    """
-
-    l1: np.ndarray
-    l2: np.ndarray
-    scores: dict[str, np.ndarray]
-    folds: np.ndarray
-    scoring: str
-    rule: str
-    chosen: int
-    model: Model
-
-    @property
-    def penalties(self) -> np.ndarray:
-        """l1 + l2 (P,)."""
-        return self.l1 + self.l2
-
-    @property
-    def _shown(self) -> dict[str, np.ndarray]:
-        """The penalties that are not zero throughout, by name."""
-        return {name: value for name, value in {"l1": self.l1, "l2": self.l2}.items() if value.any()} or {"l2": self.l2}
-
-    def __repr__(self) -> str:
-        asked = ", ".join(f"{name}={value[self.chosen]:.4g}" for name, value in self._shown.items())
-        return f"Selection({asked} of {len(self.l2)} by {self.scoring}, {self.rule}; {self.model!r})"
-
-    def __str__(self) -> str:
-        rows = ["".join(f"{name:>12}" for name in self._shown) + "".join(f"{name:>24}" for name in self.scores)]
-        for number in range(len(self.l2)):
-            cells = [f"{mean[number]:.5g} ± {error[number]:.2g}" for mean, error in map(self.summary, self.scores)]
-            mark = " *" if number == self.chosen else ""
-            asked = "".join(f"{value[number]:>12.4g}" for value in self._shown.values())
-            rows.append(asked + "".join(f"{cell:>24}" for cell in cells) + mark)
-        return "\n".join(rows)
-
-    def summary(self, scoring: str) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of a score and its standard error over the folds, for each penalty: two arrays (P,).
-
-        Parameters
-        ----------
-        scoring : str
-            One of ``scores``.
-
-        Raises
-        ------
-        ValueError
-            If ``scores`` has no such name.
-        """
-        one_of("scoring", scoring, tuple(self.scores))
-        return _summary(self.scores[scoring])
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the scores that chose the penalty over l1 + l2; return an `xlogreg.plots.ScoresDisplay`.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; without it, a new figure.
-        """
-        from xlogreg.plots import ScoresDisplay  # needs matplotlib, an extra
-
-        return ScoresDisplay.from_selection(self, ax=ax)
+UNFINISHED = " Penalties whose models are unfinished are not chosen unless no other can be."
 
 
 @holds_threads
@@ -153,6 +70,10 @@ def fit_cv(
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
+    refit: bool = True,
+    callback: Callable[[ManyState], Any] | None = None,
+    verbose: int = 0,
+    time_limit: float | None = None,
 ) -> Selection:
     """Choose the penalty by cross-validation, and fit a model with it to all samples.
 
@@ -195,6 +116,16 @@ def fit_cv(
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in by the training
         part of each fold, so that nothing leaks into the scores.
+    refit : bool
+        Whether to fit a model with the chosen penalty to all samples. False keeps the models of the folds instead, in
+        `Selection.judged`, as for one validation set.
+    callback, verbose
+        As for `fit_many`; also the best score so far: of the penalties whose models are done on the most folds, the one
+        with the best mean of ``scoring``, or of the log loss for scorers of scikit-learn.
+    time_limit : float, optional
+        As for `fit_many`. A penalty is not chosen if the time was up before its models of all folds were done, unless
+        no other can be. If there is no time left for the model of all samples, it is returned as good as it is: with
+        the parameters of a fold's model of the chosen penalty. A callback that stops the call does the same.
 
     Returns
     -------
@@ -223,7 +154,7 @@ def fit_cv(
     strengths = Strengths.of(l2s, penalties, l1_ratio, several=True)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
-    same |= {"prior": prior}
+    same |= {"prior": prior, "callback": callback, "verbose": verbose, "time_limit": time_limit}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
@@ -244,6 +175,8 @@ def fit_cv(
     if scorer is not None and offset is not None:
         raise ValueError(f"scoring={scoring!r} knows no offset; with one, use {' or '.join(map(repr, KNOWN))}")
     numbers, held = number_folds(bring(folds), bring(groups), received.targets, np.random.default_rng(rng))
+    if rule != "best" and len(held) < 2:
+        raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
     lacking = lacking_classes(received.targets, received.weight, numbers)
     warn_of_lacking("folds", {fold: lacking[fold] for fold in held.tolist()}, received.targets.classes)
 
@@ -254,19 +187,35 @@ def fit_cv(
     name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "scoring")
 
     def selected(here: Received) -> Selection:
+        F = len(held)
+        most = COUNT * len(strengths.ratios) * (1 + F) if strengths.auto else len(options) * F + refit
+        begin(options, most, name if scorer is None else "log_loss")
         each, whole = _of_paths(strengths, here, options, began)
+        if options[0].course is not None:
+            options[0].course.expect(len(each) * F + (refit and not whole))
         plain, fold_of = [dataclasses.replace(option, prior=None) for option in each], np.repeat(held, len(each))
-        left = fit_left_out(here.on_host(), plain * len(held), numbers, fold_of, lacking, began, refill)
+        left = fit_left_out(here.on_host(), plain * F, numbers, fold_of, lacking, began, refill)
         scores = left.scores(received.weight)
         if scorer is not None:
             scores[name] = _scored(left.models, received, numbers, left.fold_of, scorer)
-        by_fold = {key: values.reshape(len(held), -1) for key, values in scores.items()}
+        by_fold = {key: values.reshape(F, -1) for key, values in scores.items()}
         l1, l2 = (np.asarray([getattr(option, key) for option in each]) for key in ("l1", "l2"))
-        chosen = _choose(l1, l2, -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name], rule)
-        model = whole[chosen] if whole else build_models(Plan.of_one(here, [each[chosen]]), began)[0]
-        return Selection(l1, l2, by_fold, numbers, name, rule, chosen, model)
+        done = np.all(left.done.reshape(F, -1), axis=0)
+        better = -by_fold[name] if scorer is None and name == "log_loss" else by_fold[name]
+        chosen = choose(l1, l2, better, rule, done)
+        judged = () if refit else left.by_penalty(here.arrival.origin)
+        model = (whole[chosen] if whole else _refitted(here, each[chosen], left, chosen, began)) if refit else None
+        return Selection(l1, l2, by_fold, numbers, name, rule, chosen, done, judged, model)
 
-    return received.within_memory(selected)
+    with Following("fit_cv", received.arrival, options, began, UNFINISHED) as options:
+        return received.within_memory(selected)
+
+
+def _refitted(received: Received, option: Options, left: LeftOut, chosen: int, began: float) -> Model:
+    """Fit all samples with the chosen penalty; once the call is stopped, that takes no step from a model of a fold."""
+    plan = Plan.of_one(received, [option])
+    plan = plan._replace(initials=[left.near(chosen)]) if plan.stopped else plan
+    return build_models(plan, began)[0]
 
 
 def _of_paths(
@@ -312,6 +261,8 @@ def _scored(
     held: int | None = None
     rows: Any = None
     for number, (model, fold) in enumerate(zip(models, fold_of.tolist(), strict=True)):
+        if np.isnan(model.fit_info.cost):  # it never began
+            continue
         test = numbers == fold
         if fold != held:  # the models of a fold follow each other
             held, rows = fold, arrival.samples.host_rows(np.flatnonzero(test))
@@ -320,26 +271,3 @@ def _scored(
         # each call has a copy of its own, since a scorer may write into it
         scores[number] = scorer(exported, rows.copy(), y[test], **weighted)
     return scores
-
-
-def _summary(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of scores (F, P) and its standard error over the folds, for each penalty."""
-    known = scores[np.isfinite(scores[:, 0])]
-    if len(known) == 0:
-        raise ValueError("no fold has a score that is finite: there is nothing to compare; use fewer folds")
-    error = np.std(known, axis=0, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.full(known.shape[1], np.nan)
-    return np.mean(known, axis=0), error
-
-
-def _choose(l1: np.ndarray, l2: np.ndarray, scores: np.ndarray, rule: str) -> int:
-    """Choose a penalty by scores (F, P), the largest being the best, and return its number."""
-    mean, error = _summary(scores)
-    best = int(np.argmax(mean))
-    if rule == "best":
-        return best
-    if np.isnan(error[best]):
-        raise ValueError(f"rule={rule!r} needs two folds that are held out, or more")
-    strength = l1 + l2
-    ratio = l1 / np.where(strength > 0, strength, 1.0)
-    near = np.flatnonzero((mean >= mean[best] - error[best]) & np.isclose(ratio, ratio[best], rtol=1e-9, atol=0.0))
-    return int(near[np.argmax(strength[near])])

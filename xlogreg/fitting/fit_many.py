@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import HOST
 from xlogreg.exceptions import ConvergenceWarning, one_of, shown, warn
 from xlogreg.fitting.bias_reduction import conclusion_of
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.outcome import Verdict, counted, model_of
 from xlogreg.fitting.plans import Plan, naming_errors, reduce_plan, solve_plan
 from xlogreg.fitting.problem import Problem
+from xlogreg.fitting.progress import ManyState
 from xlogreg.inputs import labels
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.offsets import as_offset, expect_outputs
@@ -23,6 +25,7 @@ from xlogreg.inputs.tables import column_values, is_collection, split_table
 from xlogreg.model.model import Model
 from xlogreg.samples.cluster.from_dask import bring, share_out
 from xlogreg.samples.intake import (
+    Arrival,
     expect_shared_features,
     open_features,
     settle,
@@ -68,6 +71,9 @@ def fit_many(
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
+    callback: Callable[[ManyState], Any] | None = None,
+    verbose: int = 0,
+    time_limit: float | None = None,
 ) -> list[Model]:
     """Fit g logistic regressions to the same X, as `fit` would one by one, but with one pass over X for all.
 
@@ -101,6 +107,13 @@ def fit_many(
     categorical_features, drop, reference, unseen, missing
         As for `fit`; drop="auto" drops a level if no model has a penalty. Missing numbers are filled in
         without weights.
+    callback : callable, optional
+        Called with a `ManyState` before each step of the models that are left; return True to stop.
+    verbose : int
+        1 shows a progress line: how many models are done, and the passes so far.
+    time_limit : float, optional
+        Seconds after which the call ends. Models that are under way are returned as good as they are, with the reason
+        "time_limit", and models that never began with parameters of NaN; one warning counts both.
 
     Returns
     -------
@@ -130,6 +143,7 @@ def fit_many(
     where = Where(backend, device, dtype, fallback)
     own = {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty}
     own |= {"bias_reduction": bias_reduction, "prior": prior}
+    own |= {"callback": callback, "verbose": verbose, "time_limit": time_limit}
     options = options_of_models(l2s, penalty_factor, bias, standardize, max_iter, tol, rng, l1s, relax, **own)
     table = TableOptions.of(
         options,
@@ -176,7 +190,14 @@ def fit_many(
     options = arrival.origin.settled(options)
     target_of, weight_of = (_for_each(range(len(entries)), g) for entries in (encoded, weights))
     plan = Plan(arrival, encoded, weights, target_of, weight_of, _for_each(options, g), _for_each(given, g))
-    return within_memory(arrival, lambda arrival: build_models(plan._replace(arrival=arrival), began))
+
+    def fitted(arrival: Arrival) -> list[Model]:
+        own = plan._replace(arrival=arrival, options=followed)
+        begin(followed, g)
+        return build_models(own, began)
+
+    with Following("fit_many", arrival, plan.options, began) as followed:
+        return within_memory(arrival, fitted)
 
 
 @holds_threads
@@ -185,19 +206,28 @@ def build_models(plan: Plan, began: float) -> list[Model]:
     models, given, asked = [], plan.options, plan.arrival.origin
     plan, in_full = reduce_plan(plan)
     origin = plan.arrival.origin._replace(home=HOST)  # the parameters of all models leave it together
+    course = plan.course
     for number, (problem, result, erased) in enumerate(solve_plan(plan)):
         target = plan.target(number)
-        if result is None:
+        if erased is not None:
             label = target.classes.tolist()[erased]
             warn(f"{plan.lack(number)} of class {label!r}: no such model", ConvergenceWarning)
-            costs, verdict = np.zeros(0), _unknown(problem)
+            costs, verdict = np.zeros(0), _unknown(problem, "one class", "a class has no samples")
+        elif result is None:
+            costs, verdict = np.zeros(0), _unknown(problem, plan.stopped, "the fit did not begin")
         else:
             own = plan.options[number]
+            if course is not None:
+                course.number = number
             conclude = conclusion_of(own)
             problem, result, verdict = conclude(origin, problem, own, result=result, hard=target.hard)
             costs = result.costs
         seconds = time.perf_counter() - began
         models.append(model_of(origin, target, given[number], problem, costs, verdict, seconds))
+        if course is not None:
+            course.judged(models[-1].fit_info)
+    if course is not None:
+        course.leave(len(models))
     return move_models(in_full(models), asked.home, asked.dtype_home)
 
 
@@ -249,14 +279,14 @@ def _weights(sample_weights: Any, m: int) -> list[Any]:
     ]
 
 
-def _unknown(problem: Problem) -> Verdict:
-    """Make the verdict on a model that has no minimum, because its weights leave a class without a sample."""
+def _unknown(problem: Problem, reason: str, why: str) -> Verdict:
+    """Make the verdict on a model of which nothing is known, for this reason; ``why`` there is no covariance."""
     unknown = dict.fromkeys(
         ("cost", "gradient_norm", "gap", "parameter_error", "condition", "log_likelihood", "null_log_likelihood"),
         math.nan,
     )
-    outcome: dict[str, Any] = {"converged": False, "reason": "one class", "iterations": 0, "passes": 0.0}
+    outcome: dict[str, Any] = {"converged": False, "reason": reason, "iterations": 0, "passes": 0.0}
     outcome |= {"rank": None, "gap_known": "", "separation": ""} | unknown | counted(problem.given)
     k = problem.start.shape[2]
     w, b = (np.full((rows, k), math.nan) for rows in (problem.inner.scale.shape[0], 1))
-    return Verdict(Parameters(w, b.T, None, None), outcome, "a class has no samples")
+    return Verdict(Parameters(w, b.T, None, None), outcome, why)

@@ -1,7 +1,7 @@
 """`fit_path`: one model at many penalties."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -10,8 +10,10 @@ import numpy as np
 from xlogreg.arrays.choice import Where
 from xlogreg.arrays.place import Array, place_of, to_host
 from xlogreg.fitting.fit_many import build_models
+from xlogreg.fitting.monitors import Following, begin
 from xlogreg.fitting.plans import Plan
-from xlogreg.fitting.strengths import Strengths
+from xlogreg.fitting.progress import ManyState
+from xlogreg.fitting.strengths import COUNT, Strengths
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.model.model import Model
 from xlogreg.samples.intake import Received, receive
@@ -144,6 +146,9 @@ def fit_path(
     max_iter: int | None = None,
     tol: float | None = None,
     rng: int | np.random.Generator = 0,
+    callback: Callable[[ManyState], Any] | None = None,
+    verbose: int = 0,
+    time_limit: float | None = None,
 ) -> Path:
     """Fit one model at many penalties: a regularisation path.
 
@@ -174,6 +179,9 @@ def fit_path(
         As for `fit`; drop="auto" drops a level if no model has a penalty.
     max_iter, tol, rng
         As for `fit`.
+    callback, verbose, time_limit
+        As for `fit_many`. Where the models are fitted from the strong penalties to the weak, those with weak penalties
+        have not begun when the time is up; a path of "auto" then ends early.
 
     Returns
     -------
@@ -203,7 +211,7 @@ def fit_path(
     strengths = Strengths.of(l2s, penalties, l1_ratio)
     same: dict[str, Any] = {"bias": bias, "standardize": standardize, "max_iter": max_iter, "tol": tol, "rng": rng}
     same |= {"lower": lower, "upper": upper, "multinomial": multinomial, "penalty": penalty, "relax": relax}
-    same |= {"prior": prior}
+    same |= {"prior": prior, "callback": callback, "verbose": verbose, "time_limit": time_limit}
     options = strengths.provisional(penalty_factor=penalty_factor, **same)
     where = Where(backend, device, dtype, fallback)
     table = TableOptions.of(
@@ -218,7 +226,9 @@ def fit_path(
     options = received.arrival.origin.settled(options)
 
     def fitted(here: Received) -> list[Model]:
+        begin(options, COUNT if strengths.auto else len(options))
         plan = Plan.of_one(here, strengths.settled(here, options))
         return build_models(plan._replace(ends=strengths.auto), began)
 
-    return Path(tuple(received.within_memory(fitted)))
+    with Following("fit_path", received.arrival, options, began) as options:
+        return Path(tuple(received.within_memory(fitted)))

@@ -11,6 +11,7 @@ import numpy as np
 from xlogreg.arrays.place import HOST, Array, dtype_name, place_of, to_host
 from xlogreg.exceptions import shown
 from xlogreg.fitting.absent import fit_parts
+from xlogreg.fitting.monitors import STOPPED
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.encoding import Encoding
@@ -20,7 +21,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.math.losses import LOSSES
 from xlogreg.math.scores import clipped_terms, score_terms
 from xlogreg.model.model import Model
-from xlogreg.samples.intake import Arrival, Received, reordered
+from xlogreg.samples.intake import Arrival, Origin, Received, reordered
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.samples.threads import holds_threads
 
@@ -36,6 +37,23 @@ class LeftOut(NamedTuple):
     numbers: np.ndarray  # (m,) the fold of each sample
     fold_of: np.ndarray  # (g,) the fold that each model left out
     lacking: np.ndarray  # (g,) whether a model had no sample of some class
+
+    @property
+    def done(self) -> np.ndarray:
+        """Which models (g,) nothing stopped."""
+        return np.asarray([model.fit_info.reason not in STOPPED for model in self.models])
+
+    def by_penalty(self, origin: Origin) -> tuple[tuple[Model, ...], ...]:
+        """Return the models of each penalty (P, F), with their parameters where X came from."""
+        models = move_models(self.models, origin.home, origin.dtype_home)
+        penalties = len(models) // len(np.unique(self.fold_of))
+        return tuple(tuple(models[number::penalties]) for number in range(penalties))
+
+    def near(self, number: int) -> Model | None:
+        """Return a model of some fold with the penalty of this number, or None if no such model began."""
+        penalties = len(self.models) // len(np.unique(self.fold_of))
+        begun = (model for model in self.models[number::penalties] if not np.isnan(model.fit_info.cost))
+        return next(begun, None)
 
     def scores(self, weight: Array | None) -> dict[str, np.ndarray]:
         """Log loss and accuracy of each model (g,) on the fold that it left out, by weight (1, m): one pass."""

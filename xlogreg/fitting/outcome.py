@@ -16,6 +16,7 @@ from xlogreg.exceptions import (
     warn,
 )
 from xlogreg.fitting.answer import Answer, answer_of
+from xlogreg.fitting.monitors import STOPPED
 from xlogreg.fitting.prior import score_shift
 from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.proof import lacks_hessian
@@ -231,7 +232,8 @@ def warning_of(problem: Problem, result: Result, options: Options, verdict: Verd
     outcome, descends = verdict.outcome, problem.solver == "gd"
     cost, gap, undecided = outcome["cost"], outcome["gap"], outcome["separation"] == "undecided"
     relative = gap / cost if cost > 0 else gap
-    case = _case(outcome, relative, asked=options.tol is not None, descends=descends)
+    many = options.course is not None and options.course.many  # one warning then tells of all that the time ended
+    case = _case(outcome, relative, asked=options.tol is not None, descends=descends, many=many)
     if not case:
         return None
     stored, words = verdict.parameters.w.dtype.name, WORDS[bool(problem.objective.penalty.active[0])]
@@ -256,10 +258,10 @@ def warning_of(problem: Problem, result: Result, options: Options, verdict: Verd
     return text + UNDECIDED.format(**words, reason=why.format(p=result.theta.size, m=problem.source.m)), category
 
 
-def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool) -> str:
-    """Choose what there is to say, a key of `SENTENCES`; "" for nothing.
+def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool, many: bool) -> str:
+    """Choose what there is to say, a key of `SENTENCES`, or "".
 
-    ``asked``: whether the user gave a tolerance. ``descends``: whether the solver is gradient descent.
+    ``asked``, ``descends``, ``many``: whether the user gave a tol, to gradient descent, for one of many models.
     """
     reason, separation = outcome["reason"], outcome["separation"]
     if reason == "diverged":
@@ -271,7 +273,7 @@ def _case(outcome: dict[str, Any], relative: float, asked: bool, descends: bool)
     if reason == "precision" and not math.isfinite(relative):
         return "no curvature"
     small = relative <= 1e-6 and separation != "undecided"
-    silent = {"max_iter": descends and not asked, "time_limit": False, "precision": small and not asked}
+    silent = {"max_iter": descends and not asked, "time_limit": many, "precision": small and not asked}
     return "" if silent.get(reason, True) else reason
 
 
@@ -296,7 +298,6 @@ def concluded(
     origin: Origin,
     problem: Problem,
     options: Options,
-    began: float = 0.0,
     checkpoint: Monitor | None = None,
     result: Result | None = None,
     hard: bool = True,
@@ -305,14 +306,14 @@ def concluded(
 
     ``hard``: whether the targets are labels.
     """
-    result = solve(problem, options, began, checkpoint) if result is None else result
+    result = solve(problem, options, checkpoint) if result is None else result
     verdict = judge(problem, result, options, origin.dtype_home, origin.names, final=False)
     for final in (False, False, True):
         if verdict.again is None:
             break
         before, known = (problem, result), verdict
         problem = verdict.again
-        result = solve(problem, options, began, checkpoint)
+        result = solve(problem, options, checkpoint)
         if problem.solver == "gd":  # which began anew
             result = dataclasses.replace(result, passes=before[1].passes + result.passes)
         else:
@@ -324,12 +325,12 @@ def concluded(
             break
     if verdict.said is not None:
         warn(*verdict.said)
-    elif options.relax is not None and verdict.outcome["reason"] != "callback" and verdict.parameters.w.any():
+    elif options.relax is not None and verdict.outcome["reason"] not in STOPPED and verdict.parameters.w.any():
         problem = problem._replace(passes=verdict.outcome["passes"] - result.passes)  # those of all but the solver
         problem, again = relaxed(problem, result, verdict.parameters.w, options, hard)
-        result = result.followed_by(solve(problem, again, began, checkpoint))
+        result = result.followed_by(solve(problem, again, checkpoint))
         note = verdict.outcome["note"]
-        problem, result, verdict = concluded(origin, problem, again, began, checkpoint, result)
+        problem, result, verdict = concluded(origin, problem, again, checkpoint, result)
         verdict = verdict._replace(covariance=AFTER_SELECTION, outcome=verdict.outcome | {"note": note})
     return problem, result, verdict
 

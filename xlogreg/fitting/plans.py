@@ -9,13 +9,16 @@ import numpy as np
 
 from xlogreg.arrays.place import HOST, Array, Place, dtype_name
 from xlogreg.fitting.batch import minimize_together, pose_batch, reduce_together, sharing_pays
+from xlogreg.fitting.monitors import Course, Together
 from xlogreg.fitting.outcome import parameters_at
 from xlogreg.fitting.penalty import penalty_of
 from xlogreg.fitting.problem import Problem, pose, start_of
 from xlogreg.fitting.solving import solve
 from xlogreg.inputs import labels
 from xlogreg.inputs.options import Options
+from xlogreg.math.losses import LOSSES
 from xlogreg.math.penalties import Penalty
+from xlogreg.math.scores import score_terms
 from xlogreg.model.model import Model
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.intake import Arrival, Origin, Received
@@ -65,6 +68,16 @@ class Plan(NamedTuple):
         same = [0] * len(options)
         return cls(arrival, [targets], [weight], same, same, options, None, folds, fold_of)
 
+    @property
+    def course(self) -> Course | None:
+        """The course of the call, if anybody follows it."""
+        return self.options[0].course
+
+    @property
+    def stopped(self) -> str:
+        """The reason why the call was stopped, or ""."""
+        return "" if self.course is None else self.course.stopped
+
     def initial(self, model: int) -> Any:
         return None if self.initials is None else self.initials[model]
 
@@ -96,7 +109,7 @@ class Solved(NamedTuple):
     """The problem of one model, and its result."""
 
     problem: Problem
-    result: Result | None  # None if the model's weights leave a class without a sample
+    result: Result | None  # None if the model's weights leave a class without a sample, or if it never began
     erased: int | None = None  # the number of that class
 
 
@@ -111,18 +124,63 @@ def naming_errors(name: str, function: Callable[..., Any], *arguments: Any) -> A
 def solve_plan(plan: Plan) -> list[Solved]:
     """Solve the models of a plan, together if they can be, and return what was found for each."""
     solved: dict[int, Solved] = {}
+    course = plan.course
+    if course is not None and course.looks and course.score and plan.folds is not None:
+        course.scorer = _scorer(plan, course.score)
     for models in plan.kinds():
-        if len(models) > 1:
+        if len(models) > 1 and not (solved and plan.stopped):
             solved |= _in_turn(plan, models) if plan.options[models[0]].l1 else _together(plan, models)
     for model in range(len(plan.options)):
         if model not in solved and not (plan.ends and solved):
-            solved[model] = _alone(plan, model)
+            solved[model] = _unbegun(plan, model, solved) if solved and plan.stopped else _alone(plan, model)
     return [solved[model] for model in sorted(solved)]
 
 
 def _alone(plan: Plan, model: int) -> Solved:
     posed = _posed(plan, model)
-    return posed if posed.erased is not None else posed._replace(result=solve(posed.problem, plan.options[model]))
+    if posed.erased is not None:
+        return posed
+    return posed._replace(result=_solve(plan, model, posed.problem))
+
+
+def _solve(plan: Plan, model: int, problem: Problem) -> Result:
+    """Solve the problem of a model of the plan, and tell the course of the call."""
+    course = plan.course
+    if course is None:
+        return solve(problem, plan.options[model])
+    course.number = model
+    result = solve(problem, plan.options[model])
+    course.number = None
+    course.finds(problem, {} if course.stopped else {model: result}, plan.options)
+    return result
+
+
+def _unbegun(plan: Plan, model: int, solved: dict[int, Solved]) -> Solved:
+    """Make the entry of a model that did not begin before the call was stopped; it has no result."""
+    outputs = _outputs(plan.target(model))
+    alike = next((one.problem for one in solved.values() if one.problem.start.shape[2] == outputs), None)
+    if alike is None:
+        return _alone(plan, model)  # which ends at its start
+    source = plan.arrival.samples.holding(plan.target(model), plan.weights[plan.weight_of[model]])
+    return Solved(alike._replace(given=source), None)
+
+
+def _outputs(target: labels.Targets) -> int:
+    return 1 if len(target.classes) == 2 else len(target.classes)
+
+
+def _scorer(plan: Plan, score: str) -> Callable[[list[int], list[np.ndarray]], np.ndarray]:
+    """Return the function that scores models by their parameters (n_x + 1, k) on the fold that each leaves out."""
+    assert plan.folds is not None
+    held = plan.arrival.samples.holding(plan.targets[0], plan.weights[0])
+    held = held.leaving_out(plan.folds, np.asarray(plan.fold_of), held_out=True)
+    loss = LOSSES["log_loss" if _outputs(plan.targets[0]) == 1 else "cross_entropy"]
+
+    def scores(models: list[int], thetas: list[np.ndarray]) -> np.ndarray:
+        losses, right, mass = held.keep(np.asarray(models)).sum(score_terms, np.stack(thetas, axis=1), loss)
+        return (losses if score == "log_loss" else right) / mass
+
+    return scores
 
 
 def _posed(plan: Plan, model: int) -> Solved:
@@ -149,12 +207,14 @@ def _in_turn(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         return
     problem, explained, seen = posed.problem, 0.0, dict[int, tuple[Known, float]]()
     for place, model in enumerate(order):
+        if place and plan.stopped:
+            return
         options = plan.options[model]
         if place in seen:
             known, passes = seen.pop(place)
             problem = problem._replace(start=known.theta, known=known, passes=passes)
         own = problem.with_strengths(options.l1_strength, options.strength)
-        result = solve(own, options)
+        result = _solve(plan, model, own)
         yield model, Solved(own, result)
         before, explained = explained, 1.0 + float(result.last.loss[0]) / problem.null
         if plan.ends and (explained > EXPLAINED or 0.0 < explained - before < GAINED * explained):
@@ -199,6 +259,7 @@ def _together(plan: Plan, models: list[int]) -> Iterator[tuple[int, Solved]]:
         np.asarray([plan.target(model).hard and options.bias_reduction is None for model in models]),
         scaled,
     )
+    batch = batch._replace(monitor=Together.of(problem, plan.options, models))
     if plan.reference is not None and not problem.is_reduced:
         batch = batch._replace(reference=start_of(problem, plan.reference))
     starts = {

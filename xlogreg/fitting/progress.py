@@ -1,21 +1,19 @@
-"""Monitors, which may stop a solver before each step: callbacks, the progress line, checkpoints, the clock."""
+"""How far a call is: the states that callbacks see, and the progress line."""
 
-import itertools
+import contextlib
 import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
-from xlogreg.fitting.problem import Problem
-from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
-from xlogreg.solvers.result import Clock, Monitor
 
-__all__ = ["ProgressLine", "State", "Watch"]
+__all__ = ["Best", "ManyState", "ProgressLine", "State"]
 
 SECONDS_BETWEEN = 0.1  # least time between two states of the progress line
 
@@ -32,6 +30,14 @@ class State:
     gradient_norm : float
     gap : float
         The solver's own estimate of J - min J; NaN where it has none.
+
+    Examples
+    --------
+    >>> import xlogreg
+    >>> X, Y = [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]], [0, 0, 1, 0, 1, 1]
+    >>> model = xlogreg.fit(X, Y, l2=0.1, solver="gd", max_iter=2, callback=print)
+    iteration 0: cost 0.6931, gradient norm 0.5833
+    iteration 1: cost 0.6488, gradient norm 0.1306
     """
 
     def __init__(
@@ -66,82 +72,126 @@ class State:
     def b(self) -> np.ndarray:
         return self._parameters(self._theta)[1]
 
+    def __repr__(self) -> str:
+        gap = "" if math.isnan(self.gap) else f", gap {self.gap:.1g}"
+        return f"iteration {self.iteration}: cost {self.cost:.4g}{gap}, gradient norm {self.gradient_norm:.4g}"
+
+
+class Best(NamedTuple):
+    """The best mean score of a cross-validation so far.
+
+    Attributes
+    ----------
+    score : str
+        "log_loss" or "accuracy".
+    value : float
+        Mean over the folds whose models are done.
+    l1, l2 : float
+        The penalty.
+    """
+
+    score: str
+    value: float
+    l1: float
+    l2: float
+
+    def __str__(self) -> str:
+        asked = [f"{name} = {value:.4g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
+        return f"best {self.score.replace('_', ' ')} {self.value:.4g} at {', '.join(asked) or 'l2 = 0'}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ManyState:
+    """State of a call that fits many models, before a step of some of them.
+
+    Attributes
+    ----------
+    call : str
+        Such as "fit_cv".
+    passes : int
+        How often X was read so far by the steps; one pass may serve many models.
+    done : int
+        Number of models whose search has ended.
+    models : int
+        Number of models of the call; the largest possible one where it depends on the answers.
+    costs : ndarray (models,)
+        The last known J of each model; NaN of those that have not begun.
+    best : Best or None
+        For cross-validation, the best mean score so far: its name ``score``, its ``value`` and the penalty ``l1``,
+        ``l2``. None until a model is done.
+
+    Examples
+    --------
+    >>> import numpy as np, xlogreg
+    >>> X = np.random.default_rng(0).standard_normal((3, 200))
+    >>> states = []
+    >>> found = xlogreg.fit_cv(X, X[0] - X[1] > 0.5, [1.0, 0.1], callback=states.append)
+    >>> states[0]
+    0 of 11 models, 1 pass
+    >>> states[-1].done, states[-1].best.l2
+    (10, 0.1)
+    """
+
+    call: str
+    passes: int
+    done: int
+    models: int
+    costs: np.ndarray
+    best: Best | None
+
+    @property
+    def counted(self) -> str:
+        """How many models are done, in words."""
+        return f"{self.done} of {self.models} models"
+
+    @property
+    def rest(self) -> str:
+        """All that is known beside `counted`, in words."""
+        return f"{self.passes} pass{'' if self.passes == 1 else 'es'}" + (f", {self.best}" if self.best else "")
+
+    def __repr__(self) -> str:
+        return f"{self.counted}, {self.rest}"
+
 
 class ProgressLine:
     """A progress line on standard error, redrawn at most ten times a second; that of tqdm if it is installed."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.shown = total, 0.0
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            self.bar = None
-        else:
-            self.bar = tqdm(total=total, desc="fit", file=sys.stderr)
+    def __init__(self, name: str) -> None:
+        self.name, self.shown, self.width = name, -math.inf, 0
+        self.tqdm: Any = None
+        self.bar: Any = None
+        with contextlib.suppress(ImportError):
+            from tqdm.auto import tqdm  # an extra
 
-    def show(self, state: State) -> None:
-        now = time.perf_counter()
-        if now - self.shown < SECONDS_BETWEEN:
-            return
-        self.shown = now
-        if self.bar is None:
-            sys.stderr.write(f"\rfit: iteration {state.iteration} of at most {self.total}, cost {state.cost:.6g}")
+            self.tqdm = tqdm
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to show a new state."""
+        return time.perf_counter() - self.shown >= SECONDS_BETWEEN
+
+    def show(self, count: int, total: int, counted: str, rest: str) -> None:
+        """Show ``count`` of ``total``, which tqdm draws and ``counted`` says in words, and the rest."""
+        self.shown = time.perf_counter()
+        if self.tqdm is None:
+            text = f"{self.name}: {counted}, {rest}"
+            sys.stderr.write("\r" + text.ljust(self.width))
             sys.stderr.flush()
-        else:
-            self.bar.set_postfix(cost=f"{state.cost:.6g}", refresh=False)
-            self.bar.update(state.iteration - self.bar.n)
-
-    def finish(self, iterations: int) -> None:
-        if self.bar is not None:
-            self.bar.update(iterations - self.bar.n)
+            self.width = len(text)
+            return
+        if self.bar is None:
+            self.bar = self.tqdm(total=total, desc=self.name, file=sys.stderr)
+        if total != self.bar.total:
+            began = self.bar.start_t
+            self.bar.reset(total)
+            self.bar.start_t = began
+        self.bar.set_postfix_str(rest, refresh=False)
+        self.bar.n = count
+        self.bar.refresh()
 
     def close(self) -> None:
-        """End the line, also if an error or Ctrl-C ended the fit."""
-        if self.bar is None:
-            sys.stderr.write("\n")
-        else:
+        """End the line, also if an error or Ctrl-C ended the call."""
+        if self.bar is not None:
             self.bar.close()
-
-
-class Watch(NamedTuple):
-    """The monitors of a fit."""
-
-    monitor: Monitor | None  # called before steps on all samples
-    clock: Clock | None  # also watches the steps on subsets
-
-    @classmethod
-    def over(
-        cls,
-        problem: Problem,
-        callback: Callable[[State], Any] | None,
-        line: ProgressLine | None,
-        checkpoint: Monitor | None,
-        clock: Clock | None,
-    ) -> "Watch":
-        """Combine all monitors; the first that returns a reason ends the fit."""
-        shown = None if callback is None and line is None else _shown(problem, callback, line)
-        present = [monitor for monitor in (checkpoint, shown, clock) if monitor is not None]
-
-        def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-            return next(filter(None, (each(iteration, theta, here, gap) for each in present)), "")
-
-        return cls(monitor if present else None, clock)
-
-
-def _shown(problem: Problem, callback: Callable[[State], Any] | None, line: ProgressLine | None) -> Monitor:
-    count = itertools.count()  # goes on over the stages of a solver
-
-    def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
-        state = State(
-            next(count),
-            theta,
-            here,
-            gap,
-            parameters=lambda theta: problem.coordinates.parameters_of(as_host(theta)),
-            norm=problem.gradient_norm,
-        )
-        if line is not None:
-            line.show(state)
-        return "callback" if callback is not None and callback(state) else ""
-
-    return monitor
+        elif self.width:
+            sys.stderr.write("\n")

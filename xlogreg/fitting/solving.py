@@ -1,6 +1,5 @@
 """Running the solver of a problem."""
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from xlogreg.arrays.place import Array
+from xlogreg.fitting.monitors import Watch, watch_over
 from xlogreg.fitting.problem import Problem
-from xlogreg.fitting.progress import ProgressLine, Watch
 from xlogreg.inputs.options import Options
 from xlogreg.samples.nonfinite import refuse_nonfinite
 from xlogreg.solvers import (
@@ -38,18 +37,14 @@ SURE = 1e-7  # relative gap, above which pairs of L-BFGS may not tell how large 
 PROOFS = 5  # times that a fit is sent on because its Hessian does not confirm the gap
 
 
-def solve(problem: Problem, options: Options, began: float = 0.0, checkpoint: Monitor | None = None) -> Result:
+def solve(problem: Problem, options: Options, checkpoint: Monitor | None = None) -> Result:
     """Minimise the objective of a problem; theta and the costs of the result are on the host.
 
-    ``began``: when the time limit began to count, by `time.perf_counter`. ``checkpoint``: one more monitor.
+    ``checkpoint``: one more monitor beside those of the call.
     """
-    line = ProgressLine(options.steps) if options.verbose else None
-    clock = None if options.time_limit is None else Clock(began + options.time_limit)
-    watch = Watch.over(problem, options.callback, line, checkpoint, clock)
-    with contextlib.nullcontext() if line is None else contextlib.closing(line), problem.source.place.computing():
+    watch = watch_over(problem, options.course, checkpoint)
+    with problem.source.place.computing():
         result = SOLVERS[problem.solver](problem, options, watch)
-        if line is not None:
-            line.finish(result.iterations)
     theta, at = (as_host(theta) * problem.objective.free for theta in (result.theta, result.at))
     return dataclasses.replace(result, theta=theta, at=at, costs=as_host(result.costs)[:, 0])
 

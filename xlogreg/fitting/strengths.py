@@ -16,7 +16,7 @@ from xlogreg.samples.intake import Received
 from xlogreg.samples.threads import holds_threads
 from xlogreg.solvers.coordinates import as_host
 
-__all__ = ["Strengths"]
+__all__ = ["COUNT", "Strengths"]
 
 COUNT = 100  # penalties of a sequence
 WEAKEST, WEAKEST_WIDE = 1e-4, 1e-2  # the last one, relative to the first; the second if there are more features

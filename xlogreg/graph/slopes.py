@@ -103,7 +103,7 @@ class GradientCheck:
 
 def check_gradients(
     function: Callable[..., Any],
-    gradient: Callable[..., Any],
+    gradient: Any,
     *at: Any,
     tolerance: float | None = None,
     step: float | None = None,
@@ -120,8 +120,9 @@ def check_gradients(
     ----------
     function : callable
         ``J = function(*at)``, a number or an array of one element.
-    gradient : callable
-        ``gradient(*at)``: the derivative in the shape of ``at``; for several arguments, a tuple in their order.
+    gradient : callable, or its result
+        ``gradient(*at)`` is the derivative in the shape of ``at``; for several arguments, a tuple in their order. Its
+        result at this point will do, too: an array or a tuple of arrays, such as `xlogreg.gradients` returns.
     *at : float or array of real numbers
         The point to check at: w, or W, b, ... Nothing is written into them. Each coordinate takes two calls of the
         function.
@@ -152,8 +153,20 @@ def check_gradients(
     ...     return xlogreg.cost(W.T @ X + b, Y)
     >>> def gradients(W, b):
     ...     return xlogreg.gradients(X, xlogreg.sigmoid(W.T @ X + b), Y)
-    >>> bool(check_gradients(cost, gradients, np.asarray([[0.3]]), np.asarray([[0.1]])))
+    >>> W, b = np.asarray([[0.3]]), np.asarray([[0.1]])
+    >>> bool(check_gradients(cost, gradients, W, b))
     True
+
+    With derivatives that are computed already:
+
+    >>> dW, db = gradients(W, b)
+    >>> bool(check_gradients(cost, (dW, db), W, b))
+    True
+    >>> bool(check_gradients(lambda W: cost(W, b), dW, W))
+    True
+
+    A wrong gradient:
+
     >>> check_gradients(lambda w: w**2, lambda w: 3 * w, 1.0)
     gradient DISAGREES with the slopes: largest relative error 3.3e-01 (tolerance 6.1e-05), at argument 0: derivative 3,
     slope 2
@@ -161,11 +174,8 @@ def check_gradients(
     arguments = tuple(as_real(x, f"argument {argument}") for argument, x in enumerate(at))
     if not sum(math.prod(_shape(x)) for x in arguments):
         raise TypeError("check_gradients(function, gradient, w, ...) needs at least one number to differentiate by")
-    value, derivatives = function(*arguments), gradient(*arguments)
-    derivatives = derivatives if isinstance(derivatives, tuple) else (derivatives,)
-    if [_shape(g) for g in derivatives] != [_shape(x) for x in arguments]:
-        came, right = ((", ".join(str(_shape(one)) for one in those)) for those in (derivatives, arguments))
-        raise ValueError(f"gradient must give a derivative for each argument, of shape {right}; it gave {came}")
+    value = function(*arguments)
+    derivatives = _derivatives(gradient(*arguments) if callable(gradient) else gradient, arguments)
     epsilon = max(_epsilon(x) for x in (value if isinstance(value, np.floating) else as_real(value, "J"), *arguments))
     unit = epsilon ** (1 / 3)
     tolerance = 10 * unit if tolerance is None else _positive(tolerance, "tolerance")
@@ -181,6 +191,22 @@ def check_gradients(
         coordinates += _worst(argument, *(to_host(array) for array in (g, s, errors[-1])))
     worst = max(coordinates, key=lambda coordinate: math.inf if math.isnan(coordinate.error) else coordinate.error)
     return GradientCheck(tuple(errors), worst, tolerance)
+
+
+def _derivatives(found: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Check that there is one derivative for each argument, in its shape."""
+    found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+    derivatives = tuple(as_real(g, f"derivative {argument} of the gradient") for argument, g in enumerate(found))
+    shapes, wanted = ([_shape(one) for one in those] for those in (derivatives, arguments))
+    if shapes == wanted:
+        return derivatives
+    advice = "".join(
+        f"; {shape} is neither row nor column (notes 2.6): reshape it to {right}"
+        for shape, right in zip(shapes, wanted, strict=False)
+        if len(shape) == 1 < len(right) and math.prod(shape) == math.prod(right)
+    )
+    came, right = (", ".join(map(str, those)) for those in (shapes, wanted))
+    raise ValueError(f"gradient must give a derivative for each argument, of shape {right}; it gave {came}{advice}")
 
 
 def _slopes(function: Callable[..., Any], at: tuple[Any, ...], argument: int, step: Any) -> Any:

@@ -2,11 +2,16 @@
 
 import itertools
 import math
+import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xlogreg.arrays.place import HOST, place_of, to_host
+import numpy as np
+
+from xlogreg.arrays.place import HOST, is_array, place_of, to_host
+from xlogreg.arrays.traits import NAMESPACES
+from xlogreg.graph.calls import COMPARE, FUNCTIONS, UFUNCS, NoNamespace, advice, refusal
 from xlogreg.graph.drawing import Box, as_svg, as_text, text_of
 from xlogreg.graph.operations import OPERATIONS, Operation, reduction
 from xlogreg.graph.slopes import as_real
@@ -22,12 +27,29 @@ def _binary(symbol: str) -> tuple[Callable[..., "Variable"], Callable[..., "Vari
     return lambda self, other: _apply(operation, self, other), lambda self, other: _apply(operation, other, self)
 
 
+class _Ufuncs:
+    """NumPy asks the class, and gets a function; CuPy asks the variable, gets None, and leaves the operators to it."""
+
+    def __get__(self, variable: Any, owner: type) -> Callable[..., Any] | None:
+        return _ufunc if variable is None else None
+
+
+def _ufunc(_: Any, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> "Variable":
+    """Compute ``ufunc(*inputs)`` for the operators and the functions of NumPy, which call this."""
+    if ufunc not in UFUNCS:
+        raise TypeError(f"np.{ufunc.__name__} is no operation of a graph: {advice(ufunc.__name__)}")
+    if method != "__call__" or options:
+        raise TypeError(f"np.{ufunc.__name__} makes a new Variable here: no option such as out, and no .reduce")
+    return _apply(OPERATIONS[UFUNCS[ufunc]], *inputs)
+
+
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Variable:
     """A node of a computation graph: a value, and how it was computed (notes 1.7, 1.8).
 
     Variables, numbers and arrays make new variables: by ``+ - * / ** @``, by the functions `exp`, `log`, `maximum` and
-    `sigmoid` of this module, element by element, with broadcasting, and by the methods `sum`, `mean` and ``T``. A
+    `sigmoid` of this module, element by element, with broadcasting, and by the methods `sum`, `mean` and ``T``. Those
+    functions of NumPy that are operations of the graph also work: ``np.exp(v)``, ``np.dot(u, v)``, ``np.sum(v)``. A
     variable prints as a table of the forward and the backward pass; in a notebook it draws itself.
 
     Parameters
@@ -91,7 +113,7 @@ class Variable:
     number: int = field(default_factory=itertools.count().__next__, init=False)  # in the order of creation
     varies: bool = field(default=False, init=False)  # whether it, or a variable that it depends on, has a name
 
-    __array_ufunc__ = None  # NumPy and CuPy leave the operators to this class
+    __array_ufunc__ = _Ufuncs()
 
     def __post_init__(self) -> None:
         if self.operation is None:
@@ -108,6 +130,28 @@ class Variable:
     __truediv__, __rtruediv__ = _binary("/")
     __pow__, __rpow__ = _binary("**")
     __matmul__, __rmatmul__ = _binary("@")
+
+    __lt__ = __le__ = __gt__ = __ge__ = refusal("is neither large nor small", f"write {COMPARE}")
+    __bool__ = refusal("is neither true nor false", f"write {COMPARE}")
+    __abs__ = refusal("has no abs()", advice("absolute"))
+    __float__ = refusal("is no float", f"for math.exp(v), {advice('exp')}; else take v.value")
+    __getitem__ = refusal("has no parts", "operations take whole arrays; make a Variable of each part")
+    __array__ = refusal("is no array of NumPy", "take v.value, or add variables with +")
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: Any) -> bool:
+        if isinstance(other, numbers.Real) or is_array(other):
+            raise TypeError("a Variable equals no number and no array: write v.value == 0, which compares values")
+        return self is other
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what to write instead of an attribute that variables do not have."""
+        raise AttributeError(f"a Variable has no {name!r}" + ("" if name.startswith("_") else f": {advice(name)}"))
+
+    def __array_function__(self, function: Callable[..., Any], _: Any, inputs: Any, options: dict[str, Any]) -> Any:
+        if function not in FUNCTIONS:
+            raise TypeError(f"np.{function.__name__} is no operation of a graph: {advice(function.__name__)}")
+        return FUNCTIONS[function](*inputs, **options)
 
     def __neg__(self) -> "Variable":
         return _apply(OPERATIONS["negative"], self)
@@ -166,6 +210,9 @@ class Variable:
 
     def _repr_svg_(self) -> str:
         return as_svg(*_boxes(self))
+
+
+NAMESPACES[Variable] = NoNamespace()
 
 
 def exp(v: Any) -> Variable:

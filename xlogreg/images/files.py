@@ -1,9 +1,11 @@
 """Find the picture files of each class in a folder, and read each file, without trust in it, as a square of RGB.
 
-This needs Pillow (the extra "images"). Only its decoders of `FORMATS` are used, and no setting of it is changed.
+This needs Pillow (the extra "images"), and pillow-heif for HEIC (the extra "heic"). Of Pillow, only the decoders of
+`FORMATS` are used, and no setting of it is changed.
 """
 
 import io
+import itertools
 import os
 import re
 import sys
@@ -16,9 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from xlogreg.images.heic import is_heic, open_heic
 from xlogreg.inputs.files import open_regular, printable
 
-__all__ = ["Skipped", "find_pictures", "need_pillow", "read_pictures"]
+__all__ = ["Skipped", "find_pictures", "need_pillow", "read_blocks", "read_pictures", "walk"]
 
 # major version of Pillow; in older versions, all tags of a small TIFF, or of EXIF data, could claim the same megabytes
 OLDEST = 13
@@ -26,6 +29,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_PIXELS = 2**26  # most pixels of a picture by its header: 8192 x 8192, which take 200 MB when decoded
 MOST_BYTES = 2**28  # largest size of a file
 MOST_SCANS = 100  # most scans of a progressive JPEG; each is a pass over all pixels. libtiff has the same limit
+BLOCK_BYTES = 2**26  # of the pictures that `read_blocks` reads at a time
+BLOCK = 256  # pictures of a block at most: the line of progress counts whole blocks
 MOST_THREADS = 8  # each holds one decoded picture at a time
 # a JPEG is decoded at a half, a quarter or an eighth if that is at least this many times as large as the wanted size
 DRAFT = 2
@@ -95,6 +100,14 @@ def find_pictures(folder: Path) -> tuple[dict[str, list[Path]], list[Skipped]]:
     return found, skipped
 
 
+def walk(path: Path) -> tuple[list[Path], list[Skipped]]:
+    """List the files below a folder, in order, by the rules of `find_pictures`; a file is a list of itself."""
+    if not os.path.isdir(path):  # False, too, where it may not be asked
+        return [path], []
+    skipped: list[Skipped] = []
+    return _files_below(path, os.path.realpath(path), skipped), skipped
+
+
 def _files_below(folder: Path, root: str, skipped: list[Skipped]) -> list[Path]:
     files: list[Path] = []
     pending = [folder]
@@ -115,7 +128,7 @@ def _files_below(folder: Path, root: str, skipped: list[Skipped]) -> list[Path]:
                 skipped.append(Skipped(path, "a link that leaves the folder"))
             else:
                 files.append(path)
-    return sorted(files)
+    return sorted(files, key=lambda file: file.parts)  # paths themselves are in another order on some systems
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
@@ -163,6 +176,16 @@ def read_pictures(files: Sequence[Path], size: int, progress: bool = False) -> t
         pool.shutdown(cancel_futures=True)
 
 
+def read_blocks(
+    files: Sequence[Path], size: int, progress: bool = False
+) -> Iterator[tuple[list[Path], np.ndarray, list[str]]]:
+    """Yield the files in blocks, with what `read_pictures` reads of them: memory does not grow with their number."""
+    shown = iter(counting(files, len(files), "pictures") if progress else files)
+    step = max(1, min(BLOCK, BLOCK_BYTES // (3 * size**2)))
+    while block := list(itertools.islice(shown, step)):
+        yield block, *read_pictures(block, size)
+
+
 def _content(path: Path) -> bytes:
     """Read the bytes of a regular file; never wait for somebody to write into a pipe."""
     with open_regular(path) as file:
@@ -177,25 +200,31 @@ def _content(path: Path) -> bytes:
 
 def _square(data: bytes, size: int) -> np.ndarray:
     """Decode the bytes of a file to a picture (size, size, 3)."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError:
-        raise ValueError(f"no picture of the formats {', '.join(FORMATS)}") from None
-    with picture:
+    with open_heic(data, MOST_PIXELS) if is_heic(data) else _opened(data) as picture:
         width, height = picture.size
         if width * height > MOST_PIXELS:
             raise ValueError(f"{width} x {height} pixels, more than {MOST_PIXELS} in all")
         if picture.format in ("JPEG", "MPO") and _count_scans(data) > MOST_SCANS:
             raise ValueError(f"a progressive JPEG of more than {MOST_SCANS} scans")
-        picture.draft(None, (DRAFT * size, DRAFT * size))
+        if picture.format != "HEIF":  # whose draft is a thumbnail, which may show something else
+            picture.draft(None, (DRAFT * size, DRAFT * size))
         picture.load()
         small = _in_colour(picture).resize((size, size), Image.Resampling.BILINEAR)
         if small.mode == "RGBA":
             small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
         turn = TURNS.get(_orientation(picture))
         return np.asarray(small if turn is None else small.transpose(Image.Transpose[turn]))
+
+
+def _opened(data: bytes) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(f"no picture of the formats {', '.join(FORMATS)}, HEIC") from None
 
 
 def _in_colour(picture: Any) -> Any:

@@ -16,7 +16,7 @@ from xlogreg.exceptions import expect_memory
 from xlogreg.images.files import Skipped, find_pictures, read_pictures
 from xlogreg.inputs.files import IrregularFileError, open_regular, printable
 
-__all__ = ["Pictures", "Skipped", "flatten", "load_folder", "load_h5", "unflatten"]
+__all__ = ["Pictures", "Skipped", "flatten", "load_folder", "load_h5", "read_classes", "unflatten"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,10 +121,10 @@ def unflatten(X: Any, shape: Sequence[int]) -> Array:
 def load_folder(path: str | os.PathLike, size: int = 64, *, strict: bool = False, progress: bool = False) -> Pictures:
     """Load the pictures in a folder that has one subfolder for each class.
 
-    The format of a file is known from its content, not from its name: PNG, JPEG, BMP, GIF, WebP or TIFF. Only the first
-    frame is used. Each picture is turned as its EXIF data say, converted to RGB (16 bits to 8, transparent parts to
-    white), and scaled as a whole to a square, whatever its proportions: nothing is cut off. Scaling is by area-weighted
-    bilinear interpolation; large JPEGs are first decoded at a half, a quarter or an eighth.
+    The format of a file is known from its content, not from its name: PNG, JPEG, BMP, GIF, WebP, TIFF, or HEIC (the
+    extra "heic"). Only the first frame is used. Each picture is turned as its EXIF data say, converted to RGB (16 bits
+    to 8, transparent parts to white), and scaled as a whole to a square, whatever its proportions: nothing is cut off.
+    Scaling is by area-weighted bilinear interpolation; large JPEGs are first decoded at a half, a quarter or an eighth.
 
     Parameters
     ----------
@@ -162,26 +162,32 @@ def load_folder(path: str | os.PathLike, size: int = 64, *, strict: bool = False
         raise ValueError(
             f"{path} holds {only}{loose}; expected two or more, one for each class, with the pictures in them"
         )
+    pictures = read_classes(found, skipped, side, strict, progress)
+    for name in sorted(found.keys() - set(pictures.classes)):
+        own = [entry for entry in pictures.skipped if entry.file.is_relative_to(folder / name)]
+        first = f" ({len(own)} skipped; the first: {own[0]})" if own else ""
+        raise ValueError(f"the folder {name!r} holds no picture that can be read{first}")
+    return pictures
+
+
+def read_classes(
+    found: dict[str, list[Path]], skipped: list[Skipped], size: int, strict: bool, progress: bool
+) -> Pictures:
+    """Read the files of each class, as `find_pictures` finds them; its classes are those with a picture."""
     files = [(name, file) for name, inside in found.items() for file in inside]
-    pictures, reasons = read_pictures([file for _, file in files], side, progress)
+    pictures, reasons = read_pictures([file for _, file in files], size, progress)
     kept = [number for number, reason in enumerate(reasons) if not reason]
-    skipped += [Skipped(file, reason) for (_, file), reason in zip(files, reasons, strict=True) if reason]
+    skipped = skipped + [Skipped(file, reason) for (_, file), reason in zip(files, reasons, strict=True) if reason]
     skipped.sort()
     if strict and skipped:
         raise ValueError(str(skipped[0]))
     labels = [files[number][0] for number in kept]
-    for name in sorted(found.keys() - set(labels)):
-        raise ValueError(f"the folder {name!r} holds no picture that can be read{_first_in(folder / name, skipped)}")
     for number, source in enumerate(kept):  # move in place: a copy would take the memory of all pictures again
         if number != source:
             pictures[number] = pictures[source]
     own = tuple(files[number][1] for number in kept)
-    return Pictures(pictures[: len(kept)], np.asarray(labels)[None, :], own, tuple(found), tuple(skipped))
-
-
-def _first_in(folder: Path, skipped: list[Skipped]) -> str:
-    own = [entry for entry in skipped if entry.file.is_relative_to(folder)]
-    return f" ({len(own)} skipped; the first: {own[0]})" if own else ""
+    classes = tuple(name for name in found if name in set(labels))
+    return Pictures(pictures[: len(kept)], np.asarray(labels, str)[None, :], own, classes, tuple(skipped))
 
 
 def load_h5(path: str | os.PathLike) -> Pictures:

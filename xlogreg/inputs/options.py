@@ -59,6 +59,7 @@ class Options:
     callback: Callable[[Any], Any] | None = None
     verbose: int = 0
     time_limit: float | None = None
+    course: Any = None  # of the call that the fit is a part of, see `xlogreg.fitting.monitors`
 
     def __post_init__(self) -> None:
         one_of("solver", self.solver, SOLVER_NAMES)

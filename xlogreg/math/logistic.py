@@ -108,7 +108,7 @@ def gradients(X: Array, A: Array, Y: Array, loss: str = "log_loss") -> tuple[Arr
     """
     m = X.shape[-1]
     dZ = LOSSES[loss].derivative(A, Y)
-    dW, db = backward(X, dZ)
+    dW, db = backward(X, dZ, dZ.dtype)
     return dW / m, db / m
 
 

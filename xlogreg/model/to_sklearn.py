@@ -36,7 +36,9 @@ def has_bias(model: Any) -> bool:
 
 
 def to_sklearn(model: Any) -> Any:
-    """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops.
+    """Return a fitted `sklearn.linear_model.LogisticRegression` with the same predictions.
+
+    skops and other tools ask for that class. For ONNX there is `xlogreg.to_onnx`.
 
     Its parameters are on the host, in float64; its samples are rows, also if those of the model are columns. Its C is
     1 / ((l1 + l2) s), and infinite without a penalty; its l1_ratio is l1 / (l1 + l2), and its solver "saga" if there is

@@ -14,6 +14,7 @@ from xlogreg.arrays.place import Array, to_host
 from xlogreg.exceptions import unconverged, warn
 from xlogreg.fitting.absent import fit_parts, warn_of_lacking
 from xlogreg.fitting.held_out import LeftOut, fit_left_out, refilled
+from xlogreg.fitting.monitors import STOPPED, Following, begin
 from xlogreg.fitting.plans import Plan
 from xlogreg.inputs.door import Features
 from xlogreg.inputs.encoding import Encoding
@@ -24,8 +25,9 @@ from xlogreg.model.model import Model
 from xlogreg.samples.intake import Arrival, Received, receive, settle
 from xlogreg.sklearn.penalty import ElasticNet
 
-__all__ = ["ConvergenceWarning", "fit_folds", "reach"]
+__all__ = ["ConvergenceWarning", "fit_folds", "reach", "time_left"]
 
+NO_TIME = 1e-9  # seconds
 REFINEMENTS = 3  # most repetitions with a smaller tol, while gradients are not as small as asked for
 
 
@@ -33,7 +35,9 @@ class ConvergenceWarning(exceptions.ConvergenceWarning, sklearn_exceptions.Conve
     """Warning that the tolerance was not reached: both xlogreg's and scikit-learn's, so filters for either work."""
 
 
-def reach(gradient_tol: float, fitted: Callable[[float | None], list[Model]]) -> list[Model]:
+def reach(
+    gradient_tol: float, fitted: Callable[[float | None], list[Model]], time_limit: float | None = None
+) -> list[Model]:
     """Fit models until no component of their gradients is above ``gradient_tol``, or rounding errors hide the rest.
 
     Parameters
@@ -41,20 +45,41 @@ def reach(gradient_tol: float, fitted: Callable[[float | None], list[Model]]) ->
     gradient_tol : float
     fitted : callable
         Takes a tol, as `xlogreg.fit` does, and returns the models.
+    time_limit : float, optional
+        The limit that the user gave, for the warning. Models that are cut off do not replace those that were not.
     """
     with unconverged() as messages:
         models = fitted(None)
+    cut = _is_cut(models)
     for _ in range(REFINEMENTS):
         tol = _tighter_tol(models, gradient_tol)
-        if tol is None:
+        if tol is None or cut:
             break
         with unconverged():
-            models = fitted(tol)
+            closer = fitted(tol)
+        cut = _is_cut(closer)
+        models = models if cut else closer
     short = sum(not model.fit_info.gradient_norm <= gradient_tol for model in models)
-    if messages and short:
+    if short and cut and time_limit is not None:
+        warn(
+            f"time_limit={time_limit:g} seconds ended {short} of {len(models)} fits before they reached "
+            f"tol={gradient_tol:g}; allow more time",
+            ConvergenceWarning,
+        )
+    elif messages and short:
         some = f"{short} of {len(models)} fits ended early. The first: " if len(models) > 1 else ""
         warn(some + messages[0], ConvergenceWarning)
     return models
+
+
+def _is_cut(models: list[Model]) -> bool:
+    """Whether a time limit or a callback stopped some of the models."""
+    return any(model.fit_info.reason in STOPPED for model in models)
+
+
+def time_left(time_limit: float | None, began: float) -> float | None:
+    """Seconds that are left of a time limit, at least some that are too few for a step; None without a limit."""
+    return None if time_limit is None else max(began + time_limit - time.perf_counter(), NO_TIME)
 
 
 def _tighter_tol(models: list[Model], gradient_tol: float) -> float | None:
@@ -95,7 +120,7 @@ def fit_folds(
     gradient_tol : float
         See `reach`.
     search : dict
-        Arguments of `xlogreg.fit`, by name.
+        Arguments of `xlogreg.fit`, by name; and the ``score`` whose best value is shown, "log_loss" or "accuracy".
     encoding : Encoding, optional
         How X was made from the columns of a table.
     refill : callable, optional
@@ -133,15 +158,18 @@ def fit_folds(
         nonlocal left
         left = None  # which may hold a copy of X
         factor, bias, max_iter, rng = (search[name] for name in ("penalty_factor", "bias", "max_iter", "rng"))
-        options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng, l1s)
+        watch = {name: search[name] for name in ("callback", "verbose", "time_limit")}
+        options = options_of_models(l2s, factor, bias, False, max_iter, tol, rng, l1s, **watch)
         where = Where(search["backend"], search["device"])
         given = X if encoding is None else Features(as_matrix(X, "rows"), encoding.names, encoding)
         received = receive(given, y, weight, "rows", "labels", where, options[0], offset=offset)
-        return received.within_memory(functools.partial(fitted_here, options=options, where=where))
+        with Following("fit_cv", received.arrival, options, began) as options:
+            return received.within_memory(functools.partial(fitted_here, options=options, where=where))
 
     def fitted_here(received: Received, options: list[Options], where: Where) -> list[Model]:
         nonlocal left
         fold_of = np.repeat(np.arange(len(folds)), len(penalties))
+        begin(options, len(options), search["score"])
 
         def arrival_of(part: np.ndarray) -> Arrival:
             assert refill is not None
@@ -172,7 +200,7 @@ def fit_folds(
             found += [refilled(model, encoding) for model in models]
         return found
 
-    return reach(gradient_tol, fitted), left, lacking
+    return reach(gradient_tol, fitted, search["time_limit"]), left, lacking
 
 
 def _partition(folds: list[tuple[Any, Any]], m: int) -> np.ndarray | None:

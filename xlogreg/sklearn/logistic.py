@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import math
-import numbers
+import time
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from xlogreg.arrays.choice import usable_place
 from xlogreg.arrays.place import Array, dtype_name, is_array, place_of, to_host
 from xlogreg.arrays.traits import is_sparse
-from xlogreg.exceptions import one_of
 from xlogreg.fitting.fit import fit
-from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.encoding import Encoding, Term
 from xlogreg.inputs.labels import encode_targets, total_of
 from xlogreg.inputs.tables import column_values, is_collection, is_nullable
@@ -28,21 +26,18 @@ from xlogreg.sklearn.checks import (
     class_factors,
     home_of,
     learn_table,
-    refuse_flags,
-    refuse_number,
-    refuse_state,
     take_collection,
     take_features,
     take_labels,
     take_truth,
     take_weight,
 )
-from xlogreg.sklearn.fits import reach
+from xlogreg.sklearn.exports import save, to_sklearn
+from xlogreg.sklearn.fits import reach, time_left
 from xlogreg.sklearn.penalty import ElasticNet, asked_penalty
+from xlogreg.sklearn.settings import last_of, search_of, table_of
 
 __all__ = ["LogisticRegression", "classes_of"]
-
-SOLVERS = ("lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga")
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):
@@ -71,6 +66,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         Accepted for compatibility with scikit-learn: each one means `xlogreg.fit`.
     max_iter : int
     verbose : int
+        1 shows a progress line, as in `xlogreg.fit`.
     warm_start : bool
         Whether to start where the last fit ended.
     dual, intercept_scaling, n_jobs
@@ -80,6 +76,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         ``sum_j f_j |w_j|`` and ``sum_j f_j w_j^2 / 2``. A feature of factor 0 is not penalised.
     categorical_features, drop, reference, unseen, missing : optional
         How columns of a frame become features, as in `xlogreg.fit`.
+    callback, time_limit : optional
+        As in `xlogreg.fit`: a function that sees each step and may stop the fit, and the seconds that it may take.
     backend, device : optional
         Where to compute, as in `xlogreg.fit`. None means where X lives.
 
@@ -122,6 +120,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     reference: dict[str, Any] | None = None
     unseen: str = "error"
     missing: str = "error"
+    callback: Any = None
+    time_limit: float | None = None
 
     def __init__(
         self,
@@ -146,6 +146,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         reference: dict[str, Any] | None = None,
         unseen: str = "error",
         missing: str = "error",
+        callback: Any = None,
+        time_limit: float | None = None,
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -169,6 +171,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         self.reference = reference
         self.unseen = unseen
         self.missing = missing
+        self.callback = callback
+        self.time_limit = time_limit
         self.backend = backend
         self.device = device
 
@@ -186,7 +190,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             A known term that is added to the scores, as for `xlogreg.fit`; predictions then need that of their samples.
         """
         penalty = asked_penalty(self.penalty, self.C, self.l1_ratio)
-        table = self._table(math.inf == penalty.C)
+        table = table_of(self, math.inf == penalty.C)
         if is_collection(X):
             parts = take_collection(self, X, y, sample_weight, table, offset)
             if self.class_weight is not None:
@@ -201,57 +205,38 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         return self
 
     def _fit_all(
-        self, X: Any, y: Any, weight: Array | None, penalty: ElasticNet, total: float, offset: Any = None
+        self,
+        X: Any,
+        y: Any,
+        weight: Array | None,
+        penalty: ElasticNet,
+        total: float,
+        offset: Any = None,
+        **known: Any,
     ) -> None:
-        """Fit samples with weights (1, m) that sum to ``total`` and include class weights; or parts that hold them."""
-        options = self._search()
+        """Fit samples with weights (1, m) that sum to ``total`` and include class weights; or parts that hold them.
+
+        ``known``: arguments of `xlogreg.fit` in place of those of the estimator.
+        """
+        began, options = time.perf_counter(), search_of(self)
         options |= penalty.strengths(total) | {"sample_weight": weight, "offset": offset, "samples": "rows"}
         if getattr(self, "warm_start", False) and hasattr(self, "coef_"):
             targets = X.targets if y is None else encode_targets(y, (y.shape[0], 0), "rows", "labels")
-            options["initial"] = self._last(targets.classes)
-        (model,) = reach(self.tol, lambda tol: [fit(X, y, tol=tol, **options)])
+            options["initial"] = last_of(self, targets.classes)
+        options |= known
+        limit = options.pop("time_limit")
+        (model,) = reach(
+            self.tol, lambda tol: [fit(X, y, tol=tol, time_limit=time_left(limit, began), **options)], self.time_limit
+        )
         self.classes_, self.fit_info_ = classes_of(model, y), model.fit_info
         self._adopt([model])
         self.n_iter_ = place_of(model.w).put(np.asarray([model.fit_info.iterations], dtype=np.int32))
-
-    def _table(self, unpenalised: bool) -> TableOptions:
-        """Check the options for tables."""
-        return TableOptions(
-            categorical_features=self.categorical_features,
-            drop=self.drop,
-            reference=self.reference,
-            unseen=self.unseen,
-            missing=self.missing,
-            unpenalised=unpenalised and bool(self.fit_intercept),
-        )
 
     @property
     def terms_(self) -> tuple[Term, ...]:
         """The columns of the fitted table, each with its levels and its columns of ``coef_``; () if they are plain."""
         check_is_fitted(self)
         return self._model().terms
-
-    def _last(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take the parameters of the last fit as ``initial`` of `xlogreg.fit`, for samples of these classes."""
-        n_x = self.n_features_in_ if self._encoding is None else self._encoding.n_x
-        coef, wanted = to_host(self._dense()), (1 if len(classes) == 2 else len(classes), n_x)
-        if coef.shape != wanted:
-            raise ValueError(
-                f"warm_start=True starts at the coef_ of the last fit, shape {coef.shape}, but these samples need "
-                f"{wanted}: they have other features or another number of classes; use warm_start=False"
-            )
-        return coef.T, to_host(self.intercept_)[:, None]
-
-    def _search(self) -> dict[str, Any]:
-        """Check the options of the search for the optimum; return them as arguments of `xlogreg.fit`."""
-        one_of("solver", self.solver, SOLVERS)
-        refuse_flags(self)
-        refuse_number("tol", self.tol, zero=True)
-        refuse_state(self.random_state)
-        rng = int(self.random_state) if isinstance(self.random_state, numbers.Integral) else 0
-        search = {"bias": self.fit_intercept, "max_iter": self.max_iter, "rng": rng, "verbose": self.verbose}
-        search |= {"penalty_factor": self.penalty_factor}
-        return search | {"backend": self.backend, "device": self.device}
 
     def _adopt(self, models: list[Model]) -> None:
         """Store the mean of the parameters of models, in the dtype, on the place and with the centre of the first."""
@@ -375,13 +360,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return place_of(self.intercept_).put(self.coef_.toarray()) if is_sparse(self.coef_) else self.coef_
 
-    def to_sklearn(self) -> Any:
-        """Export a fitted `sklearn.linear_model.LogisticRegression` with the same predictions, for ONNX and skops."""
-        names = getattr(self, "feature_names_in_", None)
-        model = self._model()
-        exported = (model if model.encoding else dataclasses.replace(model, feature_names=names)).to_sklearn()
-        exported.classes_ = self.classes_
-        return exported
+    to_sklearn = to_sklearn
+    save = save
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

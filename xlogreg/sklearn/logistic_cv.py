@@ -1,7 +1,9 @@
 """`LogisticRegressionCV` as scikit-learn will have it; all folds and all penalties are fitted together."""
 
 import copy
+import math
 import numbers
+import time
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +16,8 @@ from sklearn.utils.validation import _check_method_params
 
 from xlogreg.arrays.place import HOST, Array, place_of, to_host
 from xlogreg.exceptions import shown
+from xlogreg.fitting.monitors import STOPPED
+from xlogreg.fitting.selection import choose
 from xlogreg.inputs.door import Features, learn_features
 from xlogreg.inputs.labels import as_weight, total_of
 from xlogreg.inputs.tables import is_collection
@@ -27,9 +31,10 @@ from xlogreg.sklearn.checks import (
     take_labels,
     take_weight,
 )
-from xlogreg.sklearn.fits import fit_folds
+from xlogreg.sklearn.fits import fit_folds, time_left
 from xlogreg.sklearn.logistic import LogisticRegression, classes_of
 from xlogreg.sklearn.penalty import ElasticNet, asked_ratios
+from xlogreg.sklearn.settings import search_of, table_of
 
 __all__ = ["LogisticRegressionCV"]
 
@@ -69,6 +74,9 @@ class LogisticRegressionCV(LogisticRegression):
         As for `LogisticRegression`. If ``penalty`` is "l1" or "l2", that stands for ``l1_ratios``.
     penalty_factor, categorical_features, drop, reference, unseen, missing, backend, device : optional
         As for `LogisticRegression`. Missing numbers are filled in by the training part of each fold.
+    callback, time_limit : optional
+        As in `xlogreg.fit_cv`, and then in `xlogreg.fit`, for the fit to all samples. Penalties whose models are not
+        done are not chosen, unless no other can be.
 
     Attributes
     ----------
@@ -123,6 +131,8 @@ class LogisticRegressionCV(LogisticRegression):
         reference: dict[str, Any] | None = None,
         unseen: str = "error",
         missing: str = "error",
+        callback: Any = None,
+        time_limit: float | None = None,
         backend: str | None = None,
         device: Any = None,
     ) -> None:
@@ -149,6 +159,8 @@ class LogisticRegressionCV(LogisticRegression):
         self.reference = reference
         self.unseen = unseen
         self.missing = missing
+        self.callback = callback
+        self.time_limit = time_limit
         self.backend = backend
         self.device = device
 
@@ -168,12 +180,13 @@ class LogisticRegressionCV(LogisticRegression):
         **params
             Parameters that metadata routing passes on to the splitter and the scorer.
         """
+        began = time.perf_counter()
         ratios = asked_ratios(self.penalty, self.l1_ratios)
         if self.use_legacy_attributes:
             raise ValueError("use_legacy_attributes must be False: only the new attributes of scikit-learn are here")
         Cs = self._grid()
         penalties = [ElasticNet(C, ratio) for C in Cs.tolist() for ratio in ratios.tolist()]
-        table = self._table(bool(np.all(Cs == np.inf)))
+        table = table_of(self, bool(np.all(Cs == np.inf)))
         given = X
         self._expect_no_scorer(offset)
         X, y, sample_weight, home = self._taken(X, y, sample_weight, table, offset)
@@ -192,11 +205,12 @@ class LogisticRegressionCV(LogisticRegression):
 
         refills = None if self._encoding is None or is_collection(given) else refill
         own = None if refills is None else self._encoding
-        flat, left, lacking = fit_folds(X, y, weight, folds, penalties, self.tol, self._search(), own, refills, offset)
+        known = self._known(routed.scorer.score)
+        search = search_of(self) | {"score": "log_loss" if known is None else known.name}
+        flat, left, lacking = fit_folds(X, y, weight, folds, penalties, self.tol, search, own, refills, offset)
         models = [flat[start : start + len(penalties)] for start in range(0, len(flat), len(penalties))]
         self.classes_ = classes_of(flat[0], y)
         self.Cs_, self.l1_ratios_ = home.put(Cs), home.put(ratios)
-        known = self._known(routed.scorer.score)
         if left is not None and known is not None:
             by = as_weight(routed.scorer.score.get("sample_weight"), X.shape[0])
             scores = known.sign * left.scores(by)[known.name].reshape(len(folds), -1)
@@ -216,13 +230,15 @@ class LogisticRegressionCV(LogisticRegression):
 
         self.scores_, self.coefs_paths_ = by_ratio(scores), by_ratio(paths)
         if self.refit:
-            best = penalties[np.argmax(np.sum(scores, axis=0))]
-            self.C_, self.l1_ratio_ = best
-            self._fit_all(X, y, weight, best, total_of(weight, X.shape[0]), offset)
+            number = _best(scores, models)
+            self.C_, self.l1_ratio_ = penalties[number]
+            total, time_limit = total_of(weight, X.shape[0]), time_left(self.time_limit, began)
+            begun = _begun_once_stopped([row[number] for row in models], flat)
+            self._fit_all(X, y, weight, penalties[number], total, offset, time_limit=time_limit, **begun)
         else:
-            chosen = np.argmax(scores, axis=1)
-            self.C_, self.l1_ratio_ = np.mean([penalties[number] for number in chosen], axis=0).tolist()
-            self._adopt([row[number] for row, number in zip(models, chosen, strict=True)])
+            chosen = [(fold, _best(scores[[fold]], [row])) for fold, row in enumerate(models) if _has_begun(row[0])]
+            self.C_, self.l1_ratio_ = np.mean([penalties[number] for _, number in chosen], axis=0).tolist()
+            self._adopt([models[fold][number] for fold, number in chosen])
             if not self.fit_intercept:  # a class that a fold lacks has a bias even then
                 self.intercept_ = self.intercept_ * 0.0
             self.__dict__.pop("fit_info_", None)  # left by an earlier fit
@@ -266,6 +282,9 @@ class LogisticRegressionCV(LogisticRegression):
         fold.__dict__.pop("feature_names_in_", None)  # X has no names any more
         fold._encoding, fold.n_features_in_ = None, X.shape[1]
         for model in models:
+            if not _has_begun(model):
+                scored.append(math.nan)
+                continue
             fold._adopt([model])
             scored.append(fold._score(X, y, params, known, with_labels(self._scorer(), self.classes_)))
         return scored
@@ -317,6 +336,29 @@ class LogisticRegressionCV(LogisticRegression):
             .add(splitter=self.cv, method_mapping=MethodMapping().add(caller="fit", callee="split"))
             .add(scorer=self._scorer(), method_mapping=scoring)
         )
+
+
+def _has_begun(model: Model) -> bool:
+    """Whether a model has parameters: those that a time limit or a callback kept from beginning have none."""
+    return not (model.fit_info.reason in STOPPED and math.isnan(model.fit_info.cost))
+
+
+def _best(scores: np.ndarray, models: list[list[Model]]) -> int:
+    """Return the number of the penalty with the best scores (F, P) of the models of folds (F, P)."""
+    done = np.asarray([[model.fit_info.reason not in STOPPED for model in row] for row in models])
+    if np.all(done):
+        return int(np.argmax(np.sum(scores, axis=0)))
+    zeros = np.zeros(scores.shape[1])
+    return choose(zeros, zeros, scores, "best", np.all(done, axis=0))
+
+
+def _begun_once_stopped(near: list[Model], models: list[Model]) -> dict[str, Any]:
+    """Return arguments of a fit to all samples after the models of the folds were stopped: it begins near its end."""
+    start = next(filter(_has_begun, near), None)
+    reasons = {model.fit_info.reason for model in models}
+    if start is None or not reasons & set(STOPPED):
+        return {}
+    return {"initial": (start.w, start.b)} | ({"callback": lambda state: True} if "callback" in reasons else {})
 
 
 def _rows(values: Any, indices: np.ndarray) -> Array:

@@ -22,7 +22,7 @@ from xlogreg.solvers.descent import ARMIJO, NOISE, decrement
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.preconditioners import Inverse
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton
-from xlogreg.solvers.result import Monitor, Result
+from xlogreg.solvers.result import GroupMonitor, Monitor, Result
 
 __all__ = ["Factors", "Jeffreys", "Point", "certified", "method_at", "minimize", "refit_bias", "some_pairs", "tied"]
 
@@ -212,6 +212,7 @@ def minimize(
     max_iter: int,
     monitor: Monitor | None = None,
     ties: np.ndarray | None = None,
+    group: GroupMonitor | None = None,
 ) -> list[Result]:
     """Minimise the penalised costs of g models; each has steps of its own length, and one pass serves all.
 
@@ -227,6 +228,8 @@ def minimize(
         Of a single model. Its evaluations have the mean log loss as their value.
     ties : ndarray (n_x + 1, g, q), optional
         Columns c with c'theta = 0 at the start; it stays so.
+    group : GroupMonitor, optional
+        Of all models.
 
     Returns
     -------
@@ -237,8 +240,13 @@ def minimize(
     run = _Run(cost, start, ties)
     for iteration in range(max_iter + 1):
         step, gap = run.steps()
-        said = "" if monitor is None else monitor(iteration, run.point.theta, run.point.here, gap)
+        said, before = "" if monitor is None else monitor(iteration, run.point.theta, run.point.here, gap), run.alive
+        if group is not None:
+            said = group.sees(iteration, dict(zip(before.tolist(), run.point.here.value.tolist(), strict=True)))
         run.leave(step, gap, tol, said or ("max_iter" if iteration == max_iter else ""))
+        if group is not None:
+            left = {model: run.results[model] for model in before.tolist() if model in run.results}
+            group.ended({model: result for model, result in left.items() if result.reason != said})
         if not len(run.alive):
             break
         run.move()

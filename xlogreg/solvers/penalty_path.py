@@ -18,7 +18,7 @@ from xlogreg.samples.memory import InMemory
 from xlogreg.solvers.objective import Objective
 from xlogreg.solvers.preconditioners import Preconditioner
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs, shift_pairs
-from xlogreg.solvers.result import Result
+from xlogreg.solvers.result import GroupMonitor, Result
 from xlogreg.solvers.simultaneous import minimize_in_stages
 from xlogreg.solvers.spectral_lbfgs import RENEWALS, pairs_that_fit
 
@@ -50,7 +50,8 @@ def minimize(
     axes: "Curvature",
     tol: float,
     max_iter: int,
-) -> list[Result]:
+    monitor: GroupMonitor | None = None,
+) -> list[Result | None]:
     """Minimise the g models of a batch.
 
     Parameters
@@ -62,13 +63,14 @@ def minimize(
     tracks : ndarray (g,)
         A number for each model. Models with the same number differ only in their penalty.
     axes : Curvature
-    tol, max_iter
+    tol, max_iter, monitor
         See `minimize_in_stages`.
 
     Returns
     -------
-    list of Result
-        One result for each model, as from `minimize_in_stages`. The passes count the work on subsets as its share of a
+    list of Result or None
+        One result for each model, as from `minimize_in_stages`, and None for those that had not begun when the monitor
+        stopped the others. The passes count the work on subsets as its share of a
         pass, but leave out the work on the axes.
     """
     l2s, share = objective.penalty.strength, axes.subset.m / objective.source.m
@@ -91,7 +93,10 @@ def minimize(
         renewals = [gap for gap in RENEWALS if gap > tol] if level < UNKNOWN else []
         stages = [(part, gap) for gap in (*renewals, tol)]
         method = functools.partial(_renewed, axes, memory, join_pairs(carried, begin[0]))
-        ended = minimize_in_stages(stages, np.concatenate(begin, axis=1), method=method, max_iter=max_iter)
+        watch = None if monitor is None else monitor.keep(np.asarray(models))
+        ended = minimize_in_stages(
+            stages, np.concatenate(begin, axis=1), method=method, max_iter=max_iter, monitor=watch
+        )
         for model, result in zip(models, ended, strict=True):
             track = int(tracks[model])
             result = dataclasses.replace(result, passes=result.passes + share * len(stages))
@@ -100,7 +105,9 @@ def minimize(
                 twins = [n for n in done[track] if l2s[n] == l2s[model]]
                 done[track] = done[track] if twins else [*done[track][-DEGREE - 1 :], model]
             results[model] = dataclasses.replace(result, method=dataclasses.replace(result.method, pairs=()))
-    return [results[model] for model in range(start.shape[1])]
+        if watch is not None and watch.stopped:
+            break
+    return [results.get(model) for model in range(start.shape[1])]
 
 
 def _renewed(

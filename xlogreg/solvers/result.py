@@ -5,12 +5,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 from xlogreg.arrays.place import Array, array_namespace, to_host
 from xlogreg.solvers.objective import Evaluation
 
-__all__ = ["Clock", "Monitor", "Result"]
+__all__ = ["Clock", "GroupMonitor", "Monitor", "Result"]
 
 # A monitor is called before each step with the iteration, theta, its evaluation, and the gap (g,) if the solver has an
 # estimate of it. It returns the reason to stop, or "" to go on.
@@ -66,6 +66,31 @@ class Result:
         )
 
 
+class GroupMonitor(Protocol):
+    """Watches models that are minimised together, and may stop all of them. Numbers of models are those of the group.
+
+    Attributes
+    ----------
+    stopped : str
+        The reason why the models were stopped, or "".
+    """
+
+    @property
+    def stopped(self) -> str: ...
+
+    def keep(self, models: Any, final: bool = True) -> Self:
+        """Return the monitor of some of the models; ``final`` says whether no stage follows that they may go on in."""
+        ...
+
+    def sees(self, iteration: int, costs: dict[int, float]) -> str:
+        """Look at the costs of the models that are left, before a step; return the reason to stop, or "" to go on."""
+        ...
+
+    def ended(self, found: dict[int, Result]) -> None:
+        """Look at the results of models that leave because they are done."""
+        ...
+
+
 class Clock:
     """A monitor that says "time_limit" when the time is up, or would be up before the end of one more step.
 
@@ -91,7 +116,11 @@ class Clock:
 
     def __call__(self, iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
         to_host(here.value)  # this waits for the device, which otherwise would only queue the steps
+        return self.tick(iteration == 0)
+
+    def tick(self, first: bool) -> str:
+        """Say whether the time is up before a step, which is the ``first`` of a stage or follows another."""
         now = time.perf_counter()
-        self.took = now - self.last if iteration > 0 else 0.0
+        self.took = 0.0 if first else now - self.last
         self.last = now
         return "time_limit" if now + self.took >= self.end else ""

@@ -14,16 +14,25 @@ from xlogreg.arrays.place import Array, array_namespace
 from xlogreg.solvers.descent import TREND_STEPS
 from xlogreg.solvers.objective import Evaluation, Objective
 from xlogreg.solvers.quasi_newton import Pairs, QuasiNewton, join_pairs
-from xlogreg.solvers.result import Result
+from xlogreg.solvers.result import GroupMonitor, Result
 
 __all__ = ["NARROW_GAP", "minimize", "minimize_in_stages"]
 
 NARROW_GAP = 1e-5  # relative gap for which float32 is enough: some hundred times the gap that its rounding errors hide
+DONE = ("converged", "precision")  # reasons of models that need no other solver
 HOPEFUL = 8  # a model leaves if so many steps do not halve its gap
 DROWNED = 1 / 16  # gap, in rounding errors of the value, below which changes of the gradient may be rounding errors
 
 
-def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: float, max_iter: int) -> list[Result]:
+def minimize(
+    objective: Objective,
+    start: Array,
+    *,
+    method: QuasiNewton,
+    tol: float,
+    max_iter: int,
+    monitor: GroupMonitor | None = None,
+) -> list[Result]:
     """Minimise the g models of a batch.
 
     Parameters
@@ -35,12 +44,13 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         A model is done when its gap is at most tol * J, as many times in a row as the patience of the method. The last
         step needs no pass and is still taken.
     max_iter : int
+    monitor : GroupMonitor, optional
 
     Returns
     -------
     list of Result
-        One result for each model. Its reason is "converged", "precision" or "left". If the model left, nothing is
-        claimed of it, and theta is its last position.
+        One result for each model. Its reason is "converged", "precision", "left", or the one that the monitor gives.
+        If the model left or was stopped, nothing is claimed of it, and theta is its last position.
     """
     xp = array_namespace(start)
     results: dict[int, Result] = {}
@@ -64,17 +74,21 @@ def minimize(objective: Objective, start: Array, *, method: QuasiNewton, tol: fl
         stuck = blind & (idle >= HOPEFUL)
         done = small >= method.patience
         lost = ~xp.isfinite(gap) | (gap < 0) | (idle >= HOPEFUL) | here.separated
-        if iteration == max_iter:
+        said = "" if monitor is None else monitor.sees(iteration, costs[-1])
+        if said or iteration == max_iter:
             lost = lost | ~done
         stays = ~(done | lost)
         if not bool(xp.all(stays)):
             for number, model in enumerate(alive):
                 if bool(stays[number]):
                     continue
-                reason = "converged" if bool(done[number]) else "precision" if bool(stuck[number]) else "left"
-                history = [c[model] for c in costs[:-1]] if reason == "left" else [c[model] for c in costs]
+                reason = "converged" if bool(done[number]) else "precision" if bool(stuck[number]) else said or "left"
+                history = [c[model] for c in costs] if reason in DONE else [c[model] for c in costs[:-1]]
                 found = here, theta, step, gap, method, path[0]
                 results[model] = _alone(number, reason, history, iteration + 1, *found)
+            if monitor is not None:
+                left = {model: results[model] for model in alive if model in results}
+                monitor.ended({model: result for model, result in left.items() if result.reason in DONE})
             kept = xp.asarray([n for n in range(len(alive)) if bool(stays[n])])
             alive = [alive[n] for n in kept.tolist()]
             if not alive:
@@ -133,6 +147,7 @@ def minimize_in_stages(
     *,
     method: Callable[[Objective, Array, Array, Pairs | None], QuasiNewton],
     max_iter: int,
+    monitor: GroupMonitor | None = None,
 ) -> list[Result]:
     """Minimise in stages, each to its own gap and with its own objective: float32 is enough for large gaps.
 
@@ -145,6 +160,7 @@ def minimize_in_stages(
         the pairs so far (None at first).
     max_iter : int
         Largest number of steps in each stage.
+    monitor : GroupMonitor, optional
 
     Returns
     -------
@@ -161,12 +177,13 @@ def minimize_in_stages(
         part = objective.keep(alive)
         chosen = method(part, alive, theta, pairs)
         chosen = chosen if last else dataclasses.replace(chosen, patience=1)
-        ended = minimize(part, theta, method=chosen, tol=tol, max_iter=max_iter)
+        watch = None if monitor is None else monitor.keep(alive, final=last)
+        ended = minimize(part, theta, method=chosen, tol=tol, max_iter=max_iter, monitor=watch)
         for model, result in zip(alive.tolist(), ended, strict=True):
             whole[model] = whole[model].followed_by(result) if model in whole else result
         # a model that rounding errors keep from the gap of a stage goes on in a stage with smaller rounding errors
         going = [n for n, result in enumerate(ended) if objective.noise > finest or result.reason == "converged"]
-        if last or not going:
+        if last or not going or (monitor is not None and monitor.stopped):
             break
         alive = xp.take(alive, xp.asarray(going), axis=0)
         theta = xp.concat([ended[number].theta for number in going], axis=1)

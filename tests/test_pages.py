@@ -1,0 +1,77 @@
+"""The commands of the pages run as written, in order, in an empty folder, and print the text below them."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# the shell finds the commands of the environment that runs the tests, wherever they are
+SHELL = 'set -e; xlogreg() { "$PYTHON" -m xlogreg "$@"; }; python() { "$PYTHON" "$@"; }\n'
+
+
+def said_by(commands, folder):
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", SHELL + commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, commands + done.stdout + done.stderr
+    return done.stdout
+
+
+def number(word):
+    try:
+        return float(word.strip("(),;%"))
+    except ValueError:
+        return None
+
+
+def alike(said, shown):
+    """Whether both have the same words, and numbers that differ by no more than rounding and the machine do."""
+    words, others = said.split(), shown.split()
+    for one, other, unit in zip(words, others, [*others[1:], ""], strict=False):
+        a, b = number(one), number(other)
+        if one == other or (None not in (a, b) and unit.strip(".,") in ("s", "ms")):
+            continue
+        if None in (a, b) or not math.isclose(a, b, rel_tol=0.02, abs_tol=1e-6):
+            return False
+    return len(words) == len(others)
+
+
+def run_page(name, folder):
+    """Run all console blocks; how many of them have a text below, which must be their output."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    page = (ROOT / "docs" / f"{name}.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", page, re.M | re.S)
+    for commands, shown in blocks:
+        said = said_by(commands, folder)
+        assert not shown or alike(said, shown), f"{commands}\nsays\n{said}\nand the page shows\n{shown}"
+    return sum(bool(shown) for _, shown in blocks)
+
+
+def test_outputs_are_alike_if_only_times_and_last_digits_differ():
+    shown = "converged after 18 passes, 0.061 s\ncost 0.366487, about 7e-17 above the minimum"
+    assert alike(shown.replace("0.061", "4.2").replace("0.366487", "0.366488").replace("7e-17", "9e-15"), shown)
+    for one, other in (("18", "25"), ("minimum", "maximum"), ("0.366487", "0.46"), ("minimum", "minimum .")):
+        assert not alike(shown.replace(one, other), shown)
+
+
+def test_the_one_line_that_learns_from_pictures_is_made_of_the_commands_below_it():
+    page = (ROOT / "docs" / "pictures.md").read_text()
+    line = re.search(r"^python3 -m venv .venv && (.*)$", page, re.M)[1].replace(".venv/bin/", "").split(" && ")
+    assert line[0] == 'pip install -e ".[demo]"'
+    assert len(line) == 3
+    for command in line[1:]:
+        assert f"```console\n{command}\n```" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "texts"), [("pictures", 5)])
+def test_the_commands_of_a_page_print_what_it_shows(name, texts, tmp_path):
+    for needed in ("sklearn", "PIL", "matplotlib", "polars"):
+        pytest.importorskip(needed, reason=f"the page needs {needed}")
+    assert run_page(name, tmp_path) == texts
