@@ -193,20 +193,9 @@ class TestEstimators:
 
 def test_the_command_line_takes_categories(tmp_path):
     LACKING.assign(sick=np.where(Y, "yes", "no")).to_csv(tmp_path / "people.csv", index=False)
-    said = refused("fit", "people.csv", "--target", "sick", "-o", "m", folder=tmp_path)
-    assert "--categorical COLUMN takes one as categories" in said
-    chosen = [
-        "--categorical",
-        "city",
-        "--categorical",
-        "zip",
-        "--missing",
-        "median",
-        "--unseen",
-        "zeros",
-        "--l2",
-        str(L2),
-    ]
+    said = refused("fit", "people.csv", "--target", "sick", "--missing", "error", "-o", "m", folder=tmp_path)
+    assert "let --missing median fill them in" in said
+    chosen = ["--categorical", "zip", "--l2", str(L2), "--no-standardize"]
     done = call("fit", "people.csv", "--target", "sick", *chosen, "-o", "m", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     model = xlogreg.load(tmp_path / "m")

@@ -115,7 +115,7 @@ def test_of_very_many_coefficients_the_largest_are_shown(tmp_path):
     shown = call("show", "wide", folder=tmp_path).stdout
     table = model.summary().table
     largest = table[np.argmax(np.abs(table["coefficient"]))]
-    first = shown.splitlines()[2].split()
+    first = shown.partition("\n\n")[2].split()
     assert first[1] == largest["name"]
     assert float(first[0]) == pytest.approx(largest["coefficient"], rel=1e-4)
     assert "301 smaller coefficients are not shown; --json has all" in shown
@@ -151,7 +151,16 @@ REFUSED = {
     "--missing mean is not for a formula": (
         *("fit", "patients.csv", "--formula", "died ~ age", "-o", "m", "--missing", "mean"),
     ),
-    "missing must be": ("fit", "patients.csv", "--target", "died", "-o", "m", "--missing", "drop"),
+    "--missing drop leaves out rows, which only --formula can do": (
+        "fit",
+        "patients.csv",
+        "--target",
+        "died",
+        "-o",
+        "m",
+        "--missing",
+        "drop",
+    ),
     "--formula is for tables": ("fit", "array.npy", "--formula", "died ~ age", "-o", "m"),
     "level must be between 0 and 1": ("show", "model", "--level", 2),
     "damaged, or no model file": ("show", "patients.csv"),
@@ -166,7 +175,7 @@ def test_what_cannot_be_is_refused_in_one_line(folder, said):
 def test_a_model_without_a_formula_needs_the_target(folder, tmp_path, table):
     xlogreg.fit(table[["age", "dose"]], table["died"], samples="rows").save(tmp_path / "plain")
     said = refused("evaluate", tmp_path / "plain", "patients.csv", folder=folder)
-    assert said.startswith("--target is missing: the model was fitted without a formula")
+    assert said.startswith("--target is missing: the model does not know")
 
 
 @pytest.mark.parametrize("given", [(), ("--target", "died", "--formula", "died ~ age")])

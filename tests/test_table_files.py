@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 pl = pytest.importorskip("polars")
 
 from xlogreg.cli import main, table_bytes, table_text  # noqa: E402  # these need polars
-from xlogreg.cli.table_files import STANDARD_INPUT, read_table, without, write_table  # noqa: E402
+from xlogreg.cli.column_names import find_columns  # noqa: E402
+from xlogreg.cli.table_files import STANDARD_INPUT, read_table, write_table  # noqa: E402
 
 PEOPLE = "name,age,town\nAnn,31,Köln\nBob,,Oslo\n"
 
@@ -335,13 +336,15 @@ def test_zstd_that_is_not_installed_is_named_with_its_extra(read, monkeypatch, t
 
 
 def test_a_column_that_is_lacking_is_told_from_those_there(read):
-    frame = read(PEOPLE).frame
-    with pytest.raises(ValueError, match=r"people\.csv has no column 'Age'; it has 'name', .*; is 'age' meant\?$"):
-        without(frame, ["Age"], Path("people.csv"))
-    with pytest.raises(ValueError, match=r"standard input has no column 'y'; it has 'name', 'age', 'town'$"):
-        without(frame, ["y"], STANDARD_INPUT)
+    columns, people = read(PEOPLE).frame.columns, Path("people.csv")
+    with pytest.raises(ValueError, match=r"people\.csv has no column 'Age' \(--ignore\); .*; did you mean 'age'\?$"):
+        find_columns(people, columns, {"--ignore": ["Age"]})
+    with pytest.raises(
+        ValueError, match=r"standard input has no column 'y' \(--target\); it has 'name', 'age', 'town'$"
+    ):
+        find_columns(STANDARD_INPUT, columns, {"--target": "y"})
     with pytest.raises(ValueError, match="these are no names: a table begins with a line that names its columns"):
-        without(read("5.1,3.5\n4.9,3.0\n").frame, ["y"], Path("people.csv"))
+        find_columns(people, read("5.1,3.5\n4.9,3.0\n").frame.columns, {"--target": "y"})
 
 
 WRITTEN = {

@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +12,19 @@ import polars as pl
 
 import xlogreg
 from xlogreg.arrays.stored import stored
-from xlogreg.cli.table_files import read_table, without
+from xlogreg.cli.column_names import TYPED, find_columns
+from xlogreg.cli.preparation import Prepared
+from xlogreg.cli.table_cells import as_labels
+from xlogreg.cli.table_files import STANDARD_INPUT, read_table
+from xlogreg.cli.whole_tables import Wishes, columns_of, known_in, labels_in, prepared_in, text_of, text_to_fit
 from xlogreg.inputs.files import expect_file
 from xlogreg.inputs.formula_columns import labels_of, names_in, refuse_gone
 from xlogreg.inputs.formulas import parse_formula
 from xlogreg.inputs.tables import column_values, open_frame
+from xlogreg.model.model import Model
 from xlogreg.samples.files.folder import load_sparse
 
-__all__ = ["SampleFile", "as_collection", "open_features", "open_formula", "open_samples", "workers_at"]
+__all__ = ["SampleFile", "as_collection", "open_formula", "open_known", "open_samples", "workers_at"]
 
 COLLECTION_BYTES = 64 * 2**20  # size of a block that a worker reads
 CONNECT_SECONDS = 10  # a scheduler must answer within this time
@@ -29,17 +34,20 @@ class SampleFile(NamedTuple):
     """Samples X, the rows of a table or of an array that `fit` reads in blocks; their labels (m,), and their offset."""
 
     X: Any
-    Y: np.ndarray
+    Y: np.ndarray | None
     offset: np.ndarray | None = None  # (m,) or (m, K)
+    prepared: Prepared | None = None  # what becomes of the columns of a table in a fit
+    kept: pl.DataFrame | None = None  # columns of a table that are written beside its predictions
+    remarks: tuple[str, ...] = ()  # on how a table was read
 
     @property
     def all(self) -> dict[str, Any]:
         """The samples as arguments of `fit` or `Model.evaluate`."""
-        X, Y, offset = self
-        return {"X": X, "Y": Y} | ({} if offset is None else {"offset": offset})
+        return {name: part for name, part in zip(("X", "Y", "offset"), self[:3], strict=True) if part is not None}
 
     def chosen(self, numbers: np.ndarray) -> dict[str, Any]:
         """Select samples, as arguments of `fit` or `Model.evaluate`: rows of a table, or else weights of 0 and 1."""
+        assert self.Y is not None
         if len(numbers) == len(self.Y):
             return self.all
         if isinstance(self.X, pl.DataFrame):
@@ -49,69 +57,121 @@ class SampleFile(NamedTuple):
         return self.all | {"sample_weight": weight}
 
 
-def open_samples(path: Path, target: str, ignored: list[str], offset: list[str]) -> SampleFile:
-    """Open the samples of a table, an array or a folder of parts.
+def open_samples(path: Path, target: str, wishes: Wishes) -> SampleFile:
+    """Open the samples of a table, an array or a folder of parts, to fit a model to them.
 
     Parameters
     ----------
     path : Path
     target : str
         The name of a column. For an array or a folder, also the path of a .npy file (m,) or of a folder of such parts.
-    ignored : list of str
-        Columns of a table to leave out.
-    offset : list of str
-        Columns of a table that hold the offset; or the path of a .npy file (m,) or (m, K).
+    wishes : Wishes
+        What becomes of columns of a table, and which hold the offset; or the offset is the path of a .npy file (m,) or
+        (m, K).
     """
     labels, apart = Path(target), target.lower().endswith(".npy") or Path(target).is_dir()
     if _is_sparse(path) and not apart:
         raise ValueError(f"{path} holds a sparse matrix: its labels are a .npy file (m,) of their own, not {target!r}")
-    if not path.is_dir() and not (apart and _is_array(path)):
-        return _of_table(path, target, ignored, offset)
-    known = _array_of_offset(path, offset)
-    if ignored:
-        raise ValueError(f"{path}: --ignore is for tables; all that an array or a folder of parts holds are features")
+    if path == STANDARD_INPUT or not (path.is_dir() or (apart and _is_array(path))):
+        written = text_to_fit(target, wishes)
+        frame, remarks = read_table(path, text=written, thousands=wishes.thousands)
+        if path.suffix.lower() not in TYPED:
+            frame = frame.with_columns(as_labels(frame[name]) for name in frame.columns if name in written)
+        return _to_fit(path, frame, target, wishes)._replace(remarks=remarks)
+    given = wishes.named("ignore", "categorical", "numeric")
     if not apart:
         X, Y = xlogreg.open_parts(path, target=target)
-        return SampleFile(X, Y, known)
+        if X.text or given:
+            return _to_fit(path, _whole(path), target, wishes)
+        return SampleFile(X, Y, _array_of_offset(path, wishes.offset))
+    if given:
+        option = next(iter(given))
+        raise ValueError(f"{path}: {option} is for tables; all that an array or a folder of parts holds are features")
     X, Y = _opened(path), xlogreg.open_parts(labels) if labels.is_dir() else _load(labels, None)
     if tuple(Y.shape) != (X.shape[0],):
         raise ValueError(f"{target} has the shape {Y.shape}; {path} holds {X.shape[0]} samples, with one label each")
-    return SampleFile(X, Y, known)
+    return SampleFile(X, Y, _array_of_offset(path, wishes.offset))
 
 
-def open_features(path: Path, ignored: list[str], named: bool, offset: list[str]) -> tuple[Any, np.ndarray | None]:
-    """Open the features of a table, an array or a folder of parts, and the offset of the samples.
+def open_known(path: Path, model: Model, target: str | None, wishes: Wishes) -> SampleFile:
+    """Open samples for a model: of a table the columns that it knows, and the labels if there is a target.
 
     Parameters
     ----------
     path : Path
-    ignored : list of str
-        Columns to leave out.
-    named : bool
-        Whether features are matched by name; the columns of an array are then named by their numbers.
-    offset : list of str
+    model : Model
+    target : str, optional
         As for `open_samples`.
+    wishes : Wishes
+        Which columns hold the offset, and those that are no features of a model that knows no names.
     """
-    if path.is_dir() and ignored:
-        if len(ignored) > 1:
-            raise ValueError(f"{path}: --ignore leaves out one of the columns of parts, not {len(ignored)}")
-        return xlogreg.open_parts(path, target=ignored[0])[0], _array_of_offset(path, offset)
-    if path.is_dir() or (_is_array(path) and not named and not ignored and _is_file(offset)):
-        return _opened(path), _array_of_offset(path, offset)
-    frame = read_table(path).frame
-    return without(frame, [*ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
+    apart = target is not None and (target.lower().endswith(".npy") or Path(target).is_dir())
+    if apart and (_is_array(path) or path.is_dir()):
+        return open_samples(path, str(target), wishes)
+    if path.is_dir() and path != STANDARD_INPUT:
+        return _known_parts(path, model, target, wishes)
+    plain = not columns_of(model) and not wishes.ignore and _is_file(wishes.offset)
+    if _is_sparse(path) or (_is_array(path) and target is None and plain):
+        return SampleFile(_opened(path), None, _array_of_offset(path, wishes.offset))
+    table = read_table(path, text=text_of(model, target, wishes), thousands=wishes.thousands)
+    return _known(path, table.frame, model, target, wishes)._replace(remarks=table.remarks)
 
 
-def _is_file(offset: list[str]) -> bool:
+def _known_parts(path: Path, model: Model, target: str | None, wishes: Wishes) -> SampleFile:
+    """Open a folder of parts in blocks, or read it whole where a block alone does not say enough."""
+    known = _array_of_offset(path, wishes.offset)
+    tables = sorted(part for part in path.iterdir() if part.suffix.lower() == ".parquet")
+    if not tables:
+        return SampleFile(_opened(path), None, known)
+    names, own = pl.read_parquet_schema(tables[0]), {column.name for column in columns_of(model)}
+    others = [name for name in names if name not in own] if own else [*filter(None, [target]), *wishes.ignore]
+    if len(others) <= 1 and target in (None, *others) and not wishes.keep:
+        opened = xlogreg.open_parts(path, target=others[0] if others else None)
+        X, Y = opened if others else (opened, None)
+        if not X.text:
+            return SampleFile(X, None if target is None else Y, known)
+    return _known(path, _whole(path), model, target, wishes)
+
+
+def _to_fit(path: Path, frame: pl.DataFrame, target: str, wishes: Wishes) -> SampleFile:
+    apart = _columns_of(wishes.offset)
+    prepared = prepared_in(path, frame, target, wishes, apart)
+    known = _offset_of(frame, wishes.offset, path)
+    return SampleFile(prepared.frame, labels_in(frame, target), known, prepared)
+
+
+def _known(path: Path, frame: pl.DataFrame, model: Model, target: str | None, wishes: Wishes) -> SampleFile:
+    offset = _columns_of(wishes.offset)
+    given: dict[str, Any] = dict(wishes.named("ignore", "keep")) | ({"--offset": offset} if offset else {})
+    found = find_columns(path, frame.columns, given | ({} if target is None else {"--target": target}))
+    apart = {name for option in ("--ignore", "--offset", "--target") for name in found.get(option, ())}
+    X, known = known_in(path, frame, model, apart), _offset_of(frame, wishes.offset, path)
+    labels = None if target is None else labels_in(frame, target, model.classes)
+    kept = frame.select(found.get("--keep", []))
+    # read as they are written, so that codes keep their zeros
+    kept = kept if path.suffix.lower() in TYPED else kept.select(as_labels(column) for column in kept)
+    return SampleFile(X, labels, known, kept=kept)
+
+
+def _whole(path: Path) -> pl.DataFrame:
+    """Read a folder of .parquet parts as one table."""
+    paths = sorted(part for part in path.iterdir() if part.suffix.lower() == ".parquet" and part.is_file())
+    try:
+        return pl.concat([pl.read_parquet(part, glob=False) for part in paths], how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} holds parts that are no one table: {str(error).partition(chr(10))[0]}") from None
+
+
+def _is_file(offset: Sequence[str]) -> bool:
     """Whether the offset, if there is one, is a file of its own."""
     return all(name.lower().endswith(".npy") for name in offset)
 
 
-def _columns_of(offset: list[str]) -> list[str]:
-    return [] if _is_file(offset) else offset
+def _columns_of(offset: Sequence[str]) -> list[str]:
+    return [] if _is_file(offset) else list(offset)
 
 
-def _array_of_offset(path: Path, offset: list[str]) -> np.ndarray | None:
+def _array_of_offset(path: Path, offset: Sequence[str]) -> np.ndarray | None:
     """Read the offset of an array or of a folder of parts: from a file of its own."""
     if not offset:
         return None
@@ -120,11 +180,10 @@ def _array_of_offset(path: Path, offset: list[str]) -> np.ndarray | None:
     return _load(Path(offset[0]), None)
 
 
-def _offset_of(frame: pl.DataFrame, offset: list[str], path: Path) -> np.ndarray | None:
+def _offset_of(frame: pl.DataFrame, offset: Sequence[str], path: Path) -> np.ndarray | None:
     """Take the offset from columns of a table, or from a file of its own."""
     if not offset or _is_file(offset):
         return _array_of_offset(path, offset)
-    without(frame, offset, path)  # raises if there is no such column
     columns = [np.asarray(column_values(frame[name], f"the column {name!r}")) for name in offset]
     for name, column in zip(offset, columns, strict=True):
         if column.dtype.kind not in "biuf":
@@ -132,37 +191,38 @@ def _offset_of(frame: pl.DataFrame, offset: list[str], path: Path) -> np.ndarray
     return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 
-def open_formula(path: Path, formula: str, ignored: list[str], missing: str, offset: list[str]) -> SampleFile:
+def open_formula(path: Path, formula: str, missing: str, wishes: Wishes) -> SampleFile:
     """Open a table with the labels that a formula gives; X has all columns, and Y the labels.
 
     Parameters
     ----------
     path : Path
     formula : str
-    ignored : list of str
-        Columns that "." in the formula leaves out.
     missing : {"error", "drop"}
         Whether rows that lack values in columns of the formula are left out.
-    offset : list of str
-        Columns that hold the offset, or the path of a .npy file.
+    wishes : Wishes
+        Columns that "." in the formula leaves out, and those that hold the offset.
     """
-    if path.is_dir() or _is_array(path):
+    if path != STANDARD_INPUT and (path.is_dir() or _is_array(path)):
         raise ValueError(f"{path}: --formula is for tables, in .csv, .parquet or .npz files")
     if missing not in ("error", "drop"):
         raise ValueError(f"--missing {missing} is not for a formula; --missing drop leaves out rows that lack values")
-    frame, apart = without(read_table(path).frame, ignored, path), _columns_of(offset)
+    (frame, remarks), offset = read_table(path, thousands=wishes.thousands), wishes.offset
+    apart = _columns_of(offset)
+    given: dict[str, Any] = dict(wishes.named("ignore")) | ({"--offset": apart} if apart else {})
+    frame = frame.drop(find_columns(path, frame.columns, given).get("--ignore", []))
     parsed = parse_formula(formula, [name for name in frame.columns if name not in apart])
     names = [*names_in(parsed, {}), *apart]
     if missing == "drop" and offset and not apart:
         raise ValueError("--missing drop leaves out rows, but not those of an offset in a file of its own")
     if missing == "drop" and set(names) <= set(frame.columns):
         frame = frame.drop_nulls(names).drop_nans([name for name in names if frame[name].dtype.is_float()])
-    known, frame = _offset_of(frame, offset, path), without(frame, apart, path)
+    known, frame = _offset_of(frame, offset, path), frame.drop(apart)
     opened = open_frame(frame, "rows")
     assert opened is not None
     Y, gone = labels_of(parsed.left, opened, {})
     refuse_gone(gone, ", or leave them out by --missing drop")
-    return SampleFile(frame, Y, known)
+    return SampleFile(frame, Y, known, remarks=remarks)
 
 
 @contextlib.contextmanager
@@ -226,16 +286,3 @@ def _load(path: Path, mode: Any) -> np.ndarray:
         return np.load(path, mmap_mode=mode, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path} holds no array: {error}") from None
-
-
-def _of_table(path: Path, target: str, ignored: list[str], offset: list[str]) -> SampleFile:
-    frame = read_table(path).frame
-    features, known = without(frame, [target, *ignored, *_columns_of(offset)], path), _offset_of(frame, offset, path)
-    labels = frame[target]
-    if labels.dtype == pl.String:
-        labels = labels.str.strip_chars().replace("", None)  # a blank cell in quotes is missing, too
-    try:
-        return SampleFile(features, np.asarray(column_values(labels, f"the column {target!r}")), known)
-    except ValueError as error:
-        row = labels.is_null().arg_max()
-        raise ValueError(f"{error}: the first is in row {row}, counted from 0") from None

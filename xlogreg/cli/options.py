@@ -1,17 +1,78 @@
-"""Parts of a command line that several commands share: how a command is added, and types of values."""
+"""Parts of a command line that several commands share: how a command is added, its errors, and types of values."""
 
 import argparse
-from collections.abc import Callable
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
 
-__all__ = ["Add", "adder", "share"]
+__all__ = ["Add", "Parser", "adder", "nearest", "share"]
 
 Add = Callable[..., argparse.ArgumentParser]
+
+EXAMPLES = {
+    "demo": "xlogreg demo --save-dir pictures",
+    "fit": "xlogreg fit passengers.csv --target Outcome --test-share 0.2 -o passengers.model",
+    "predict": "xlogreg predict passengers.model new.csv --keep Id Name -o predictions.csv",
+    "evaluate": "xlogreg evaluate passengers.model passengers.csv",
+    "show": "xlogreg show passengers.model",
+    "images": "xlogreg images fit photographs -o photographs.model",
+    "images fit": "xlogreg images fit photographs -o photographs.model --report photographs.png",
+    "images predict": "xlogreg images predict photographs.model new.jpg",
+    "images evaluate": "xlogreg images evaluate photographs.model more_photographs",
+    "info": "xlogreg info",
+}
+CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)$")  # an error of argparse
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say what may have been meant, and whose help ends with an example."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, formatter_class=argparse.RawDescriptionHelpFormatter)
+        example = EXAMPLES.get(self.prog.partition(" ")[2])
+        self.epilog = None if example is None else f"example:\n  {example}"
+        self.given: list[str] = []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Show the usage and what is wrong, and exit with 2."""
+        found = CHOICE.search(message)
+        if found is not None:
+            message += nearest(found[1], re.findall(r"'([^']*)'", found[2]))
+        if "the following arguments are required" in message:
+            message += self._swallowed()
+        super().error(message)
+
+    def refuse(self, unknown: list[str]) -> NoReturn:
+        """Show the usage and the arguments that the command does not know."""
+        known = [word for action in self._actions for word in action.option_strings]
+        meant = next((said for word in unknown if word.startswith("-") and (said := nearest(word, known))), "")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+
+    def _swallowed(self) -> str:
+        """Say which option took the words that were meant for something else, if one did."""
+        several = {word for action in self._actions if action.nargs == "+" for word in action.option_strings}
+        options = [word for word in self.given if word in several]
+        if not options or self.given[-1] in options:
+            return ""
+        return f"; {options[-1]} takes all names that follow it, also {self.given[-1]!r}: write {options[-1]} last"
+
+
+def nearest(word: str, known: Iterable[str], written: Mapping[str, str] | None = None) -> str:
+    """Ask whether the most similar of some words was meant, as it is ``written``; "" if none is similar."""
+    found = difflib.get_close_matches(word.partition("=")[0], list(known), n=1)
+    return f"; did you mean {(written or {}).get(found[0], found[0])!r}?" if found else ""
 
 
 def adder(commands: argparse._SubParsersAction) -> Callable[..., argparse.ArgumentParser]:
     def add(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
+        command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run, parser=command)
         return command
 
     return add

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xlogreg.arrays.place import available_backends
-from xlogreg.cli.options import adder
+from xlogreg.cli.options import Parser, adder
 from xlogreg.cli.picture_options import add_pictures
 from xlogreg.cli.table_options import add_show, add_tables
 from xlogreg.exceptions import XlogregWarning, lacks_memory
@@ -38,7 +38,9 @@ SHOWN = ("numpy", "array-api-compat", "polars", "scipy", "scikit-learn", "matplo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Return the exit code: 0, or 1 for an error (one line). Wrong usage exits with 2."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        arguments.parser.refuse(unknown)
     said: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", XlogregWarning)
@@ -88,7 +90,7 @@ def _say_once(text: str, said: set[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="xlogreg", description="Logistic regression on any array library.")
+    parser = Parser(prog="xlogreg", description="Logistic regression on any array library.")
     parser.add_argument("--version", action="version", version=f"xlogreg {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = adder(commands)

@@ -60,7 +60,7 @@ def stripped(column: pl.Series) -> pl.Series:
     The column itself is returned if there are none.
     """
     cells = column.str
-    if not (cells.starts_with(" ") | cells.ends_with(" ")).any():
+    if not (cells.starts_with(" ") | cells.ends_with(" ") | (column == "")).any():  # two quotes are an empty cell, too
         return column
     return cells.strip_chars(" ").replace(["", *MISSING], None)
 

@@ -1,7 +1,6 @@
 """Read and write tables in files: text, compressed or not, .parquet, .npy, .npz; and read them from standard input."""
 
 import contextlib
-import difflib
 import io
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +16,7 @@ from xlogreg.cli.table_text import read_text
 from xlogreg.exceptions import expect_memory, one_of
 from xlogreg.inputs.files import expect_file, write_atomically
 
-__all__ = ["STANDARD_INPUT", "Table", "read_table", "without", "write_table"]
+__all__ = ["STANDARD_INPUT", "Table", "read_table", "write_table"]
 
 STANDARD_INPUT = Path("-")
 TEXTS = (".csv", ".tsv", ".txt")
@@ -156,32 +155,6 @@ def _read_arrays(source: Path | io.BytesIO) -> pl.DataFrame:
     if len({len(part) for part in columns.values()}) > 1:
         raise ValueError("its arrays are not of the same length")
     return pl.DataFrame(columns)
-
-
-def without(frame: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
-    """Drop columns of a table; raise if it lacks one of them."""
-    for name in names:
-        if name not in frame.columns:
-            some = ", ".join(map(repr, frame.columns[:8])) + (" ..." if frame.width > 8 else "")
-            raise ValueError(f"{_called(path)} has no column {name!r}; it has {some}{_hint(frame, name, path)}")
-    return frame.drop(set(names))
-
-
-def _hint(frame: pl.DataFrame, name: str, path: Path) -> str:
-    """Say what may be meant by a column that a table lacks."""
-    if path.suffix.lower() not in (".parquet", *ARRAYS) and all(map(_is_number, frame.columns)):
-        return "; these are no names: a table begins with a line that names its columns"
-    lower = {column.lower(): column for column in reversed(frame.columns)}
-    close = difflib.get_close_matches(name.lower(), lower, 1)
-    return f"; is {lower[close[0]]!r} meant?" if close else ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def write_table(columns: Mapping[str, np.ndarray | pl.Series], path: Path | None) -> None:

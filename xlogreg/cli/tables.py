@@ -4,20 +4,28 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
-from xlogreg.cli.data import SampleFile, as_collection, open_features, open_formula, open_samples, workers_at
+from xlogreg.cli.baseline import baseline
+from xlogreg.cli.column_report import columns_as_json, lines_of_fit, unseen_lines
+from xlogreg.cli.data import SampleFile, as_collection, open_formula, open_known, open_samples, workers_at
+from xlogreg.cli.penalty import Choice, as_json_of, choose_penalty
+from xlogreg.cli.scaling import scale_of
 from xlogreg.cli.show import formula_of, lines_of, table_of
 from xlogreg.cli.table_files import write_table
+from xlogreg.cli.whole_tables import Wishes, unseen_in
 from xlogreg.fitting.fit import fit
-from xlogreg.fitting.fit_cv import fit_cv
 from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.held_out import split
-from xlogreg.inputs.files import expect_folder
+from xlogreg.inputs.encoding import Column, Encoding
+from xlogreg.inputs.files import expect_folder, printable
 from xlogreg.model.model import Model, load
 from xlogreg.model.reports import Report, as_json
 
@@ -26,8 +34,22 @@ __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 MOST_NAMES = 20  # of selected features that are printed
 LEVEL = 0.95  # of the intervals in a summary
-SELECTING = 1e-7  # relative gap of the fits of a cross-validation
-TREATED = ", --categorical COLUMN takes one as categories, --missing fills in values"  # ways to treat a column
+OPTIONS = {  # arguments in the errors of the library, and what they are on the command line
+    "missing='drop'": "--missing drop",
+    "missing='median'": "--missing median",
+    "unseen='zeros'": "--unseen zeros",
+}
+
+
+class Fitted(NamedTuple):
+    """A model that was fitted, and what there is to say of it."""
+
+    model: Model
+    choice: Choice
+    samples: SampleFile
+    m: int  # samples that it was fitted to
+    reports: dict[str, Report]  # by the part of the samples
+    unseen: dict[str, tuple[int, list[str]]]  # categories of the part to test with that are new to the model
 
 
 def fit_table(arguments: argparse.Namespace) -> None:
@@ -36,6 +58,7 @@ def fit_table(arguments: argparse.Namespace) -> None:
         expect_folder(path)
     initial = None if arguments.initial is None else load(arguments.initial)
     samples = _opened(arguments)
+    assert samples.Y is not None
     train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
         train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
@@ -43,84 +66,113 @@ def fit_table(arguments: argparse.Namespace) -> None:
     with workers_at(arguments.dask):
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
-        with _hinting(TREATED, arguments.formula), _resumable(arguments.checkpoint):
-            model = _fitted(arguments, samples.chosen(train), initial)
-        model.save(arguments.output)
+        with _hinting(), _resumable(arguments.checkpoint):
+            model, choice = _fitted(arguments, samples, train, initial)
+        if arguments.output is not None:
+            model.save(arguments.output)
         reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
-    _report(arguments, model, len(train), reports)
+    unseen = unseen_in(model, samples.prepared.frame[test]) if samples.prepared is not None and len(test) else {}
+    told = _as_json if arguments.json else _tell
+    told(arguments, Fitted(model, choice, samples, len(train), reports, unseen))
 
 
 def _opened(arguments: argparse.Namespace) -> SampleFile:
     """Open the samples with their labels, which a formula may give."""
     if arguments.formula is None:
-        return open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
-    given = [name for name in ("categorical", "l1_ratio", "dask") if getattr(arguments, name) not in (None, [])]
-    given += ["unseen"] if arguments.unseen != "error" else []
+        if arguments.missing == "drop":
+            raise ValueError("--missing drop leaves out rows, which only --formula can do; --missing median fills in")
+        return open_samples(arguments.table, arguments.target, Wishes.of(arguments))
+    names = ("categorical", "numeric", "l1_ratio", "dask", "unseen", "drop_first", "folds", "rule")
+    given = [name for name in names if getattr(arguments, name) not in (None, [], False)]
     if given:
         raise ValueError(f"--{given[0].replace('_', '-')} cannot be had with --formula")
-    return open_formula(arguments.table, arguments.formula, arguments.ignore, arguments.missing, arguments.offset)
+    return open_formula(arguments.table, arguments.formula, arguments.missing or "error", Wishes.of(arguments))
 
 
-def _fitted(arguments: argparse.Namespace, samples: dict[str, Any], initial: Model | None) -> Model:
+def _fitted(
+    arguments: argparse.Namespace, samples: SampleFile, train: np.ndarray, initial: Model | None
+) -> tuple[Model, Choice]:
     """Fit a model as the options say: by a formula, with a penalty that is chosen, or simply."""
-    options: dict[str, Any] = {
-        "standardize": arguments.standardize,
-        "backend": arguments.backend,
-        "relax": arguments.relax,
-        "rng": arguments.seed,
-    }
+    whole, chosen = samples.prepared is not None, samples.chosen(train)
+    shared: dict[str, Any] = {"backend": arguments.backend, "relax": arguments.relax, "rng": arguments.seed}
     of_columns: dict[str, Any] = {
         "samples": "rows",
-        "categorical_features": arguments.categorical or None,
-        "missing": arguments.missing,
-        "unseen": arguments.unseen,
+        "categorical_features": (samples.prepared.categories or None) if samples.prepared is not None else None,
+        "missing": arguments.missing or ("median" if whole else "error"),
+        "unseen": arguments.unseen or ("zeros" if whole else "error"),
+        "drop": "first" if arguments.drop_first else "auto",
     }
-    if arguments.l1_ratio is not None:
-        return _chosen(arguments, samples, options | of_columns)
-    if arguments.folds is not None or arguments.rule is not None:
-        name = "folds" if arguments.rule is None else "rule"
-        raise ValueError(f"--{name} is for the cross-validation that --l1-ratio asks for")
-    options |= {"l1": arguments.l1 or 0.0, "l2": arguments.l2 or 0.0, "initial": initial}
+    scale: dict[str, Any] = {"standardize": arguments.standardize}
+    if arguments.standardize is None:
+        squares = not arguments.l1 and arguments.l1_ratio is None
+        scale = scale_of(chosen["X"], of_columns, squares) if arguments.formula is None else {"standardize": False}
+    choice = choose_penalty(arguments, chosen, shared | scale | of_columns, whole, initial)
+    if arguments.l1_ratio is not None and choice.selection is not None:
+        return _named(choice.selection.model, arguments.target, whole), choice
+    if arguments.standardize is None and choice.selection is None and not (whole and choice.l1 + choice.l2 > 0.0):
+        scale = {"standardize": False}
+    options = shared | scale | {"l1": choice.l1, "l2": choice.l2, "initial": initial}
     options |= {"time_limit": arguments.time_limit, "checkpoint": arguments.checkpoint}
     if arguments.formula is not None:
-        return fit_formula(arguments.formula, samples["X"], offset=samples.get("offset"), **options)
-    return fit(**samples, **options, **of_columns)
+        return fit_formula(arguments.formula, chosen["X"], offset=chosen.get("offset"), **options), choice
+    return _named(fit(**chosen, **options, **of_columns), arguments.target, whole), choice
 
 
-def _report(arguments: argparse.Namespace, model: Model, m: int, reports: dict[str, Report]) -> None:
+def _named(model: Model, target: str, whole: bool) -> Model:
+    """Note the column of the labels in a model of a table, so that `evaluate` finds it."""
+    if not whole:
+        return model
+    encoding = model.encoding or Encoding(tuple(map(Column, model.feature_names or ())))
+    return dataclasses.replace(model, encoding=dataclasses.replace(encoding, target=target))
+
+
+def _as_json(arguments: argparse.Namespace, found: Fitted) -> None:
+    """Print what the fit and the evaluations say as one JSON object."""
+    model, samples = found.model, found.samples
+    output = None if arguments.output is None else str(arguments.output)
+    said = {"model": output, "samples": found.m, "features": model.w.shape[0], "fit": as_json(model.fit_info)}
+    said |= {"l1": model.l1, "l2": model.l2, "penalty": found.choice.said, "cross_validation": as_json_of(found.choice)}
+    if samples.prepared is not None:
+        columns = columns_as_json(model, samples.prepared)
+        said |= {"columns": columns, "left_out": samples.prepared.left_out, "unseen": _unseen_as_json(found.unseen)}
+    said |= {"remarks": list(samples.remarks)} if samples.remarks else {}
+    said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
+    said |= {"selected": _selected(model)} if model.l1 else {}
+    print(json.dumps(said | {name: _judged_as_json(report) for name, report in found.reports.items()}))
+
+
+def _tell(arguments: argparse.Namespace, found: Fitted) -> None:
     """Print what the fit and the evaluations say."""
-    info, width = model.fit_info, model.w.shape[0]
-    if arguments.json:
-        said = {"model": str(arguments.output), "samples": m, "features": width, "fit": as_json(info)}
-        said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
-        said |= {"l1": model.l1, "l2": model.l2, "selected": _selected(model)} if model.l1 else {}
-        print(json.dumps(said | {name: as_json(report) for name, report in reports.items()}))
-        return
-    classes = ", ".join(map(str, model.classes.tolist()))
-    print(f"{arguments.table}: {m} samples of {width} features, classes {classes}")
-    print(info.summary)
+    model, samples = found.model, found.samples
+    width, classes = model.w.shape[0], ", ".join(map(str, model.classes.tolist()))
+    print(printable(f"{arguments.table}: {found.m} samples of {width} feature{'s' * (width != 1)}, classes {classes}"))
+    for line in [*samples.remarks, *([] if samples.prepared is None else lines_of_fit(model, samples.prepared))]:
+        print(f"  {line}")
+    print(found.choice.said)
+    print(model.fit_info.summary)
     if model.l1:
         names = _selected(model)
         again = "" if model.relax is None else f"; fitted again with l2 = {model.relax:.4g}"
         print(f"{len(names)} of {width} features have weights, with l1 = {model.l1:.4g} and l2 = {model.l2:.4g}{again}")
         if names:
-            print(f"the largest first: {', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}")
+            some = f"{', '.join(names[:MOST_NAMES])}{', ...' if len(names) > MOST_NAMES else ''}"
+            print(printable(f"the largest first: {some}"))
     if arguments.summary:
         print(f"\n{table_of(model, LEVEL)}")
-    for name, report in reports.items():
-        print(f"\n{name}: {report}")
-    print(f"\nmodel written to {arguments.output}")
+    for name, report in found.reports.items():
+        print(f"\n{name}: {report}\n{baseline(report)}")
+    for line in unseen_lines(found.unseen, " to test with"):
+        print(line)
+    written = "-o MODEL writes the model" if arguments.output is None else f"model written to {arguments.output}"
+    print(f"\n{printable(written)}")
 
 
-def _chosen(arguments: argparse.Namespace, samples: dict[str, Any], options: dict[str, Any]) -> Model:
-    """Choose the strength of an elastic net by cross-validation."""
-    given = [name for name in ("l1", "l2", "initial", "time_limit", "checkpoint", "dask") if getattr(arguments, name)]
-    if given:
-        name = given[0].replace("_", "-")
-        raise ValueError(f"--l1-ratio chooses the penalty by cross-validation, which cannot be had with --{name}")
-    options["folds"] = 5 if arguments.folds is None else arguments.folds
-    options |= {"rule": (arguments.rule or "best").replace("-", " "), "l1_ratio": arguments.l1_ratio}
-    return fit_cv(**samples, **options, penalties="auto", tol=SELECTING).model
+def _judged_as_json(report: Report) -> dict[str, Any]:
+    return as_json(report) | {"baseline": as_json(baseline(report))}
+
+
+def _unseen_as_json(unseen: dict[str, tuple[int, list[str]]]) -> dict[str, Any]:
+    return {name: {"rows": rows, "levels": levels} for name, (rows, levels) in unseen.items()}
 
 
 def _selected(model: Model) -> list[str]:
@@ -131,31 +183,46 @@ def _selected(model: Model) -> list[str]:
 
 
 def predict_table(arguments: argparse.Namespace) -> None:
-    """Write the most probable class and the probability of each, for every sample."""
+    """Write the most probable class and the probability of each, for every sample, beside the columns that are kept."""
     if arguments.output is not None:
         expect_folder(arguments.output)
     model = _loaded(arguments)
     with _hinting():
-        named = model.feature_names is not None
-        X, offset = open_features(arguments.table, arguments.ignore, named, arguments.offset)
-        labels, probabilities = model.predict(X, offset), model.predict_proba(X, offset)
-    columns = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
-    write_table({"prediction": labels, **columns}, arguments.output)
+        samples = open_known(arguments.table, model, None, Wishes.of(arguments))
+        if arguments.keep and samples.kept is None:
+            raise ValueError(f"{arguments.table}: --keep is for tables, whose columns have names")
+        labels, probabilities = model.predict(samples.X, samples.offset), model.predict_proba(samples.X, samples.offset)
+    columns: dict[str, Any] = {} if samples.kept is None else {part.name: part for part in samples.kept.get_columns()}
+    found = {"prediction": labels}
+    found |= {f"probability_{label}": probabilities[:, i] for i, label in enumerate(model.classes.tolist())}
+    twice = [name for name in columns if name in found]
+    if twice:
+        raise ValueError(f"--keep {twice[0]}: a column of the predictions has that name; rename yours")
+    write_table(columns | found, arguments.output)
+    for line in [*samples.remarks, *unseen_lines(_unseen(model, samples))]:
+        print(line, file=sys.stderr)
 
 
 def evaluate_table(arguments: argparse.Namespace) -> None:
     """Print accuracy, log loss and confusion matrix of a model on samples whose classes are known."""
     model = _loaded(arguments)
-    if arguments.target is None and formula_of(model) is None:
-        raise ValueError("--target is missing: the model was fitted without a formula, which would say the labels")
+    known = None if model.encoding is None else model.encoding.target
+    target = known if arguments.target is None else arguments.target
+    if target is None and formula_of(model) is None:
+        raise ValueError("--target is missing: the model does not know which column holds the classes")
     with _hinting():
-        if arguments.target is None:
-            features, known = open_features(arguments.table, arguments.ignore, True, arguments.offset)
-            report = model.evaluate(features, offset=known)
-        else:
-            samples = open_samples(arguments.table, arguments.target, arguments.ignore, arguments.offset)
-            report = model.evaluate(**samples.all)
-    print(json.dumps(as_json(report)) if arguments.json else report)
+        samples = open_known(arguments.table, model, target, Wishes.of(arguments))
+        report = model.evaluate(**samples.all)
+    unseen = _unseen(model, samples)
+    if arguments.json:
+        said = {"unseen": _unseen_as_json(unseen), "remarks": list(samples.remarks)}
+        print(json.dumps(_judged_as_json(report) | said))
+        return
+    print("\n".join([str(report), str(baseline(report)), *samples.remarks, *unseen_lines(unseen)]))
+
+
+def _unseen(model: Model, samples: SampleFile) -> dict[str, tuple[int, list[str]]]:
+    return unseen_in(model, samples.X) if isinstance(samples.X, pl.DataFrame) else {}
 
 
 def _loaded(arguments: argparse.Namespace) -> Model:
@@ -166,16 +233,16 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 
 @contextlib.contextmanager
-def _hinting(also: str = "", formula: str | None = None) -> Iterator[None]:
-    """Add to an error about a column how the command line leaves a column out, and what else it can do."""
+def _hinting() -> Iterator[None]:
+    """Say an error of the library about the columns of X in the words of the command line."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        if "column" not in str(error):
-            raise
-        if formula is not None:
-            raise ValueError(str(error).replace("missing='drop'", "--missing drop")) from None
-        raise ValueError(f"{error} (--ignore COLUMN leaves one out{also})") from None
+        said = str(error)
+        for argument, option in OPTIONS.items():
+            said = said.replace(argument, option)
+        about_columns = "column" in said and re.search(r"\bX\b", said) is not None
+        raise ValueError(f"{said} (--ignore COLUMN leaves one out)" if about_columns else said) from None
 
 
 @contextlib.contextmanager

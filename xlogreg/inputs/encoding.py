@@ -137,11 +137,14 @@ class Encoding:
         Whether a level that the fitted table did not have is an error, or has zeros in all features of its column.
     missing : {"error", "median", "mean"}
         Whether missing values are an error; or missing numbers are filled in, and missing categories are a level.
+    target : str or None
+        The column of the fitted table that held the labels, if it is known.
     """
 
     columns: tuple[Column, ...]
     unseen: str = "error"
     missing: str = "error"
+    target: str | None = None
 
     @classmethod
     def of(cls, found: tuple[Found, ...], asked: TableOptions, m: int) -> "Encoding":

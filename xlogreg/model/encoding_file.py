@@ -4,7 +4,6 @@ The terms of a formula are expressions. They can hold columns, numbers and a fix
 before anything is computed; no text of a file is ever handed to Python's eval.
 """
 
-import dataclasses
 import math
 from typing import Any
 
@@ -40,7 +39,8 @@ def encoding_as_json(encoding: Encoding) -> dict[str, Any]:
     """
     columns = [column._asdict() for column in encoding.columns]
     if not isinstance(encoding, FormulaEncoding):
-        return {CATEGORIES: dataclasses.asdict(encoding) | {"columns": columns}}
+        own = {"columns": columns, "unseen": encoding.unseen, "missing": encoding.missing}
+        return {CATEGORIES: own | ({} if encoding.target is None else {"target": encoding.target})}
     if encoding.context:
         raise ValueError(
             f"the model cannot be saved: its formula uses {', '.join(sorted(encoding.context))} of context, and a file "
@@ -61,11 +61,14 @@ def _encoding(stored: Any, names: Any) -> Encoding | None:
     """Build the encoding of a table, checked: its features must be those of the model."""
     if stored is None:
         return None
-    expect(isinstance(stored, dict) and stored.keys() == {"columns", "unseen", "missing"}, "its categories are odd")
+    fields = {"columns", "unseen", "missing"}
+    expect(isinstance(stored, dict) and fields <= stored.keys() <= fields | {"target"}, "its categories are odd")
     expect(stored["unseen"] in UNSEEN and stored["missing"] in MISSING, "its categories have unknown options")
     expect(isinstance(stored["columns"], list), "its categories have no columns")
-    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"])
+    target = stored.get("target")
+    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"], target)
     columns = [column.name for column in encoding.columns]
+    expect(target is None or (isinstance(target, str) and target not in columns), "its target is odd")
     expect(len(set(columns)) == len(columns), "two columns have the same name")
     for column in encoding.columns:
         lacking = column.fill is not None or (column.levels is not None and column.levels[-1] is None)
