@@ -65,6 +65,7 @@ def test_a_file_of_version_1_is_loaded_and_saved_as_version_2(path, tmp_path):
 
     model.save(tmp_path / "new")
     assert json.loads(members(tmp_path / "new")["header.json"])["version"] == 2
+    assert (file.format_version(path), file.format_version(tmp_path / "new")) == (1, 2)  # which `show` prints
     again = xlogreg.load(tmp_path / "new")
     assert str(again.fit_info) == str(model.fit_info)
     assert [getattr(again, name) for name in LATER] == [None] * 3

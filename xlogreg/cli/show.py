@@ -11,7 +11,7 @@ import numpy as np
 from xlogreg.cli.column_report import columns_as_json, lines_of_columns
 from xlogreg.inputs.files import printable
 from xlogreg.inputs.formula_encoding import FormulaEncoding
-from xlogreg.model.file import VERSION
+from xlogreg.model.file import format_version
 from xlogreg.model.model import Model, load
 from xlogreg.model.reports import FitInfo, as_json
 from xlogreg.version import __version__
@@ -48,7 +48,7 @@ def _show_as_text(path: Path, model: Model, level: float) -> None:
         print("columns:")
         print("\n".join(f"  {line}" for line in lines))
     print(f"certificate: {certificate_of(model.fit_info)}")
-    print(f"versions: model file {VERSION}, read by xlogreg {__version__}")
+    print(f"versions: model file {format_version(path)}, read by xlogreg {__version__}")
     print(f"\n{table}\n\n{model.fit_info}")
 
 
@@ -59,7 +59,8 @@ def _show_as_json(path: Path, model: Model, level: float) -> None:
     said |= {} if target is None else {"target": target}
     said |= {name: getattr(model, name) for name in PENALTY if getattr(model, name) is not None}
     said |= {"penalty_said": penalty_of(model), "certificate": certificate_of(model.fit_info)}
-    said |= {"columns": columns_as_json(model), "versions": {"model file": VERSION, "xlogreg": __version__}}
+    versions = {"model file": format_version(path), "xlogreg": __version__}
+    said |= {"columns": columns_as_json(model), "versions": versions}
     print(json.dumps(said | {"coefficients": lines_of(model, level), "fit": as_json(model.fit_info)}))
 
 

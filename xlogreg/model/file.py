@@ -30,7 +30,7 @@ from xlogreg.model.encoding_file import CATEGORIES, TERMS, encoding_as_json, enc
 from xlogreg.model.encoding_file import expect as _expect
 from xlogreg.model.reports import FitInfo
 
-__all__ = ["read_model", "write_model"]
+__all__ = ["format_version", "read_model", "write_model"]
 
 FORMAT = "xlogreg model"
 VERSION = 2
@@ -166,6 +166,12 @@ def read_model(path: str | os.PathLike) -> dict[str, Any]:
             expect_memory(error, f"reading {os.fspath(path)}")
             said = f"{type(error).__name__}: {error}"
             raise ModelFileError(f"{os.fspath(path)} is damaged, or no model file: {said}") from None
+
+
+def format_version(path: str | os.PathLike) -> int:
+    """Return the version of the format of a file that `read_model` reads."""
+    with zipfile.ZipFile(path) as archive:
+        return int(json.loads(archive.read(HEADER))["version"])
 
 
 def _expect_fields(header: dict[str, Any]) -> None:
