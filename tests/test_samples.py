@@ -60,6 +60,16 @@ def test_samples_to_test_with_are_left_where_they_are(folder):
         assert said[name]["log_loss"] == pytest.approx(report.log_loss, rel=1e-5)
 
 
+def test_a_penalty_for_blocks_is_chosen_only_if_folds_ask_for_it(folder):
+    fit = FIT[:4]
+    done = call(*fit, folder=folder)
+    assert "\nno penalty: for arrays and parts that are read in blocks one is chosen only with --folds" in done.stdout
+    said = json.loads(call(*fit, "--folds", 3, "--json", folder=folder).stdout)
+    found = xlogreg.fit_cv(X, Y, 1 / (400 * np.logspace(-4, 4, 10)), folds=3, samples="rows", standardize=True)
+    assert said["l2"] == found.l2[found.chosen]
+    assert said["cross_validation"]["folds"] == 3
+
+
 def samples_apart():
     from xlogreg.fitting.held_out import split
 
