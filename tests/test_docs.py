@@ -1,6 +1,7 @@
 """The documentation is whole: every public name has its place in the reference, every page its place in the book."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,10 @@ def test_the_notebook_in_the_tutorial_shows_no_code_that_a_page_cuts_off():
     )
     assert len(cells) > 30
     assert max(len(line) for cell in cells for line in cell.splitlines()) <= 80
+
+
+def test_every_extra_is_listed():
+    extras = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    table = (DOCS / "fit.md").read_text().partition("## What to install")[2].partition("## Save and load")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(extras)
