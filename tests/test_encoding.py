@@ -300,6 +300,15 @@ class TestMissingValues:
             own = fit(X[train], Y[train], l2=0.5).evaluate(X[~train], Y[~train])
             assert found.scores["log_loss"][fold, 0] == pytest.approx(own.log_loss, rel=1e-9)
 
+    @pytest.mark.parametrize("missing", ["mean", "median"])
+    def test_a_column_whose_values_are_all_in_one_fold_says_nothing_there(self, missing):
+        folds = np.arange(M) % 3
+        table = pandas.DataFrame({"age": AGE, "rare": np.where(folds == 0, AGE, np.nan)})
+        found = xlogreg.fit_cv(table, Y, [0.5], folds=folds, samples="rows", missing=missing)
+        plain = xlogreg.fit_cv(table[["age"]], Y, [0.5], folds=folds, samples="rows", missing=missing)
+        scores, own = (cv.scores["log_loss"][0, 0] for cv in (found, plain))  # held out: the fold that has the values
+        assert scores == pytest.approx(own, rel=1e-9)
+
     def test_a_column_without_values_is_named(self):
         with pytest.raises(ValueError, match="the column 'b' of X has no values to take the mean of"):
             fit(pandas.DataFrame({"a": AGE, "b": np.nan}), Y, missing="mean")

@@ -110,6 +110,7 @@ class Found(NamedTuple):
     lacks: bool  # whether values are missing
     mean: tuple[float, float] = (0.0, 0.0)  # weighted sum of the numbers, and sum of their weights
     median: float = math.nan  # of all rows there
+    empty: bool = False  # whether no row has a number, also of those without a weight
 
 
 PLAIN = TableOptions()  # columns of numbers, as they are
@@ -195,7 +196,8 @@ def _of_numbers(name: str, columns: Read, missing: str, weights: np.ndarray | No
     x, weight = x[there].astype(np.float64), weight[there].astype(np.float64)
     with np.errstate(over="ignore"):
         mean = float(np.sum(weight * x)), float(np.sum(weight))
-    return Found(name, None, None, False, lacks, mean, weighted_median(x, weight) if missing == "median" else math.nan)
+    median = weighted_median(x, weight) if missing == "median" else math.nan
+    return Found(name, None, None, False, lacks, mean, median, not len(x))
 
 
 def weighted_median(x: np.ndarray, weight: np.ndarray) -> float:
@@ -227,5 +229,6 @@ def unite(parts: Sequence[tuple[Found, ...]]) -> tuple[Found, ...]:
         ordered = first.ordered if all(part.ordered == first.ordered for part in found) else None
         mean = math.fsum(part.mean[0] for part in found), math.fsum(part.mean[1] for part in found)
         median = first.median if len(found) == 1 else math.nan
-        united.append(Found(first.name, levels, ordered, first.meant, any(p.lacks for p in found), mean, median))
+        lacks, empty = any(part.lacks for part in found), all(part.empty for part in found)
+        united.append(Found(first.name, levels, ordered, first.meant, lacks, mean, median, empty))
     return tuple(united)

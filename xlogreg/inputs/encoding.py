@@ -352,6 +352,8 @@ def _of_fill(found: Found, missing: str) -> Column:
     fill = found.median if missing == "median" else (total / mass if mass else math.nan)
     if mass and fill != fill:
         raise ValueError("missing='median' needs all rows in one table; use missing='mean'")
+    if fill != fill and not found.empty:
+        fill = 0.0  # no sample that counts has a value, as in the training part of a fold: its weight will be 0
     if fill != fill:
         raise ValueError(f"the column {found.name!r} of X has no values to take the {missing} of; leave it out")
     return Column(found.name, fill=fill, indicator=found.lacks)
