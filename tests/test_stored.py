@@ -330,6 +330,14 @@ def test_what_is_no_matrix_of_numbers_is_refused_before_it_is_read():
         xlogreg.fit(Unreadable(np.ones((4, 3))), [0, 1, 0], samples="rows")
 
 
+@pytest.mark.parametrize("dtype", [np.complex128, "U1"])
+def test_a_file_that_holds_no_numbers_is_refused_as_an_array_is(dtype, tmp_path):
+    np.save(tmp_path / "X.npy", np.ones((4, 3), dtype=dtype))
+    for X in (np.load(tmp_path / "X.npy"), np.load(tmp_path / "X.npy", mmap_mode="r")):
+        with pytest.raises(TypeError, match="X must hold numbers"):
+            xlogreg.fit(X, [0, 1, 0, 1], samples="rows")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("backend", "device"), [("array-api-strict", "device1"), ("cupy", None), ("torch", "cuda")])
 def test_an_x_too_large_for_the_device_stays_on_the_host(backend, device, table, monkeypatch, blocks):

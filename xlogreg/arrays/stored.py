@@ -339,6 +339,8 @@ def _mapped(X: np.memmap, axis: int) -> FileRange | None:
     contiguous = X.flags.c_contiguous or X.flags.f_contiguous
     if not (isinstance(base, mmap.mmap) and path and os.path.isfile(path) and X.ndim == 2 and contiguous and X.size):
         return None
+    if X.dtype.kind not in "biuf":  # what holds no numbers is refused as an array is
+        return None
     if X.mode == "c":  # copy-on-write: the file does not have the changes made to X
         return None
     start = X.__array_interface__["data"][0] - np.frombuffer(base, np.uint8).__array_interface__["data"][0]
