@@ -106,12 +106,12 @@ def _numbers(thousands: str | None, comma: bool) -> dict[str, str]:
     usual = [","] if comma else [r"\."]
     patterns = {}
     for decimal in usual if thousands is None else DECIMALS.get(thousands, [r"\.", ","]):
-        plain = rf"[+-]?(?:\d+{decimal}?\d*|{decimal}\d+)(?:[eE][+-]?\d+)?"
-        grouped = "" if thousands is None else rf"|{_grouped(thousands)}(?:{decimal}\d*)?"
+        plain = rf"[+-]?(?:[0-9]+{decimal}?[0-9]*|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+        grouped = "" if thousands is None else rf"|{_grouped(thousands)}(?:{decimal}[0-9]*)?"
         patterns[decimal] = f"^(?:{plain}{grouped})$"
     return patterns
 
 
 def _grouped(thousands: str) -> str:
     """Write the pattern of an integer of several groups. It begins with no zero, since 0,001 may be a thousandth."""
-    return rf"[+-]?[1-9]\d{{0,2}}(?:{THOUSANDS[thousands]}\d{{3}})+"
+    return rf"[+-]?[1-9][0-9]{{0,2}}(?:{THOUSANDS[thousands]}[0-9]{{3}})+"

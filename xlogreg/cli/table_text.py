@@ -1,6 +1,7 @@
 """Read tables of text: find the separator, the decimal sign and the encoding, and read the cells with polars."""
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -126,7 +127,9 @@ def _parsed(
     try:
         return pl.read_csv(source, infer_schema_length=SAMPLE_ROWS, **options)
     except pl.exceptions.ComputeError:
-        return pl.read_csv(source, infer_schema_length=None, **options)
+        with contextlib.suppress(pl.exceptions.ComputeError):
+            return pl.read_csv(source, infer_schema_length=None, **options)
+    return pl.read_csv(source, **options | {"infer_schema": False})  # digits of other scripts, or too many, are text
 
 
 def _any_cell_is_quoted(frame: pl.DataFrame) -> bool:
