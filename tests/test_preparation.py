@@ -32,6 +32,7 @@ LEFT_OUT = {
     "one value": ([7] * M, "the same value in every row"),
     "lists": ([[1], [2]] * 3, "values of the type List"),
     "numbers but for a cell": (["1", "2.5", "?", "4", "5", "7"], "numbers, but for cells such as '?' in row 2"),
+    "texts of numbers": (["01", "2.5", "003", "4", "5", "7"], "numbers that are written as text"),
 }
 
 
@@ -59,6 +60,15 @@ def test_other_numbers_are_used(case):
     found = prepared({"own": KEPT[case]})
     assert found.frame.columns == ["x", "sex", "own"]
     assert (found.categories, found.left_out) == (("sex",), {})
+
+
+def test_columns_without_values_to_train_on_are_left_out():
+    found = preparation.trained_on(prepared({"late": [None] * 5 + [1.5], "code": [" "] * 5 + ["a"]}), [0, 1, 2])
+    assert found.frame.columns == ["x", "sex"]
+    assert found.categories == ("sex",)
+    assert found.left_out == dict.fromkeys(("late", "code"), "no values in the rows to train on")
+    with pytest.raises(ValueError, match=r"no column is left to learn from \('late': no values in the rows to train"):
+        preparation.trained_on(preparation.prepare(pl.DataFrame({"late": [None, 1.5]})), [0])
 
 
 def test_text_is_categories_whose_cells_are_stripped():

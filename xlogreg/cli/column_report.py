@@ -27,7 +27,7 @@ def lines_of_fit(model: Model, prepared: Prepared) -> list[str]:
             lines.append(f"{column.name}: {missing} missing value{'s' * (missing > 1)} {how}")
         else:
             count = len(column.levels) - (None in column.levels)
-            also = f", and {missing} missing values as one more" if None in column.levels else ""
+            also = f", and {missing} missing value{'s' * (missing > 1)} as one more" if None in column.levels else ""
             dropped = "" if column.dropped is None else f"; compared with {column.levels[column.dropped]!r}"
             lines.append(f"{column.name}: {count} categor{'ies' if count > 1 else 'y'}{also}{dropped}")
     if plain:

@@ -13,7 +13,7 @@ import polars as pl
 import xlogreg
 from xlogreg.arrays.stored import stored
 from xlogreg.cli.column_names import TYPED, find_columns
-from xlogreg.cli.preparation import Prepared
+from xlogreg.cli.preparation import Prepared, trained_on
 from xlogreg.cli.table_cells import as_labels
 from xlogreg.cli.table_files import STANDARD_INPUT, read_table
 from xlogreg.cli.whole_tables import Wishes, columns_of, known_in, labels_in, prepared_in, text_of, text_to_fit
@@ -55,6 +55,13 @@ class SampleFile(NamedTuple):
         weight = np.zeros(len(self.Y), dtype=np.uint8)
         weight[numbers] = 1
         return self.all | {"sample_weight": weight}
+
+    def trained_on(self, numbers: np.ndarray) -> "SampleFile":
+        """Leave out columns of a table of which the samples to train on have no values."""
+        if self.prepared is None:
+            return self
+        prepared = trained_on(self.prepared, numbers)
+        return self._replace(X=prepared.frame, prepared=prepared)
 
 
 def open_samples(path: Path, target: str, wishes: Wishes) -> SampleFile:
@@ -142,6 +149,8 @@ def _to_fit(path: Path, frame: pl.DataFrame, target: str, wishes: Wishes) -> Sam
 
 def _known(path: Path, frame: pl.DataFrame, model: Model, target: str | None, wishes: Wishes) -> SampleFile:
     offset = _columns_of(wishes.offset)
+    if target in offset:
+        raise ValueError(f"--offset {target}: that column holds the classes")
     given: dict[str, Any] = dict(wishes.named("ignore", "keep")) | ({"--offset": offset} if offset else {})
     found = find_columns(path, frame.columns, given | ({} if target is None else {"--target": target}))
     apart = {name for option in ("--ignore", "--offset", "--target") for name in found.get(option, ())}
@@ -157,7 +166,9 @@ def _whole(path: Path) -> pl.DataFrame:
     """Read a folder of .parquet parts as one table."""
     paths = sorted(part for part in path.iterdir() if part.suffix.lower() == ".parquet" and part.is_file())
     try:
-        return pl.concat([pl.read_parquet(part, glob=False) for part in paths], how="vertical_relaxed")
+        parts = [pl.read_parquet(part, glob=False) for part in paths]
+        same = [part.select(parts[0].columns) if set(part.columns) == set(parts[0].columns) else part for part in parts]
+        return pl.concat(same, how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{path} holds parts that are no one table: {str(error).partition(chr(10))[0]}") from None
 
@@ -277,6 +288,8 @@ def _opened(path: Path) -> Any:
     if _is_sparse(path):
         return load_sparse(path)
     X = _load(path, "r")
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"{path} holds {X.dtype}, not numbers")
     return X[:, None] if X.ndim == 1 else X
 
 

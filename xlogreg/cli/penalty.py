@@ -63,6 +63,8 @@ def choose_penalty(
     """
     asked = next((name for name in ("folds", "rule") if getattr(arguments, name) is not None), None)
     given = next((name for name in ("l1", "l2") if getattr(arguments, name) is not None), None)
+    if arguments.l1_ratio is not None and not 0.0 < arguments.l1_ratio <= 1.0:
+        raise ValueError(f"--l1-ratio must be above 0 and at most 1, not {arguments.l1_ratio:g}; without it, all is L2")
     alone = next((name for name in ALONE if getattr(arguments, name)), None)
     alone = "summary" if alone is None and arguments.summary and arguments.l1_ratio is None else alone
     wanted = "l1_ratio" if arguments.l1_ratio is not None else asked
@@ -108,6 +110,8 @@ def _folds(asked: int | None, samples: dict[str, Any]) -> tuple[int, str]:
     labels, weight = samples["Y"], samples.get("sample_weight")
     classes, counts = np.unique(labels if weight is None else labels[weight > 0], return_counts=True)
     folds, fewest = FOLDS if asked is None else asked, int(np.min(counts))
+    if folds < 2:
+        raise ValueError(f"--folds must be 2 or more, not {folds}")
     label = classes.tolist()[int(np.argmin(counts))]
     if fewest < 2:
         raise ValueError(

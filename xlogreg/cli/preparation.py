@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from xlogreg.inputs.encoding import TEXT_LEVELS
 
-__all__ = ["Prepared", "as_numbers", "as_text", "missing_in", "prepare"]
+__all__ = ["Prepared", "as_numbers", "as_text", "missing_in", "prepare", "refuse_infinite", "trained_on"]
 
 DAYS = (  # usual forms of a date; all values of a column must have the same
     *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y"),
@@ -60,9 +60,10 @@ def prepare(frame: pl.DataFrame, categorical: Sequence[str] = (), numeric: Seque
     left_out: dict[str, str] = {}
     for column in map(as_text, frame.get_columns()):
         name, kind = column.name, column.dtype
-        _refuse_infinite(column)
+        column = as_numbers(column) if name in numeric else column
+        refuse_infinite(column)
         if name in numeric:
-            columns.append(as_numbers(column))
+            columns.append(column)
             continue
         forced = name in categorical
         reason = _unusable(column) or ("" if forced else _unfit(column))
@@ -75,13 +76,26 @@ def prepare(frame: pl.DataFrame, categorical: Sequence[str] = (), numeric: Seque
             categories.append(name)
             # this dtype says that the text is meant as categories, however many of them a part of the rows has
             column = column.cast(pl.Categorical) if kind == pl.String else column
+            column = column.cast(pl.Float64) if kind.is_decimal() else column
         columns.append(column)
     if not columns and not left_out:
         raise ValueError("the table has no column beside that of the classes and those that are left out")
-    if not columns:
-        said = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:5])
+    return _expect_some(Prepared(pl.DataFrame(columns), tuple(categories), left_out))
+
+
+def trained_on(prepared: Prepared, rows: Any) -> Prepared:
+    """Leave out also the columns that hold no values in the rows to train on."""
+    empty = [part.name for part in prepared.frame[rows] if missing_in(part) == len(part)]
+    categories = tuple(name for name in prepared.categories if name not in empty)
+    left_out = prepared.left_out | dict.fromkeys(empty, "no values in the rows to train on")
+    return _expect_some(Prepared(prepared.frame.drop(empty), categories, left_out))
+
+
+def _expect_some(prepared: Prepared) -> Prepared:
+    if prepared.frame.width == 0:
+        said = "; ".join(f"{name!r}: {reason}" for name, reason in list(prepared.left_out.items())[:5])
         raise ValueError(f"no column is left to learn from ({said}); --numeric and --categorical take one all the same")
-    return Prepared(pl.DataFrame(columns), tuple(categories), left_out)
+    return prepared
 
 
 def as_text(column: pl.Series) -> pl.Series:
@@ -119,12 +133,11 @@ def missing_in(column: pl.Series) -> int:
     return (column if _is_finite(column) else column.fill_nan(None)).null_count()
 
 
-def _refuse_infinite(column: pl.Series) -> None:
+def refuse_infinite(column: pl.Series, remedy: str = "mend or --ignore it") -> None:
+    """Raise if a column holds an infinite number; the message names its row."""
     if not _is_finite(column) and (infinite := column.is_infinite().fill_null(False)).any():
         row = int(infinite.arg_max() or 0)
-        raise ValueError(
-            f"the column {column.name!r} holds {column[row]} in row {row}, counted from 0; mend or --ignore it"
-        )
+        raise ValueError(f"the column {column.name!r} holds {column[row]} in row {row}, counted from 0; {remedy}")
 
 
 def _is_finite(column: pl.Series) -> bool:
@@ -163,7 +176,10 @@ def _unfit(column: pl.Series) -> str:
         return ""
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.is_not_null().sum() >= MOSTLY * m:
-        row = int((numbers.is_null() & column.is_not_null()).arg_max() or 0)
+        wrong = numbers.is_null() & column.is_not_null()
+        if not wrong.any():
+            return "numbers that are written as text"
+        row = int(wrong.arg_max() or 0)
         return f"numbers, but for cells such as {column[row]!r} in row {row}, counted from 0"
     return f"{len(levels)} different texts in {m} rows, as names have"
 

@@ -40,6 +40,8 @@ def scale_of(X: Any, options: dict[str, Any], squares: bool) -> dict[str, Any]:
         if column.levels is not None:
             factors += [1.0] * len(column.features)
             continue
-        values = X[column.name].cast(pl.Float64).fill_nan(None).fill_null(column.fill)
-        factors += [float(np.var(values.to_numpy())) or 1.0] + [1.0] * column.indicator
+        values = X[column.name].cast(pl.Float64).fill_nan(None)
+        values = values if column.fill is None else values.fill_null(column.fill)
+        with np.errstate(over="ignore", invalid="ignore"):  # too large numbers are refused in the fit
+            factors += [float(np.var(values.to_numpy())) or 1.0] + [1.0] * column.indicator
     return {"penalty_factor": np.asarray(factors)} if np.all(np.isfinite(factors)) else {"standardize": True}

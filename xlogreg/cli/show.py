@@ -40,7 +40,8 @@ def show_model(arguments: argparse.Namespace) -> None:
 def _show_as_text(path: Path, model: Model, level: float) -> None:
     table, formula, target = table_of(model, level), formula_of(model), target_of(model)
     print(printable(f"{path}: {model!r}"))
-    print(printable(f"classes: {', '.join(map(str, model.classes.tolist()))}{f' (column {target})' if target else ''}"))
+    column = "" if target is None else f" (column {target})"
+    print(printable(f"classes: {', '.join(map(str, model.classes.tolist()))}{column}"))
     if formula is not None:
         print(f"formula: {printable(formula)}")
     print(f"penalty: {penalty_of(model)}")
@@ -81,7 +82,7 @@ def penalty_of(model: Model) -> str:
         scale = model.standardize
         said += " on standardised features" if scale is True else f" on features divided by {scale:g}"
     if model.penalty_factor is not None:  # that of a table measures numbers by their standard deviations
-        said += " on standardised numbers" if target_of(model) else ", with a factor for each feature"
+        said += " on standardised numbers" if target_of(model) is not None else ", with a factor for each feature"
     return said + ("" if model.relax is None else f"; fitted again with l2 {model.relax:.4g}")
 
 

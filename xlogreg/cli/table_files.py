@@ -16,7 +16,7 @@ from xlogreg.cli.table_text import read_text
 from xlogreg.exceptions import expect_memory, one_of
 from xlogreg.inputs.files import expect_file, write_atomically
 
-__all__ = ["STANDARD_INPUT", "Table", "read_table", "write_table"]
+__all__ = ["STANDARD_INPUT", "Table", "expect_writable", "read_table", "write_table"]
 
 STANDARD_INPUT = Path("-")
 TEXTS = (".csv", ".tsv", ".txt")
@@ -157,6 +157,15 @@ def _read_arrays(source: Path | io.BytesIO) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def expect_writable(path: Path) -> tuple[str, str]:
+    """Read off the suffixes what a table is to be written as, and how it is compressed, if it is."""
+    packing = path.suffix.lower() if path.suffix.lower() in MAGIC else ""
+    kind = Path(path.stem if packing else path.name).suffix.lower()
+    if kind not in (".csv", ".tsv", ".parquet") or (packing and kind == ".parquet"):
+        raise ValueError(f"{path}: tables are written as .csv or .tsv (each also with .gz or .zst), or as .parquet")
+    return kind, packing
+
+
 def write_table(columns: Mapping[str, np.ndarray | pl.Series], path: Path | None) -> None:
     """Write a table as .parquet or as text, which can be compressed; without a path, as CSV to standard output.
 
@@ -168,10 +177,7 @@ def write_table(columns: Mapping[str, np.ndarray | pl.Series], path: Path | None
     path : Path, optional
         A file of .csv or .tsv, each also with .gz or .zst, or of .parquet.
     """
-    packing = path.suffix.lower() if path is not None and path.suffix.lower() in MAGIC else ""
-    kind = ".csv" if path is None else Path(path.stem if packing else path.name).suffix.lower()
-    if kind not in (".csv", ".tsv", ".parquet") or (packing and kind == ".parquet"):
-        raise ValueError(f"{path}: tables are written as .csv or .tsv (each also with .gz or .zst), or as .parquet")
+    kind, packing = (".csv", "") if path is None else expect_writable(path)
     frame = pl.DataFrame({name: _column(values) for name, values in columns.items()})
     if kind != ".parquet":
         frame = pl.DataFrame({_inert(column.name): _inert_cells(column) for column in frame})

@@ -17,10 +17,11 @@ from xlogreg.cli.baseline import baseline
 from xlogreg.cli.column_report import columns_as_json, lines_of_fit, unseen_lines
 from xlogreg.cli.data import SampleFile, as_collection, open_formula, open_known, open_samples, workers_at
 from xlogreg.cli.penalty import Choice, as_json_of, choose_penalty
+from xlogreg.cli.preparation import Prepared
 from xlogreg.cli.scaling import scale_of
 from xlogreg.cli.show import formula_of, lines_of, table_of
-from xlogreg.cli.table_files import write_table
-from xlogreg.cli.whole_tables import Wishes, unseen_in
+from xlogreg.cli.table_files import expect_writable, write_table
+from xlogreg.cli.whole_tables import Wishes, columns_of, unseen_in
 from xlogreg.fitting.fit import fit
 from xlogreg.fitting.fit_formula import fit_formula
 from xlogreg.fitting.held_out import split
@@ -47,6 +48,7 @@ class Fitted(NamedTuple):
     model: Model
     choice: Choice
     samples: SampleFile
+    prepared: Prepared | None  # the columns of a table, with the rows that it was fitted to
     m: int  # samples that it was fitted to
     reports: dict[str, Report]  # by the part of the samples
     unseen: dict[str, tuple[int, list[str]]]  # categories of the part to test with that are new to the model
@@ -54,26 +56,27 @@ class Fitted(NamedTuple):
 
 def fit_table(arguments: argparse.Namespace) -> None:
     """Fit a model to samples, write it, and report on it."""
-    for path in filter(None, (arguments.output, arguments.checkpoint)):
-        expect_folder(path)
+    _expect_own(arguments, "output", "checkpoint")
     initial = None if arguments.initial is None else load(arguments.initial)
     samples = _opened(arguments)
     assert samples.Y is not None
     train, test = np.arange(len(samples.Y)), np.arange(0)
     if arguments.test_share is not None:
         train, test = split(samples.Y, arguments.test_share, np.random.default_rng(arguments.seed))
+        samples = samples.trained_on(train)
     parts = {"train": train} | ({"test": test} if len(test) else {})
     with workers_at(arguments.dask):
         if arguments.dask is not None:
             samples = samples._replace(X=as_collection(samples.X))
-        with _hinting(), _resumable(arguments.checkpoint):
+        with _hinting(arguments.formula is None and _has_names(samples.X)), _resumable(arguments.checkpoint):
             model, choice = _fitted(arguments, samples, train, initial)
         if arguments.output is not None:
             model.save(arguments.output)
         reports = {name: model.evaluate(**samples.chosen(numbers)) for name, numbers in parts.items()}
     unseen = unseen_in(model, samples.prepared.frame[test]) if samples.prepared is not None and len(test) else {}
     told = _as_json if arguments.json else _tell
-    told(arguments, Fitted(model, choice, samples, len(train), reports, unseen))
+    prepared = None if samples.prepared is None else samples.prepared._replace(frame=samples.prepared.frame[train])
+    told(arguments, Fitted(model, choice, samples, prepared, len(train), reports, unseen))
 
 
 def _opened(arguments: argparse.Namespace) -> SampleFile:
@@ -128,13 +131,13 @@ def _named(model: Model, target: str, whole: bool) -> Model:
 
 def _as_json(arguments: argparse.Namespace, found: Fitted) -> None:
     """Print what the fit and the evaluations say as one JSON object."""
-    model, samples = found.model, found.samples
+    model, samples, prepared = found.model, found.samples, found.prepared
     output = None if arguments.output is None else str(arguments.output)
     said = {"model": output, "samples": found.m, "features": model.w.shape[0], "fit": as_json(model.fit_info)}
     said |= {"l1": model.l1, "l2": model.l2, "penalty": found.choice.said, "cross_validation": as_json_of(found.choice)}
-    if samples.prepared is not None:
-        columns = columns_as_json(model, samples.prepared)
-        said |= {"columns": columns, "left_out": samples.prepared.left_out, "unseen": _unseen_as_json(found.unseen)}
+    if prepared is not None:
+        columns = columns_as_json(model, prepared)
+        said |= {"columns": columns, "left_out": prepared.left_out, "unseen": _unseen_as_json(found.unseen)}
     said |= {"remarks": list(samples.remarks)} if samples.remarks else {}
     said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
     said |= {"selected": _selected(model)} if model.l1 else {}
@@ -146,7 +149,7 @@ def _tell(arguments: argparse.Namespace, found: Fitted) -> None:
     model, samples = found.model, found.samples
     width, classes = model.w.shape[0], ", ".join(map(str, model.classes.tolist()))
     print(printable(f"{arguments.table}: {found.m} samples of {width} feature{'s' * (width != 1)}, classes {classes}"))
-    for line in [*samples.remarks, *([] if samples.prepared is None else lines_of_fit(model, samples.prepared))]:
+    for line in [*samples.remarks, *([] if found.prepared is None else lines_of_fit(model, found.prepared))]:
         print(f"  {line}")
     print(found.choice.said)
     print(model.fit_info.summary)
@@ -184,13 +187,14 @@ def _selected(model: Model) -> list[str]:
 
 def predict_table(arguments: argparse.Namespace) -> None:
     """Write the most probable class and the probability of each, for every sample, beside the columns that are kept."""
+    _expect_own(arguments, "output")
     if arguments.output is not None:
-        expect_folder(arguments.output)
+        expect_writable(arguments.output)
     model = _loaded(arguments)
-    with _hinting():
-        samples = open_known(arguments.table, model, None, Wishes.of(arguments))
-        if arguments.keep and samples.kept is None:
-            raise ValueError(f"{arguments.table}: --keep is for tables, whose columns have names")
+    samples = open_known(arguments.table, model, None, Wishes.of(arguments))
+    if arguments.keep and samples.kept is None:
+        raise ValueError(f"{arguments.table}: --keep is for tables, whose columns have names")
+    with _hinting(not columns_of(model) and _has_names(samples.X)):
         labels, probabilities = model.predict(samples.X, samples.offset), model.predict_proba(samples.X, samples.offset)
     columns: dict[str, Any] = {} if samples.kept is None else {part.name: part for part in samples.kept.get_columns()}
     found = {"prediction": labels}
@@ -210,8 +214,8 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     target = known if arguments.target is None else arguments.target
     if target is None and formula_of(model) is None:
         raise ValueError("--target is missing: the model does not know which column holds the classes")
-    with _hinting():
-        samples = open_known(arguments.table, model, target, Wishes.of(arguments))
+    samples = open_known(arguments.table, model, target, Wishes.of(arguments))
+    with _hinting(not columns_of(model) and _has_names(samples.X)):
         report = model.evaluate(**samples.all)
     unseen = _unseen(model, samples)
     if arguments.json:
@@ -225,6 +229,17 @@ def _unseen(model: Model, samples: SampleFile) -> dict[str, tuple[int, list[str]
     return unseen_in(model, samples.X) if isinstance(samples.X, pl.DataFrame) else {}
 
 
+def _expect_own(arguments: argparse.Namespace, *options: str) -> None:
+    """Raise, before any work is done, if a file that a command writes cannot be written, or is the table it reads."""
+    for option in options:
+        path = getattr(arguments, option)
+        if path is None:
+            continue
+        expect_folder(path)
+        if path.exists() and arguments.table.exists() and path.samefile(arguments.table):
+            raise ValueError(f"--{option} {path} is the table itself, which it would replace; name another file")
+
+
 def _loaded(arguments: argparse.Namespace) -> Model:
     model = load(arguments.model)
     if model.offset and not arguments.offset:
@@ -233,16 +248,23 @@ def _loaded(arguments: argparse.Namespace) -> Model:
 
 
 @contextlib.contextmanager
-def _hinting() -> Iterator[None]:
-    """Say an error of the library about the columns of X in the words of the command line."""
+def _hinting(named: bool) -> Iterator[None]:
+    """Say an error of the library about the columns of X in the words of the command line.
+
+    ``named`` says whether X is a table of which --ignore can leave out any column.
+    """
     try:
         yield
     except (TypeError, ValueError) as error:
         said = str(error)
         for argument, option in OPTIONS.items():
             said = said.replace(argument, option)
-        about_columns = "column" in said and re.search(r"\bX\b", said) is not None
+        about_columns = named and "column" in said and re.search(r"\bX\b", said) is not None
         raise ValueError(f"{said} (--ignore COLUMN leaves one out)" if about_columns else said) from None
+
+
+def _has_names(X: Any) -> bool:
+    return isinstance(X, pl.DataFrame) or getattr(X, "names", None) is not None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from xlogreg.cli.column_names import find_columns, lacks
-from xlogreg.cli.preparation import Prepared, as_numbers, as_text, prepare
+from xlogreg.cli.preparation import Prepared, as_numbers, as_text, prepare, refuse_infinite
 from xlogreg.inputs.columns import Level
 from xlogreg.inputs.encoding import Column
 from xlogreg.inputs.formula_encoding import FormulaEncoding
@@ -44,6 +44,8 @@ def prepared_in(path: Path, frame: pl.DataFrame, target: str, wishes: Wishes, ap
     """Prepare the features of a table to fit; ``apart`` are columns of the offset."""
     given: Mapping[str, Any] = wishes.named("ignore", "categorical", "numeric") | {"--offset": apart}
     found = find_columns(path, frame.columns, {"--target": target} | dict(given))
+    if target in apart:
+        raise ValueError(f"--offset {target}: that column holds the classes")
     ignored = {target, *found.get("--ignore", ()), *apart}
     asked = {name: found.get(f"--{name}", []) for name in ("categorical", "numeric")}
     for option, names in asked.items():
@@ -67,6 +69,7 @@ def labels_in(frame: pl.DataFrame, target: str, classes: np.ndarray | None = Non
         If labels are missing, or if they are rather names or measurements than classes.
     """
     labels = as_text(frame[target])
+    labels = labels.fill_nan(None) if labels.dtype.is_float() else labels
     if classes is not None and classes.dtype.kind in "US":
         labels = _written(labels)
     try:
@@ -155,9 +158,9 @@ def known_in(path: Path, frame: pl.DataFrame, model: Model, apart: set[str]) -> 
 def _as_known(column: pl.Series, known: Column) -> pl.Series:
     if _is_text(known.levels):
         return as_text(_written(column))
-    if known.levels is None or isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum)):
-        return as_numbers(column)
-    return column
+    numbers = as_numbers(column)
+    refuse_infinite(numbers, "mend it, since the model needs that column")
+    return numbers.cast(pl.Float64) if numbers.dtype.is_decimal() else numbers
 
 
 def _is_text(levels: tuple[Level, ...] | None) -> bool:
@@ -166,8 +169,13 @@ def _is_text(levels: tuple[Level, ...] | None) -> bool:
 
 def _written(column: pl.Series) -> pl.Series:
     """Return the values of a column as text; whole numbers without a fraction."""
-    if column.dtype.is_float() and ((whole := column.drop_nulls().drop_nans()) == whole.floor()).all():
-        column = column.fill_nan(None).cast(pl.Int64)
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        raise ValueError(f"the column {column.name!r} cannot be read as text: it holds {column.dtype}")
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        whole = column.cast(pl.Int64, strict=False)  # null where a number is infinite or too large
+        if (whole.is_null() == column.is_null()).all() and (whole == column).all():
+            return whole.cast(pl.String)
     return column.cast(pl.String)
 
 
@@ -182,11 +190,13 @@ def unseen_in(model: Model, frame: pl.DataFrame) -> dict[str, tuple[int, list[st
         values = frame[column.name]
         values = values.cast(pl.String) if isinstance(values.dtype, (pl.Categorical, pl.Enum)) else values
         known = pl.Series([level for level in column.levels if level is not None])
-        if values.dtype.is_numeric():
-            values, known = values.cast(pl.Float64).fill_nan(None), known.cast(pl.Float64)
-        new = values.is_not_null() & ~values.is_in(known.implode())
-        new = new if None in column.levels else new | values.is_null()
+        numbers = values
+        if values.dtype.is_numeric() or values.dtype != known.dtype == pl.Boolean or known.dtype.is_numeric():
+            numbers, known = values.cast(pl.Float64).fill_nan(None), known.cast(pl.Float64)
+        new = numbers.is_not_null() & ~numbers.is_in(known.implode())
+        new = new if None in column.levels else new | numbers.is_null()
         if new.any():
-            levels = sorted("none" if level is None else repr(level) for level in values.filter(new).unique())
+            gone = numbers.is_null()
+            levels = sorted(map(repr, values.filter(new & ~gone).unique())) + ["none"] * (new & gone).any()
             found[column.name] = int(new.sum()), levels
     return found

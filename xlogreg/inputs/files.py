@@ -46,9 +46,12 @@ def expect_file(path: str | os.PathLike) -> None:
 def expect_folder(path: Path) -> None:
     """Raise, before any work is done, if the file could not be written: no folder to hold it, or a folder itself."""
     if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+        number = errno.ENOTDIR if path.parent.exists() else errno.ENOENT
+        raise OSError(number, os.strerror(number), str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", str(path))
 
 
 @contextlib.contextmanager
