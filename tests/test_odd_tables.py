@@ -1,11 +1,14 @@
 """Tables and options of which something is odd: one clear error, or a right answer, and never a traceback."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from test_commands import call, refused
 
+import xlogreg
+from xlogreg.cli import penalty
 from xlogreg.fitting.held_out import split
 
 pl = pytest.importorskip("polars")
@@ -108,10 +111,37 @@ def test_labels_that_are_not_a_number_are_missing(folder):
     assert refused("fit", name, "--target", "died", folder=folder).startswith("the column 'died' lacks ")
 
 
-def test_numbers_that_are_too_large_are_one_error(folder):
-    name = changed(folder, a=pl.col("a") * 1e200)
-    said = refused("fit", name, "--target", "died", "--categorical", "n", folder=folder)
-    assert said.startswith("X is too large to compute with")
+HUGE = pl.col("a").sign() * 1e308
+TOO_LARGE = {
+    "X is too large to compute with": (pl.col("a") * 1e200, "median"),
+    "X is too large to compute with: the squares": (HUGE, "median"),
+    "the column 'a' of X is too large to take the mean of": (HUGE, "mean"),
+}
+
+
+@pytest.mark.parametrize("said", TOO_LARGE)
+def test_numbers_that_are_too_large_are_one_error(folder, said):
+    column, missing = TOO_LARGE[said]
+    name = changed(folder, a=column)
+    fit = ("fit", name, "--target", "died", "--categorical", "n", "--missing", missing)
+    assert refused(*fit, folder=folder).startswith(said)
+
+
+def test_a_penalty_of_which_a_model_never_began_has_no_score_in_json():
+    found = xlogreg.fit_cv(A[:, None], TABLE["died"], [1.0, 0.1], samples="rows")
+    scores = {name: values.copy() for name, values in found.scores.items()}
+    scores["log_loss"][0, 1] = np.nan
+    said = penalty.as_json_of(penalty.Choice(0.0, 1.0, "", dataclasses.replace(found, scores=scores)))
+    assert said["log_loss"] == [pytest.approx(found.scores["log_loss"][:, 0].mean()), None]
+
+
+def test_labels_of_bytes_are_text_in_json(folder):
+    np.save(folder / "X.npy", RNG.standard_normal((4, 2)))
+    np.save(folder / "Y.npy", [b"no", b"yes", b"no", b"yes"])
+    fit = ("fit", "X.npy", "--target", "Y.npy", "--l2", 1, "-o", "bytes", "--json")
+    for command in (fit, ("evaluate", "bytes", "X.npy", "--target", "Y.npy", "--json"), ("show", "bytes", "--json")):
+        said = json.loads(call(*command, folder=folder).stdout)
+        assert said.get("train", said)["classes"] == ["no", "yes"]
 
 
 @pytest.mark.parametrize("options", [("fit", "own.csv", "--target", "died"), ("predict", "model", "own.csv")])
@@ -160,6 +190,15 @@ def test_parts_of_a_table_may_have_their_columns_in_any_order(folder):
     frame[30:].select("died", "n", "a", "code").write_parquet(parts / "1.parquet")
     told = [call("predict", "model", name, "--keep", "code", folder=folder) for name in ("t.csv", "parts")]
     assert told[0].stdout == told[1].stdout != ""
+
+
+def test_a_feature_without_a_name_is_found_again(folder):
+    frame = pl.DataFrame(TABLE).rename({"n": ""})
+    frame.write_csv(folder / "nameless.csv")
+    done = call("fit", "nameless.csv", "--target", "died", "-o", "nameless", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert xlogreg.load(folder / "nameless").feature_names == ("a", "", "code")
+    assert call("predict", "nameless", "nameless.csv", folder=folder).returncode == 0
 
 
 def test_a_target_without_a_name_is_shown(folder):

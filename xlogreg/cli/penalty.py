@@ -1,6 +1,7 @@
 """The penalty of `xlogreg fit`: as options say it, or chosen by cross-validation, and a sentence about which it was."""
 
 import argparse
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,11 +125,17 @@ def _folds(asked: int | None, samples: dict[str, Any]) -> tuple[int, str]:
 
 
 def as_json_of(choice: Choice) -> dict[str, Any] | None:
-    """The penalties that were tried, the number of folds, and the mean of each score over the folds; None if none."""
+    """The penalties that were tried, the number of folds, and the mean of each score over the folds; None if none.
+
+    The mean is None for a penalty of which a model never began.
+    """
     found = choice.selection
     if found is None:
         return None
-    means = {name: found.summary(name)[0].tolist() for name in found.scores}
+    means = {
+        name: [mean if math.isfinite(mean) else None for mean in found.summary(name)[0].tolist()]
+        for name in found.scores
+    }
     return {"l1": found.l1.tolist(), "l2": found.l2.tolist(), "folds": len(found.scores["log_loss"])} | means
 
 

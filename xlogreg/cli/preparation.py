@@ -80,7 +80,9 @@ def prepare(frame: pl.DataFrame, categorical: Sequence[str] = (), numeric: Seque
         columns.append(column)
     if not columns and not left_out:
         raise ValueError("the table has no column beside that of the classes and those that are left out")
-    return _expect_some(Prepared(pl.DataFrame(columns), tuple(categories), left_out))
+    # by name, since polars names a column in a list otherwise if its name is ""
+    named = pl.DataFrame({column.name: column for column in columns})
+    return _expect_some(Prepared(named, tuple(categories), left_out))
 
 
 def trained_on(prepared: Prepared, rows: Any) -> Prepared:

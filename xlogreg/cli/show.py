@@ -16,7 +16,7 @@ from xlogreg.model.model import Model, load
 from xlogreg.model.reports import FitInfo, as_json
 from xlogreg.version import __version__
 
-__all__ = ["formula_of", "lines_of", "show_model", "table_of"]
+__all__ = ["dumped", "formula_of", "lines_of", "show_model", "table_of"]
 
 PENALTY = ("l1", "l2", "standardize", "relax")  # fields of a model that say its penalty
 KNOWN = {  # how the gap of a fit is known
@@ -62,7 +62,12 @@ def _show_as_json(path: Path, model: Model, level: float) -> None:
     said |= {"penalty_said": penalty_of(model), "certificate": certificate_of(model.fit_info)}
     versions = {"model file": format_version(path), "xlogreg": __version__}
     said |= {"columns": columns_as_json(model), "versions": versions}
-    print(json.dumps(said | {"coefficients": lines_of(model, level), "fit": as_json(model.fit_info)}))
+    print(dumped(said | {"coefficients": lines_of(model, level), "fit": as_json(model.fit_info)}))
+
+
+def dumped(said: dict[str, Any]) -> str:
+    """Write JSON, in which labels of bytes are text, as in a table of predictions."""
+    return json.dumps(said, default=lambda label: label.decode("latin-1"))
 
 
 def target_of(model: Model) -> str | None:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import dataclasses
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from xlogreg.cli.data import SampleFile, as_collection, open_formula, open_known
 from xlogreg.cli.penalty import Choice, as_json_of, choose_penalty
 from xlogreg.cli.preparation import Prepared
 from xlogreg.cli.scaling import scale_of
-from xlogreg.cli.show import formula_of, lines_of, table_of
+from xlogreg.cli.show import dumped, formula_of, lines_of, table_of
 from xlogreg.cli.table_files import expect_writable, write_table
 from xlogreg.cli.whole_tables import Wishes, columns_of, unseen_in
 from xlogreg.fitting.fit import fit
@@ -141,7 +140,7 @@ def _as_json(arguments: argparse.Namespace, found: Fitted) -> None:
     said |= {"remarks": list(samples.remarks)} if samples.remarks else {}
     said |= {"summary": lines_of(model, LEVEL)} if arguments.summary else {}
     said |= {"selected": _selected(model)} if model.l1 else {}
-    print(json.dumps(said | {name: _judged_as_json(report) for name, report in found.reports.items()}))
+    print(dumped(said | {name: _judged_as_json(report) for name, report in found.reports.items()}))
 
 
 def _tell(arguments: argparse.Namespace, found: Fitted) -> None:
@@ -220,7 +219,7 @@ def evaluate_table(arguments: argparse.Namespace) -> None:
     unseen = _unseen(model, samples)
     if arguments.json:
         said = {"unseen": _unseen_as_json(unseen), "remarks": list(samples.remarks)}
-        print(json.dumps(_judged_as_json(report) | said))
+        print(dumped(_judged_as_json(report) | said))
         return
     print("\n".join([str(report), str(baseline(report)), *samples.remarks, *unseen_lines(unseen)]))
 

@@ -152,7 +152,7 @@ def known_in(path: Path, frame: pl.DataFrame, model: Model, apart: set[str]) -> 
         if taken:
             raise ValueError(f"the model needs the column {taken[0]!r}: it cannot be left out or be something else")
         raise lacks(path, frame.columns, [(name, "needed by the model") for name in gone])
-    return pl.DataFrame([_as_known(frame[column.name], column) for column in columns])
+    return pl.DataFrame({column.name: _as_known(frame[column.name], column) for column in columns})
 
 
 def _as_known(column: pl.Series, known: Column) -> pl.Series:

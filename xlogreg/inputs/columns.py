@@ -194,7 +194,7 @@ def _of_numbers(name: str, columns: Read, missing: str, weights: np.ndarray | No
     there = ~np.isnan(x) if x.dtype.kind == "f" else np.ones(len(x), dtype=bool)
     lacks = not there.all()
     x, weight = x[there].astype(np.float64), weight[there].astype(np.float64)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mean = float(np.sum(weight * x)), float(np.sum(weight))
     median = weighted_median(x, weight) if missing == "median" else math.nan
     return Found(name, None, None, False, lacks, mean, median, not len(x))
@@ -210,7 +210,7 @@ def weighted_median(x: np.ndarray, weight: np.ndarray) -> float:
     x, below = x[order], np.cumsum(weight[order])
     half, slack = 0.5 * below[-1], 1e-12 * below[-1]  # sums of weights are rounded
     low, high = np.searchsorted(below, [half - slack, half + slack], side="left")
-    return float(0.5 * (x[low] + x[min(high, len(x) - 1)]))
+    return float(0.5 * x[low] + 0.5 * x[min(high, len(x) - 1)])  # the sum of large numbers is infinite
 
 
 def unite(parts: Sequence[tuple[Found, ...]]) -> tuple[Found, ...]:

@@ -350,6 +350,8 @@ def _of_fill(found: Found, missing: str) -> Column:
         return Column(found.name)
     total, mass = found.mean
     fill = found.median if missing == "median" else (total / mass if mass else math.nan)
+    if missing == "mean" and mass and not math.isfinite(fill):
+        raise ValueError(f"the column {found.name!r} of X is too large to take the mean of: the sum of it overflows")
     if mass and fill != fill:
         raise ValueError("missing='median' needs all rows in one table; use missing='mean'")
     if fill != fill and not found.empty:
