@@ -131,6 +131,13 @@ def test_values_that_are_not_finite_are_still_refused(where):
             model.predict_proba(X)
 
 
+@pytest.mark.parametrize("options", [{}, {"l1": 0.05}])
+def test_an_x_whose_sum_overflows_is_one_error_without_a_warning(options):
+    X = np.asarray([[-1.0] + [1.0] * 9]) * 1e308
+    with pytest.raises(ValueError, match="X is too large to compute with"):
+        xlogreg.fit(X, np.arange(10) % 2, **options)
+
+
 def test_the_command_line_and_estimators_have_the_limits(tmp_path, capsys):
     pytest.importorskip("polars", reason="polars is not installed")
     n = -3.4e38

@@ -190,7 +190,9 @@ def refuse_drowned(source: Samples, spread: Spread) -> None:
 def _spread_about(source: Samples, origin: np.ndarray, crossed: bool) -> Spread:
     terms = crossed_terms if crossed else spread_terms
     D, D2, Y, *DY = (np.asarray(total) / source.total_weight for total in source.sum(terms, HOST.put(origin)))
-    return Spread(origin + D, _variance(D, D2), Y, 1, covariance=DY[0] - D * Y.T if crossed else None)
+    with np.errstate(all="ignore"):  # the caller looks whether the variance is finite
+        covariance = DY[0] - D * Y.T if crossed else None
+    return Spread(origin + D, _variance(D, D2), Y, 1, covariance=covariance)
 
 
 def _variance(D: np.ndarray, D2: np.ndarray) -> np.ndarray:
