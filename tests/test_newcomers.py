@@ -269,3 +269,14 @@ def test_text_in_a_frame_leads_to_categorical_features():
         xlogreg.LogisticRegression().fit(frame, BLOCKS[1])
     with pytest.raises(ValueError, match=r"does not have: 'City'; it has 'age', 'city'"):
         xlogreg.LogisticRegression(categorical_features=["City"]).fit(frame, BLOCKS[1])
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["fit", "predict", "evaluate", "show", "demo", "info", "images"]
+    + [f"images {verb}" for verb in ("fit", "predict", "evaluate", "list")],
+)
+def test_the_help_of_a_command_ends_with_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"  xlogreg {command}")
