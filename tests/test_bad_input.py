@@ -52,7 +52,7 @@ BAD = [
     ("X a dict", {"X": {"a": [1.0]}}, TypeError, "X must hold numbers; got dict of object"),
     ("X a record", {"X": np.zeros((3, 40), dtype=[("a", "f8")])}, TypeError, "X must hold numbers"),
     ("X 0-d", {"X": 1.0}, ValueError, r"X must have the shape \(n_x, m\), one sample a column; got \(\)"),
-    ("X text", {"X": "data.csv"}, TypeError, "X must hold numbers; got str"),
+    ("X text", {"X": "data.csv"}, TypeError, "X is a name, not data"),
     ("X a column of NaN", {"X": spoiled(np.nan, slice(None))}, ValueError, "X holds 3 values .* row 0, column 7"),
     ("X a feature of NaN", {"X": spoiled(np.nan, 1, slice(None))}, ValueError, "X holds 40 values .* row 1, column 0"),
     ("one sample", {"X": X[:, :1], "Y": [1]}, ValueError, "Y holds one class only"),

@@ -120,7 +120,7 @@ def test_a_folder_without_two_classes_is_refused_with_what_was_found(folder, tmp
 
 def test_a_class_without_pictures_is_refused(folder):
     (folder / "bird").mkdir()
-    with pytest.raises(ValueError, match=r"^the folder 'bird' holds no picture that can be read$"):
+    with pytest.raises(ValueError, match=r"^the folder 'bird' holds no picture that can be read; put pictures there"):
         images.load_folder(folder)
     (folder / "bird" / "egg.jpg").write_bytes(b"")
     said = rf"'bird' holds no picture that can be read \(1 skipped; the first: {folder}/bird/egg.jpg: empty\)"

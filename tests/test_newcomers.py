@@ -9,6 +9,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+import xlogreg
 from xlogreg.cli import main
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -224,3 +225,58 @@ def test_an_engineer_serves_a_pipeline(here):
     """)
     assert (found["labels"] == found["pipeline"].predict(found["X"])).all()
     np.testing.assert_allclose(found["probabilities"], found["pipeline"].predict_proba(found["X"]), rtol=1e-12)
+
+
+BLOCKS = np.arange(6.0).reshape(6, 1), np.asarray([0, 1, 0, 1, 1, 0])
+MISTAKES = {
+    "a factory that was called": (
+        lambda: xlogreg.fit((block for block in [BLOCKS]), samples="rows"),
+        r"X is a generator, which can be read once only.*fit\(blocks\) and not fit\(blocks\(\)\)",
+    ),
+    "the name of a folder": (lambda: xlogreg.fit("parts", BLOCKS[1]), r"X is a name, not data.*open_parts\('folder'\)"),
+    "the name of a column": (lambda: xlogreg.fit(BLOCKS[0], "died", samples="rows"), r"Y is a name, .*frame\['y'\]"),
+    "a number": (lambda: xlogreg.sigmoid(0.0), r"expected an array, such as np.asarray\(\[0.5\]\), not float"),
+    "a list": (lambda: xlogreg.cost([[0.0]], [[1.0]]), r"expected an array, .*, not list"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_an_error_of_the_first_day_says_what_to_write_instead(mistake):
+    call, said = MISTAKES[mistake]
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+def test_a_model_that_is_saved_into_no_folder_names_the_folder(here):
+    model = xlogreg.fit(BLOCKS[0], BLOCKS[1], samples="rows", l2=1.0)
+    with pytest.raises(FileNotFoundError, match=r"none'$"):
+        model.save("none/fit.model")
+
+
+def test_a_target_that_no_part_has_is_named_beside_the_columns(here):
+    pandas = pytest.importorskip("pandas", reason="writes parts")
+    pytest.importorskip("pyarrow", reason="reads parts")
+    pandas.DataFrame({"age": [1.0], "died": [0]}).to_parquet("0.parquet")
+    with pytest.raises(ValueError, match=r"has no column 'dead' \(target\); it has 'age', 'died'"):
+        xlogreg.open_parts(".", target="dead")
+
+
+def test_text_in_a_frame_leads_to_categorical_features():
+    pandas = pytest.importorskip("pandas", reason="makes a frame")
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    frame = pandas.DataFrame({"age": BLOCKS[0][:, 0], "city": list("aabbab")})
+    with pytest.raises(ValueError, match=r"could not convert string to float: 'a'.*categorical_features="):
+        xlogreg.LogisticRegression().fit(frame, BLOCKS[1])
+    with pytest.raises(ValueError, match=r"does not have: 'City'; it has 'age', 'city'"):
+        xlogreg.LogisticRegression(categorical_features=["City"]).fit(frame, BLOCKS[1])
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["fit", "predict", "evaluate", "show", "demo", "info", "images"]
+    + [f"images {verb}" for verb in ("fit", "predict", "evaluate", "list")],
+)
+def test_the_help_of_a_command_ends_with_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"  xlogreg {command}")

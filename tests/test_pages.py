@@ -90,3 +90,19 @@ def test_the_commands_of_a_page_print_what_it_shows(name, texts, tmp_path):
     for needed in ("sklearn", "PIL", "matplotlib", "polars"):
         pytest.importorskip(needed, reason=f"the page needs {needed}")
     assert run_page(name, tmp_path) == texts
+
+
+@pytest.mark.slow
+def test_the_commands_between_the_code_of_linear_probes_print_what_the_page_shows():
+    for needed in ("torch", "PIL", "polars"):
+        pytest.importorskip(needed, reason=f"the page needs {needed}")
+    page = (ROOT / "docs" / "linear_probes.md").read_text()
+    blocks = re.findall(r"^```(python|console)\n(.*?)^```(?:\n\n```text\n(.*?)^```)?", page, re.M | re.S)
+    names: dict = {}
+    for kind, block, shown in blocks:
+        if kind == "python":
+            exec(compile(block, "linear_probes", "exec"), names)
+        else:
+            said = said_by(block, names["here"])
+            assert alike(said, f"...\n{shown}...\n"), f"{block}\nsays\n{said}\nand the page shows\n{shown}"
+    assert sum(kind == "console" and bool(shown) for kind, _, shown in blocks) == 2

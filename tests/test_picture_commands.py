@@ -52,7 +52,7 @@ def test_fit_chooses_the_penalty_and_tells_all_there_is_to_know(model):
     said = model[1]
     for text in (
         "colours: 32 pictures of 6 x 6 x 3, classes blue, red",
-        "of the smallest log loss in cross-validation on 5 folds",
+        "chosen by cross-validation on 5 folds: the smallest log loss",
         "converged after",
         "\ntrain: accuracy ",
         "\ntest: accuracy ",
@@ -63,7 +63,7 @@ def test_fit_chooses_the_penalty_and_tells_all_there_is_to_know(model):
     assert "\x1b" not in said
     assert said.count("*") == 1
     chosen = next(line for line in said.splitlines() if line.endswith("*")).split()[0]
-    assert f"l2 {chosen}, of the smallest" in said
+    assert f"penalty l2 {chosen}, chosen by" in said
 
 
 def test_the_model_is_that_of_the_library(folder, model):

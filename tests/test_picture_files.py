@@ -128,7 +128,7 @@ def test_every_kind_of_colour_becomes_rgb(tmp_path, name):
 
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_values_without_a_white_are_refused(tmp_path, dtype):
-    assert "of which nobody says what is white" in read(tmp_path, encoded(Image.fromarray(GREY.astype(dtype)), "TIFF"))
+    assert "nothing says which value is white" in read(tmp_path, encoded(Image.fromarray(GREY.astype(dtype)), "TIFF"))
 
 
 def test_pictures_are_scaled_as_a_whole_and_known_by_their_content(tmp_path):

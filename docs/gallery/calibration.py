@@ -2,8 +2,9 @@
 Whether probabilities can be believed
 =====================================
 
-Of the cases that a model calls 80 % likely, eight in ten should happen: points on the diagonal. Without a penalty, a
-model of many features is too sure of itself on new samples, and a penalty chosen by cross-validation mends that.
+Of the cases that a model calls 80 % likely, eight in ten should happen: such points lie on the diagonal. Without a
+penalty, a model of many features is too sure of itself on new samples, and a penalty chosen by cross-validation mends
+that.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Where a model changes its mind
 ==============================
 
-Each colour is the class that the model predicts for a flower with these petals; the paler, the less sure. The black
-lines are where two classes are equally likely: near them, ask for a second opinion.
+Each colour is the class that the model predicts for a flower with these petals; where it is pale, the model is less
+sure. On the black lines two classes are equally likely: near them, ask for a second opinion.
 """
 
 from sklearn.datasets import load_iris

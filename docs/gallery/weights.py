@@ -2,7 +2,7 @@
 Weights as pictures
 ===================
 
-Where a pixel is red, ink there speaks for the digit; where it is blue, against it. Such a picture shows what a model
+Ink on a red pixel speaks for the digit, and ink on a blue one speaks against it. Such a picture shows what a model
 looks at, and whether that is what it should look at.
 """
 

@@ -43,7 +43,10 @@ def array_namespace(array: Any) -> Any:
     """Return the namespace of an array, cached by type: each step of a small fit asks for it dozens of times."""
     kind = type(array)
     if kind not in NAMESPACES:
-        xp = array_api_compat.array_namespace(array)
+        try:
+            xp = array_api_compat.array_namespace(array)
+        except TypeError:
+            raise TypeError(f"expected an array, such as np.asarray([0.5]), not {kind.__name__}") from None
         NAMESPACES[kind] = NAMESPACES[np.ndarray] if array_api_compat.is_numpy_namespace(xp) else xp
     return NAMESPACES[kind]
 

@@ -20,6 +20,7 @@ EXAMPLES = {
     "images": "xlogreg images fit photographs -o photographs.model",
     "images fit": "xlogreg images fit photographs -o photographs.model --report photographs.png",
     "images predict": "xlogreg images predict photographs.model new.jpg",
+    "images list": "xlogreg images list photographs",
     "images evaluate": "xlogreg images evaluate photographs.model more_photographs",
     "info": "xlogreg info",
 }

@@ -135,8 +135,8 @@ def _cross_validated(train: PictureSamples, options: dict[str, Any]) -> Selectio
 
 def _tell_choice(chosen: Selection) -> None:
     folds, l2 = len(chosen.scores["log_loss"]), chosen.l2[chosen.chosen].item()
-    end = ", an end of what was tried: --l2 sets any" if chosen.chosen in (0, len(PENALTIES) - 1) else ""
-    print(f"l2 {l2:.4g}, of the smallest log loss in cross-validation on {folds} folds{end}\n{chosen}\n")
+    end = "; it is an end of the range tried: --l2 sets any" if chosen.chosen in (0, len(PENALTIES) - 1) else ""
+    print(f"penalty l2 {l2:.4g}, chosen by cross-validation on {folds} folds: the smallest log loss{end}\n{chosen}\n")
 
 
 def _scores(chosen: Selection) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _add_penalties(fit: Any) -> None:
     fit.add_argument(
         "--l2", type=float, help=said + "0 with --formula, --summary, --checkpoint, --dask and for arrays in blocks"
     )
-    said = "choose an elastic net by cross-validation, of which this share, above 0 and up to 1, is L1"
+    said = "choose an elastic net by cross-validation; this share of the penalty, above 0 and up to 1, is L1"
     fit.add_argument("--l1-ratio", type=float, metavar="SHARE", help=said)
     said = "fit the features that L1 selects again, without L1 and with this l2, from 0 on"
     fit.add_argument("--relax", type=float, metavar="L2", help=said)

@@ -237,7 +237,7 @@ def _in_colour(picture: Any) -> Any:
         grey = np.where(grey == picture.info.get("transparency", -1), 255, grey >> 8)
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if picture.mode in ("I", "F"):
-        raise ValueError(f"values of 32 bits (mode {picture.mode}), of which nobody says what is white")
+        raise ValueError(f"values of 32 bits (mode {picture.mode}), and nothing says which value is white")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
 
 

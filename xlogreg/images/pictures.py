@@ -166,7 +166,8 @@ def load_folder(path: str | os.PathLike, size: int = 64, *, strict: bool = False
     for name in sorted(found.keys() - set(pictures.classes)):
         own = [entry for entry in pictures.skipped if entry.file.is_relative_to(folder / name)]
         first = f" ({len(own)} skipped; the first: {own[0]})" if own else ""
-        raise ValueError(f"the folder {name!r} holds no picture that can be read{first}")
+        remedy = "; put pictures there, or take the folder away"
+        raise ValueError(f"the folder {name!r} holds no picture that can be read{first}{remedy}")
     return pictures
 
 

@@ -43,7 +43,7 @@ LARGEST = 5000  # parameters beside the bias; beyond, a covariance takes 200 MB 
 FAR = 1e3  # squared mean over the variance; above it, three digits of a Hessian are lost when the mean is subtracted
 
 KINDS = {  # kind -> what it is, for a reader of the table
-    "fisher": "inverse information; right if the model is",
+    "fisher": "inverse information; it holds if the model is right",
     "HC0": "robust, also if the model is wrong; it takes samples for independent",
     "HC1": "robust, HC0 times n / (n - p); it takes samples for independent",
     "cluster": "robust; samples of one cluster may depend on each other",

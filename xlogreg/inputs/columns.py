@@ -95,7 +95,10 @@ class TableOptions:
         if isinstance(named, tuple):
             unknown = [repr(name) for name in named if name not in frame.numbers]
             if unknown:
-                raise ValueError(f"categorical_features names columns that X does not have: {listed(unknown)}")
+                had = listed([repr(name) for name in frame.names])
+                raise ValueError(
+                    f"categorical_features names columns that X does not have: {listed(unknown)}; it has {had}"
+                )
             return [name in named for name in frame.names]
         return [named is not None and frame.kind(name).lower().startswith(FROM_DTYPE) for name in frame.names]
 

@@ -62,6 +62,8 @@ def write_atomically(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "is no regular file, and would be replaced by one", os.fsdecode(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(target.parent))
     aside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.tmp")  # a name may have 255 bytes
     try:
         with open(aside, "xb") as file:

@@ -3,6 +3,7 @@
 Every error names the argument, the value that came and the value that is right.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,13 @@ REFUSED: dict[Callable[[Any], bool], str] = {
     lambda value: isinstance(value, np.ma.MaskedArray): (
         "a masked array, whose masked values would be used as they are; fill or drop them"
     ),
+    lambda value: isinstance(value, (str, bytes, os.PathLike)): (
+        "a name, not data: hand in what it names, such as np.load('X.npy'), xlogreg.open_parts('folder') or frame['y']"
+    ),
+    lambda value: hasattr(value, "__next__"): (
+        "a {type}, which can be read once only: hand in a list of it; for blocks, hand in the function that makes it, "
+        "fit(blocks) and not fit(blocks())"
+    ),
     lambda value: isinstance(value, np.matrix): "an np.matrix, which stays two-dimensional; use np.asarray({name})",
     is_sparse: "a sparse {type}, where only X may be sparse; use a dense array, such as {name}.toarray()",
     is_traced: (
@@ -44,7 +52,8 @@ def as_matrix(X: Any, samples: str = "columns", n_x: int | None = None) -> Matri
         _refuse(X, "X")
         matrix = Dense(as_array(X, "X"), rows)
     elif matrix.rows != rows:
-        raise ValueError(f"X holds samples as {'rows' if matrix.rows else 'columns'}{other_way(samples)}")
+        held = "rows" if matrix.rows else "columns"
+        raise ValueError(f"X holds samples as {held}: use samples={held!r}")
     shape = matrix.shape
     if len(shape) != 2:
         raise ValueError(f"X must have the shape {expected}; got {shape}")

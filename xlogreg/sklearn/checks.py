@@ -108,7 +108,12 @@ def take_features(estimator: Any, X: Any, *, reset: bool) -> Array | Matrix:
         matrix = as_matrix(X, "rows")
         X = plain(matrix)
     elif not (type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "fiub" and 0 not in X.shape):
-        return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
+        try:
+            return validate_data(estimator, X, reset=reset, dtype=[np.float64, np.float32, np.int64, np.uint64])
+        except ValueError as error:
+            if "could not convert string" not in str(error) or open_frame(X, "rows") is None:
+                raise
+            raise ValueError(f"{error}; take columns of text as categories: categorical_features=[...]") from None
     if reset:
         estimator.n_features_in_ = X.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)

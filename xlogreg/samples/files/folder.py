@@ -120,6 +120,8 @@ def _open_tables(paths: list[Path], target: str | None, samples: str) -> Any:
     opened = pyarrow.parquet.ParquetFile
     columns = [opened(path).schema_arrow.names for path in paths]
     names = [name for name in columns[0] if name != target]
+    if target is not None and target not in columns[0]:
+        raise ValueError(f"{paths[0]} has no column {target!r} (target); it has {', '.join(map(repr, names))}")
     for path, found in zip(paths, columns, strict=True):
         wanted = {*names, target} - {None}
         if set(found) != wanted:
