@@ -437,3 +437,4 @@ def test_a_fit_without_a_minimum_warns_and_goes_on(folder):
     done = run("fit", "cells.csv", "--target", "tumour", "--l2", "0", "-o", "separated.model", folder=folder)
     assert done.returncode == 0
     assert done.stderr.startswith("SeparationWarning: ")
+    assert "such as --l2 0.001" in done.stderr  # in the words of the command line

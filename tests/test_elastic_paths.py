@@ -114,7 +114,7 @@ def test_cross_validation_over_an_automatic_path():
 def test_what_is_no_grid_is_refused():
     X, Y = drawn(40, 2)
     for options, message in (
-        ({}, "give either l2s or penalties, not neither"),
+        ({}, r"give the penalties to fit with: l2s=\[1.0"),
         ({"l2s": [0.1], "l1_ratio": 0.5}, "l1_ratio is a share of penalties, and l2s have no L1"),
         ({"l2s": [1.0], "penalties": [1.0]}, "not both"),
         ({"penalties": "many"}, "penalties must be 'auto' or numbers"),

@@ -137,3 +137,8 @@ def test_all_unknown_names_are_one_error_with_the_nearest():
         column_names.find_columns(Path("t.csv"), ("Age", "Sex"), given)
     unknown = "'Agee' (--target), 'x' (--ignore), 'z' (--numeric)"
     assert str(error.value) == f"t.csv has no column {unknown}; it has 'Age', 'Sex'; did you mean 'Age'?"
+
+
+def test_of_decimal_commas_the_cell_that_is_no_number_is_named():
+    with pytest.raises(ValueError, match="'12,,5' in row 1"):
+        preparation.as_numbers(pl.Series("x", ["3273,00", "12,,5", "7,5"]))

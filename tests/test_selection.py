@@ -135,13 +135,16 @@ def test_wrong_values_are_named_by_where_the_user_has_them():
         ({"folds": 1}, "folds must be from 2 to the number of samples, 300"),
         (
             {"folds": np.zeros(300, dtype=int)},
-            "folds must hold two folds or more, of which one at least is not negative",
+            "folds must hold two folds or more; a fold that is to be held out has a number of 0 or more",
         ),
         ({"folds": np.zeros(299, dtype=int)}, "folds must hold a whole number or a string for each of the 300 samples"),
         ({"groups": np.zeros(300)}, "groups must hold a whole number or a string"),
         ({"groups": np.arange(300) % 3}, "groups holds 3 groups, too few for folds=5"),
         ({"folds": np.arange(300) % 3, "groups": np.arange(300)}, "groups says how to make folds"),
-        ({"folds": np.arange(300) % 2 - 2}, "folds must hold two folds or more, of which one at least is not negative"),
+        (
+            {"folds": np.arange(300) % 2 - 2},
+            "folds must hold two folds or more; a fold that is to be held out has a number of 0 or more",
+        ),
         ({"folds": np.arange(300) % 2 - 1, "rule": "one standard error"}, "rule='one standard error' needs two folds"),
         ({"scoring": "luck"}, "'luck' is not a valid scoring value"),
         ({"targets": "probabilities", "scoring": "roc_auc"}, "scoring='roc_auc' needs labels, not probabilities"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-__all__ = ["Add", "Parser", "adder", "nearest", "share"]
+__all__ = ["Add", "Parser", "adder", "in_options", "nearest", "share"]
 
 Add = Callable[..., argparse.ArgumentParser]
 
@@ -23,6 +23,16 @@ EXAMPLES = {
     "images list": "xlogreg images list photographs",
     "images evaluate": "xlogreg images evaluate photographs.model more_photographs",
     "info": "xlogreg info",
+}
+WORDS = {  # what the library calls its arguments, and what to type here
+    "missing='median' or 'mean'": "--missing median or mean",
+    "missing='median'": "--missing median",
+    "missing='drop'": "--missing drop",
+    "unseen='zeros'": "--unseen zeros",
+    "use l2 > 0, or bias_reduction='firth' for two classes; xlogreg.separation(X, Y) tells what is infinite": (
+        "use a penalty, such as --l2 0.001; in Python, xlogreg.separation tells what is infinite"
+    ),
+    "l2 > 0": "--l2 above 0",
 }
 CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)$")  # an error of argparse
 
@@ -86,3 +96,10 @@ def share(text: str) -> float:
     if not 0.0 <= value < 1.0:
         raise argparse.ArgumentTypeError(f"must be 0 or more and less than 1, not {text}")
     return value
+
+
+def in_options(text: str) -> str:
+    """Say a message of the library in the words of the command line."""
+    for argument, option in WORDS.items():
+        text = text.replace(argument, option)
+    return text

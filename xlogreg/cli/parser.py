@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xlogreg.arrays.place import available_backends
-from xlogreg.cli.options import Parser, adder
+from xlogreg.cli.options import Parser, adder, in_options
 from xlogreg.cli.picture_options import add_pictures
 from xlogreg.cli.table_options import add_show, add_tables
 from xlogreg.exceptions import XlogregWarning, lacks_memory
@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     said: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", XlogregWarning)
-        warnings.showwarning = lambda message, category, *_: _say_once(f"{category.__name__}: {message}", said)
+        warnings.showwarning = lambda message, category, *_: _say_once(
+            f"{category.__name__}: {in_options(str(message))}", said
+        )
         try:
             arguments.run(arguments)
             sys.stdout.flush()
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return printable(" ".join(f"{error.filename}: {error.strerror}".split()))
-    text = printable(" ".join(str(error).split()))
+    text = printable(in_options(" ".join(str(error).split())))
     if isinstance(error, MemoryError) and not text.startswith("out of memory"):
         return f"out of memory: {text}".removesuffix(": ")
     return text or type(error).__name__

@@ -121,6 +121,8 @@ def as_numbers(column: pl.Series) -> pl.Series:
     numbers = text.cast(pl.Float64, strict=False)
     bad = numbers.is_null() & text.is_not_null()
     if bad.any():
+        commas = text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).is_null() & text.is_not_null()
+        bad = commas if 0 < commas.sum() < bad.sum() else bad  # of decimal commas, the cell that no sign explains
         row = int(bad.arg_max() or 0)
         signs = "; --thousands says which sign groups digits" if any(sign in text[row] for sign in ",.' ") else ""
         raise ValueError(

@@ -15,6 +15,7 @@ import polars as pl
 from xlogreg.cli.baseline import baseline
 from xlogreg.cli.column_report import columns_as_json, lines_of_fit, unseen_lines
 from xlogreg.cli.data import SampleFile, as_collection, open_formula, open_known, open_samples, workers_at
+from xlogreg.cli.options import in_options
 from xlogreg.cli.penalty import Choice, as_json_of, choose_penalty
 from xlogreg.cli.preparation import Prepared
 from xlogreg.cli.scaling import scale_of
@@ -34,11 +35,6 @@ __all__ = ["evaluate_table", "fit_table", "predict_table"]
 
 MOST_NAMES = 20  # of selected features that are printed
 LEVEL = 0.95  # of the intervals in a summary
-OPTIONS = {  # arguments in the errors of the library, and what they are on the command line
-    "missing='drop'": "--missing drop",
-    "missing='median'": "--missing median",
-    "unseen='zeros'": "--unseen zeros",
-}
 
 
 class Fitted(NamedTuple):
@@ -255,9 +251,7 @@ def _hinting(named: bool) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        said = str(error)
-        for argument, option in OPTIONS.items():
-            said = said.replace(argument, option)
+        said = in_options(str(error))
         about_columns = named and "column" in said and re.search(r"\bX\b", said) is not None
         raise ValueError(f"{said} (--ignore COLUMN leaves one out)" if about_columns else said) from None
 

@@ -231,7 +231,7 @@ def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
     labels, found = np.unique(_column("folds", folds, m), return_inverse=True)
     held = np.ones(len(labels), dtype=bool) if labels.dtype.kind in "US" else labels >= 0
     if not np.any(held) or len(labels) < 2:
-        raise ValueError("folds must hold two folds or more, of which one at least is not negative, to be held out")
+        raise ValueError("folds must hold two folds or more; a fold that is to be held out has a number of 0 or more")
     return found, np.flatnonzero(held)
 
 

@@ -43,8 +43,10 @@ class Strengths(NamedTuple):
     @classmethod
     def of(cls, l2s: Any, penalties: Any, l1_ratio: Any, several: bool = False) -> "Strengths":
         """Check what was asked for; ``several`` says whether there may be more than one ratio."""
-        if (l2s is None) == (penalties is None):
-            raise ValueError(f"give either l2s or penalties, not {'both' if penalties is not None else 'neither'}")
+        if l2s is None and penalties is None:
+            raise ValueError("give the penalties to fit with: l2s=[1.0, 0.1, 0.01], or penalties='auto' for L1")
+        if l2s is not None and penalties is not None:
+            raise ValueError("give either l2s or penalties, not both")
         if penalties is None and l1_ratio is not None:
             raise ValueError("l1_ratio is a share of penalties, and l2s have no L1: give penalties= in place of l2s")
         l1_ratio = 1.0 if l1_ratio is None else l1_ratio
