@@ -75,9 +75,16 @@ class Bootstrap:
         -------
         Interval
             Lower and upper ends of ``w`` and of ``b``.
+
+        Raises
+        ------
+        ValueError
+            If no replicate has a minimum.
         """
         if not isinstance(level, numbers.Real) or not 0.0 < level < 1.0:
             raise ValueError(f"level must lie between 0 and 1, not {shown(level)}")
+        if not self.valid.any():
+            raise ValueError(f"there is no interval: none of the {len(self.w)} replicates has a minimum")
         ends = (0.5 - level / 2, 0.5 + level / 2)
         low_w, high_w = np.quantile(self.w[self.valid], ends, axis=0)
         low_b, high_b = np.quantile(self.b[self.valid], ends, axis=0)
