@@ -256,7 +256,7 @@ def test_a_stopped_call_chooses_among_what_there_is_in_whatever_order_the_penalt
     assert "not known" in str(found)
     estimator = LogisticRegressionCV(Cs=[100.0, 0.1], l1_ratios=[0.9], refit=refit, callback=lambda state: True)
     estimator.fit(X.T, Y)
-    assert estimator.C_ == pytest.approx(0.1)
+    assert estimator.C_ <= 0.1
     assert np.isfinite(estimator.coef_).all()
 
 
@@ -265,7 +265,7 @@ def test_a_model_that_never_began_says_so_when_it_is_used(classes):
     X, Y = draw(m=120, classes=classes)
     path = xlogreg.fit_path(X, Y, penalties=L2S, l1_ratio=0.9, callback=lambda state: True)
     for use in (path[-1].predict, path[-1].predict_proba, lambda X: path[-1].evaluate(X, Y)):
-        with pytest.raises(ValueError, match="the model has no parameters, they are NaN: its fit ended with 'callback'"):
+        with pytest.raises(ValueError, match="no parameters, they are NaN: its fit ended with 'callback'"):
             use(X)
     assert path.selected[-1] == 0
     assert "nan" not in repr(path)
