@@ -270,6 +270,7 @@ def test_a_model_that_never_began_says_so_when_it_is_used(classes):
     assert path.selected[-1] == 0
     assert "nan" not in repr(path)
     assert repr(path[-1:]) == "Path(1 models, l1 from 9e-05 to 9e-05, l2 from 1e-05 to 1e-05, 0 converged)"
+    assert repr(path[6:]) == "Path(0 models)"
     replicates = xlogreg.bootstrap(X, Y, 2, callback=lambda state: True)
     with pytest.raises(ValueError, match="there is no interval: none of the 2 replicates has a minimum"):
         replicates.interval()
@@ -291,6 +292,12 @@ def test_replicates_that_are_not_done_are_nan(limited, monkeypatch):
     assert found.w.shape == (7, 5, 1)
     assert found.model.fit_info.converged
     assert 0 < found.valid.sum() < 7
+
+
+def test_no_replicate_is_drawn_once_the_call_is_stopped(monkeypatch):
+    monkeypatch.setattr("xlogreg.fitting.bootstrap._solve_replicates", None)
+    found = xlogreg.bootstrap(*draw(), 3, callback=lambda state: True)
+    assert (found.w.shape, found.valid.sum()) == ((3, 5, 1), 0)
 
 
 def test_without_a_refit_the_models_of_the_folds_are_kept(where):

@@ -98,6 +98,8 @@ class Path(Sequence[Model]):
         return iter(self.models)
 
     def __repr__(self) -> str:
+        if not self.models:
+            return "Path(0 models)"
         converged = sum(model.fit_info.converged for model in self.models)
         values = {"l1": self.l1, "l2": self.l2}
         asked = [f"{name} from {v.max():.3g} to {v.min():.3g}" for name, v in values.items() if name == "l2" or v.any()]
