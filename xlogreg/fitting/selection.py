@@ -28,7 +28,7 @@ class Selection:
         class the probability 0, which counts as eps in the log loss; if they saw one class only, they always predict
         that class.
     folds : ndarray (m,)
-        The fold of each sample, from 0 on.
+        The fold of each sample, which is its row of the ``scores``; -1 if it was never held out.
     scoring : str
         The score that chose the penalty: "log_loss" by its smallest value, all others by their largest.
     rule : str
