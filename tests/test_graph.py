@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import math
 import operator
+import pickle
 import subprocess
 import sys
 
@@ -291,7 +292,10 @@ TAUGHT = {  # what students of other libraries write, and what the error tells t
     "abs": (lambda v: abs(v), TypeError, r"write xlogreg.graph.maximum\(v, -v\)"),
     "np.where": (lambda v: np.where(v, 1, 0), TypeError, r"np.where is no operation .*take v.value"),
     "out": (lambda v: np.exp(v, out=np.ones(2)), TypeError, "np.exp makes a new Variable"),
-    "dtype": (lambda v: np.sum(v, dtype=float), TypeError, "unexpected keyword argument 'dtype'"),
+    "dtype": (lambda v: np.sum(v, dtype=float), TypeError, "takes axis and keepdims, and no"),
+    "dtype by position": (lambda v: np.sum(v, 0, np.float32), TypeError, "takes axis and keepdims, and no"),
+    "out of np.dot": (lambda v: np.dot(v, v, out=np.ones(2)), TypeError, "np.dot of a Variable takes axis and"),
+    "all axes": (lambda v: np.transpose(Variable(np.ones((2, 3, 4)))), TypeError, "for two axes: write v.T"),
     "three axes": (lambda v: np.dot(v, np.ones((2, 2, 2))), TypeError, "two axes at most"),
     "asarray": (lambda v: np.asarray(v), TypeError, "no array of NumPy: take v.value"),
     "math.exp": (lambda v: math.exp(v), TypeError, r"write xlogreg.graph.exp\(v\)"),
@@ -323,6 +327,8 @@ def test_variables_can_be_told_apart_and_copied():
     assert v in (u, v)
     assert u not in (v, None)
     assert copy.deepcopy(u).value == 1.0
+    assert pickle.loads(pickle.dumps(u)).number > v.number  # steps from it come after it, also in another process
+    assert copy.deepcopy(u * v + u).backward() == (u * v + u).backward()
     assert not hasattr(u, "__wrapped__")
     with pytest.raises(AttributeError, match=r"has no '_repr_png_'$"):  # which notebooks ask for
         u._repr_png_()

@@ -245,6 +245,37 @@ def test_an_unfinished_penalty_is_not_chosen_beside_a_finished_one(limited, clas
     )
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_stopped_call_chooses_among_what_there_is_in_whatever_order_the_penalties_came(refit):
+    X, Y = draw(m=120, classes=3)
+    weak_first = L2S[::-1]
+    options = {"penalties": weak_first, "folds": 3, "refit": refit, "callback": lambda state: True}
+    found = xlogreg.fit_cv(X, Y, l1_ratio=0.9, **options)
+    assert not found.done.any()
+    assert found.chosen == 5
+    assert "not known" in str(found)
+    estimator = LogisticRegressionCV(Cs=[100.0, 0.1], l1_ratios=[0.9], refit=refit, callback=lambda state: True)
+    estimator.fit(X.T, Y)
+    assert estimator.C_ <= 0.1
+    assert np.isfinite(estimator.coef_).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_model_that_never_began_says_so_when_it_is_used(classes):
+    X, Y = draw(m=120, classes=classes)
+    path = xlogreg.fit_path(X, Y, penalties=L2S, l1_ratio=0.9, callback=lambda state: True)
+    for use in (path[-1].predict, path[-1].predict_proba, lambda X: path[-1].evaluate(X, Y)):
+        with pytest.raises(ValueError, match="no parameters, they are NaN: its fit ended with 'callback'"):
+            use(X)
+    assert path.selected[-1] == 0
+    assert "nan" not in repr(path)
+    assert repr(path[-1:]) == "Path(1 models, l1 from 9e-05 to 9e-05, l2 from 1e-05 to 1e-05, 0 converged)"
+    assert repr(path[6:]) == "Path(0 models)"
+    replicates = xlogreg.bootstrap(X, Y, 2, callback=lambda state: True)
+    with pytest.raises(ValueError, match="there is no interval: none of the 2 replicates has a minimum"):
+        replicates.interval()
+
+
 def test_scorers_of_scikit_learn_score_only_models_that_began(limited):
     X, Y = draw(m=1500, n_x=6, classes=3)
     with pytest.warns(xlogreg.ConvergenceWarning, match="never began"):
@@ -261,6 +292,12 @@ def test_replicates_that_are_not_done_are_nan(limited, monkeypatch):
     assert found.w.shape == (7, 5, 1)
     assert found.model.fit_info.converged
     assert 0 < found.valid.sum() < 7
+
+
+def test_no_replicate_is_drawn_once_the_call_is_stopped(monkeypatch):
+    monkeypatch.setattr("xlogreg.fitting.bootstrap._solve_replicates", None)
+    found = xlogreg.bootstrap(*draw(), 3, callback=lambda state: True)
+    assert (found.w.shape, found.valid.sum()) == ((3, 5, 1), 0)
 
 
 def test_without_a_refit_the_models_of_the_folds_are_kept(where):

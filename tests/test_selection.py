@@ -194,3 +194,15 @@ def test_folds_sum_what_weights_of_zero_would(where, order, held_out, weighted):
             losses, gradient, _ = masked.sum(pass_terms, one, LOSSES["log_loss"])
             assert found[0][position] == pytest.approx(losses[0], rel=10 * where.tolerance)
             np.testing.assert_allclose(found[1][:, position], gradient[:, 0], atol=1e3 * where.tolerance)
+
+
+def test_the_fold_of_a_sample_is_its_row_of_the_scores_also_if_some_are_never_held_out():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3, 90))
+    Y = X[0] + rng.logistic(size=90) > 0
+    given = np.asarray([7, -3, 2])[np.arange(90) % 3]
+    found = xlogreg.fit_cv(X, Y, [0.1], folds=given, refit=False)
+    np.testing.assert_array_equal(found.folds, np.asarray([1, -1, 0])[np.arange(90) % 3])
+    for fold, model in enumerate(found.judged[0]):
+        own = found.folds == fold
+        np.testing.assert_allclose(model.evaluate(X[:, own], Y[own]).log_loss, found.scores["log_loss"][fold, 0])

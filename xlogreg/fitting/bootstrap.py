@@ -17,7 +17,6 @@ from xlogreg.fitting.fit_many import build_models
 from xlogreg.fitting.monitors import Course, Following, begin
 from xlogreg.fitting.moving import move_models
 from xlogreg.fitting.plans import Plan, Solved, solve_plan
-from xlogreg.fitting.problem import Problem
 from xlogreg.fitting.progress import ManyState
 from xlogreg.inputs.columns import TableOptions
 from xlogreg.inputs.options import Options
@@ -75,9 +74,16 @@ class Bootstrap:
         -------
         Interval
             Lower and upper ends of ``w`` and of ``b``.
+
+        Raises
+        ------
+        ValueError
+            If no replicate has a minimum.
         """
         if not isinstance(level, numbers.Real) or not 0.0 < level < 1.0:
             raise ValueError(f"level must lie between 0 and 1, not {shown(level)}")
+        if not self.valid.any():
+            raise ValueError(f"there is no interval: none of the {len(self.w)} replicates has a minimum")
         ends = (0.5 - level / 2, 0.5 + level / 2)
         low_w, high_w = np.quantile(self.w[self.valid], ends, axis=0)
         low_b, high_b = np.quantile(self.b[self.valid], ends, axis=0)
@@ -199,18 +205,18 @@ def bootstrap(
         (model,) = build_models(plan, began)
         draws, m = np.random.default_rng(rng), received.targets.Y.shape[1]
         portion = max(1, COUNTS_BYTES // (m * (1 if received.weight is None else 8)))
-        parameters = []
+        parameters, course = [], option.course
         for first in range(0, int(replicates), portion):
-            count = min(portion, int(replicates) - first)
-            solved = _solve_replicates(here, model, option, count, draws)
+            if course is not None and course.stopped:  # to prepare a portion may take long
+                break
+            solved = _solve_replicates(here, model, option, min(portion, int(replicates) - first), draws)
             parameters += [_parameters(one, option) for one in solved]
-            if option.course is not None:
-                _tell(option.course, solved)
-                if option.course.stopped:
-                    left = int(replicates) - len(parameters)
-                    option.course.counts(option.course.stopped, left, unbegun=True)
-                    parameters += [_none(solved[0].problem)] * left
-                    break
+            if course is not None:
+                _tell(course, solved)
+        left = int(replicates) - len(parameters)
+        if course is not None and left:
+            course.counts(course.stopped, left, unbegun=True)
+            parameters += [_none(*model.w.shape)] * left
         w, b = (np.stack(part) for part in zip(*parameters, strict=True))
         origin = here.arrival.origin
         return Bootstrap(w, b, *move_models([model], origin.home, origin.dtype_home))
@@ -255,13 +261,12 @@ def _parameters(solved: Solved, option: Options) -> tuple[np.ndarray, np.ndarray
         if answer.separation in ("none", ""):
             w, b = answer.parameters.w, answer.parameters.b
             return w, b
-    return _none(problem)
+    return _none(problem.inner.scale.shape[0], problem.start.shape[2])
 
 
-def _none(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+def _none(n_x: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Parameters w (n_x, k) and b (k, 1) of NaN."""
-    k = problem.start.shape[2]
-    return np.full((problem.inner.scale.shape[0], k), np.nan), np.full((k, 1), np.nan)
+    return np.full((n_x, k), np.nan), np.full((k, 1), np.nan)
 
 
 def _tell(course: Course, solved: list[Solved]) -> None:

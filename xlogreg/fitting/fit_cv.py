@@ -205,7 +205,8 @@ def fit_cv(
         chosen = choose(l1, l2, better, rule, done)
         judged = () if refit else left.by_penalty(here.arrival.origin)
         model = (whole[chosen] if whole else _refitted(here, each[chosen], left, chosen, began)) if refit else None
-        return Selection(l1, l2, by_fold, numbers, name, rule, chosen, done, judged, model)
+        rows = np.where(numbers < F, numbers, -1)
+        return Selection(l1, l2, by_fold, rows, name, rule, chosen, done, judged, model)
 
     with Following("fit_cv", received.arrival, options, began, UNFINISHED) as options:
         return received.within_memory(selected)

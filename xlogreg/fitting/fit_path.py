@@ -48,8 +48,8 @@ class Path(Sequence[Model]):
 
     @property
     def selected(self) -> np.ndarray:
-        """Number of features (P,) with a weight that is not zero, for any class."""
-        return np.asarray([int(np.any(to_host(model.w) != 0, axis=1).sum()) for model in self.models])
+        """Number of features (P,) with a weight that is not zero, for any class; 0 if a model never began."""
+        return np.asarray([int(np.any(np.abs(to_host(model.w)) > 0, axis=1).sum()) for model in self.models])
 
     @property
     def deviance_explained(self) -> np.ndarray:
@@ -98,14 +98,15 @@ class Path(Sequence[Model]):
         return iter(self.models)
 
     def __repr__(self) -> str:
+        if not self.models:
+            return "Path(0 models)"
         converged = sum(model.fit_info.converged for model in self.models)
         values = {"l1": self.l1, "l2": self.l2}
         asked = [f"{name} from {v.max():.3g} to {v.min():.3g}" for name, v in values.items() if name == "l2" or v.any()]
         asked = asked[:1] if self.l1.any() and not self.l2.any() else asked
-        return (
-            f"Path({len(self)} models, {', '.join(asked)}, {converged} converged, "
-            f"cost from {self.costs.max():.6g} to {self.costs.min():.6g})"
-        )
+        known = self.costs[np.isfinite(self.costs)]
+        costs = f", cost from {known.max():.6g} to {known.min():.6g}" if len(known) else ""
+        return f"Path({len(self)} models, {', '.join(asked)}, {converged} converged{costs})"
 
 
 def _stacked(parts: list[Array]) -> Array:

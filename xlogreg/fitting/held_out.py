@@ -232,7 +232,8 @@ def _given(folds: Any, m: int) -> tuple[np.ndarray, np.ndarray]:
     held = np.ones(len(labels), dtype=bool) if labels.dtype.kind in "US" else labels >= 0
     if not np.any(held) or len(labels) < 2:
         raise ValueError("folds must hold two folds or more; a fold that is to be held out has a number of 0 or more")
-    return found, np.flatnonzero(held)
+    places = np.argsort(np.argsort(~held, kind="stable"))  # those that are held out come first, as in the scores
+    return places[found], np.arange(int(np.sum(held)))
 
 
 def _stratified(count: int, targets: Targets, rng: np.random.Generator) -> np.ndarray:

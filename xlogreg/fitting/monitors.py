@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import itertools
 import logging
 import math
@@ -20,7 +21,7 @@ from xlogreg.inputs.options import Options
 from xlogreg.model.model import Model
 from xlogreg.model.reports import FitInfo
 from xlogreg.samples.intake import Arrival
-from xlogreg.solvers.coordinates import as_host
+from xlogreg.solvers.coordinates import as_host, gradient_norm
 from xlogreg.solvers.objective import Evaluation
 from xlogreg.solvers.result import Clock, Monitor, Result
 
@@ -154,10 +155,11 @@ class Course:
         said = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
         if self.line is not None and self.many:
             done = total - sum(map(self.reasons.__getitem__, STOPPED))
-            self.line.show(done, total, f"{done} of {total} models", f"{self.state.rest}, {said}")
+            self.line.show(done, total, f"{done} of {total} models", f"{self.state.rest}, {said}", last=True)
         elif self.line is not None and info is not None:
             count = f"{info.iterations} iterations"
-            self.line.show(info.iterations, info.iterations, count, f"{info.reason}, cost {info.cost:.6g}")
+            said = f"{info.reason}, cost {info.cost:.6g}"
+            self.line.show(info.iterations, info.iterations, count, said, last=True)
         if self.many:
             LOGGER.info(
                 "%s ended: %s, %d passes, %.3g seconds, largest gap %.1g",
@@ -265,7 +267,9 @@ def watch_over(problem: Problem, course: Course | None, checkpoint: Monitor | No
 
 
 def _of_one(problem: Problem, course: Course) -> Monitor:
-    """Make the monitor of a call that fits one model."""
+    """Make the monitor of a call that fits one model; a state that is kept does not hold X, but for wide data."""
+    parameters = problem.coordinates.parameters_of
+    norm = functools.partial(gradient_norm, problem.objective.penalty, problem.coordinates, problem.user)
 
     def monitor(iteration: int, theta: Array, here: Evaluation, gap: Array | None) -> str:
         state = State(
@@ -273,8 +277,8 @@ def _of_one(problem: Problem, course: Course) -> Monitor:
             theta,
             here,
             gap,
-            parameters=lambda theta: problem.coordinates.parameters_of(as_host(theta)),
-            norm=problem.gradient_norm,
+            parameters=parameters,
+            norm=norm,
         )
         if course.line is not None and course.line.is_due:
             counted = f"iteration {state.iteration} of at most {course.most}"

@@ -21,8 +21,8 @@ from xlogreg.solvers.coordinates import (
     Coordinates,
     CoordinateSystem,
     Spread,
-    as_host,
     engine_coordinates,
+    gradient_norm,
     measure_spread,
     refuse_drowned,
     user_coordinates,
@@ -197,9 +197,7 @@ class Problem(NamedTuple):
         return TOL[self.source.dtype]
 
     def gradient_norm(self, theta: Array, gradient: Array) -> float:
-        """Norm of dJ/dw and dJ/db together, of the shortest subgradient, in the user's coordinates."""
-        gradient = self.objective.penalty.least_slope(as_host(theta), as_host(gradient))
-        return float(np.linalg.norm(self.coordinates.gradient_of(gradient, self.user)))
+        return gradient_norm(self.objective.penalty, self.coordinates, self.user, theta, gradient)
 
 
 def choose_solver(source: Samples, outputs: int, asked: str, spread: Spread | None, penalty: Penalty) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xlogreg.arrays.place import Array, to_host
+from xlogreg.solvers.coordinates import as_host
 from xlogreg.solvers.objective import Evaluation
 
 __all__ = ["Best", "ManyState", "ProgressLine", "State"]
@@ -46,7 +48,7 @@ class State:
         theta: Array,
         here: Evaluation,
         gap: Array | None,
-        parameters: Callable[[Array], tuple[np.ndarray, np.ndarray]],
+        parameters: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
         norm: Callable[[Array, Array], float],
     ) -> None:
         self.iteration = iteration
@@ -66,11 +68,11 @@ class State:
 
     @property
     def w(self) -> np.ndarray:
-        return self._parameters(self._theta)[0]
+        return self._parameters(as_host(self._theta))[0]
 
     @property
     def b(self) -> np.ndarray:
-        return self._parameters(self._theta)[1]
+        return self._parameters(as_host(self._theta))[1]
 
     def __repr__(self) -> str:
         gap = "" if math.isnan(self.gap) else f", gap {self.gap:.1g}"
@@ -154,10 +156,13 @@ class ManyState:
 
 
 class ProgressLine:
-    """A progress line on standard error, redrawn at most ten times a second; that of tqdm if it is installed."""
+    """A progress line on standard error, redrawn at most ten times a second; that of tqdm if it is installed.
+
+    If there is no standard error, or if nobody reads it any more, nothing is shown, and the call goes on.
+    """
 
     def __init__(self, name: str) -> None:
-        self.name, self.shown, self.width = name, -math.inf, 0
+        self.name, self.shown, self.width, self.stream = name, -math.inf, 0, sys.stderr
         self.tqdm: Any = None
         self.bar: Any = None
         with contextlib.suppress(ImportError):
@@ -170,17 +175,26 @@ class ProgressLine:
         """Whether it is time to show a new state."""
         return time.perf_counter() - self.shown >= SECONDS_BETWEEN
 
-    def show(self, count: int, total: int, counted: str, rest: str) -> None:
+    def show(self, count: int, total: int, counted: str, rest: str, last: bool = False) -> None:
         """Show ``count`` of ``total``, which tqdm draws and ``counted`` says in words, and the rest."""
         self.shown = time.perf_counter()
-        if self.tqdm is None:
-            text = f"{self.name}: {counted}, {rest}"
-            sys.stderr.write("\r" + text.ljust(self.width))
-            sys.stderr.flush()
-            self.width = len(text)
+        if self.stream is None or getattr(self.stream, "closed", False):
             return
+        with contextlib.suppress(OSError):
+            if self.tqdm is None:
+                self._write(f"{self.name}: {counted}, {rest}", last)
+            else:
+                self._draw(count, total, rest)
+
+    def _write(self, text: str, last: bool) -> None:
+        text = text if last else text[: _columns(self.stream) - 1]  # no return leads back from the next line
+        self.stream.write("\r" + text.ljust(self.width))
+        self.stream.flush()
+        self.width = len(text)
+
+    def _draw(self, count: int, total: int, rest: str) -> None:
         if self.bar is None:
-            self.bar = self.tqdm(total=total, desc=self.name, file=sys.stderr)
+            self.bar = self.tqdm(total=total, desc=self.name, file=self.stream)
         if total != self.bar.total:
             began = self.bar.start_t
             self.bar.reset(total)
@@ -191,7 +205,15 @@ class ProgressLine:
 
     def close(self) -> None:
         """End the line, also if an error or Ctrl-C ended the call."""
-        if self.bar is not None:
-            self.bar.close()
-        elif self.width:
-            sys.stderr.write("\n")
+        with contextlib.suppress(OSError, ValueError):  # of a stream that was closed meanwhile
+            if self.bar is not None:
+                self.bar.close()
+            elif self.width:
+                self.stream.write("\n")
+
+
+def _columns(stream: Any) -> int:
+    """Number of columns of the terminal that a stream writes to; if it writes elsewhere, more than any line has."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or sys.maxsize
+    return sys.maxsize

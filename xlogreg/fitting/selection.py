@@ -28,7 +28,7 @@ class Selection:
         class the probability 0, which counts as eps in the log loss; if they saw one class only, they always predict
         that class.
     folds : ndarray (m,)
-        The fold of each sample, from 0 on.
+        The fold of each sample, which is its row of the ``scores``; -1 if it was never held out.
     scoring : str
         The score that chose the penalty: "log_loss" by its smallest value, all others by their largest.
     rule : str
@@ -128,7 +128,8 @@ def _cell(mean: float, error: float) -> str:
 
 def _summary(scores: np.ndarray, done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of scores (F, P) and its standard error over the folds, for each penalty."""
-    known = scores[np.isfinite(scores[:, np.argmax(done)])]
+    finite = np.isfinite(scores)
+    known = scores[finite[:, np.argmax(done)] if np.any(done) else np.any(finite, axis=1)]
     if len(known) == 0:
         raise ValueError("no fold has a score that is finite: there is nothing to compare; use fewer folds")
     error = np.std(known, axis=0, ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.full(known.shape[1], np.nan)

@@ -68,11 +68,26 @@ def _dot(u: Any, v: Any) -> Any:
     return u * v if 0 in axes else u @ v
 
 
+def _reduction(name: str) -> Callable[..., Any]:
+    def reduce(v: Any, axis: Any = None, *others: Any, keepdims: bool = False) -> Any:
+        if others:  # the third of NumPy is a dtype
+            raise TypeError(f"np.{name} of a Variable takes axis and keepdims, and no other option")
+        return getattr(v, name)(axis, keepdims)
+
+    return reduce
+
+
+def _transpose(v: Any, axes: Any = None) -> Any:
+    if axes is not None or len(np.shape(v)) > 2:  # NumPy's reverses all axes
+        raise TypeError("np.transpose of a Variable is for two axes: write v.T, which exchanges the last two")
+    return v.T
+
+
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: lambda v, *axis, **options: v.sum(*axis, **options),
-    np.mean: lambda v, *axis, **options: v.mean(*axis, **options),
+    np.sum: _reduction("sum"),
+    np.mean: _reduction("mean"),
     np.dot: _dot,
-    np.transpose: lambda v: v.T,
+    np.transpose: _transpose,
     np.matrix_transpose: lambda v: v.T,
     np.shape: lambda v: v.shape,
     np.ndim: lambda v: len(v.shape),

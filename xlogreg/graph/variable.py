@@ -1,5 +1,6 @@
 """Variables of a computation graph: values, how they were computed, and the passes over them."""
 
+import functools
 import itertools
 import math
 import numbers
@@ -151,7 +152,13 @@ class Variable:
     def __array_function__(self, function: Callable[..., Any], _: Any, inputs: Any, options: dict[str, Any]) -> Any:
         if function not in FUNCTIONS:
             raise TypeError(f"np.{function.__name__} is no operation of a graph: {advice(function.__name__)}")
+        if options.keys() - {"axis", "keepdims"}:
+            raise TypeError(f"np.{function.__name__} of a Variable takes axis and keepdims, and no other option")
         return FUNCTIONS[function](*inputs, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make copies by a new step: their numbers must follow those of their inputs, also in another process."""
+        return functools.partial(Variable, operation=self.operation, inputs=self.inputs), (self.value, self.name)
 
     def __neg__(self) -> "Variable":
         return _apply(OPERATIONS["negative"], self)

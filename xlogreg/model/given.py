@@ -11,7 +11,7 @@ from xlogreg.inputs.matrices import as_array, computing_dtype
 from xlogreg.inputs.offsets import as_offset, expect_outputs
 from xlogreg.inputs.tables import is_collection
 from xlogreg.model.encoded_labels import labels_in
-from xlogreg.model.on_cluster import expect_offset, samples_on_dask
+from xlogreg.model.on_cluster import expect_usable, samples_on_dask
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.files.factory import take_in
 from xlogreg.samples.memory import InMemory
@@ -36,9 +36,9 @@ def source_of(model: Any, X: Any, offset: Any = None) -> InMemory:
     Raises
     ------
     ValueError
-        If the model was fitted with an offset, and there is none.
+        If the model has no parameters, or if it was fitted with an offset, and there is none.
     """
-    expect_offset(model, offset)
+    expect_usable(model, offset)
     if isinstance(X, Features):
         features = X
     else:

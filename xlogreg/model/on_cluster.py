@@ -15,7 +15,7 @@ from xlogreg.inputs.tables import is_collection, open_table
 from xlogreg.samples.cluster.distributed import Distributed
 from xlogreg.samples.cluster.from_dask import share_out
 
-__all__ = ["also_on_dask", "expect_offset", "mapped", "samples_on_dask"]
+__all__ = ["also_on_dask", "expect_usable", "mapped", "samples_on_dask"]
 
 ModelMethod = TypeVar("ModelMethod", bound=Callable[..., Any])
 
@@ -41,8 +41,11 @@ def also_on_dask(method: ModelMethod) -> ModelMethod:
     return of_any  # type: ignore[return-value]  # the wrapper has the same signature
 
 
-def expect_offset(model: Any, offset: Any) -> None:
-    """Raise if the model was fitted with an offset, and there is none."""
+def expect_usable(model: Any, offset: Any) -> None:
+    """Raise if the model has no parameters, or if it was fitted with an offset, and there is none."""
+    info = model.fit_info  # None if the parameters of an estimator were set
+    if info is not None and math.isnan(info.cost) and np.all(np.isnan(to_host(model.w))):
+        raise ValueError(f"the model has no parameters, they are NaN: its fit ended with {info.reason!r}")
     if model.offset and offset is None:
         raise ValueError(
             "the model was fitted with an offset: offset= must hold that of these samples; zeros leave it out"
@@ -54,7 +57,7 @@ def mapped(model: Any, predict: Callable[..., Any], values: int, X: Any, offset:
 
     Nothing is computed yet.
     """
-    expect_offset(model, offset)
+    expect_usable(model, offset)
     rows = model.samples == "rows"
     flat = rows and values < 2
     axis = 0 if rows else 1
@@ -132,7 +135,7 @@ def _empty(shape: tuple[int, ...], like: Any, classes: np.ndarray, values: int) 
 
 def samples_on_dask(model: Any, X: Any, Y: Any, sample_weight: Any, targets: str, offset: Any = None) -> Distributed:
     """Put a collection on the workers, with labels among those of the model, and centred as in its fit."""
-    expect_offset(model, offset)
+    expect_usable(model, offset)
     if not hasattr(X, "columns"):
         _refuse_other(model, X)
     elif model.feature_names is not None:

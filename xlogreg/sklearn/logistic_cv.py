@@ -233,10 +233,11 @@ class LogisticRegressionCV(LogisticRegression):
             number = _best(scores, models)
             self.C_, self.l1_ratio_ = penalties[number]
             total, time_limit = total_of(weight, X.shape[0]), time_left(self.time_limit, began)
-            begun = _begun_once_stopped([row[number] for row in models], flat)
-            self._fit_all(X, y, weight, penalties[number], total, offset, time_limit=time_limit, **begun)
+            near = _begun_once_stopped([row[number] for row in models], flat)
+            self._fit_all(X, y, weight, penalties[number], total, offset, time_limit=time_limit, **near)
         else:
-            chosen = [(fold, _best(scores[[fold]], [row])) for fold, row in enumerate(models) if _has_begun(row[0])]
+            begun = [fold for fold, row in enumerate(models) if any(map(_has_begun, row))]
+            chosen = [(fold, _best(scores[[fold]], [models[fold]])) for fold in begun]
             self.C_, self.l1_ratio_ = np.mean([penalties[number] for _, number in chosen], axis=0).tolist()
             self._adopt([models[fold][number] for fold, number in chosen])
             if not self.fit_intercept:  # a class that a fold lacks has a bias even then

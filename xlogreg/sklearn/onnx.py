@@ -35,8 +35,9 @@ def to_onnx(model: Any, X: Any = None, *, dtype: str = "float64", **options: Any
         A few samples, for the names and dtypes of the inputs. A pipeline that selects columns by their names needs it.
         Default: one input "X" of the dtype that is given.
     dtype : {"float64", "float32"}
-        Of the default input, of the probabilities, and of what lies between. float64 keeps the digits of predictions
-        here. float32 is what browsers and most accelerators compute with.
+        Of the default input, and so of the probabilities and of what lies between. float64 keeps the digits of
+        predictions here. float32 is what browsers and most accelerators compute with. With X, its dtypes decide
+        instead; for a pipeline with columns of strings, skl2onnx computes in float32.
     **options
         Further arguments of ``skl2onnx.to_onnx``, such as ``target_opset``. By default, ``options={"zipmap": False}``:
         probabilities are an array, and not a list with a dictionary for each sample.

@@ -10,6 +10,7 @@ import numpy as np
 
 from xlogreg.arrays.place import HOST, Array, to_host
 from xlogreg.math.losses import RARE
+from xlogreg.math.penalties import Penalty
 from xlogreg.math.sums import crossed_terms, size_terms, spread_terms, spreads_terms
 from xlogreg.samples.folds import Folds
 from xlogreg.samples.memory import InMemory
@@ -25,6 +26,7 @@ __all__ = [
     "Spread",
     "as_host",
     "engine_coordinates",
+    "gradient_norm",
     "measure_moments",
     "measure_spread",
     "measure_spreads",
@@ -287,3 +289,11 @@ def as_host(array: Array) -> np.ndarray:
     """Return a small array as float64 on the host."""
     ready = type(array) is np.ndarray and array.dtype == np.float64
     return array if ready else HOST.put(array, "float64")
+
+
+def gradient_norm(
+    penalty: Penalty, coordinates: CoordinateSystem, user: Coordinates, theta: Array, gradient: Array
+) -> float:
+    """Norm of dJ/dw and dJ/db together, of the shortest subgradient, in the user's coordinates."""
+    gradient = penalty.least_slope(as_host(theta), as_host(gradient))
+    return float(np.linalg.norm(coordinates.gradient_of(gradient, user)))
