@@ -121,6 +121,7 @@ def parts(folds):
 @pytest.mark.parametrize("K", [2, 3])
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("scoring", ["accuracy", "neg_brier_score", "neg_log_loss"])
+@pytest.mark.slow
 def test_the_estimator_scores_what_scikit_learn_scores(K, again, scoring):
     X, Y = drawn(K)
     cv = parts(np.where(Y == 0, 1, np.arange(M) % 3))

@@ -312,6 +312,7 @@ def test_wide_data_are_fitted_in_their_span_by_the_parts_that_draw_no_subset():
     assert rule.ours(X, y, 1 / 30, "rent-or-buy")[1] == "rent-or-buy"
 
 
+@pytest.mark.slow
 def test_the_best_part_is_never_slower_than_the_rule(monkeypatch):
     monkeypatch.setattr(rule, "HOPELESS", 1e9)  # no rival is left out on a busy machine
     cell = rule.measure(rule.Cell(200, 5, 1.0, 1.0, 1.0))
@@ -347,6 +348,7 @@ def test_copies_start_together_and_the_slowest_counts():
     assert fits == 2
 
 
+@pytest.mark.slow
 def test_of_a_cross_validation_the_loosest_tol_counts_that_comes_near_enough(monkeypatch):
     monkeypatch.setitem(many.CASES, "tiny", lambda: many.folded(200, 3))
     monkeypatch.setattr(many, "PAUSE", 0.0)

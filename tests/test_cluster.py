@@ -318,6 +318,7 @@ def test_wrong_input_is_refused_in_the_users_words(client, data, spoil, message)
 
 
 @pytest.mark.parametrize("stops", [[0, 900, 900, 2000], [750, 1500, 2250], [3000], []])
+@pytest.mark.slow
 def test_blocks_of_unknown_sizes_are_counted_and_cut_alike(client, data, stops):
     X, Y, three, weight = data
     rows, labels = lumps(np.split(X.T, [0, 10, 10, 2500])), np.eye(3)[three]

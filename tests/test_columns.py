@@ -40,6 +40,7 @@ def as_features(theta, outputs):
 @pytest.mark.parametrize(("k", "outputs"), [(1, 1), (3, 1), (3, 3)])
 @pytest.mark.parametrize("block_bytes", [None, 3 * 8 * 7])
 @pytest.mark.parametrize("terms", [gradient_terms, pass_terms, hessian_terms, expansion_terms, score_terms])
+@pytest.mark.slow
 def test_an_offset_is_a_feature_of_fixed_weight(where, terms, k, outputs, block_bytes):
     Y, offset, theta, loss = pose(k, outputs)
     put = where.asarray

@@ -329,6 +329,7 @@ def test_an_error_is_one_line_of_the_process_and_exit_code_1(folder):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "xlogreg fit: bad.csv is empty\n")
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns_are_read(folder):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 10_000)).round(3)

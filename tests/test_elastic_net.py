@@ -112,6 +112,7 @@ def test_more_features_than_samples_of_several_classes(classes):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("share", [0.2, 0.02])
+@pytest.mark.slow
 def test_sparse_x_of_many_features_is_never_multiplied_with_itself(classes, bias, share, monkeypatch):
     rng = np.random.default_rng(4)
     X = scipy.sparse.random_array((600, 1500), density=0.02, rng=rng, format="csr") / np.sqrt(1 + np.arange(1500))

@@ -32,6 +32,7 @@ FACTORS = [{"penalty_factor": np.arange(12) % 3}, {"penalty_factor": np.full(12,
 
 
 @pytest.mark.parametrize("options", [{}, {"standardize": True}, {"bias": False}, *FACTORS])
+@pytest.mark.slow
 def test_auto_begins_where_the_first_weight_appears(options):
     X, Y = drawn()
     path = xlogreg.fit_path(X, Y, penalties="auto", l1_ratio=0.5, **options, **ROWS)
@@ -77,6 +78,7 @@ def test_many_models_have_penalties_of_their_own():
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.slow
 def test_cross_validation_is_that_of_a_loop(classes):
     X, Y = drawn(240, 6, classes=classes)
     folds = np.arange(240) % 3

@@ -113,6 +113,7 @@ class TestDask:
         dd = pytest.importorskip("dask.dataframe", reason="dask.dataframe is not installed")
         return lambda table: dd.from_pandas(table, npartitions=4)
 
+    @pytest.mark.slow
     def test_levels_are_those_of_all_blocks(self, frames):
         labels = frames(pandas.Series(Y))
         whole = xlogreg.fit(TABLE, Y, **OPTIONS)

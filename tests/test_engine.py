@@ -68,6 +68,7 @@ def test_the_engine_finds_the_optimum_of_newton(case, dear):
 
 
 @pytest.mark.parametrize(("correlation", "hessians"), [(0.0, 0), (0.9, 1)])
+@pytest.mark.slow
 def test_many_features_take_one_hessian_of_a_subset_or_none(correlation, hessians, monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((320, 16_000))

@@ -228,6 +228,7 @@ INFOS = [field.name for field in dataclasses.fields(FitInfo)]
 
 @quick
 @given(st.sampled_from([("header", name) for name in FIELDS] + [("fit_info", name) for name in INFOS]), VALUES)
+@pytest.mark.slow
 def test_any_value_of_any_field_is_a_model_or_one_error(tmp_path_factory, parts, model, field, value):
     part, name = field
     changed = (in_header if part == "header" else in_fit_info)(**{name: value})(parts)

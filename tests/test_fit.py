@@ -124,7 +124,7 @@ def test_breast_cancer_agrees_with_scikit_learn(solver):
     np.testing.assert_allclose(model.predict_proba(Xs), judge.predict_proba(Xs), atol=1e-7)
 
 
-@pytest.mark.parametrize("load", ["load_iris", "load_digits"])
+@pytest.mark.parametrize("load", ["load_iris", pytest.param("load_digits", marks=pytest.mark.slow)])
 def test_softmax_agrees_with_scikit_learn(load):
     X, Y = getattr(pytest.importorskip("sklearn.datasets"), load)(return_X_y=True)
     options = {"C": 1 / (1e-2 * len(Y)), "solver": "newton-cg", "tol": 1e-10, "max_iter": 1000}

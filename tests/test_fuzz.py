@@ -176,6 +176,7 @@ def test_separation_that_is_missed_is_found(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("large", "jax")])
+@pytest.mark.slow
 def test_the_judge_is_sure_and_never_beaten(kind):
     for number in range(4):
         outcome = fuzz_calls.run(draw(f"{kind}:{number}"))

@@ -287,6 +287,7 @@ def test_many_models_and_those_without_l1():
 
 @quick
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(KINDS)))
+@pytest.mark.slow
 def test_the_order_of_features_and_of_classes_does_not_matter(seed, name):
     X, Y = drawn(80, N, classes=3, seed=seed)
     Y[:3] = 0, 1, 2

@@ -71,6 +71,7 @@ def test_groups_of_one_are_kinks(seed):
 
 
 @pytest.mark.parametrize("m", [150, 900])
+@pytest.mark.slow
 def test_many_groups_take_few_products_by_every_way(m, monkeypatch):
     rng, steps = np.random.default_rng(0), 0
     A = rng.standard_normal((m, 600)) + 0.5 * rng.standard_normal((m, 1))

@@ -259,6 +259,7 @@ def test_subsets_and_threads_take_it(m):
 
 
 @pytest.mark.parametrize("shape", [(300, 60), (1500, 900)])
+@pytest.mark.slow
 def test_many_features_take_it(shape):
     n_x, m = shape
     rng = np.random.default_rng(3)

@@ -76,7 +76,7 @@ def lacking(monkeypatch, place, failing):
 
 @pytest.mark.parametrize("failing", [0, 2])
 @pytest.mark.parametrize(
-    "verb", [pytest.param(verb, marks=[pytest.mark.slow] if "auto" in verb else []) for verb in VERBS]
+    "verb", [pytest.param(verb, marks=[] if verb == "fit" else [pytest.mark.slow]) for verb in VERBS]
 )
 def test_nothing_is_left_of_a_fit_that_ran_out_of_memory(there, verb, failing, table, monkeypatch):
     X, y = table

@@ -87,6 +87,7 @@ def test_few_sparse_columns_among_others_become_dense():
     np.testing.assert_array_equal(take_features(stored[some], "rows").X.host(), dense[some].to_numpy(dtype=float))
 
 
+@pytest.mark.slow
 def test_dask_dataframes_with_sparse_columns(client):
     dask = pytest.importorskip("dask.dataframe", reason="dask.dataframe is not installed")
     stored, dense, Y = tables(["age", "word 3"])

@@ -132,6 +132,7 @@ def chunked(client):
 
 @pytest.mark.parametrize("k", [1, K])
 @pytest.mark.parametrize("own", [False, True])
+@pytest.mark.slow
 def test_workers_fit_and_predict_with_an_offset(chunked, k, own):
     X, Y, _ = draw(k)
     offset = some_offset(k)
@@ -160,6 +161,7 @@ def test_workers_predict_rows_with_an_offset(chunked, k):
         np.testing.assert_allclose(found.compute(), getattr(model, name)(X.T, offset), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_workers_fit_many_and_folds_with_an_offset(chunked):
     X, Y, _ = draw()
     offset, Ys = some_offset(), [draw(seed=seed)[1] for seed in range(3)]

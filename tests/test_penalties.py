@@ -298,6 +298,7 @@ class ProximalNewton:
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.slow
 def test_a_proximal_method_runs_in_the_loop_of_all_methods(problem, k):
     X, Y = problem
     targets = np.eye(3)[:, (Y + (X[0] > 0)).astype(int)] if k == 3 else Y[None, :]

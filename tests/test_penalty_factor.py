@@ -327,6 +327,7 @@ def test_classes_that_penalised_features_separate_have_a_minimum(classes, solver
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.slow
 def test_features_without_a_penalty_that_tell_the_classes_apart_are_named(classes, solver):
     rng = np.random.default_rng(4)
     Y = np.arange(90) % classes

@@ -61,6 +61,7 @@ def test_a_line_is_cut_at_the_width_of_its_terminal_until_the_last_one(monkeypat
 
 
 @pytest.mark.parametrize("options", [{}, {"solver": "gd"}, {"l1": 0.01}, {"bias_reduction": "firth"}])
+@pytest.mark.slow
 def test_a_state_that_is_kept_does_not_keep_X_alive(options):
     X, Y = draw()
     X, states = X.copy(), []

@@ -231,6 +231,7 @@ def test_the_data_of_firth_have_the_estimates_of_fifty_digits(name):
     check_firth(entry_of(f"firth {name}"), *FIRTH[name](), 1e-7)
 
 
+@pytest.mark.slow
 def test_fifty_separated_sets_have_the_estimates_of_fifty_digits():
     assert len(SEPARATED) == 50
     for seed in SEPARATED:

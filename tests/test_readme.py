@@ -39,7 +39,12 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_shows(capsys):
     assert run_blocks(README, capsys) == 1
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.stem)
+LONG = ("selection", "linear_probes", "many_models")  # pages that take seconds
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else [], id=path.stem) for path in DOCS]
+)
 def test_the_code_of_the_pages_runs_and_prints_what_they_show(path, capsys):
     text = path.read_text()
     for module, name in {"torch": "PyTorch", "onnxruntime": "onnxruntime"}.items():

@@ -85,6 +85,7 @@ def test_each_status_is_that_of_two_programs_of_all_samples(seed):
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_the_kind_is_that_of_a_proof_in_whole_numbers(seed):
     kinds = set()
     for X, Y, weight, bias in problems(40, 10 + seed):
@@ -159,6 +160,7 @@ def test_coefficients_grow_as_they_are_said_to():
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_along_the_direction_no_sample_moves_to_its_wrong_side(seed):
     for X, Y, _, bias in problems(40, 40 + seed):
         found = xlogreg.separation(X, Y, bias=bias)

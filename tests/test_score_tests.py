@@ -209,6 +209,7 @@ class Sliced:
 
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_samples_come_from_sparse_matrices_files_and_collections(data, tmp_path, client, small_blocks, classes):
     X, two, four, genotypes = data
     Y, X = (two if classes == 2 else four), np.where(X < 1.5, 0.0, X)

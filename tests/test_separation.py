@@ -34,6 +34,7 @@ def small_sets(count, seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_the_verdict_is_that_of_linear_programming(seed):
     verdicts = []
     for X, Y in small_sets(100, seed):
@@ -113,6 +114,7 @@ def test_soft_targets_are_never_called_separated():
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_float32_gives_the_verdict_of_linear_programming_on_the_rounded_data(seed):
     for X, Y in small_sets(100, 10 + seed):
         X = X.astype("float32")

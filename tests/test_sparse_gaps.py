@@ -29,6 +29,7 @@ def uneven(classes, seed):
     ids=str,
 )
 @pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.slow
 def test_no_gap_is_far_smaller_than_the_distance_to_the_minimum(classes, options, seed):
     X, Y = uneven(classes, seed)
     with warnings.catch_warnings():

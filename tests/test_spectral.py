@@ -44,6 +44,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("case", OPTIONS)
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.slow
 def test_many_features_have_the_optimum_of_newton(case, k, few):
     X, Y = draw(k=k)
     X = X.T if case == "rows" else X
@@ -101,6 +102,7 @@ def test_the_last_step_may_be_the_one_that_converges(monkeypatch):
 
 @pytest.mark.parametrize("samples", ["columns", "rows"])
 @pytest.mark.parametrize(("k", "m", "span"), [(4, 4000, False), (4, 4000, True), (1, 40_000, False), (1, 3000, True)])
+@pytest.mark.slow
 def test_subsets_are_gathered_or_fetched_block_by_block(request, monkeypatch, k, m, span, samples):
     if span:
         request.getfixturevalue("few")

@@ -74,11 +74,13 @@ def figures():
     return found
 
 
+@pytest.mark.slow
 def test_there_is_a_budget_for_each_fit(figures):
     assert list(figures) == list(BUDGETS)
 
 
 @pytest.mark.parametrize("name", BUDGETS)
+@pytest.mark.slow
 def test_a_fit_costs_no_more_than_its_budget(figures, name):
     found = figures[name]
     over = {figure: (found[figure], most) for figure, most in zip(FIGURES, BUDGETS[name], strict=True)}

@@ -90,6 +90,7 @@ def test_a_table_is_read_back_the_same_in_every_dialect(
 @given(st.lists(st.sampled_from(["1", "-7", "+2", "2.5", "1e3", "true", "x", "", "NA", " 4"]), min_size=9))
 @example(["1", "1", "2.5"] + ["1"] * 6 + ["12345678901234567890"])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.slow
 def test_types_are_those_of_all_rows(read, monkeypatch, column):
     text = "a,b\n" + "".join(f"{cell},1\n" for cell in column)
     whole = read(text).frame
