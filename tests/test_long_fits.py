@@ -398,3 +398,12 @@ def test_an_estimator_without_these_parameters_in_its_pickle_still_fits():
 def test_options_of_long_calls_are_checked_by_name(name, option, message):
     with pytest.raises((ValueError, TypeError), match=message):
         CALLS[name](*draw(m=60), **option)
+
+
+def test_a_model_that_goes_on_alone_is_scored_once():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.standard_normal((8, 900)), [np.arange(900) % 450 == 7]])  # a rare category
+    Y, seen = 0.3 * X[0] > rng.logistic(size=900), []
+    found = xlogreg.fit_cv(X, Y, 1 / (np.logspace(-4, 4, 10) * 900), tol=1e-7, callback=lambda s: seen.append(s.best))
+    assert seen[-1].value == pytest.approx(found.summary("log_loss")[0].min(), rel=1e-6)
+    assert seen[-1].l2 == found.l2[found.chosen]

@@ -69,7 +69,7 @@ class Course:
         self.number: int | None = None  # of the model of this plan that is fitted alone, if one is
         self.ended: set[int] = set()
         self.costs = np.full(models, math.nan)
-        self.scores: dict[tuple[float, float], list[float]] = {}
+        self.scores: dict[tuple[float, float], dict[int, float]] = {}  # by penalty and model
         self.scorer: Callable[[list[int], list[np.ndarray]], np.ndarray] | None = None
         self.reasons: collections.Counter[str] = collections.Counter()
         self.last: FitInfo | None = None
@@ -98,7 +98,8 @@ class Course:
         if not self.scores:
             return None
         most = max(map(len, self.scores.values()))
-        means = {asked: float(np.mean(found)) for asked, found in self.scores.items() if len(found) == most}
+        scored = {asked: list(found.values()) for asked, found in self.scores.items() if len(found) == most}
+        means = {asked: float(np.mean(found)) for asked, found in scored.items()}
         l1, l2 = (min if self.score == "log_loss" else max)(means, key=means.__getitem__)
         return Best(self.score, means[l1, l2], l1, l2)
 
@@ -129,7 +130,8 @@ class Course:
         scores = self.scorer(list(found), [np.concatenate([w, b.T]) for w, b in plain])
         for model, score in zip(found, scores.tolist(), strict=True):
             if math.isfinite(score):
-                self.scores.setdefault((penalties[model].l1, penalties[model].l2), []).append(score)
+                own = self.scores.setdefault((penalties[model].l1, penalties[model].l2), {})
+                own[self.before + model] = score  # a model that goes on alone ends twice
 
     def judged(self, info: FitInfo) -> None:
         """Take note of a model that is made."""
