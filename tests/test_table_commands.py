@@ -1,6 +1,7 @@
 """From a table as it stands to a model, its predictions and what it says of itself, without a flag for any column."""
 
 import dataclasses
+import io
 import json
 import runpy
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from test_commands import call, refused
 
 import xlogreg
+from xlogreg.cli import main
 from xlogreg.fitting.held_out import split
 
 pl = pytest.importorskip("polars")
@@ -52,6 +54,28 @@ def test_the_output_says_what_becomes_of_each_column(folder, table):
     ):
         assert line in said
     assert said.count("without features") == 2
+
+
+def test_a_screen_shows_how_far_the_fit_is(folder, monkeypatch):
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Screen()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.stderr", screen)
+    assert main([*FIT]) == 0
+    assert "51/51" in screen.getvalue()  # the models of ten penalties and five folds, and the chosen one
+
+
+def test_marks_of_missing_values_are_no_categories(tmp_path):
+    x = ["1", "?", "2", "<NA>", "4", "", "NA", "3.5"] * 5
+    rows = "".join(f"{value},{'ab'[number % 2]}\n" for number, value in enumerate(x))
+    (tmp_path / "marks.csv").write_text("x,y\n" + rows)
+    assert (
+        "x: 20 missing values filled with the median"
+        in call("fit", "marks.csv", "--target", "y", folder=tmp_path).stdout
+    )
 
 
 def test_the_same_is_in_the_json(folder, table):

@@ -47,6 +47,7 @@ def fit_pictures(arguments: argparse.Namespace) -> None:
     parts = {name: samples.take(part) for name, part in zip(("train", "test"), numbers, strict=True) if len(part)}
     train = parts["train"]
     options: dict[str, Any] = {"backend": arguments.backend, "rng": arguments.seed, "standardize": train.standardize}
+    options["verbose"] = int(sys.stderr.isatty())
     chosen = None if arguments.l2 is not None else _cross_validated(train, options)
     l2 = arguments.l2 if chosen is None else chosen.l2[chosen.chosen].item()
     model = fit(train.X, train.Y, l2=l2, **options)

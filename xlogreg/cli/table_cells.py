@@ -8,7 +8,8 @@ import polars as pl
 
 __all__ = ["MISSING", "THOUSANDS", "as_labels", "as_numbers", "misplaced", "stripped"]
 
-MISSING = ["NA", "N/A", "n/a", "#N/A", "nan", "NaN", "null", "NULL", "None"]  # missing values, like empty cells
+# missing values, like empty cells; "?" in many published tables, "<NA>" of pandas
+MISSING = ["NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "null", "NULL", "None", "?"]
 THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}  # signs between groups, as patterns
 DECIMALS = {",": [r"\."], ".": [","]}  # the decimal sign beside a sign between groups; beside others, it may be either
 BOOLEANS = ({"true", "false"}, {"True", "False"})

@@ -93,6 +93,7 @@ def _fitted(
     """Fit a model as the options say: by a formula, with a penalty that is chosen, or simply."""
     whole, chosen = samples.prepared is not None, samples.chosen(train)
     shared: dict[str, Any] = {"backend": arguments.backend, "relax": arguments.relax, "rng": arguments.seed}
+    shared["verbose"] = int(sys.stderr.isatty())
     of_columns: dict[str, Any] = {
         "samples": "rows",
         "categorical_features": (samples.prepared.categories or None) if samples.prepared is not None else None,
