@@ -312,7 +312,7 @@ def test_without_a_refit_the_models_of_the_folds_are_kept(where):
             report = model.evaluate(where.asarray(X[:, own]), Y[own])
             assert report.log_loss == pytest.approx(found.scores["log_loss"][fold, penalty], rel=1e-4)
     with pytest.raises(AttributeError, match="refit=False fitted no model to all samples; `judged` has"):
-        found.model  # noqa: B018  the property raises
+        found.model  # noqa: B018  # no useless expression: the property raises
     assert "no refit" in repr(found)
     assert xlogreg.fit_cv(X, Y, L2S, folds=3).judged == ()
 

@@ -236,15 +236,19 @@ class LogisticRegressionCV(LogisticRegression):
             near = _begun_once_stopped([row[number] for row in models], flat)
             self._fit_all(X, y, weight, penalties[number], total, offset, time_limit=time_limit, **near)
         else:
-            begun = [fold for fold, row in enumerate(models) if any(map(_has_begun, row))]
-            chosen = [(fold, _best(scores[[fold]], [models[fold]])) for fold in begun]
-            self.C_, self.l1_ratio_ = np.mean([penalties[number] for _, number in chosen], axis=0).tolist()
-            self._adopt([models[fold][number] for fold, number in chosen])
-            if not self.fit_intercept:  # a class that a fold lacks has a bias even then
-                self.intercept_ = self.intercept_ * 0.0
-            self.__dict__.pop("fit_info_", None)  # left by an earlier fit
+            self._adopt_folds(scores, models, penalties)
         self.n_iter_ = by_ratio(steps)
         return self
+
+    def _adopt_folds(self, scores: np.ndarray, models: list[list[Model]], penalties: list[ElasticNet]) -> None:
+        """Take the mean of what is best on each fold, of its penalties and of its parameters."""
+        begun = [fold for fold, row in enumerate(models) if any(map(_has_begun, row))]
+        chosen = [(fold, _best(scores[[fold]], [models[fold]])) for fold in begun]
+        self.C_, self.l1_ratio_ = np.mean([penalties[number] for _, number in chosen], axis=0).tolist()
+        self._adopt([models[fold][number] for fold, number in chosen])
+        if not self.fit_intercept:  # a class that a fold lacks has a bias even then
+            self.intercept_ = self.intercept_ * 0.0
+        self.__dict__.pop("fit_info_", None)  # left by an earlier fit
 
     def _expect_no_scorer(self, offset: Any) -> None:
         """Raise if there is an offset, and a scorer of scikit-learn would have to take it."""
