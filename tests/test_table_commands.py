@@ -176,6 +176,27 @@ def test_the_file_of_a_model_with_a_target_is_checked(folder, tmp_path):
         odd.save(tmp_path / "odd")
         with pytest.raises(xlogreg.exceptions.ModelFileError, match="its target is odd"):
             xlogreg.load(tmp_path / "odd")
+    for thousands in ("x", "", 3):
+        odd = dataclasses.replace(model, encoding=dataclasses.replace(model.encoding, thousands=thousands))
+        odd.save(tmp_path / "odd")
+        with pytest.raises(xlogreg.exceptions.ModelFileError, match="its thousands are odd"):
+            xlogreg.load(tmp_path / "odd")
+
+
+def test_a_model_knows_how_digits_are_grouped(tmp_path):
+    rows = [f'"{1000 + 37 * number:,}",{"ab"[number * 7 % 3 > 0]}' for number in range(40)]
+    (tmp_path / "t.csv").write_text("x,y\n" + "\n".join(rows))
+    (tmp_path / "plain.csv").write_text("x,y\n" + "\n".join(row.replace(",", "", 1) for row in rows))
+    done = call("fit", "t.csv", "--target", "y", "--thousands", ",", "-o", "model", folder=tmp_path)
+    assert "numbers: x" in done.stdout, done.stderr
+    told = [
+        call(verb, "model", name, folder=tmp_path)
+        for verb in ("evaluate", "predict")
+        for name in ("t.csv", "plain.csv")
+    ]
+    assert [done.returncode for done in told] == [0] * 4, [done.stderr for done in told]
+    assert told[0].stdout == told[1].stdout
+    assert told[2].stdout == told[3].stdout
 
 
 @pytest.mark.parametrize("file", ["out.csv", "out.parquet"])

@@ -179,6 +179,8 @@ def test_tables_are_read_as_they_are_meant(read, case):
 
 REMARKS = {
     "cp1252": (PEOPLE.encode("cp1252"), {}, "it is not encoded in UTF-8; it was read as cp1252 (Windows, Latin-1)"),
+    "UTF-16": (PEOPLE.encode("utf-16"), {}, "it is not encoded in UTF-8; it was read as UTF-16"),
+    "UTF-32": (PEOPLE.encode("utf-32"), {}, "it is not encoded in UTF-8; it was read as UTF-32"),
     "a late sign of cp1252": (
         "a,b\n" + "1,x\n" * 30_000 + "2,ä\n",
         {},

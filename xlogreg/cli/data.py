@@ -120,7 +120,8 @@ def open_known(path: Path, model: Model, target: str | None, wishes: Wishes) -> 
     plain = not columns_of(model) and not wishes.ignore and _is_file(wishes.offset)
     if _is_sparse(path) or (_is_array(path) and target is None and plain):
         return SampleFile(_opened(path), None, _array_of_offset(path, wishes.offset))
-    table = read_table(path, text=text_of(model, target, wishes), thousands=wishes.thousands)
+    thousands = wishes.thousands or (None if model.encoding is None else model.encoding.thousands)
+    table = read_table(path, text=text_of(model, target, wishes), thousands=thousands)
     return _known(path, table.frame, model, target, wishes)._replace(remarks=table.remarks)
 
 

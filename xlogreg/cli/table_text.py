@@ -63,7 +63,8 @@ def read_text(
         expect_western(head)
         encoding = "cp1252"
         frame, dialect = _read(recoded(source, encoding), tabs, text, thousands)
-    remarks = ["it is not encoded in UTF-8; it was read as cp1252 (Windows, Latin-1)"] if encoding == "cp1252" else []
+    taken = "cp1252 (Windows, Latin-1)" if encoding == "cp1252" else encoding.upper()
+    remarks = [] if encoding == "utf-8" else [f"it is not encoded in UTF-8; it was read as {taken}"]
     frame = _named(frame, dialect.names, text, remarks)
     frame = _typed(frame, dialect.comma, text, thousands, remarks)
     while frame.height and frame.width > 1 and all(value is None for value in frame.row(-1)):

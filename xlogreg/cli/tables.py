@@ -107,22 +107,23 @@ def _fitted(
         scale = scale_of(chosen["X"], of_columns, squares) if arguments.formula is None else {"standardize": False}
     choice = choose_penalty(arguments, chosen, shared | scale | of_columns, whole, initial)
     if choice.selection is not None and (arguments.l1_ratio is not None or arguments.time_limit is not None):
-        return _named(choice.selection.model, arguments.target, whole), choice
+        return _named(choice.selection.model, arguments, whole), choice
     if arguments.standardize is None and choice.selection is None and not (whole and choice.l1 + choice.l2 > 0.0):
         scale = {"standardize": False}
     options = shared | scale | {"l1": choice.l1, "l2": choice.l2, "initial": initial}
     options |= {"time_limit": arguments.time_limit, "checkpoint": arguments.checkpoint}
     if arguments.formula is not None:
         return fit_formula(arguments.formula, chosen["X"], offset=chosen.get("offset"), **options), choice
-    return _named(fit(**chosen, **options, **of_columns), arguments.target, whole), choice
+    return _named(fit(**chosen, **options, **of_columns), arguments, whole), choice
 
 
-def _named(model: Model, target: str, whole: bool) -> Model:
-    """Note the column of the labels in a model of a table, so that `evaluate` finds it."""
+def _named(model: Model, arguments: argparse.Namespace, whole: bool) -> Model:
+    """Note in a model of a table which column held the labels and how digits are grouped: it reads others so."""
     if not whole:
         return model
     encoding = model.encoding or Encoding(tuple(map(Column, model.feature_names or ())))
-    return dataclasses.replace(model, encoding=dataclasses.replace(encoding, target=target))
+    known = {"target": arguments.target, "thousands": arguments.thousands}
+    return dataclasses.replace(model, encoding=dataclasses.replace(encoding, **known))
 
 
 def _as_json(arguments: argparse.Namespace, found: Fitted) -> None:

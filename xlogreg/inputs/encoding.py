@@ -139,12 +139,15 @@ class Encoding:
         Whether missing values are an error; or missing numbers are filled in, and missing categories are a level.
     target : str or None
         The column of the fitted table that held the labels, if it is known.
+    thousands : str or None
+        The sign between groups of three digits in the text of the fitted table, if it was said.
     """
 
     columns: tuple[Column, ...]
     unseen: str = "error"
     missing: str = "error"
     target: str | None = None
+    thousands: str | None = None
 
     @classmethod
     def of(cls, found: tuple[Found, ...], asked: TableOptions, m: int) -> "Encoding":

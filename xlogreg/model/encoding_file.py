@@ -21,6 +21,8 @@ __all__ = ["CATEGORIES", "TERMS", "encoding_as_json", "encoding_from_json", "exp
 CATEGORIES = "categories"  # the encoding of a table
 TERMS = "terms"  # that of a formula
 PARTS = ("columns", "formula", "labels", "factors", "products")  # of a formula
+READ = ("target", "thousands")  # how the table was read; a field that is not known is left out
+THOUSANDS = (",", ".", " ", "'")
 MOST_NESTED = 3  # levels of lists and dicts that a state of a function has at most
 
 
@@ -40,7 +42,8 @@ def encoding_as_json(encoding: Encoding) -> dict[str, Any]:
     columns = [column._asdict() for column in encoding.columns]
     if not isinstance(encoding, FormulaEncoding):
         own = {"columns": columns, "unseen": encoding.unseen, "missing": encoding.missing}
-        return {CATEGORIES: own | ({} if encoding.target is None else {"target": encoding.target})}
+        read = {name: getattr(encoding, name) for name in READ if getattr(encoding, name) is not None}
+        return {CATEGORIES: own | read}
     if encoding.context:
         raise ValueError(
             f"the model cannot be saved: its formula uses {', '.join(sorted(encoding.context))} of context, and a file "
@@ -62,13 +65,14 @@ def _encoding(stored: Any, names: Any) -> Encoding | None:
     if stored is None:
         return None
     fields = {"columns", "unseen", "missing"}
-    expect(isinstance(stored, dict) and fields <= stored.keys() <= fields | {"target"}, "its categories are odd")
+    expect(isinstance(stored, dict) and fields <= stored.keys() <= fields | set(READ), "its categories are odd")
     expect(stored["unseen"] in UNSEEN and stored["missing"] in MISSING, "its categories have unknown options")
     expect(isinstance(stored["columns"], list), "its categories have no columns")
-    target = stored.get("target")
-    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"], target)
+    target, thousands = map(stored.get, READ)
+    encoding = Encoding(tuple(map(_column, stored["columns"])), stored["unseen"], stored["missing"], target, thousands)
     columns = [column.name for column in encoding.columns]
     expect(target is None or (isinstance(target, str) and target not in columns), "its target is odd")
+    expect(thousands is None or (isinstance(thousands, str) and thousands in THOUSANDS), "its thousands are odd")
     expect(len(set(columns)) == len(columns), "two columns have the same name")
     for column in encoding.columns:
         lacking = column.fill is not None or (column.levels is not None and column.levels[-1] is None)
